@@ -1,0 +1,1 @@
+//! Edgeweir's criterion benches and bare proxies to compare with

@@ -1,0 +1,1 @@
+//! Edgeweir's configuration: text in, typed configuration or a report out

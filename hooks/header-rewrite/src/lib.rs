@@ -1,0 +1,1 @@
+//! Edgeweir hook: header-rewrite

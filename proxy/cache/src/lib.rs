@@ -1,0 +1,1 @@
+//! Edgeweir's cache: storage over moka, freshness, keys

@@ -1,0 +1,1 @@
+//! Edgeweir's hook host: runs WASM hooks in wasmtime

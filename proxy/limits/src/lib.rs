@@ -1,0 +1,1 @@
+//! Edgeweir's limits: token buckets, usage plans, API keys

@@ -1,0 +1,1 @@
+//! Write hooks for Edgeweir in Rust

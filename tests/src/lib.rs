@@ -1,0 +1,1 @@
+//! Edgeweir's harness and end-to-end tests
