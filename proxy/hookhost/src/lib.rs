@@ -1,1 +1,39 @@
-//! Edgeweir's hook host: runs WASM hooks in wasmtime
+//! Edgeweir's hook host: loads WASM hooks and runs them at the four stages of a request.
+//!
+//! The only crate that sees wasmtime. It does not know pingora or the configuration: a request comes in as a
+//! [`RequestView`], what a hook decided goes out as a typed verdict that [`rules`](RULES) have already checked, and time,
+//! randomness and the log are asked from the embedder through [`HostServices`].
+//!
+//! - [`HookEngine`] exists once per process: compiler, instance pool, epoch ticker.
+//! - [`Hook`] exists once per binding target and snapshot: compiled code and its limits.
+//! - [`Call`] exists once per stage run. It is moved in and always comes back, also after a trap or a timeout.
+//!
+//! Every call gets a fresh instance; nothing of a hook survives a call.
+
+mod artefact;
+mod bindings;
+mod call;
+mod engine;
+mod fault;
+mod hook;
+mod host;
+mod keys;
+mod load;
+mod precompiled;
+mod reads;
+mod rules;
+mod services;
+mod stage;
+mod state;
+mod verdict;
+
+pub use call::{Call, CallFacts, CallReport, Done, GeoView, RequestView, ResponseView, ViewerFacts};
+pub use engine::{EngineError, EngineLimits, HookEngine};
+pub use fault::{HookFault, TrapKind};
+pub use hook::{Hook, HookLimits};
+pub use load::{LoadError, MAX_WASM};
+pub use reads::{Fact, ReadSet};
+pub use rules::{Rule, Violation};
+pub use services::{HostServices, LogLevel};
+pub use stage::Stage;
+pub use verdict::{GeneratedResponse, HeaderEdit, RequestEdit, RequestVerdict, ResponseEdit};

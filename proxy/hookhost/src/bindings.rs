@@ -1,0 +1,22 @@
+//! Bindings generated from the contract (`sdk/wit`): the interfaces that this version provides and the four stages.
+//! Interfaces that are not provided are left out on purpose: `load` refuses hooks that import them.
+
+wasmtime::component::bindgen!({
+    path: "../../sdk/wit",
+    inline: "
+        package edgeweir:hookhost;
+
+        world host {
+            include edgeweir:hook/response-imports@0.1.0;
+            export edgeweir:hook/viewer-request@0.1.0;
+            export edgeweir:hook/origin-request@0.1.0;
+            export edgeweir:hook/origin-response@0.1.0;
+            export edgeweir:hook/viewer-response@0.1.0;
+        }
+    ",
+    imports: { default: trappable },
+    exports: { default: async },
+});
+
+pub(crate) use edgeweir::hook as imports;
+pub(crate) use exports::edgeweir::hook as stages;

@@ -1,0 +1,123 @@
+//! The engine: compiler, instance pool, linker and ticker, once per process. Does not know single hooks.
+
+mod config;
+mod ticker;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use wasmtime::component::Linker;
+
+use crate::artefact::ArtefactCache;
+use crate::hook::{Hook, HookLimits, Program};
+use crate::host;
+use crate::keys::Keys;
+use crate::load::{self, LoadError};
+use crate::services::HostServices;
+use crate::state::CallState;
+
+pub(crate) use ticker::{TICK, Ticker};
+
+/// What all hooks of the process share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineLimits {
+    /// Hook calls at once; more are [`Overloaded`](crate::HookFault::Overloaded). Each slot reserves 4 GiB of address
+    /// space and keeps at most 192 KiB resident. 1 to 20,000.
+    pub slots: u32,
+    /// Most memory that any hook's limit may allow, in bytes. 64 KiB to 1 GiB.
+    pub max_memory: usize,
+}
+
+impl Default for EngineLimits {
+    fn default() -> Self {
+        Self { slots: 1000, max_memory: 64 << 20 }
+    }
+}
+
+/// Why the engine cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A limit out of its range.
+    #[error("engine limits out of range: slots must be 1 to 20000, max_memory 64 KiB to 1 GiB")]
+    Limits,
+    /// wasmtime refuses, for example because the address space is limited.
+    #[error("wasmtime cannot be set up")]
+    Wasmtime(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The ticker's thread cannot be started.
+    #[error("the epoch thread cannot be started")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Loads hooks. Once per process; cheap to clone, ends with its last hook.
+#[derive(Clone)]
+pub struct HookEngine {
+    inner: Arc<Inner>,
+}
+
+/// What hooks keep of their engine.
+pub(crate) struct Inner {
+    pub(crate) wasmtime: wasmtime::Engine,
+    pub(crate) linker: Linker<CallState>,
+    pub(crate) limits: EngineLimits,
+    pub(crate) services: Arc<dyn HostServices>,
+    pub(crate) keys: Keys,
+    pub(crate) ticker: Ticker,
+    pub(crate) cache: Option<ArtefactCache>,
+    /// Loaded programs by the SHA-256 of their bytes, so that a reload compiles nothing twice. Bounded by what lives:
+    /// entries of dropped programs go with the next load.
+    programs: Mutex<HashMap<[u8; 32], Weak<Program>>>,
+}
+
+impl HookEngine {
+    /// Makes an engine. `cache_dir` keeps compiled hooks over restarts; it is created with mode 0700. A directory that
+    /// cannot be used is a warning in the log, not an error.
+    ///
+    /// # Errors
+    ///
+    /// When limits are out of range or the operating system does not give the address space or the thread.
+    pub fn new(
+        limits: EngineLimits,
+        cache_dir: Option<&Path>,
+        services: Arc<dyn HostServices>,
+    ) -> Result<Self, EngineError> {
+        if !(1..=20_000).contains(&limits.slots) || !(64 << 10..=1 << 30).contains(&limits.max_memory) {
+            return Err(EngineError::Limits);
+        }
+        let wasmtime = wasmtime::Engine::new(&config::wasmtime(limits)).map_err(set_up)?;
+        let linker = host::linker(&wasmtime).map_err(set_up)?;
+        let ticker = Ticker::start(wasmtime.weak()).map_err(EngineError::Thread)?;
+        let cache = cache_dir.and_then(|dir| ArtefactCache::open(dir, &wasmtime));
+        let programs = Mutex::default();
+        let keys = Keys::default();
+        Ok(Self { inner: Arc::new(Inner { wasmtime, linker, limits, services, keys, ticker, cache, programs }) })
+    }
+
+    /// Loads a hook: a component, or a core module that becomes one. Compiles unless the same bytes are loaded or cached
+    /// already, and so may block for seconds: call it where that is allowed.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not a hook that this version can run within its limits; the error names what is wrong.
+    pub fn load(&self, name: &str, wasm: &[u8], limits: HookLimits) -> Result<Arc<Hook>, LoadError> {
+        limits.check(self.inner.limits)?;
+        let key = load::digest(wasm);
+        let known = self.inner.programs.lock().get(&key).and_then(Weak::upgrade);
+        let program = match known {
+            Some(program) => program,
+            None => {
+                let program = Arc::new(load::program(&self.inner, &key, wasm)?);
+                let mut programs = self.inner.programs.lock();
+                programs.retain(|_, program| program.strong_count() > 0);
+                programs.insert(key, Arc::downgrade(&program));
+                program
+            }
+        };
+        Hook::new(name, program, limits, Arc::clone(&self.inner))
+    }
+}
+
+fn set_up(error: wasmtime::Error) -> EngineError {
+    EngineError::Wasmtime(error.into_boxed_dyn_error())
+}

@@ -1,0 +1,47 @@
+//! wasmtime's configuration, as measured: pooled instances, copy-on-write images, epochs, nothing that hooks do not need.
+
+use std::num::NonZeroUsize;
+
+use wasmtime::{Config, Enabled, OptLevel, PoolingAllocationConfig, Strategy, WasmFeatures};
+
+use super::EngineLimits;
+use crate::state::MAX_TABLE;
+
+/// Core instances of one component: a componentized module with imports needs three, other languages a few more.
+const CORE_INSTANCES: u32 = 16;
+const TABLES: u32 = 8;
+
+pub(super) fn wasmtime(limits: EngineLimits) -> Config {
+    let mut config = Config::new();
+    config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
+    config.epoch_interruption(true).consume_fuel(false);
+    config.wasm_component_model(true).concurrency_support(false);
+    let unneeded = WasmFeatures::GC | WasmFeatures::THREADS | WasmFeatures::MEMORY64 | WasmFeatures::EXCEPTIONS;
+    config.wasm_features(unneeded, false);
+    // 4 GiB and guards around each memory: bounds checks cost nothing and a stray access cannot reach a neighbour.
+    config.memory_init_cow(true).memory_reservation(4 << 30).memory_guard_size(32 << 20);
+    config.guard_before_linear_memory(true).memory_may_move(false);
+    config.signals_based_traps(true).table_lazy_init(true);
+    config.max_wasm_stack(512 << 10).async_stack_size(1 << 20).async_stack_zeroing(false);
+    config.wasm_backtrace_max_frames(NonZeroUsize::new(16));
+    config.allocation_strategy(pool(limits));
+    config
+}
+
+fn pool(limits: EngineLimits) -> PoolingAllocationConfig {
+    let slots = limits.slots;
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(slots).total_core_instances(slots.saturating_mul(8));
+    pool.total_memories(slots).total_tables(slots.saturating_mul(4)).total_stacks(slots);
+    pool.max_component_instance_size(1 << 20).max_core_instance_size(1 << 20);
+    pool.max_core_instances_per_component(CORE_INSTANCES).max_memories_per_component(1).max_tables_per_component(TABLES);
+    pool.max_memory_size(limits.max_memory).max_memories_per_module(1).max_tables_per_module(1);
+    pool.table_elements(MAX_TABLE);
+    // The SDK's layout dirties less than 128 KiB: those pages are cleared in place instead of being given back. Tables
+    // too: a component with imports has two, and giving them back costs more than the call.
+    pool.linear_memory_keep_resident(128 << 10).table_keep_resident(64 << 10).async_stack_keep_resident(0);
+    // Never in wasmtime 48: a page that is swapped out keeps its old content (bytecodealliance/wasmtime#14357).
+    pool.pagemap_scan(Enabled::No);
+    pool.max_unused_warm_slots(slots / 4).decommit_batch_size(16);
+    pool
+}

@@ -1,0 +1,152 @@
+//! Why a call gave no verdict: one closed enum, with what the viewer gets and what metrics count.
+
+use wasmtime::{PoolConcurrencyLimitError, Trap};
+
+use crate::{Stage, Violation};
+
+/// Longest text that a fault carries, in bytes; more is cut.
+const MAX_DETAIL: usize = 2048;
+
+/// Why a call gave no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum HookFault {
+    /// The hook stopped by itself or by a failed check of the sandbox.
+    #[error("hook trapped: {}: {detail}", kind.as_str())]
+    Trap {
+        /// What kind of trap.
+        kind: TrapKind,
+        /// The cause with the hook's own backtrace; at most 2 KiB.
+        detail: Box<str>,
+    },
+    /// The hook ran longer than its timeout.
+    #[error("hook timed out")]
+    Timeout,
+    /// The hook asked for more memory than its limit.
+    #[error("hook ran out of memory: over its limit of {limit} bytes")]
+    OutOfMemory {
+        /// The hook's memory limit in bytes.
+        limit: usize,
+    },
+    /// What the hook returned is against the stage's rules.
+    #[error("hook returned what {0}")]
+    Validation(#[from] Violation),
+    /// The hook returned an error.
+    #[error("hook failed: {0}")]
+    Failed(Box<str>),
+    /// All instance slots of the engine are in use.
+    #[error("too many hook calls at once")]
+    Overloaded,
+    /// The hook does not implement the stage that it was called for.
+    #[error("hook does not implement {0}")]
+    MissingStage(Stage),
+}
+
+/// What kind of trap ended a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrapKind {
+    /// `unreachable`: a panic or an abort in the hook.
+    Unreachable,
+    /// Memory or table access out of bounds.
+    OutOfBounds,
+    /// Integer division by zero or overflow.
+    Arithmetic,
+    /// The hook's calls nest too deep.
+    StackOverflow,
+    /// An indirect call to nothing or to a function of another type.
+    IndirectCall,
+    /// The host refused an imported function's call.
+    HostCall,
+    /// Anything else, broken canonical ABI data for example.
+    Other,
+}
+
+impl TrapKind {
+    /// Name for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::OutOfBounds => "out-of-bounds",
+            Self::Arithmetic => "arithmetic",
+            Self::StackOverflow => "stack-overflow",
+            Self::IndirectCall => "indirect-call",
+            Self::HostCall => "host-call",
+            Self::Other => "other",
+        }
+    }
+
+    fn of(trap: Trap) -> Self {
+        match trap {
+            Trap::UnreachableCodeReached => Self::Unreachable,
+            Trap::MemoryOutOfBounds | Trap::TableOutOfBounds | Trap::HeapMisaligned => Self::OutOfBounds,
+            Trap::IntegerOverflow | Trap::IntegerDivisionByZero | Trap::BadConversionToInteger => Self::Arithmetic,
+            Trap::StackOverflow => Self::StackOverflow,
+            Trap::IndirectCallToNull | Trap::BadSignature => Self::IndirectCall,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl HookFault {
+    /// The status that the viewer gets, as with Lambda@Edge: 502 for bad output, 503 for execution errors, timeouts and
+    /// limits (CloudFront Developer Guide, "HTTP 502/503 status code"; validation and execution errors of functions).
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Validation(_) => 502,
+            _ => 503,
+        }
+    }
+
+    /// Label for metrics: one of a fixed set.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Trap { .. } => "trap",
+            Self::Timeout => "timeout",
+            Self::OutOfMemory { .. } => "out-of-memory",
+            Self::Validation(_) => "validation",
+            Self::Failed(_) => "failed",
+            Self::Overloaded => "overloaded",
+            Self::MissingStage(_) => "missing-stage",
+        }
+    }
+
+    /// The hook's own error message.
+    pub(crate) fn failed(message: String) -> Self {
+        Self::Failed(cut(message, MAX_DETAIL))
+    }
+
+    /// What wasmtime's error means.
+    pub(crate) fn of(error: &wasmtime::Error) -> Self {
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Self::Overloaded;
+        }
+        if let Some(over) = error.downcast_ref::<MemoryLimit>() {
+            return Self::OutOfMemory { limit: over.0 };
+        }
+        let kind = match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => return Self::Timeout,
+            Some(trap) => TrapKind::of(*trap),
+            None if error.is::<Refusal>() => TrapKind::HostCall,
+            None => TrapKind::Other,
+        };
+        Self::Trap { kind, detail: cut(format!("{error:?}"), MAX_DETAIL) }
+    }
+}
+
+/// A memory wanted to grow over the hook's limit, in bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("memory limit of {0} bytes")]
+pub(crate) struct MemoryLimit(pub(crate) usize);
+
+/// An imported function refuses to be called like this.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Refusal(pub(crate) &'static str);
+
+/// Cuts a text at a character boundary.
+pub(crate) fn cut(mut text: String, max: usize) -> Box<str> {
+    text.truncate(text.floor_char_boundary(max));
+    text.into_boxed_str()
+}

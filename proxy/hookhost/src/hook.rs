@@ -1,0 +1,172 @@
+//! A loaded hook and its calls. Knows neither where hooks come from nor what their output may be.
+
+mod stages;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use wasmtime::component::InstancePre;
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::engine::{EngineLimits, Inner, TICK};
+use crate::keys::Keys;
+use crate::load::{LoadError, too_much_memory};
+use crate::services::HostServices;
+use crate::state::CallState;
+use crate::{Call, CallReport, Done, HookFault, RequestVerdict, ResponseEdit, Stage};
+
+use stages::{Exports, OriginRequest, OriginResponse, StageCall, ViewerRequest, ViewerResponse};
+
+/// Most bytes that a hook may hand over in one call of an imported function or as its result: enough for the largest
+/// body that is allowed, so that a larger one is still refused by its rule.
+const MAX_HANDOVER: usize = 4 << 20;
+
+/// Limits of one hook's calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HookLimits {
+    /// Wall time of a call. 1 ms to 30 s.
+    pub timeout: Duration,
+    /// Linear memory in bytes. 64 KiB up to the engine's `max_memory`.
+    pub memory: usize,
+}
+
+impl HookLimits {
+    pub(crate) fn check(self, engine: EngineLimits) -> Result<(), LoadError> {
+        if !(Duration::from_millis(1)..=Duration::from_secs(30)).contains(&self.timeout) {
+            return Err(LoadError::Limits("the timeout must be 1 ms to 30 s"));
+        }
+        if self.memory < 64 << 10 {
+            return Err(LoadError::Limits("the memory must be at least 64 KiB"));
+        }
+        if self.memory > engine.max_memory {
+            return Err(LoadError::Limits("the memory is over the engine's maximum"));
+        }
+        Ok(())
+    }
+}
+
+/// Compiled code, shared by all hooks with the same bytes.
+pub(crate) struct Program {
+    pre: InstancePre<CallState>,
+    exports: Exports,
+    stages: Vec<Stage>,
+    memory: usize,
+}
+
+impl Program {
+    /// `memory` is what an instance starts with, in bytes.
+    pub(crate) fn new(pre: InstancePre<CallState>, stages: Vec<Stage>, memory: usize) -> Result<Self, LoadError> {
+        let exports = Exports::new(&pre, &stages)?;
+        Ok(Self { pre, exports, stages, memory })
+    }
+}
+
+/// A hook, ready to be called. Keeps its engine alive.
+pub struct Hook {
+    name: Box<str>,
+    program: Arc<Program>,
+    limits: HookLimits,
+    engine: Arc<Inner>,
+}
+
+impl Hook {
+    pub(crate) fn new(
+        name: &str,
+        program: Arc<Program>,
+        limits: HookLimits,
+        engine: Arc<Inner>,
+    ) -> Result<Arc<Self>, LoadError> {
+        if program.memory > limits.memory {
+            return Err(too_much_memory(program.memory, limits.memory));
+        }
+        Ok(Arc::new(Self { name: name.into(), program, limits, engine }))
+    }
+
+    /// The name that it was loaded with.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The stages that it implements, in the order of a request; at least one.
+    #[must_use]
+    pub fn stages(&self) -> &[Stage] {
+        &self.program.stages
+    }
+
+    /// Its limits.
+    #[must_use]
+    pub fn limits(&self) -> HookLimits {
+        self.limits
+    }
+
+    pub(crate) fn services(&self) -> &dyn HostServices {
+        &*self.engine.services
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.engine.keys
+    }
+
+    /// Runs the hook at viewer-request, in a fresh instance. Needs a tokio runtime with time, as the other calls do. A
+    /// future that is dropped ends the call and drops the [`Call`].
+    pub async fn viewer_request(self: &Arc<Self>, call: Call) -> Done<RequestVerdict> {
+        self.run::<ViewerRequest>(call).await
+    }
+
+    /// Runs the hook at origin-request.
+    pub async fn origin_request(self: &Arc<Self>, call: Call) -> Done<RequestVerdict> {
+        self.run::<OriginRequest>(call).await
+    }
+
+    /// Runs the hook at origin-response.
+    pub async fn origin_response(self: &Arc<Self>, call: Call) -> Done<Vec<ResponseEdit>> {
+        self.run::<OriginResponse>(call).await
+    }
+
+    /// Runs the hook at viewer-response.
+    pub async fn viewer_response(self: &Arc<Self>, call: Call) -> Done<Vec<ResponseEdit>> {
+        self.run::<ViewerResponse>(call).await
+    }
+
+    async fn run<S: StageCall>(self: &Arc<Self>, call: Call) -> Done<S::Verdict> {
+        let start = Instant::now();
+        let deadline = start + self.limits.timeout;
+        // The store stays outside of the timed future: when that is dropped, the call is still here.
+        let mut store = self.store(S::STAGE, call, deadline);
+        let verdict = {
+            let _ticking = self.engine.ticker.tick();
+            let called = S::handle(&self.program.exports, &self.program.pre, &mut store);
+            match tokio::time::timeout_at(deadline, called).await {
+                Err(_) => Err(HookFault::Timeout),
+                Ok(Err(error)) => Err(HookFault::of(&error)),
+                Ok(Ok(None)) => Err(HookFault::MissingStage(S::STAGE)),
+                Ok(Ok(Some(Err(message)))) => Err(HookFault::failed(message)),
+                Ok(Ok(Some(Ok(raw)))) => S::check(raw, &store.data().call).map_err(HookFault::from),
+            }
+        };
+        let CallState { call, log_dropped, reads, .. } = store.into_data();
+        let report = CallReport { duration: start.elapsed(), log_lines_dropped: log_dropped, reads };
+        Done { call, verdict, report }
+    }
+
+    /// A store with all its limits, before anything of the hook runs.
+    fn store(self: &Arc<Self>, stage: Stage, call: Call, deadline: Instant) -> Store<CallState> {
+        let mut store = Store::new(&self.engine.wasmtime, CallState::new(Arc::clone(self), stage, call));
+        store.limiter(|state| state);
+        store.set_hostcall_fuel(MAX_HANDOVER);
+        store.set_epoch_deadline(1);
+        // A spinning hook gives the worker back at each tick. Ticks are counted too, so that a runtime whose clock is
+        // paused does not let a hook spin for ever; a tick is never shorter than `TICK`, except the first.
+        let mut ticks = self.limits.timeout.as_millis() / TICK.as_millis() + 2;
+        store.epoch_deadline_callback(move |_| {
+            if ticks == 0 || Instant::now() >= deadline {
+                return Ok(UpdateDeadline::Interrupt);
+            }
+            ticks -= 1;
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        });
+        store
+    }
+}

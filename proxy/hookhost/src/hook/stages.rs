@@ -1,0 +1,123 @@
+//! The four stages as wasmtime calls: which export, which types, which rules.
+
+use wasmtime::Store;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{InstancePre, Lift};
+
+use crate::bindings::stages as raw;
+use crate::load::LoadError;
+use crate::rules::{self, Violation};
+use crate::state::CallState;
+use crate::{Call, RequestVerdict, ResponseEdit, Stage};
+
+/// Where a program's stage functions are.
+pub(super) struct Exports {
+    viewer_request: Option<raw::viewer_request::GuestIndices>,
+    origin_request: Option<raw::origin_request::GuestIndices>,
+    origin_response: Option<raw::origin_response::GuestIndices>,
+    viewer_response: Option<raw::viewer_response::GuestIndices>,
+}
+
+impl Exports {
+    /// Looks the stages up and checks the types of their functions, so that no call finds that out.
+    pub(super) fn new(pre: &InstancePre<CallState>, stages: &[Stage]) -> Result<Self, LoadError> {
+        let mut exports = Self { viewer_request: None, origin_request: None, origin_response: None, viewer_response: None };
+        for stage in stages {
+            match stage {
+                Stage::ViewerRequest => {
+                    check::<raw::viewer_request::Verdict>(pre, *stage)?;
+                    exports.viewer_request = Some(raw::viewer_request::GuestIndices::new(pre).map_err(mismatch)?);
+                }
+                Stage::OriginRequest => {
+                    check::<raw::origin_request::Verdict>(pre, *stage)?;
+                    exports.origin_request = Some(raw::origin_request::GuestIndices::new(pre).map_err(mismatch)?);
+                }
+                Stage::OriginResponse => {
+                    check::<Vec<raw::origin_response::Edit>>(pre, *stage)?;
+                    exports.origin_response = Some(raw::origin_response::GuestIndices::new(pre).map_err(mismatch)?);
+                }
+                Stage::ViewerResponse => {
+                    check::<Vec<raw::viewer_response::Edit>>(pre, *stage)?;
+                    exports.viewer_response = Some(raw::viewer_response::GuestIndices::new(pre).map_err(mismatch)?);
+                }
+            }
+        }
+        Ok(exports)
+    }
+}
+
+/// Whether the stage's `handle` returns `result<T, string>`.
+fn check<T: Lift + 'static>(pre: &InstancePre<CallState>, stage: Stage) -> Result<(), LoadError> {
+    let component = pre.component();
+    let name = format!("edgeweir:hook/{stage}@0.1.0");
+    let handle = component
+        .get_export(None, name.as_str())
+        .and_then(|(_, instance)| component.get_export(Some(&instance), "handle"));
+    let Some((ComponentItem::ComponentFunc(handle), _)) = handle else {
+        return Err(LoadError::Mismatch { detail: format!("`{name}` has no function `handle`") });
+    };
+    handle
+        .typecheck::<(), (Result<T, String>,)>(&pre.instance_type())
+        .map_err(|error| LoadError::Mismatch { detail: format!("`handle` of `{name}`: {error:#}") })
+}
+
+fn mismatch(error: wasmtime::Error) -> LoadError {
+    LoadError::Mismatch { detail: format!("{error:#}") }
+}
+
+/// One stage: what the hook returns and what it becomes.
+pub(super) trait StageCall {
+    const STAGE: Stage;
+    type Raw: Send;
+    type Verdict;
+
+    /// Instantiates and calls; none if the program does not export the stage.
+    fn handle(
+        exports: &Exports,
+        pre: &InstancePre<CallState>,
+        store: &mut Store<CallState>,
+    ) -> impl Future<Output = wasmtime::Result<Option<Result<Self::Raw, String>>>> + Send;
+
+    fn check(raw: Self::Raw, call: &Call) -> Result<Self::Verdict, Violation>;
+}
+
+macro_rules! stage_call {
+    ($stage:ident, $field:ident, $raw:ty, $verdict:ty, $check:expr) => {
+        pub(super) struct $stage;
+
+        impl StageCall for $stage {
+            const STAGE: Stage = Stage::$stage;
+            type Raw = $raw;
+            type Verdict = $verdict;
+
+            async fn handle(
+                exports: &Exports,
+                pre: &InstancePre<CallState>,
+                store: &mut Store<CallState>,
+            ) -> wasmtime::Result<Option<Result<Self::Raw, String>>> {
+                let Some(indices) = &exports.$field else { return Ok(None) };
+                let instance = pre.instantiate_async(&mut *store).await?;
+                let guest = indices.load(&mut *store, &instance)?;
+                guest.call_handle(store).await.map(Some)
+            }
+
+            fn check(raw: Self::Raw, call: &Call) -> Result<Self::Verdict, Violation> {
+                let check: fn(Self::Raw, &Call) -> Result<Self::Verdict, Violation> = $check;
+                check(raw, call)
+            }
+        }
+    };
+}
+
+stage_call!(ViewerRequest, viewer_request, raw::viewer_request::Verdict, RequestVerdict, |raw, call| {
+    rules::viewer_request(raw, &*call.request)
+});
+stage_call!(OriginRequest, origin_request, raw::origin_request::Verdict, RequestVerdict, |raw, call| {
+    rules::origin_request(raw, &*call.request)
+});
+stage_call!(OriginResponse, origin_response, Vec<raw::origin_response::Edit>, Vec<ResponseEdit>, |raw, _| {
+    rules::origin_response(raw)
+});
+stage_call!(ViewerResponse, viewer_response, Vec<raw::viewer_response::Edit>, Vec<ResponseEdit>, |raw, _| {
+    rules::viewer_response(raw)
+});

@@ -1,0 +1,31 @@
+//! The imported functions, one file for each group of interfaces. They read the call and never change it.
+
+mod crypto;
+mod facts;
+mod log;
+mod message;
+mod tools;
+
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::bindings::imports;
+use crate::state::CallState;
+
+/// A linker with everything that this version provides.
+pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallState>> {
+    type Own = HasSelf<CallState>;
+    let mut linker = Linker::new(engine);
+    fn same(state: &mut CallState) -> &mut CallState {
+        state
+    }
+    imports::types::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::request::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::response::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::viewer::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::context::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::clock::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::random::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::log::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::crypto::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    Ok(linker)
+}

@@ -1,0 +1,112 @@
+//! Whether a component keeps to the contract: its imports are provided, a stage is exported, its demands are modest.
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
+
+use super::LoadError;
+use crate::Stage;
+
+/// Interfaces of the contract that this version provides.
+const PROVIDED: [&str; 9] =
+    ["types", "request", "response", "viewer", "context", "clock", "random", "log", "crypto"];
+/// Interfaces of the contract that it does not.
+const LATER: [&str; 4] = ["key-value", "secrets", "fetch", "body"];
+/// A WASM page.
+const PAGE: u64 = 64 << 10;
+
+/// The stages that the component exports, in order.
+pub(super) fn check(engine: &Engine, component: &Component) -> Result<Vec<Stage>, LoadError> {
+    let types = component.component_type();
+    for (import, _) in types.imports(engine) {
+        imported(import)?;
+    }
+    let mut stages = Vec::new();
+    for stage in Stage::ALL {
+        let exported = types.exports(engine).any(|(name, export)| {
+            interface(name) == Some(stage.as_str()) && matches!(export.ty, ComponentItem::ComponentInstance(_))
+        });
+        if exported {
+            stages.push(stage);
+        }
+    }
+    if stages.is_empty() {
+        let exports = types.exports(engine).map(|(name, _)| format!("`{name}`")).collect();
+        return Err(LoadError::NoStage { exports });
+    }
+    Ok(stages)
+}
+
+fn imported(import: &str) -> Result<(), LoadError> {
+    if is_wasi(import) {
+        return Ok(());
+    }
+    match interface(import) {
+        Some(name) if PROVIDED.contains(&name) => Ok(()),
+        Some(name) if LATER.contains(&name) => Err(LoadError::NotProvided { import: import.into() }),
+        _ => Err(LoadError::UnknownImport { import: import.into() }),
+    }
+}
+
+/// The interface's name, if it is one of `edgeweir:hook@0.1.*`.
+fn interface(name: &str) -> Option<&str> {
+    let (interface, version) = name.strip_prefix("edgeweir:hook/")?.split_once('@')?;
+    let patch = version.strip_prefix("0.1.")?;
+    (!patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit())).then_some(interface)
+}
+
+pub(super) fn is_wasi(import: &str) -> bool {
+    import.starts_with("wasi:")
+}
+
+pub(super) fn imports_wasi(engine: &Engine, component: &Component) -> bool {
+    component.component_type().imports(engine).any(|(name, _)| is_wasi(name))
+}
+
+/// What an instance needs.
+pub(super) struct Demands {
+    /// Initial memory in bytes.
+    pub(super) memory: usize,
+}
+
+/// What an instance of this component needs at the least.
+pub(super) fn demands(component: &Component) -> Result<Demands, LoadError> {
+    let Some(resources) = component.resources_required() else {
+        return Err(LoadError::Demands { needs: "modules from outside".into(), allows: "none".into() });
+    };
+    if resources.num_memories > 1 {
+        return Err(LoadError::Demands {
+            needs: format!("{} memories", resources.num_memories),
+            allows: "one".into(),
+        });
+    }
+    let memory = resources.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE);
+    Ok(Demands { memory: usize::try_from(memory).unwrap_or(usize::MAX) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_0_1_interface_is_the_contract() {
+        assert_eq!(interface("edgeweir:hook/log@0.1.0"), Some("log"));
+        assert_eq!(interface("edgeweir:hook/log@0.1.17"), Some("log"));
+        for other in ["edgeweir:hook/log@0.2.0", "edgeweir:hook/log", "edgeweir:hook/log@0.1.", "edgeweir:hook/log@0.1.0-rc", "acme:hook/log@0.1.0"] {
+            assert_eq!(interface(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn imports_are_named_when_refused() {
+        assert!(imported("edgeweir:hook/crypto@0.1.0").is_ok());
+        assert!(imported("wasi:cli/environment@0.2.6").is_ok());
+        let later = imported("edgeweir:hook/fetch@0.1.0").expect_err("not provided yet");
+        assert_eq!(later.to_string(), "the hook imports `edgeweir:hook/fetch@0.1.0`, which this version does not provide");
+        let unknown = imported("acme:db/query@1.0.0").expect_err("not of the contract");
+        assert_eq!(
+            unknown.to_string(),
+            "the hook imports `acme:db/query@1.0.0`, which is not part of the contract edgeweir:hook@0.1"
+        );
+    }
+}

@@ -1,0 +1,37 @@
+//! Turns a compiled hook from the cache directory back into code. The one file of the crate with unsafe code.
+//!
+//! # Safety argument
+//!
+//! `Component::deserialize` trusts its input: it maps machine code and tables that wasmtime's own compiler wrote and checks
+//! only a header (wasmtime version, target, compiler settings). Bytes made by somebody else could run anything with the
+//! rights of this process. So the only bytes that may come here are those that this program wrote, and:
+//!
+//! 1. **The type.** The function takes a [`Verified`], which only `artefact::read` can make. Bytes of a hook's author, of
+//!    the network or of the configuration never become one: hooks are always given as WASM and compiled here.
+//! 2. **The origin.** `artefact::write` is the only writer; it writes what `Component::serialize` returned for a component
+//!    that this engine compiled. The directory is created with mode 0700 and files with mode 0600. At start a directory that
+//!    belongs to another user or that group or others may write to is not used. Who can write there nevertheless is this
+//!    user or root, and can already replace the program or its configuration: the cache gives them nothing new.
+//! 3. **The content.** A file ends with the SHA-256 of its name and its content. It is checked against bad disks, torn
+//!    writes and files under a wrong name. It does not protect against an attacker with write access; point 2 does.
+//! 4. **No change after the check.** The bytes are read into memory once, checked there and used from there. The file is
+//!    not mapped, so that a later change of the file has no effect.
+//! 5. **The right engine.** The file's name holds the SHA-256 of the WASM and the engine's compatibility hash: another
+//!    wasmtime version or configuration looks for another name. Where names agree by accident of the hash's truncation,
+//!    wasmtime's header check refuses with an error.
+
+use wasmtime::component::Component;
+
+use crate::artefact::Verified;
+
+/// The component of a verified artefact.
+///
+/// # Errors
+///
+/// When the artefact is for another wasmtime version or configuration.
+#[expect(unsafe_code, reason = "wasmtime cannot verify machine code; the module's safety argument says who wrote it")]
+pub(crate) fn component(engine: &wasmtime::Engine, artefact: &Verified) -> wasmtime::Result<Component> {
+    // SAFETY: the bytes are what `Component::serialize` gave this program, unchanged: points 1 to 4 above. That they fit
+    // this engine is checked by wasmtime: point 5.
+    unsafe { Component::deserialize(engine, artefact.bytes()) }
+}

@@ -1,0 +1,168 @@
+//! What a hook may return: the one place where output of hooks becomes typed edits. Follows the CloudFront Developer
+//! Guide ("Restrictions on all edge functions", "Generating HTTP responses in request triggers"), without `X-Edge-*`.
+//! Does not know wasmtime's errors or the embedder's policies.
+
+mod headers;
+mod request;
+mod respond;
+mod response;
+mod target;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub(crate) use headers::is_disallowed;
+pub(crate) use request::{origin_request, viewer_request};
+pub(crate) use response::{origin_response, viewer_response};
+
+use crate::fault::cut;
+
+/// Most edits of one call.
+const MAX_EDITS: usize = 512;
+/// Longest note, in bytes.
+const MAX_NOTE: usize = 4096;
+/// Longest origin name and longest cache key part, in bytes.
+const MAX_NAME: usize = 256;
+/// Longest name that a violation repeats, in bytes.
+const MAX_WHAT: usize = 128;
+
+/// A rule that a hook's output broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// A header field that hooks may not set.
+    DisallowedHeader,
+    /// A header field that is read-only at this stage.
+    ReadOnlyHeader,
+    /// `cloudfront-*` request header fields come from the edge.
+    EdgeHeader,
+    /// Not a header field name.
+    HeaderName,
+    /// Not a header field value.
+    HeaderValue,
+    /// `host` can only be set, to one host with an optional port.
+    Host,
+    /// All header edits together are over 32 KiB.
+    HeadersTooLarge,
+    /// More than 512 edits.
+    TooManyEdits,
+    /// The path does not start with `/` or holds something that must be encoded.
+    Path,
+    /// The query string holds something that must be encoded.
+    Query,
+    /// Path and query string together have 8,192 characters or more.
+    TargetTooLong,
+    /// The status is not between 200 and 599.
+    Status,
+    /// A 204 or 304 with a body.
+    BodyNotAllowed,
+    /// A generated response over 40 KiB at viewer-request or 1 MiB at origin-request.
+    ResponseTooLarge,
+    /// A note over 4 KiB.
+    NoteTooLong,
+    /// A cache key part that is empty or over 256 bytes.
+    CacheKey,
+    /// An origin name that is empty or over 256 bytes.
+    OriginName,
+    /// A part of the contract that this version does not provide.
+    NotProvided,
+}
+
+impl Rule {
+    /// Name for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DisallowedHeader => "disallowed-header",
+            Self::ReadOnlyHeader => "read-only-header",
+            Self::EdgeHeader => "edge-header",
+            Self::HeaderName => "header-name",
+            Self::HeaderValue => "header-value",
+            Self::Host => "host",
+            Self::HeadersTooLarge => "headers-too-large",
+            Self::TooManyEdits => "too-many-edits",
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::TargetTooLong => "target-too-long",
+            Self::Status => "status",
+            Self::BodyNotAllowed => "body-not-allowed",
+            Self::ResponseTooLarge => "response-too-large",
+            Self::NoteTooLong => "note-too-long",
+            Self::CacheKey => "cache-key",
+            Self::OriginName => "origin-name",
+            Self::NotProvided => "not-provided",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::DisallowedHeader => "hooks may not set this header",
+            Self::ReadOnlyHeader => "this header is read-only at this stage",
+            Self::EdgeHeader => "only the edge sets cloudfront-* request headers",
+            Self::HeaderName => "not a header name",
+            Self::HeaderValue => "not a header value",
+            Self::Host => "host can only be set to one host with an optional port",
+            Self::HeadersTooLarge => "header edits over 32 KiB",
+            Self::TooManyEdits => "more than 512 edits",
+            Self::Path => "a path must start with `/` and be percent-encoded",
+            Self::Query => "a query string must be percent-encoded, without `#`",
+            Self::TargetTooLong => "path and query string must be shorter than 8192 characters together",
+            Self::Status => "a status must be between 200 and 599",
+            Self::BodyNotAllowed => "a response with this status has no body",
+            Self::ResponseTooLarge => "a generated response over the stage's limit",
+            Self::NoteTooLong => "a note over 4096 bytes",
+            Self::CacheKey => "a cache key part must have 1 to 256 bytes",
+            Self::OriginName => "an origin name must have 1 to 256 bytes",
+            Self::NotProvided => "this version does not provide that",
+        }
+    }
+}
+
+/// A broken rule, and by what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule.
+    pub rule: Rule,
+    /// The header name, edit or number; never a header value. At most 128 bytes.
+    pub what: Box<str>,
+}
+
+impl Violation {
+    fn new(rule: Rule, what: impl Into<String>) -> Self {
+        Self { rule, what: cut(what.into(), MAX_WHAT) }
+    }
+
+    fn not_provided(edit: &str) -> Self {
+        Self::new(Rule::NotProvided, edit)
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "is against the rules: {}: {:?}", self.rule.text(), self.what)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+fn count(edits: usize) -> Result<(), Violation> {
+    if edits > MAX_EDITS { Err(Violation::new(Rule::TooManyEdits, edits.to_string())) } else { Ok(()) }
+}
+
+fn note(text: String) -> Result<Arc<str>, Violation> {
+    if text.len() > MAX_NOTE {
+        return Err(Violation::new(Rule::NoteTooLong, text.len().to_string()));
+    }
+    Ok(text.into())
+}
+
+/// A short name or key part.
+fn name(rule: Rule, text: String) -> Result<Box<str>, Violation> {
+    if (1..=MAX_NAME).contains(&text.len()) {
+        Ok(text.into_boxed_str())
+    } else {
+        Err(Violation::new(rule, format!("{} bytes", text.len())))
+    }
+}
+
+#[cfg(test)]
+mod tests;

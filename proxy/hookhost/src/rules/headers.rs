@@ -1,0 +1,169 @@
+//! Header fields: which a hook may not see or touch at which stage, and the checks of a single edit.
+//! Lists from the CloudFront Developer Guide, "Restrictions on all edge functions", HTTP headers.
+
+use bytes::Bytes;
+use http::uri::Authority;
+use http::{HeaderName, HeaderValue};
+
+use super::{Rule, Violation};
+use crate::bindings::imports::types::{Header, HeaderEdit as RawEdit};
+use crate::{HeaderEdit, Stage};
+
+/// Most bytes of names and values in all edits of one call; as much as a request may have.
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+
+/// Whether hooks may neither see nor set this field, at any stage. `name` is lower case.
+pub(crate) fn is_disallowed(name: &str) -> bool {
+    match name.as_bytes() {
+        [b'c', ..] => name == "connection",
+        [b'e', ..] => name == "expect",
+        [b'k', ..] => name == "keep-alive",
+        [b'p', ..] => matches!(name, "proxy-authenticate" | "proxy-authorization" | "proxy-connection"),
+        [b't', ..] => name == "trailer",
+        [b'u', ..] => name == "upgrade",
+        [b'x', ..] => {
+            name.starts_with("x-amz-cf-")
+                || matches!(
+                    name,
+                    "x-accel-buffering"
+                        | "x-accel-charset"
+                        | "x-accel-limit-rate"
+                        | "x-accel-redirect"
+                        | "x-amzn-auth"
+                        | "x-amzn-cf-billing"
+                        | "x-amzn-cf-id"
+                        | "x-amzn-cf-xff"
+                        | "x-amzn-errortype"
+                        | "x-amzn-fle-profile"
+                        | "x-amzn-header-count"
+                        | "x-amzn-header-order"
+                        | "x-amzn-lambda-integration-tag"
+                        | "x-amzn-requestid"
+                        | "x-cache"
+                        | "x-forwarded-proto"
+                        | "x-real-ip"
+                )
+        }
+        _ => false,
+    }
+}
+
+/// Whether this field is visible but fixed at the stage. `content-length` at origin-response is not on AWS's list; it is
+/// here because no edit of this version changes the body, so that any other length would break the framing.
+fn is_read_only(stage: Stage, name: &str) -> bool {
+    match stage {
+        Stage::ViewerRequest => matches!(name, "cdn-loop" | "content-length" | "host" | "transfer-encoding" | "via"),
+        Stage::OriginRequest => matches!(
+            name,
+            "accept-encoding"
+                | "cdn-loop"
+                | "content-length"
+                | "if-modified-since"
+                | "if-none-match"
+                | "if-range"
+                | "if-unmodified-since"
+                | "transfer-encoding"
+                | "via"
+        ),
+        Stage::OriginResponse => matches!(name, "content-length" | "transfer-encoding" | "via"),
+        Stage::ViewerResponse => {
+            matches!(name, "content-encoding" | "content-length" | "transfer-encoding" | "via" | "warning")
+        }
+    }
+}
+
+/// Checks the header edits of one call.
+pub(super) struct HeaderRules {
+    stage: Stage,
+    bytes: usize,
+}
+
+impl HeaderRules {
+    pub(super) fn new(stage: Stage) -> Self {
+        Self { stage, bytes: 0 }
+    }
+
+    /// Checks one edit.
+    pub(super) fn edit(&mut self, edit: RawEdit) -> Result<HeaderEdit, Violation> {
+        match edit {
+            RawEdit::Set(header) => {
+                let (name, value) = self.header(header)?;
+                if name == http::header::HOST {
+                    host(&value)?;
+                }
+                Ok(HeaderEdit::Set(name, value))
+            }
+            RawEdit::Append(header) => {
+                let (name, value) = self.header(header)?;
+                if name == http::header::HOST {
+                    return Err(Violation::new(Rule::Host, "append"));
+                }
+                Ok(HeaderEdit::Append(name, value))
+            }
+            RawEdit::Remove(name) => {
+                let name = self.name(name)?;
+                if name == http::header::HOST {
+                    return Err(Violation::new(Rule::Host, "remove"));
+                }
+                Ok(HeaderEdit::Remove(name))
+            }
+        }
+    }
+
+    fn header(&mut self, header: Header) -> Result<(HeaderName, HeaderValue), Violation> {
+        let name = self.name(header.name)?;
+        if self.stage == Stage::ViewerRequest && name.as_str().starts_with("cloudfront-") {
+            return Err(Violation::new(Rule::EdgeHeader, name.as_str()));
+        }
+        let value = value(&name, header.value)?;
+        self.bytes += value.len();
+        self.within(&name)?;
+        Ok((name, value))
+    }
+
+    fn name(&mut self, raw: String) -> Result<HeaderName, Violation> {
+        let name = field_name(raw)?;
+        if is_read_only(self.stage, name.as_str()) {
+            return Err(Violation::new(Rule::ReadOnlyHeader, name.as_str()));
+        }
+        self.bytes += name.as_str().len();
+        self.within(&name)?;
+        Ok(name)
+    }
+
+    fn within(&self, name: &HeaderName) -> Result<(), Violation> {
+        if self.bytes > MAX_HEADER_BYTES {
+            return Err(Violation::new(Rule::HeadersTooLarge, name.as_str()));
+        }
+        Ok(())
+    }
+}
+
+/// A valid name that is not disallowed.
+pub(super) fn field_name(raw: String) -> Result<HeaderName, Violation> {
+    let name = match HeaderName::from_bytes(raw.as_bytes()) {
+        Ok(name) => name,
+        Err(_) => return Err(Violation::new(Rule::HeaderName, raw)),
+    };
+    if is_disallowed(name.as_str()) {
+        return Err(Violation::new(Rule::DisallowedHeader, name.as_str()));
+    }
+    Ok(name)
+}
+
+/// A valid value, without the whitespace around it (RFC 9110 5.5: it is not part of the value).
+pub(super) fn value(name: &HeaderName, raw: Vec<u8>) -> Result<HeaderValue, Violation> {
+    let raw = Bytes::from(raw);
+    let trimmed = raw.slice_ref(raw.trim_ascii());
+    HeaderValue::from_maybe_shared(trimmed).map_err(|_| Violation::new(Rule::HeaderValue, name.as_str()))
+}
+
+/// RFC 9110 7.2: `host [":" port]`, no user information.
+fn host(value: &HeaderValue) -> Result<(), Violation> {
+    let broken = || Violation::new(Rule::Host, "set");
+    let authority = Authority::try_from(value.as_bytes()).map_err(|_| broken())?;
+    if authority.host().is_empty() || authority.as_str().contains('@') {
+        return Err(broken());
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! The data of one instance: the call, what it used of its limits, and the limiter that wasmtime asks.
+
+use std::sync::Arc;
+
+use wasmtime::ResourceLimiter;
+
+use crate::fault::{MemoryLimit, Refusal};
+use crate::hook::Hook;
+use crate::{Call, Fact, ReadSet, ResponseView, Stage};
+
+/// Most elements of a table; the pool has room for no more.
+pub(crate) const MAX_TABLE: usize = 20_000;
+
+/// What one instance carries.
+pub(crate) struct CallState {
+    pub(crate) call: Call,
+    pub(crate) stage: Stage,
+    pub(crate) hook: Arc<Hook>,
+    /// The frozen time, once the hook asked.
+    pub(crate) now: Option<u64>,
+    pub(crate) log_lines: u32,
+    pub(crate) log_bytes: usize,
+    pub(crate) log_dropped: u32,
+    pub(crate) reads: Option<Box<ReadSet>>,
+}
+
+impl CallState {
+    pub(crate) fn new(hook: Arc<Hook>, stage: Stage, call: Call) -> Self {
+        let reads = call.record_reads.then(Box::default);
+        Self { call, stage, hook, now: None, log_lines: 0, log_bytes: 0, log_dropped: 0, reads }
+    }
+
+    /// Records that the hook read a fact.
+    pub(crate) fn read(&mut self, fact: Fact) {
+        if let Some(reads) = &mut self.reads {
+            reads.fact(fact);
+        }
+    }
+
+    /// The response, where the stage has one.
+    pub(crate) fn response(&self) -> wasmtime::Result<&dyn ResponseView> {
+        if !self.stage.has_response() {
+            return Err(Refusal("there is no response at this stage").into());
+        }
+        self.call.response.as_deref().ok_or_else(|| Refusal("the edge gave no response").into())
+    }
+}
+
+impl ResourceLimiter for CallState {
+    fn memory_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        let limit = self.hook.limits().memory;
+        // An error ends the call with a clear fault. A refused growth would come back as an abort in the hook.
+        if desired > limit { Err(MemoryLimit(limit).into()) } else { Ok(true) }
+    }
+
+    fn table_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= MAX_TABLE)
+    }
+}
