@@ -1,0 +1,168 @@
+//! The values of `RateLimit-Policy`, `RateLimit` and `Retry-After`. Must not know an HTTP library, nor choose what is told.
+//!
+//! The first two follow draft-ietf-httpapi-ratelimit-headers-11 (May 2026): each is a list of items, so several levels can
+//! be joined with `, `. What the viewer is told is a hint (section 8.3), and shared levels disclose the site's capacity
+//! (section 8.2): the caller chooses which levels it names. All numbers are integers; `Retry-After` and `t` say the same
+//! when both come from one refusal, because the former may not be the earlier (section 6).
+
+use std::fmt::{self, Write};
+
+use crate::throttle::Throttle;
+use crate::ticket::{Refused, Standing};
+use crate::time::Nanos;
+
+/// The largest Integer of structured fields (RFC 9651 section 3.3.1).
+const MAX_INTEGER: u64 = 999_999_999_999_999;
+
+/// One item of `RateLimit-Policy` (draft section 3): `"name";q=100;w=60`.
+///
+/// `q` is the burst and `w` the seconds (at least 1, rounded up) in which an empty bucket fills, so that `q` per `w` is
+/// the rate. A bucket that fills faster than once in a second is told as its rate: `q` requests in `w=1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy<'a> {
+    name: &'a str,
+    quota: u64,
+    window: u64,
+}
+
+impl<'a> Policy<'a> {
+    /// `name` is shown to viewers; see [`Limit::new`] for what it may hold.
+    #[must_use]
+    pub fn new(name: &'a str, throttle: &Throttle) -> Self {
+        let (rate, burst) = (throttle.rate(), f64::from(throttle.burst()));
+        // Just below 1, so that the noise of the division (49 / 0.49) adds no second.
+        let window = (burst / rate * (1.0 - 1e-12)).ceil();
+        let quota = if rate > burst { rate.floor() } else { burst };
+        // `as` saturates, also for an infinite window.
+        Self { name, quota: (quota as u64).min(MAX_INTEGER), window: (window as u64).clamp(1, MAX_INTEGER) }
+    }
+}
+
+impl fmt::Display for Policy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_string(f, self.name)?;
+        write!(f, ";q={};w={}", self.quota, self.window)
+    }
+}
+
+/// One item of `RateLimit` (draft section 4): `"name";r=50;t=30`.
+///
+/// `t` is the time until more tokens than `r` can be used: seconds, rounded up, at least 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit<'a> {
+    name: &'a str,
+    remaining: u32,
+    window: u64,
+}
+
+impl<'a> Limit<'a> {
+    /// `remaining` tokens can be used until `window` has passed.
+    ///
+    /// `name` becomes a String of structured fields, which is printable ASCII (RFC 9651 section 3.3.3); any other character
+    /// is written as `?`.
+    #[must_use]
+    pub fn new(name: &'a str, remaining: u32, window: Nanos) -> Self {
+        Self { name, remaining, window: retry_after(window) }
+    }
+
+    /// For the answer to a request that was let through.
+    #[must_use]
+    pub fn of(name: &'a str, standing: &Standing) -> Self {
+        Self::new(name, standing.remaining, standing.next_after)
+    }
+
+    /// For a refusal; `None` if there will never be room, as no `t` would be true.
+    #[must_use]
+    pub fn refused(name: &'a str, refused: &Refused) -> Option<Self> {
+        Some(Self::new(name, refused.remaining, refused.retry_after?))
+    }
+}
+
+impl fmt::Display for Limit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_string(f, self.name)?;
+        write!(f, ";r={};t={}", self.remaining, self.window)
+    }
+}
+
+/// The value of `Retry-After` in its delay-seconds form (RFC 9110 section 10.2.3): rounded up, at least 1.
+#[must_use]
+pub const fn retry_after(wait: Nanos) -> u64 {
+    let seconds = wait.as_secs_ceil();
+    if seconds == 0 { 1 } else { seconds }
+}
+
+/// Serialises a String (RFC 9651 section 4.1.6).
+fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_char('"')?;
+    for char in text.chars() {
+        match char {
+            '"' | '\\' => {
+                f.write_char('\\')?;
+                f.write_char(char)?;
+            }
+            ' '..='~' => f.write_char(char)?,
+            _ => f.write_char('?')?,
+        }
+    }
+    f.write_char('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn policy(rate: f64, burst: u32) -> String {
+        Policy::new("plan", &Throttle::new(rate, burst).unwrap()).to_string()
+    }
+
+    #[test]
+    fn policies_tell_the_rate() {
+        assert_eq!(policy(10.0, 100), r#""plan";q=100;w=10"#);
+        assert_eq!(policy(1.0, 2), r#""plan";q=2;w=2"#);
+        assert_eq!(policy(0.5, 1), r#""plan";q=1;w=2"#);
+        assert_eq!(policy(0.49, 49), r#""plan";q=49;w=100"#);
+        assert_eq!(policy(10_000.0, 5000), r#""plan";q=10000;w=1"#);
+        assert_eq!(policy(3.0, 10), r#""plan";q=10;w=4"#);
+        assert_eq!(policy(2.5, 2), r#""plan";q=2;w=1"#);
+        assert_eq!(policy(f64::MAX, 1), r#""plan";q=999999999999999;w=1"#);
+        assert_eq!(policy(5e-324, u32::MAX), r#""plan";q=4294967295;w=999999999999999"#);
+    }
+
+    #[test]
+    fn limits_are_whole_seconds() {
+        assert_eq!(Limit::new("key", 50, Nanos::from_secs(30)).to_string(), r#""key";r=50;t=30"#);
+        assert_eq!(Limit::new("key", 0, Nanos(1)).to_string(), r#""key";r=0;t=1"#);
+        assert_eq!(Limit::new("key", 9, Nanos::ZERO).to_string(), r#""key";r=9;t=1"#);
+    }
+
+    #[test]
+    fn retry_after_rounds_up_and_is_never_zero() {
+        assert_eq!(retry_after(Nanos::ZERO), 1);
+        assert_eq!(retry_after(Nanos::from_millis(999)), 1);
+        assert_eq!(retry_after(Nanos::from_millis(1001)), 2);
+        assert_eq!(retry_after(Nanos::MAX), 18_446_744_074);
+    }
+
+    #[test]
+    fn names_cannot_break_out_of_their_string() {
+        let limit = Limit::new("a\"b\\c\r\né", 1, Nanos::ZERO).to_string();
+        assert_eq!(limit, r#""a\"b\\c???";r=1;t=1"#);
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_gives_visible_ascii_and_two_bare_quotes(name in any::<String>()) {
+            let field = Limit::new(&name, 1, Nanos::ZERO).to_string();
+            prop_assert!(field.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+            let mut escaped = false;
+            let bare = field.chars().filter(|&char| {
+                let bare = char == '"' && !escaped;
+                escaped = char == '\\' && !escaped;
+                bare
+            });
+            prop_assert_eq!(bare.count(), 2);
+        }
+    }
+}

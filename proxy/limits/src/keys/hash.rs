@@ -1,0 +1,134 @@
+//! SHA-256 of an API key. Must not show it: a hash of a weak key is nearly the key.
+
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// SHA-256 of an API key. Compared in constant time; `Debug` shows the first 4 hex digits only.
+#[derive(Clone, Copy)]
+pub struct KeyHash([u8; 32]);
+
+/// Why a text is no key hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyHashError {
+    /// Not 64 characters.
+    #[error("a SHA-256 has 64 hexadecimal digits, not {0}")]
+    Length(usize),
+    /// A character that is no hexadecimal digit.
+    #[error("not a hexadecimal digit at position {0}")]
+    Digit(usize),
+}
+
+impl KeyHash {
+    /// The hash of a key in clear.
+    #[must_use]
+    pub fn of(key: &[u8]) -> Self {
+        Self(Sha256::digest(key).into())
+    }
+
+    /// A hash made elsewhere.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Reads 64 hexadecimal digits, of either case, as `sha256sum` writes them.
+    ///
+    /// # Errors
+    /// [`KeyHashError`] with the length in bytes or the position, from 0, of the first wrong byte.
+    pub fn from_hex(text: &str) -> Result<Self, KeyHashError> {
+        let digits = text.as_bytes();
+        if digits.len() != 64 {
+            return Err(KeyHashError::Length(digits.len()));
+        }
+        let mut bytes = [0; 32];
+        for (at, digit) in digits.iter().enumerate() {
+            let value = match digit {
+                b'0'..=b'9' => digit - b'0',
+                b'a'..=b'f' => digit - b'a' + 10,
+                b'A'..=b'F' => digit - b'A' + 10,
+                _ => return Err(KeyHashError::Digit(at)),
+            };
+            bytes[at / 2] = bytes[at / 2] << 4 | value;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl PartialEq for KeyHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for KeyHash {}
+
+impl Hash for KeyHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        state.write_u64(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+    }
+}
+
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyHash({:02x}{:02x}..)", self.0[0], self.0[1])
+    }
+}
+
+/// Files a [`KeyHash`] under its first 8 bytes: SHA-256 is spread well enough, and a viewer cannot add to the table, so
+/// no random seed is needed against flooding.
+pub(super) type PrefixHasher = BuildHasherDefault<Prefix>;
+
+#[derive(Debug, Default)]
+pub(super) struct Prefix(u64);
+
+impl Hasher for Prefix {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, prefix: u64) {
+        self.0 = prefix;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FIPS 180-2, appendix B.1.
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn hex_and_clear_agree() {
+        let hash = KeyHash::of(b"abc");
+        assert_eq!(KeyHash::from_hex(ABC), Ok(hash));
+        assert_eq!(KeyHash::from_hex(&ABC.to_uppercase()), Ok(hash));
+        assert_ne!(KeyHash::of(b"abd"), hash);
+        let mut last_bit = hash.0;
+        last_bit[31] ^= 1;
+        assert_ne!(KeyHash::from_bytes(last_bit), hash);
+    }
+
+    #[test]
+    fn wrong_hex_is_told() {
+        assert_eq!(KeyHash::from_hex("ba78"), Err(KeyHashError::Length(4)));
+        let wrong = ABC.replacen("bf8f", "bg8f", 1);
+        assert_eq!(KeyHash::from_hex(&wrong), Err(KeyHashError::Digit(7)));
+        assert_eq!(KeyHash::from_hex(&"é".repeat(32)), Err(KeyHashError::Digit(0)));
+    }
+
+    #[test]
+    fn debug_is_redacted() {
+        assert_eq!(format!("{:?}", KeyHash::of(b"abc")), "KeyHash(ba78..)");
+    }
+}
