@@ -1,0 +1,33 @@
+//! Hashes and signatures, done by the edge at native speed.
+
+use crate::bindings::imports::edgeweir::hook::crypto as host;
+use crate::error::{Error, Result};
+
+pub use crate::bindings::imports::edgeweir::hook::crypto::{Digest, SignatureAlgorithm};
+
+/// Hash of some bytes.
+#[must_use]
+pub fn hash(digest: Digest, data: &[u8]) -> Vec<u8> {
+    host::hash(digest, data)
+}
+
+/// HMAC (RFC 2104) of some bytes.
+#[must_use]
+pub fn hmac(digest: Digest, key: &[u8], data: &[u8]) -> Vec<u8> {
+    host::hmac(digest, key, data)
+}
+
+/// Checks a signature: `false` if it does not match. The key is the secret's bytes for HMAC, a PEM public key otherwise;
+/// an ECDSA signature is `r` and `s` one after the other, as in a JWS.
+///
+/// # Errors
+/// If the key cannot be used with this algorithm.
+pub fn verify(algorithm: SignatureAlgorithm, key: &[u8], data: &[u8], signature: &[u8]) -> Result<bool> {
+    host::verify(algorithm, key, data, signature).map_err(Error::new)
+}
+
+/// Whether two byte strings are the same, in a time that does not depend on where they differ.
+#[must_use]
+pub fn equal(a: &[u8], b: &[u8]) -> bool {
+    host::equal(a, b)
+}

@@ -1,0 +1,214 @@
+//! What a hook wants changed. Names and values are checked here as HTTP sees them; whether a stage may touch a header is
+//! the edge's to say, and so is every limit.
+
+use std::fmt;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::bindings::imports::edgeweir::hook::types::{Header, HeaderEdit};
+use crate::bindings::{origin_response, viewer_request};
+use crate::error::{Error, Result};
+use crate::stage::{OriginResponse, RequestStage, Stage, ViewerRequest};
+
+/// The changes that a hook makes at stage `S`, applied in order after it returns.
+///
+/// Use it through the alias of the stage, for example [`viewer_request::Edits`](crate::viewer_request::Edits).
+///
+/// ```
+/// use edgeweir_sdk::{Result, viewer_request};
+///
+/// fn edits() -> Result<viewer_request::Edits> {
+///     viewer_request::Edits::new().set_header("x-tier", "gold")?.remove_header("x-debug").map(|e| e.path("/shop"))
+/// }
+/// assert_eq!(edits()?.len(), 3);
+/// # Ok::<(), edgeweir_sdk::Error>(())
+/// ```
+pub struct Edits<S: Stage> {
+    list: Vec<S::Edit>,
+}
+
+impl<S: Stage> Edits<S> {
+    /// No change.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { list: Vec::new() }
+    }
+
+    /// How many changes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Replaces all lines of a header by one.
+    ///
+    /// # Errors
+    /// If the name or the value is not allowed in a header.
+    pub fn set_header<N, V>(self, name: N, value: V) -> Result<Self>
+    where
+        N: TryInto<HeaderName, Error: Into<http::Error>>,
+        V: TryInto<HeaderValue, Error: Into<http::Error>>,
+    {
+        let header = line(name, value)?;
+        Ok(self.with(S::header(HeaderEdit::Set(header))))
+    }
+
+    /// Adds a header line, keeping the others of this name.
+    ///
+    /// # Errors
+    /// If the name or the value is not allowed in a header.
+    pub fn append_header<N, V>(self, name: N, value: V) -> Result<Self>
+    where
+        N: TryInto<HeaderName, Error: Into<http::Error>>,
+        V: TryInto<HeaderValue, Error: Into<http::Error>>,
+    {
+        let header = line(name, value)?;
+        Ok(self.with(S::header(HeaderEdit::Append(header))))
+    }
+
+    /// Removes all lines of a header. No harm if there is none.
+    ///
+    /// # Errors
+    /// If the name is not allowed in a header.
+    pub fn remove_header<N>(self, name: N) -> Result<Self>
+    where
+        N: TryInto<HeaderName, Error: Into<http::Error>>,
+    {
+        let name = header_name(name)?;
+        Ok(self.with(S::header(HeaderEdit::Remove(name.as_str().to_owned()))))
+    }
+
+    pub(crate) fn into_list(self) -> Vec<S::Edit> {
+        self.list
+    }
+
+    fn with(mut self, edit: S::Edit) -> Self {
+        self.list.push(edit);
+        self
+    }
+}
+
+impl<S: RequestStage> Edits<S> {
+    /// A new path: starts with `/`, percent-encoded. At viewer-request it is part of the cache key, and the behavior is
+    /// not matched again; at origin-request only the origin sees it.
+    #[must_use]
+    pub fn path(self, path: impl Into<String>) -> Self {
+        self.with(S::path(path.into()))
+    }
+
+    /// A new query string, without `?`.
+    #[must_use]
+    pub fn query(self, query: impl Into<String>) -> Self {
+        self.with(S::query(Some(query.into())))
+    }
+
+    /// Drops the query string and its `?`.
+    #[must_use]
+    pub fn remove_query(self) -> Self {
+        self.with(S::query(None))
+    }
+
+    /// Fetch from another origin of the config, by its name.
+    #[must_use]
+    pub fn origin(self, name: impl Into<String>) -> Self {
+        self.with(S::origin(name.into()))
+    }
+
+    /// A note for the hooks of the later stages of this request ([`Context::note`](crate::Context::note)), at most
+    /// 4 KiB. It replaces an earlier note.
+    #[must_use]
+    pub fn note(self, note: impl Into<String>) -> Self {
+        self.with(S::note(note.into()))
+    }
+}
+
+impl Edits<ViewerRequest> {
+    /// A part to add to the cache key: requests that differ in it never share a cached response.
+    #[must_use]
+    pub fn cache_key(self, part: impl Into<String>) -> Self {
+        self.with(viewer_request::exports::edgeweir::hook::viewer_request::Edit::CacheKey(part.into()))
+    }
+}
+
+impl Edits<OriginResponse> {
+    /// A new status, 200 to 599.
+    #[must_use]
+    pub fn status(self, status: StatusCode) -> Self {
+        self.with(origin_response::exports::edgeweir::hook::origin_response::Edit::Status(status.as_u16()))
+    }
+
+    /// How long the response stays fresh, in seconds, within the limits of the cache policy.
+    #[must_use]
+    pub fn ttl(self, seconds: u32) -> Self {
+        self.with(origin_response::exports::edgeweir::hook::origin_response::Edit::Ttl(seconds))
+    }
+
+    /// A note for the viewer-response hooks of this request, at most 4 KiB. It replaces an earlier note.
+    #[must_use]
+    pub fn note(self, note: impl Into<String>) -> Self {
+        self.with(origin_response::exports::edgeweir::hook::origin_response::Edit::Note(note.into()))
+    }
+}
+
+impl<S: Stage> Default for Edits<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: Stage<Edit: fmt::Debug>> fmt::Debug for Edits<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.list).finish()
+    }
+}
+
+fn header_name<N: TryInto<HeaderName, Error: Into<http::Error>>>(name: N) -> Result<HeaderName> {
+    name.try_into().map_err(|error| Error::from(error.into()))
+}
+
+fn line<N, V>(name: N, value: V) -> Result<Header>
+where
+    N: TryInto<HeaderName, Error: Into<http::Error>>,
+    V: TryInto<HeaderValue, Error: Into<http::Error>>,
+{
+    let name = header_name(name)?;
+    let value: HeaderValue =
+        value.try_into().map_err(|error| Error::from(error.into()).context(format_args!("header {name}")))?;
+    Ok(Header { name: name.as_str().to_owned(), value: value.as_bytes().to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bindings::viewer_request::exports::edgeweir::hook::viewer_request::Edit;
+
+    #[test]
+    fn keeps_the_order_and_lower_cases_names() {
+        let edits = Edits::<ViewerRequest>::new()
+            .remove_header("X-User")
+            .and_then(|edits| edits.set_header("X-User", "kim"))
+            .map(|edits| edits.path("/a").remove_query().cache_key("k"))
+            .expect("all valid");
+        let list = edits.into_list();
+        assert!(matches!(&list[0], Edit::Header(HeaderEdit::Remove(name)) if name == "x-user"));
+        assert!(
+            matches!(&list[1], Edit::Header(HeaderEdit::Set(header)) if header.name == "x-user" && header.value == b"kim")
+        );
+        assert!(matches!(&list[2], Edit::Path(path) if path == "/a"));
+        assert!(matches!(&list[3], Edit::Query(None)));
+        assert!(matches!(&list[4], Edit::CacheKey(part) if part == "k"));
+    }
+
+    #[test]
+    fn refuses_what_is_no_header() {
+        let error = Edits::<OriginResponse>::new().set_header("x-a", "1\r\nx-b: 2").expect_err("line break");
+        assert_eq!(error.message(), "header x-a: failed to parse header value");
+        assert!(Edits::<OriginResponse>::new().remove_header("x a").is_err());
+    }
+}
