@@ -1,0 +1,234 @@
+//! What a reload changes, and what of it needs a restart. Compares two resolved configurations; things are the same if
+//! their names are, wherever they stand. Values are never shown: they may be secrets.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Behavior, Config, Distribution, UsagePlan};
+
+/// One difference between two configurations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What changes, such as "origin `app` changed".
+    pub what: String,
+    /// A reload does not apply it: the edge must be started again.
+    pub needs_restart: bool,
+}
+
+/// All differences from `old` to `new`, in a fixed order; empty if they do the same.
+#[must_use]
+pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
+    let mut changes = Changes(Vec::new());
+    changes.value("state_dir", &old.state_dir, &new.state_dir, true);
+    server(old, new, &mut changes);
+    changes.value("gate", &old.gate, &new.gate, false);
+    changes.value("trusted_proxies", &old.trusted_proxies, &new.trusted_proxies, false);
+    changes.value("log", &old.log, &new.log, false);
+    changes.value("geo.databases", &old.geo_databases, &new.geo_databases, false);
+    changes.value("cache.capacity", &old.cache_capacity, &new.cache_capacity, true);
+    changes.value("cache.max_object", &old.cache_max_object, &new.cache_max_object, false);
+    changes.value(
+        "admin.address",
+        &old.admin.as_ref().map(|a| a.address),
+        &new.admin.as_ref().map(|a| a.address),
+        true,
+    );
+    let token = |config: &Config| config.admin.as_ref().and_then(|a| a.token.clone());
+    if old.admin.is_some() && new.admin.is_some() {
+        changes.value("admin.token", &token(old), &token(new), false);
+    }
+    changes.named("listener", &old.listeners, &new.listeners, |l| l.address.to_string(), |a, b| a == b);
+    changes.named("origin", &old.origins, &new.origins, |o| o.name.clone(), |a, b| a == b);
+    changes.named("cache policy", &old.cache_policies, &new.cache_policies, |p| p.name.clone(), |a, b| a == b);
+    changes.named("hook", &old.hooks, &new.hooks, |h| h.name.clone(), |a, b| a == b);
+    let view = |config, plan: &UsagePlan| plan_view(config, plan);
+    changes.named(
+        "usage plan",
+        &old.usage_plans,
+        &new.usage_plans,
+        |p| p.name.clone(),
+        |a, b| view(old, a) == view(new, b),
+    );
+    changes.named(
+        "API key",
+        &old.api_keys,
+        &new.api_keys,
+        |k| k.name.clone(),
+        |a, b| {
+            let plans = |config: &Config, key: &crate::model::ApiKey| -> Vec<Option<String>> {
+                key.plans.iter().map(|id| config.usage_plans.get(id.0).map(|plan| plan.name.clone())).collect()
+            };
+            (&a.value, a.enabled) == (&b.value, b.enabled) && plans(old, a) == plans(new, b)
+        },
+    );
+    changes.named(
+        "distribution",
+        &old.distributions,
+        &new.distributions,
+        |d| d.name.clone(),
+        |a, b| same_distribution((old, a), (new, b)),
+    );
+    changes.0
+}
+
+fn server(old: &Config, new: &Config, changes: &mut Changes) {
+    changes.value("server.threads", &old.server.threads, &new.server.threads, true);
+    let mut rest = old.server.clone();
+    rest.threads = new.server.threads;
+    changes.value("server", &rest, &new.server, false);
+}
+
+struct Changes(Vec<Change>);
+
+impl Changes {
+    fn push(&mut self, what: String, needs_restart: bool) {
+        self.0.push(Change { what, needs_restart });
+    }
+
+    fn value<T: PartialEq>(&mut self, what: &str, old: &T, new: &T, needs_restart: bool) {
+        if old != new {
+            self.push(format!("{what} changed"), needs_restart);
+        }
+    }
+
+    /// Things with a name: added, removed, changed. None of these needs a restart.
+    fn named<T>(
+        &mut self,
+        what: &str,
+        old: &[T],
+        new: &[T],
+        name: impl Fn(&T) -> String,
+        same: impl Fn(&T, &T) -> bool,
+    ) {
+        let mut both: BTreeMap<String, (Option<&T>, Option<&T>)> = BTreeMap::new();
+        for thing in old {
+            both.entry(name(thing)).or_default().0 = Some(thing);
+        }
+        for thing in new {
+            both.entry(name(thing)).or_default().1 = Some(thing);
+        }
+        for (name, pair) in both {
+            let change = match pair {
+                (Some(old), Some(new)) if same(old, new) => continue,
+                (Some(_), Some(_)) => "changed",
+                (Some(_), None) => "removed",
+                (None, _) => "added",
+            };
+            self.push(format!("{what} `{name}` {change}"), false);
+        }
+    }
+}
+
+/// A plan without indices.
+fn plan_view<'a>(config: &'a Config, plan: &UsagePlan) -> (Option<crate::model::Throttle>, Vec<Option<&'a str>>) {
+    let name = |id: &crate::model::DistributionId| config.distributions.get(id.0).map(|d| d.name.as_str());
+    (plan.throttle, plan.distributions.iter().map(name).collect())
+}
+
+fn same_distribution((old, a): (&Config, &Distribution), (new, b): (&Config, &Distribution)) -> bool {
+    a.hosts == b.hosts
+        && a.throttle == b.throttle
+        && a.behaviors.len() == b.behaviors.len()
+        && a.behaviors.iter().zip(&b.behaviors).all(|(a, b)| same_behavior((old, a), (new, b)))
+}
+
+/// As `==`, but indices are compared by what they stand for.
+fn same_behavior((old, a): (&Config, &Behavior), (new, b): (&Config, &Behavior)) -> bool {
+    let origin = |config: &Config, b: &Behavior| config.origins.get(b.origin.0).map(|o| o.name.clone());
+    let policy = |config: &Config, b: &Behavior| config.cache_policies.get(b.cache_policy.0).map(|p| p.name.clone());
+    let hooks = |config: &Config, b: &Behavior| -> Vec<Option<String>> {
+        let bindings = b.hooks.iter().flatten();
+        bindings.map(|binding| config.hooks.get(binding.hook.0).map(|hook| hook.name.clone())).collect()
+    };
+    // The names are the same: with the indices of `a`, what is left must be equal.
+    let with_indices_of_a = || {
+        let mut b = b.clone();
+        b.origin = a.origin;
+        b.cache_policy = a.cache_policy;
+        for (b, a) in b.hooks.iter_mut().flatten().zip(a.hooks.iter().flatten()) {
+            b.hook = a.hook;
+        }
+        b
+    };
+    origin(old, a) == origin(new, b)
+        && policy(old, a) == policy(new, b)
+        && hooks(old, a) == hooks(new, b)
+        && *a == with_indices_of_a()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse;
+
+    const BASE: &str = r#"
+        [origins.app]
+        url = "http://127.0.0.1:3000"
+        [hooks.auth]
+        file = "auth.wasm"
+        [distributions.site]
+        hosts = ["*"]
+        origin = "app"
+        [[distributions.site.behaviors]]
+        hooks = { viewer-request = ["auth"] }
+    "#;
+
+    fn config(source: &str) -> Config {
+        parse(source, "/base".as_ref()).unwrap().config
+    }
+
+    fn changes(new: &str) -> Vec<(String, bool)> {
+        let changes = diff(&config(BASE), &config(new));
+        changes.into_iter().map(|c| (c.what, c.needs_restart)).collect()
+    }
+
+    fn live(what: &str) -> (String, bool) {
+        (what.to_owned(), false)
+    }
+
+    #[test]
+    fn the_same_config_has_no_changes() {
+        assert_eq!(changes(BASE), []);
+    }
+
+    #[test]
+    fn new_names_before_old_ones_do_not_change_what_refers_by_index() {
+        let more = format!("{BASE}\n[origins.aaa]\nurl = \"http://a\"\n[hooks.aaa]\nfile = \"a.wasm\"");
+        assert_eq!(changes(&more), [live("origin `aaa` added"), live("hook `aaa` added")]);
+    }
+
+    #[test]
+    fn a_renamed_origin_changes_its_distribution() {
+        let renamed = BASE.replace("app", "web");
+        assert_eq!(
+            changes(&renamed),
+            [live("origin `app` removed"), live("origin `web` added"), live("distribution `site` changed")]
+        );
+    }
+
+    #[test]
+    fn settings_of_a_binding_count() {
+        let told = BASE.replace(r#"["auth"]"#, r#"[{ hook = "auth", settings = { a = 1 } }]"#);
+        assert_eq!(changes(&told), [live("distribution `site` changed")]);
+    }
+
+    #[test]
+    fn what_needs_a_restart() {
+        let new = format!(
+            "state_dir = \"elsewhere\"\nserver.threads = 2\nserver.read_timeout = \"1s\"\ncache.capacity = \"1GiB\"\n\
+             admin.address = \"127.0.0.1:9090\"\nlisteners = [{{ address = \"127.0.0.1:1\" }}]\n{BASE}"
+        );
+        let restart = |what: &str| (what.to_owned(), true);
+        assert_eq!(
+            changes(&new),
+            [
+                restart("state_dir changed"),
+                restart("server.threads changed"),
+                live("server changed"),
+                restart("cache.capacity changed"),
+                restart("admin.address changed"),
+                live("listener `127.0.0.1:1` added"),
+                live("listener `127.0.0.1:8080` removed"),
+            ]
+        );
+    }
+}

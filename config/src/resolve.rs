@@ -1,0 +1,120 @@
+//! From `schema` to `model`: names become indices, defaults are filled in, paths are joined to the folder of the config.
+//! Reports names that do not exist or are never used; other rules are in `rules`.
+//!
+//! What could not be read gets some value: with an error in the report the result is thrown away.
+
+mod distributions;
+mod edge;
+mod keys;
+mod names;
+mod policies;
+
+use std::path::Path;
+
+use crate::decode::Time;
+use crate::model::{Config, Hook, HostHeader, LogTarget, Origin, OriginHttp, SecretSource};
+use crate::report::Report;
+use crate::schema::{self, File};
+use names::Names;
+pub(crate) use policies::PRESETS;
+
+/// Bytes the cache may hold by default: 256 MiB.
+pub(crate) const DEFAULT_CAPACITY: u64 = 256 << 20;
+/// Largest stored object by default: 64 MiB.
+const DEFAULT_OBJECT: u64 = 64 << 20;
+
+/// Resolves a whole file.
+pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
+    let names = Names::of(file);
+    let (distributions, cache_policies) = distributions::resolve(file, &names, base, out);
+    let usage_plans = keys::plans(file, &names, out);
+    let api_keys = keys::keys(file, &names, base, out);
+    let capacity = file.cache.value().and_then(|c| c.capacity.value()).map_or(DEFAULT_CAPACITY, |size| size.0);
+    let object = file.cache.value().and_then(|c| c.max_object.value()).map(|size| size.0);
+    let config = Config {
+        state_dir: base.join(file.state_dir.value().map_or(Path::new(".edgeweir"), |path| &path.0)),
+        server: edge::server(file.server.value()),
+        listeners: edge::listeners(file, base),
+        admin: edge::admin(file, base),
+        log: edge::log(file.log.value(), base),
+        gate: edge::gate(file.gate.value()),
+        trusted_proxies: edge::trusted_proxies(file),
+        geo_databases: edge::geo_databases(file, base),
+        cache_capacity: capacity,
+        cache_max_object: object.unwrap_or(DEFAULT_OBJECT.min(capacity)),
+        origins: origins(file, base),
+        cache_policies,
+        hooks: hooks(file, base),
+        usage_plans,
+        api_keys,
+        distributions,
+    };
+    // With an error about, a thing may only seem unused: its use may be what could not be read.
+    if !out.has_errors() {
+        names.report_unused(out);
+    }
+    config
+}
+
+/// The time, or its default in milliseconds.
+fn time<const MIN: u64, const MAX: u64>(value: Option<&Time<MIN, MAX>>, default_ms: u64) -> std::time::Duration {
+    value.map_or(std::time::Duration::from_millis(default_ms), |time| time.0)
+}
+
+/// The secret with its file joined to the folder of the config.
+fn secret(source: &SecretSource, base: &Path) -> SecretSource {
+    match source {
+        SecretSource::File(path) => SecretSource::File(base.join(path)),
+        other => other.clone(),
+    }
+}
+
+/// As [`secret`], for log files.
+fn log_target(target: &LogTarget, base: &Path) -> LogTarget {
+    match target {
+        LogTarget::File(path) => LogTarget::File(base.join(path)),
+        other => other.clone(),
+    }
+}
+
+fn origins(file: &File, base: &Path) -> Vec<Origin> {
+    let Some(origins) = file.origins.value() else { return Vec::new() };
+    origins.iter().filter_map(|(name, written)| origin(name.get_ref(), written, base)).collect()
+}
+
+fn origin(name: &str, written: &schema::Origin, base: &Path) -> Option<Origin> {
+    let url = written.url.value()?.0.clone();
+    let headers = written.headers.value().map_or(&[][..], |headers| headers.0.as_slice());
+    Some(Origin {
+        name: name.to_owned(),
+        tls: url.tls,
+        host: url.host,
+        port: url.port,
+        path_prefix: url.path_prefix,
+        host_header: written.host_header.value().map_or(HostHeader::Origin, |h| h.0.clone()),
+        connect_timeout: time(written.connect_timeout.value(), 5_000),
+        read_timeout: time(written.read_timeout.value(), 30_000),
+        write_timeout: time(written.write_timeout.value(), 30_000),
+        keepalive: time(written.keepalive.value(), 60_000),
+        http: written.http.value().copied().unwrap_or(OriginHttp::H1),
+        verify_tls: written.verify_tls.value().copied().unwrap_or(true),
+        headers: headers
+            .iter()
+            .map(|(name, value)| (name.get_ref().clone(), secret(&value.get_ref().0, base)))
+            .collect(),
+        resolve_every: time(written.resolve_every.value(), 30_000),
+    })
+}
+
+fn hooks(file: &File, base: &Path) -> Vec<Hook> {
+    let Some(hooks) = file.hooks.value() else { return Vec::new() };
+    let hook = |name: &str, written: &schema::Hook| {
+        Some(Hook {
+            name: name.to_owned(),
+            file: base.join(&written.file.value()?.0),
+            timeout: time(written.timeout.value(), 50),
+            memory: written.memory.value().map_or(16 << 20, |size| size.0),
+        })
+    };
+    hooks.iter().filter_map(|(name, written)| hook(name.get_ref(), written)).collect()
+}

@@ -1,0 +1,122 @@
+//! Distributions and their behaviors.
+
+use std::path::Path;
+
+use toml::Spanned;
+
+use super::keys::throttle;
+use super::names::Names;
+use super::policies::Policies;
+use super::secret;
+use crate::decode::{Field, Text};
+use crate::model::{Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, OriginId};
+use crate::report::Report;
+use crate::schema::{self, File};
+use crate::units::PathPattern;
+
+/// CloudFront's largest set of methods.
+const DEFAULT_METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
+const DEFAULT_VIEWER_HEADERS: [&str; 1] = ["cloudfront-viewer-country"];
+
+/// What the behaviors of a file have in common.
+struct Scope<'a> {
+    names: &'a Names,
+    policies: Policies<'a>,
+    base: &'a Path,
+}
+
+/// All distributions, and the cache policies that they or the file name.
+pub(super) fn resolve(
+    file: &File,
+    names: &Names,
+    base: &Path,
+    out: &mut Report,
+) -> (Vec<Distribution>, Vec<CachePolicy>) {
+    let mut scope = Scope { names, policies: Policies::new(names), base };
+    let written = file.distributions.value().into_iter().flat_map(|distributions| distributions.iter());
+    let distributions = written.map(|(name, written)| distribution(name.get_ref(), written, &mut scope, out)).collect();
+    (distributions, scope.policies.finish(file))
+}
+
+fn distribution(name: &str, written: &schema::Distribution, scope: &mut Scope<'_>, out: &mut Report) -> Distribution {
+    let hosts = written.hosts.value().map_or(&[][..], |list| list.items.as_slice());
+    let origin = written.origin.given().map(|name| OriginId(scope.names.origins.find(name, &[], out)));
+    let default = [Spanned::new(0..0, schema::Behavior::default())];
+    let behaviors = match written.behaviors.value() {
+        Some(list) if !list.items.is_empty() => list.items.as_slice(),
+        _ => &default,
+    };
+    Distribution {
+        name: name.to_owned(),
+        hosts: hosts.iter().map(|host| host.get_ref().0.clone()).collect(),
+        behaviors: behaviors.iter().filter_map(|b| behavior(b.get_ref(), origin, scope, out)).collect(),
+        throttle: throttle(written.throttle.value()),
+    }
+}
+
+fn behavior(
+    written: &schema::Behavior,
+    origin: Option<OriginId>,
+    scope: &mut Scope<'_>,
+    out: &mut Report,
+) -> Option<Behavior> {
+    let own_origin = written.origin.given().map(|name| OriginId(scope.names.origins.find(name, &[], out)));
+    let cache_policy = match &written.cache_policy {
+        // The report speaks of it already.
+        Field::Broken => scope.policies.find(None, out),
+        policy => scope.policies.find(policy.given(), out),
+    };
+    let hooks = hooks(written, scope, out);
+    let path = match written.path.value() {
+        Some(path) => path.0.clone(),
+        None => PathPattern::parse("*").ok()?,
+    };
+    Some(Behavior {
+        path,
+        methods: match written.methods.value() {
+            Some(list) => list.items.iter().map(|method| method.get_ref().0.clone()).collect(),
+            None => DEFAULT_METHODS.map(str::to_owned).to_vec(),
+        },
+        // Without any, `rules` has reported it.
+        origin: own_origin.or(origin).unwrap_or(OriginId(0)),
+        cache_policy,
+        hooks,
+        throttle: throttle(written.throttle.value()),
+        api_key_required: written.api_key_required.value().copied().unwrap_or(false),
+        raw_path: written.raw_path.value().copied().unwrap_or(false),
+        allow_ambiguous_paths: written.allow_ambiguous_paths.value().copied().unwrap_or(false),
+        viewer_headers: viewer_headers(written),
+    })
+}
+
+fn viewer_headers(written: &schema::Behavior) -> Vec<String> {
+    let Some(list) = written.viewer_headers.value() else {
+        return DEFAULT_VIEWER_HEADERS.map(str::to_owned).to_vec();
+    };
+    let mut headers: Vec<String> =
+        list.items.iter().map(|header: &Spanned<Text>| header.get_ref().0.to_ascii_lowercase()).collect();
+    headers.sort_unstable();
+    headers.dedup();
+    headers
+}
+
+fn hooks(written: &schema::Behavior, scope: &Scope<'_>, out: &mut Report) -> [Vec<Binding>; 4] {
+    let stages = written.hooks.value().map(schema::StageHooks::stages).unwrap_or_default();
+    stages.map(|bindings| {
+        let items = bindings.map_or(&[][..], |list| list.items.as_slice());
+        items.iter().filter_map(|written| binding(written.get_ref(), scope, out)).collect()
+    })
+}
+
+fn binding(written: &schema::Binding, scope: &Scope<'_>, out: &mut Report) -> Option<Binding> {
+    let hook = HookId(scope.names.hooks.find(written.hook.given()?, &[], out));
+    let (settings, secrets) = match written.settings.value() {
+        Some(settings) => (settings.json.clone(), settings.secrets.as_slice()),
+        None => ("{}".to_owned(), &[][..]),
+    };
+    // A hook can choose an origin by name.
+    scope.names.origins.use_all(|name| settings.contains(&format!("\"{name}\"")));
+    let secrets = secrets.iter().map(|(pointer, source)| (pointer.clone(), secret(source, scope.base))).collect();
+    let on_failure = written.on_failure.value().copied().unwrap_or(FailurePolicy::Closed);
+    Some(Binding { hook, settings, secrets, on_failure })
+}

@@ -1,0 +1,102 @@
+//! The edge itself: defaults of the process, the gate, listeners, the admin API, logs and geo databases.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+
+use super::{log_target, secret, time};
+use crate::model::{Admin, Certificate, Gate, Listener, Log, LogLevel, LogTarget, Server, TlsVersion};
+use crate::schema::{self, File};
+
+/// Where viewers connect if no listener is written.
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+pub(super) fn server(written: Option<&schema::Server>) -> Server {
+    let none = schema::Server::default();
+    let written = written.unwrap_or(&none);
+    Server {
+        threads: written.threads.value().map(|n| n.as_usize()),
+        shutdown_delay: time(written.shutdown_delay.value(), 0),
+        shutdown_timeout: time(written.shutdown_timeout.value(), 30_000),
+        max_connections: written.max_connections.value().map_or(10_000, |n| n.as_usize()),
+        max_connections_per_address: written.max_connections_per_address.value().map_or(1_000, |n| n.as_usize()),
+        header_timeout: time(written.header_timeout.value(), 10_000),
+        handshake_timeout: time(written.handshake_timeout.value(), 10_000),
+        keepalive_timeout: time(written.keepalive_timeout.value(), 60_000),
+        read_timeout: time(written.read_timeout.value(), 30_000),
+        write_timeout: time(written.write_timeout.value(), 60_000),
+    }
+}
+
+pub(super) fn gate(written: Option<&schema::Gate>) -> Gate {
+    let none = schema::Gate::default();
+    let written = written.unwrap_or(&none);
+    Gate {
+        max_url: written.max_url.value().map_or(8_192, |n| n.as_usize()),
+        max_headers: written.max_headers.value().map_or(32_768, |n| n.as_usize()),
+        max_header_count: written.max_header_count.value().map_or(100, |n| n.as_usize()),
+        max_body: written.max_body.value().map_or(64 << 30, |n| n.0),
+    }
+}
+
+pub(super) fn listeners(file: &File, base: &Path) -> Vec<Listener> {
+    let Some(written) = file.listeners.value() else {
+        return vec![Listener {
+            address: DEFAULT_ADDRESS,
+            http2: true,
+            certificates: Vec::new(),
+            min_tls: TlsVersion::V1_2,
+        }];
+    };
+    written.items.iter().filter_map(|listener| self::listener(listener.get_ref(), base)).collect()
+}
+
+fn listener(written: &schema::Listener, base: &Path) -> Option<Listener> {
+    let certificates = written.certificates.value().map_or(&[][..], |list| list.items.as_slice());
+    Some(Listener {
+        address: written.address.value()?.0,
+        http2: written.http2.value().copied().unwrap_or(true),
+        certificates: certificates.iter().filter_map(|c| certificate(c.get_ref(), base)).collect(),
+        min_tls: written.min_tls.value().copied().unwrap_or(TlsVersion::V1_2),
+    })
+}
+
+fn certificate(written: &schema::Certificate, base: &Path) -> Option<Certificate> {
+    let hosts = written.hosts.value().map_or(&[][..], |list| list.items.as_slice());
+    // `*` is what a certificate without hosts is for.
+    let hosts = hosts.iter().map(|host| host.get_ref().0.clone()).collect();
+    Some(Certificate {
+        hosts,
+        certificate: base.join(&written.certificate.value()?.0),
+        key: base.join(&written.key.value()?.0),
+    })
+}
+
+pub(super) fn admin(file: &File, base: &Path) -> Option<Admin> {
+    let written = file.admin.value()?;
+    let token = written.token.value().map(|token| secret(&token.0, base));
+    Some(Admin { address: written.address.value()?.0, token })
+}
+
+pub(super) fn log(written: Option<&schema::Log>, base: &Path) -> Log {
+    let none = schema::Log::default();
+    let written = written.unwrap_or(&none);
+    let target = |sink: Option<&schema::LogSink>, default| sink.map_or(default, |sink| log_target(&sink.0, base));
+    Log {
+        access: target(written.access.value(), LogTarget::Stdout),
+        events: target(written.events.value(), LogTarget::Stderr),
+        level: written.level.value().copied().unwrap_or(LogLevel::Info),
+        json: written.json.value().copied().unwrap_or(false),
+    }
+}
+
+pub(super) fn trusted_proxies(file: &File) -> Vec<IpNet> {
+    let list = file.trusted_proxies.value();
+    list.map(|list| list.items.iter().map(|network| network.get_ref().0).collect()).unwrap_or_default()
+}
+
+pub(super) fn geo_databases(file: &File, base: &Path) -> Vec<PathBuf> {
+    let list = file.geo.value().and_then(|geo| geo.databases.value());
+    list.map(|list| list.items.iter().map(|path| base.join(&path.get_ref().0)).collect()).unwrap_or_default()
+}

@@ -1,0 +1,119 @@
+//! The names of a file: which exist, at which index, and which are used.
+
+use std::cell::Cell;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use crate::decode::{Field, Named, Opt, Text};
+use crate::report::{Problem, Report};
+use crate::schema::File;
+use crate::suggest;
+
+/// The names of one kind of thing.
+pub(super) struct Kind {
+    /// As messages call it.
+    what: &'static str,
+    /// In the order of the model; `None` if the table could not be read, so that nothing is known.
+    known: Option<Vec<Name>>,
+}
+
+struct Name {
+    text: String,
+    span: Range<usize>,
+    used: Cell<bool>,
+}
+
+/// All names.
+pub(super) struct Names {
+    /// Of origins.
+    pub(super) origins: Kind,
+    /// Of cache policies, without presets.
+    pub(super) policies: Kind,
+    /// Of hooks.
+    pub(super) hooks: Kind,
+    /// Of usage plans.
+    pub(super) plans: Kind,
+    /// Of distributions.
+    pub(super) distributions: Kind,
+}
+
+impl Names {
+    /// Collects the names of a file.
+    pub(super) fn of(file: &File) -> Self {
+        Self {
+            origins: Kind::of("origin", &file.origins),
+            policies: Kind::of("cache policy", &file.cache_policies),
+            hooks: Kind::of("hook", &file.hooks),
+            plans: Kind::of("usage plan", &file.usage_plans),
+            distributions: Kind::of("distribution", &file.distributions),
+        }
+    }
+
+    /// Warns about what no distribution and no key uses.
+    pub(super) fn report_unused(&self, out: &mut Report) {
+        for kind in [&self.origins, &self.policies, &self.hooks, &self.plans] {
+            for name in kind.known.iter().flatten().filter(|name| !name.used.get()) {
+                let message = format!("the {} `{}` is never used", kind.what, name.text);
+                out.push(Problem::warning("unused", name.span.clone(), message));
+            }
+        }
+    }
+}
+
+impl Kind {
+    fn of<T>(what: &'static str, table: &Opt<Named<T>>) -> Self {
+        let name =
+            |name: &Spanned<String>| Name { text: name.get_ref().clone(), span: name.span(), used: Cell::new(false) };
+        let known = match table {
+            Field::Given(named) => Some(named.get_ref().names().map(name).collect()),
+            Field::Absent => Some(Vec::new()),
+            Field::Broken => None,
+        };
+        Self { what, known }
+    }
+
+    /// The index of a name that must exist; reports it if it does not. `more` are names outside of the file.
+    pub(super) fn find(&self, name: &Spanned<Text>, more: &[&str], out: &mut Report) -> usize {
+        let text = name.get_ref().0.as_str();
+        let Some(known) = &self.known else { return 0 };
+        if let Some(index) = self.index(text) {
+            return index;
+        }
+        let help = match suggest::did_you_mean(
+            text,
+            known.iter().map(|k| k.text.as_str()).chain(more.iter().copied()),
+            "names",
+        ) {
+            None if known.is_empty() => Some(format!("there is no {} in this file", self.what)),
+            help => help,
+        };
+        let shown = text.escape_debug();
+        out.push(
+            Problem::error("unknown-name", name.span(), format!("unknown {} `{shown}`", self.what)).maybe_help(help),
+        );
+        0
+    }
+
+    /// The index of a name, which is now used.
+    pub(super) fn index(&self, text: &str) -> Option<usize> {
+        let known = self.known.as_ref()?;
+        let index = known.iter().position(|k| k.text == text)?;
+        if let Some(name) = known.get(index) {
+            name.used.set(true);
+        }
+        Some(index)
+    }
+
+    /// Marks names as used.
+    pub(super) fn use_all(&self, is_used: impl Fn(&str) -> bool) {
+        for name in self.known.iter().flatten().filter(|name| is_used(&name.text)) {
+            name.used.set(true);
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.known.as_ref().map_or(0, Vec::len)
+    }
+}

@@ -1,0 +1,147 @@
+//! Cache policies: those of the file, then the presets that are used.
+
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::names::Names;
+use super::time;
+use crate::decode::Text;
+use crate::model::{CachePolicy, CachePolicyId, Selection};
+use crate::report::Report;
+use crate::schema::{self, File};
+
+const DAY: u64 = 86_400;
+
+/// A policy that is always there.
+pub(crate) struct Preset {
+    /// As behaviors call it.
+    pub(crate) name: &'static str,
+    /// Seconds: shortest, default, longest.
+    ttls: [u64; 3],
+    headers: &'static [&'static str],
+    cookies: Selection,
+    query: Selection,
+}
+
+/// Headers in the key of the two policies that leave the choice to the origin.
+const ORIGIN_HEADERS: &[&str] = &["host", "origin", "x-http-method", "x-http-method-override", "x-method-override"];
+
+/// CloudFront's managed policies (Developer Guide, "Use managed cache policies"), without `Accept-Encoding`: the edge
+/// does not compress.
+pub(crate) const PRESETS: [Preset; 4] = [
+    Preset { name: "CachingDisabled", ttls: [0, 0, 0], headers: &[], cookies: Selection::None, query: Selection::None },
+    Preset {
+        name: "CachingOptimized",
+        ttls: [1, DAY, 365 * DAY],
+        headers: &[],
+        cookies: Selection::None,
+        query: Selection::None,
+    },
+    Preset {
+        name: "UseOriginCacheControlHeaders",
+        ttls: [0, 0, 365 * DAY],
+        headers: ORIGIN_HEADERS,
+        cookies: Selection::All,
+        query: Selection::None,
+    },
+    Preset {
+        name: "UseOriginCacheControlHeaders-QueryStrings",
+        ttls: [0, 0, 365 * DAY],
+        headers: ORIGIN_HEADERS,
+        cookies: Selection::All,
+        query: Selection::All,
+    },
+];
+
+/// The preset of behaviors that name no policy.
+const DEFAULT: &str = "UseOriginCacheControlHeaders-QueryStrings";
+
+/// The policies of the model while it is made.
+pub(super) struct Policies<'n> {
+    names: &'n Names,
+    /// Names of the presets used so far.
+    presets: Vec<&'static str>,
+}
+
+impl<'n> Policies<'n> {
+    /// No preset is used yet.
+    pub(super) fn new(names: &'n Names) -> Self {
+        Self { names, presets: Vec::new() }
+    }
+
+    /// The policy of a behavior.
+    pub(super) fn find(&mut self, name: Option<&Spanned<Text>>, out: &mut Report) -> CachePolicyId {
+        let text = name.map_or(DEFAULT, |name| name.get_ref().0.as_str());
+        if let Some(preset) = PRESETS.iter().find(|preset| preset.name == text) {
+            let at = self.presets.iter().position(|used| *used == text).unwrap_or_else(|| {
+                self.presets.push(preset.name);
+                self.presets.len() - 1
+            });
+            return CachePolicyId(self.names.policies.len() + at);
+        }
+        let presets = PRESETS.map(|preset| preset.name);
+        CachePolicyId(name.map_or(0, |name| self.names.policies.find(name, &presets, out)))
+    }
+
+    /// All policies, at their index.
+    pub(super) fn finish(self, file: &File) -> Vec<CachePolicy> {
+        let own = file.cache_policies.value().into_iter().flat_map(|policies| policies.iter());
+        let own = own.map(|(name, written)| resolve(name.get_ref(), written));
+        let presets = self.presets.iter().filter_map(|name| PRESETS.iter().find(|preset| preset.name == *name));
+        own.chain(presets.map(Preset::policy)).collect()
+    }
+}
+
+impl Preset {
+    fn policy(&self) -> CachePolicy {
+        let [min_ttl, default_ttl, max_ttl] = self.ttls.map(Duration::from_secs);
+        CachePolicy {
+            name: self.name.to_owned(),
+            min_ttl,
+            default_ttl,
+            max_ttl,
+            headers: self.headers.iter().map(|&header| header.to_owned()).collect(),
+            cookies: self.cookies.clone(),
+            query: self.query.clone(),
+        }
+    }
+}
+
+fn resolve(name: &str, written: &schema::CachePolicy) -> CachePolicy {
+    let min_ttl = time(written.min_ttl.value(), 0);
+    let max_ttl = time(written.max_ttl.value(), 365 * DAY * 1_000);
+    // What is not written gives way to what is.
+    let default_ttl = written.default_ttl.value().map_or(min_ttl, |ttl| ttl.0);
+    let mut headers: Vec<String> = match written.headers.value() {
+        Some(list) => list.items.iter().map(|header| header.get_ref().0.clone()).collect(),
+        None => Vec::new(),
+    };
+    headers.sort_unstable();
+    CachePolicy {
+        name: name.to_owned(),
+        min_ttl,
+        default_ttl,
+        max_ttl,
+        headers,
+        cookies: written.cookies.value().map_or(Selection::None, selection),
+        query: written.query.value().map_or(Selection::All, selection),
+    }
+}
+
+fn selection(written: &schema::Selection) -> Selection {
+    let sorted = |names: &[Spanned<Text>]| {
+        let mut names: Vec<String> = names.iter().map(|name| name.get_ref().0.clone()).collect();
+        names.sort_unstable();
+        names
+    };
+    match written {
+        schema::Selection::None => Selection::None,
+        schema::Selection::All => Selection::All,
+        // The same set has one form.
+        schema::Selection::Only(names) if names.is_empty() => Selection::None,
+        schema::Selection::Except(names) if names.is_empty() => Selection::All,
+        schema::Selection::Only(names) => Selection::Only(sorted(names)),
+        schema::Selection::Except(names) => Selection::Except(sorted(names)),
+    }
+}

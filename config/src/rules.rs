@@ -1,0 +1,65 @@
+//! Rules about what values mean together. Every rule runs, whatever others found; what could not be read is passed over,
+//! because the report speaks of it already.
+//!
+//! Knows the text types of `schema` only. Names that do not exist are found by `resolve`.
+
+mod cache;
+mod distributions;
+mod keys;
+mod listeners;
+mod origins;
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use crate::report::{Problem, Report};
+use crate::schema::File;
+
+/// Runs all rules.
+pub(crate) fn check(file: &File, out: &mut Report) {
+    listeners::check(file, out);
+    cache::check(file, out);
+    origins::check(file, out);
+    keys::check(file, out);
+    distributions::check(file, out);
+}
+
+/// Reports what is listed a second time. `text` is what counts and what is shown.
+fn no_duplicates<'a, T: 'a>(
+    items: impl IntoIterator<Item = &'a Spanned<T>>,
+    what: &str,
+    text: impl Fn(&T) -> &str,
+    out: &mut Report,
+) {
+    let mut seen: HashMap<String, Range<usize>> = HashMap::new();
+    for item in items {
+        let word = text(item.get_ref()).to_owned();
+        first_or_report(&mut seen, word.clone(), item.span(), || format!("{what} `{word}` is listed twice"), out);
+    }
+}
+
+/// Remembers where `key` was first; reports a second time.
+fn first_or_report<K: Hash + Eq>(
+    seen: &mut HashMap<K, Range<usize>>,
+    key: K,
+    span: Range<usize>,
+    message: impl FnOnce() -> String,
+    out: &mut Report,
+) {
+    if let Some(first) = seen.get(&key) {
+        out.push(Problem::error("duplicate", span, message()).label("again here").also(first.clone(), "first here"));
+    } else {
+        seen.insert(key, span);
+    }
+}
+
+/// Whether `name` (lower case) is in `list`, where a `*` at the end stands for any rest.
+fn in_list(list: &[&str], name: &str) -> bool {
+    list.iter().any(|entry| match entry.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => *entry == name,
+    })
+}

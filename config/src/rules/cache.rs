@@ -1,0 +1,119 @@
+//! The cache and its policies.
+
+use super::{in_list, no_duplicates};
+use crate::decode::Time;
+use crate::report::{Problem, Report};
+use crate::resolve::{DEFAULT_CAPACITY, PRESETS};
+use crate::schema::{CachePolicy, File, Selection};
+use crate::units::{format_duration, format_size};
+
+/// Most names in one list of a policy.
+const MAX_NAMES: usize = 64;
+
+/// Headers that cannot be in a cache key: CloudFront Developer Guide, "HTTP request headers and CloudFront behavior",
+/// and for the viewer's address, ASN and TLS "Add CloudFront request headers".
+const NOT_IN_KEY: [&str; 20] = [
+    "cache-control",
+    "cloudfront-viewer-address",
+    "cloudfront-viewer-asn",
+    "cloudfront-viewer-tls",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "max-forwards",
+    "pragma",
+    "proxy-*",
+    "request-range",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-amz-cf-id",
+    "x-edge-*",
+    "x-forwarded-proto",
+    "x-real-ip",
+];
+
+pub(super) fn check(file: &File, out: &mut Report) {
+    if let Some(cache) = file.cache.value()
+        && let Some(object) = cache.max_object.given()
+        && (cache.capacity.is_absent() || cache.capacity.given().is_some())
+    {
+        let capacity = cache.capacity.value().map_or(DEFAULT_CAPACITY, |size| size.0);
+        if object.get_ref().0 > capacity {
+            out.push(
+                Problem::error("out-of-range", object.span(), "`max_object` is larger than the whole cache")
+                    .label(format!("over {}", format_size(capacity)))
+                    .help("raise `capacity` or lower `max_object`"),
+            );
+        }
+    }
+    let Some(policies) = file.cache_policies.value() else { return };
+    for name in policies.names() {
+        if PRESETS.iter().any(|preset| preset.name == name.get_ref()) {
+            out.push(
+                Problem::error("preset", name.span(), format!("`{}` is a preset", name.get_ref()))
+                    .label("cannot be changed")
+                    .help("give your policy another name"),
+            );
+        }
+    }
+    for (_, policy) in policies.iter() {
+        check_ttls(policy, out);
+        check_key(policy, out);
+    }
+}
+
+fn check_ttls(policy: &CachePolicy, out: &mut Report) {
+    let given = [
+        ("min_ttl", policy.min_ttl.given()),
+        ("default_ttl", policy.default_ttl.given()),
+        ("max_ttl", policy.max_ttl.given()),
+    ];
+    let given: Vec<_> = given.into_iter().filter_map(|(name, ttl)| Some((name, ttl?))).collect();
+    for pair in given.windows(2) {
+        let [(low_name, low), (high_name, high)] = pair else { continue };
+        let (Time(low_ttl), Time(high_ttl)) = (low.get_ref(), high.get_ref());
+        if low_ttl > high_ttl {
+            out.push(
+                Problem::error("ttl-order", high.span(), format!("`{high_name}` is less than `{low_name}`"))
+                    .label(format!("less than {}", format_duration(*low_ttl)))
+                    .also(low.span(), format!("`{low_name}` is here")),
+            );
+        }
+    }
+}
+
+fn check_key(policy: &CachePolicy, out: &mut Report) {
+    if let Some(headers) = policy.headers.given() {
+        let list = &headers.get_ref().items;
+        no_duplicates(list, "header", |name| &name.0, out);
+        for header in list {
+            let name = header.get_ref().0.as_str();
+            if !in_list(&NOT_IN_KEY, name) {
+                continue;
+            }
+            let help = match name {
+                "cookie" => "choose cookies with `cookies = [ … ]`".to_owned(),
+                _ => "remove it; it differs between connections or is the edge's own".to_owned(),
+            };
+            out.push(
+                Problem::error("not-in-key", header.span(), format!("`{name}` cannot be in a cache key")).help(help),
+            );
+        }
+        too_many(list.len(), headers.span(), "headers", out);
+    }
+    for (what, field) in [("cookie", &policy.cookies), ("query parameter", &policy.query)] {
+        let Some(selection) = field.given() else { continue };
+        let (Selection::Only(names) | Selection::Except(names)) = selection.get_ref() else { continue };
+        no_duplicates(names, what, |name| &name.0, out);
+        too_many(names.len(), selection.span(), what, out);
+    }
+}
+
+fn too_many(count: usize, span: std::ops::Range<usize>, what: &str, out: &mut Report) {
+    if count > MAX_NAMES {
+        out.push(Problem::error("too-many", span, format!("a list of {what} has at most {MAX_NAMES} names")));
+    }
+}

@@ -1,0 +1,168 @@
+//! Distributions and behaviors.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::{first_or_report, no_duplicates};
+use crate::decode::{Field, Named};
+use crate::report::{Problem, Report};
+use crate::schema::{Behavior, Distribution, File};
+use crate::suggest;
+
+/// The smallest useful configuration.
+pub(crate) const MINIMAL: &str = "the smallest useful configuration is
+
+[origins.app]
+url = \"http://127.0.0.1:3000\"
+
+[distributions.site]
+hosts = [\"*\"]
+origin = \"app\"";
+
+/// Facts about a viewer that can be sent to an origin (CloudFront Developer Guide, "Add CloudFront request headers").
+/// The flag says that the fact comes from a geo database.
+const VIEWER_HEADERS: [(&str, bool); 11] = [
+    ("CloudFront-Viewer-Country", true),
+    ("CloudFront-Viewer-Country-Region", true),
+    ("CloudFront-Viewer-City", true),
+    ("CloudFront-Viewer-ASN", true),
+    ("CloudFront-Viewer-Latitude", true),
+    ("CloudFront-Viewer-Longitude", true),
+    ("CloudFront-Viewer-Time-Zone", true),
+    ("CloudFront-Viewer-Address", false),
+    ("CloudFront-Viewer-Http-Version", false),
+    ("CloudFront-Viewer-TLS", false),
+    ("CloudFront-Forwarded-Proto", false),
+];
+
+/// Most hooks at one stage of a behavior: each is a call of its own.
+const MAX_HOOKS: usize = 16;
+
+pub(super) fn check(file: &File, out: &mut Report) {
+    let distributions = match &file.distributions {
+        Field::Broken => return,
+        Field::Absent => &Named(Vec::new()),
+        Field::Given(distributions) => distributions.get_ref(),
+    };
+    if distributions.0.is_empty() {
+        out.push(Problem::error("no-distributions", 0..0, "no distributions: nothing would be served").help(MINIMAL));
+    }
+    let geo = !file.geo.value().is_none_or(|geo| geo.databases.value().is_none_or(|list| list.items.is_empty()));
+    let mut hosts = HashMap::new();
+    for (name, distribution) in distributions.iter() {
+        check_hosts(distribution, &mut hosts, out);
+        check_origin(name, distribution, out);
+        let behaviors = distribution.behaviors.value().map_or(&[][..], |list| list.items.as_slice());
+        check_order(behaviors, out);
+        for behavior in behaviors {
+            check_behavior(behavior.get_ref(), geo, out);
+        }
+    }
+}
+
+fn check_hosts(distribution: &Distribution, seen: &mut HashMap<String, Range<usize>>, out: &mut Report) {
+    let Some(hosts) = distribution.hosts.given() else { return };
+    if hosts.get_ref().items.is_empty() && !hosts.get_ref().broken {
+        out.push(
+            Problem::error("empty-list", hosts.span(), "a distribution without hosts serves nothing")
+                .help("write `hosts = [\"*\"]` for all hosts"),
+        );
+    }
+    for host in &hosts.get_ref().items {
+        let text = host.get_ref().0.as_str();
+        let message = || format!("the host `{text}` is taken already");
+        first_or_report(seen, text.to_owned(), host.span(), message, out);
+    }
+}
+
+/// Each behavior has an origin: its own or the distribution's.
+fn check_origin(name: &Spanned<String>, distribution: &Distribution, out: &mut Report) {
+    if !distribution.origin.is_absent() {
+        return;
+    }
+    let help = "add `origin = \"…\"` to the distribution or to each behavior";
+    match &distribution.behaviors {
+        Field::Given(list) if !list.get_ref().items.is_empty() || list.get_ref().broken => {
+            for behavior in list.get_ref().items.iter().filter(|b| b.get_ref().origin.is_absent()) {
+                out.push(
+                    Problem::error("no-origin", behavior.span(), "this behavior has no origin")
+                        .also(name.span(), "nor has its distribution")
+                        .help(help),
+                );
+            }
+        }
+        Field::Broken => {}
+        Field::Given(_) | Field::Absent => {
+            let message = format!("the distribution `{}` has no origin", name.get_ref());
+            out.push(Problem::error("no-origin", name.span(), message).help(help));
+        }
+    }
+}
+
+/// The first pattern that matches wins, so some behaviors never have a turn.
+fn check_order(behaviors: &[Spanned<Behavior>], out: &mut Report) {
+    let mut all: Option<Range<usize>> = None;
+    let mut seen: HashMap<&str, Range<usize>> = HashMap::new();
+    for behavior in behaviors {
+        let (span, text, matches_all) = match &behavior.get_ref().path {
+            Field::Given(path) => (path.span(), path.get_ref().0.as_str(), path.get_ref().0.matches_all()),
+            Field::Absent => (behavior.span(), "*", true),
+            Field::Broken => continue,
+        };
+        // A leading `/` may be left out, except before `*`.
+        let same = if text.starts_with("/*") { text } else { text.strip_prefix('/').unwrap_or(text) };
+        if let Some(first) = all.as_ref().or_else(|| seen.get(same)) {
+            out.push(
+                Problem::warning("never-matches", span, "this behavior can never match")
+                    .also(first.clone(), "this one comes first and takes its requests")
+                    .help("the first pattern that matches wins: put narrow patterns before wide ones"),
+            );
+            continue;
+        }
+        if matches_all {
+            all = Some(span);
+        } else {
+            seen.insert(same, span);
+        }
+    }
+}
+
+fn check_behavior(behavior: &Behavior, geo: bool, out: &mut Report) {
+    if let Some(methods) = behavior.methods.given() {
+        if methods.get_ref().items.is_empty() && !methods.get_ref().broken {
+            out.push(Problem::error("empty-list", methods.span(), "a behavior without methods refuses everything"));
+        }
+        no_duplicates(&methods.get_ref().items, "method", |method| &method.0, out);
+    }
+    let stages = behavior.hooks.value().map(|hooks| hooks.stages()).unwrap_or_default();
+    for bindings in stages.into_iter().flatten() {
+        if let Some(first_over) = bindings.items.get(MAX_HOOKS) {
+            let message = format!("a stage of a behavior has at most {MAX_HOOKS} hooks");
+            out.push(Problem::error("too-many", first_over.span(), message));
+        }
+    }
+    let Some(headers) = behavior.viewer_headers.given() else { return };
+    for header in &headers.get_ref().items {
+        let text = header.get_ref().0.as_str();
+        match VIEWER_HEADERS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
+            None => {
+                let known = VIEWER_HEADERS.iter().map(|(name, _)| *name);
+                out.push(
+                    Problem::error("unknown-name", header.span(), format!("unknown viewer header `{text}`"))
+                        .maybe_help(suggest::did_you_mean(text, known, "viewer headers")),
+                );
+            }
+            Some((name, true)) if !geo => {
+                out.push(
+                    Problem::warning("no-effect", header.span(), format!("`{name}` is never sent"))
+                        .label("needs a geo database")
+                        .help("add `databases = [ … ]` to `[geo]`"),
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    no_duplicates(&headers.get_ref().items, "viewer header", |name| &name.0, out);
+}

@@ -1,0 +1,90 @@
+//! The configuration as people write it: one type for each table, with ranges, but without meaning. What values mean
+//! together is for `rules`; what the proxy reads is made by `resolve`.
+//!
+//! The doc comments of fields are the descriptions in the JSON Schema, so they speak to the writer of a config.
+
+mod cache;
+mod distribution;
+mod edge;
+mod hook;
+mod keys;
+mod origin;
+mod secret;
+mod settings;
+
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+pub(crate) use cache::{Cache, CachePolicy, Selection};
+pub(crate) use distribution::{Behavior, Distribution, StageHooks};
+pub(crate) use edge::{Admin, Certificate, Gate, Geo, Listener, Log, LogSink, Server};
+pub(crate) use hook::{Binding, Hook};
+pub(crate) use keys::{ApiKey, Throttle, UsagePlan};
+pub(crate) use origin::Origin;
+pub(crate) use secret::Secret;
+pub(crate) use settings::Settings;
+
+use crate::decode::{Decode, FilePath, List, Named, Network, table};
+use crate::report::Report;
+
+table! {
+    /// The configuration of an Edgeweir edge.
+    File {
+        /// Folder for the state of the running edge: its admin socket and compiled hooks. Relative to this file.
+        /// Default: ".edgeweir".
+        state_dir: Opt<FilePath>,
+        /// Networks of proxies in front of this edge whose `X-Forwarded-For` is believed. Default: none.
+        trusted_proxies: Opt<List<Network>>,
+        /// Limits and times of the whole process.
+        server: Opt<Server>,
+        /// What is accepted from viewers.
+        gate: Opt<Gate>,
+        /// Where viewers connect. Default: plain HTTP on 127.0.0.1:8080.
+        listeners: Opt<List<Listener>>,
+        /// The admin API on TCP. Default: only on the Unix socket in `state_dir`.
+        admin: Opt<Admin>,
+        /// Logs.
+        log: Opt<Log>,
+        /// Geo databases.
+        geo: Opt<Geo>,
+        /// How much the cache may hold.
+        cache: Opt<Cache>,
+        /// Whether and how long responses are stored and under which key, by name. The presets `CachingDisabled`,
+        /// `CachingOptimized`, `UseOriginCacheControlHeaders` and `UseOriginCacheControlHeaders-QueryStrings` are
+        /// always there.
+        cache_policies: Opt<Named<CachePolicy>>,
+        /// The servers behind the edge, by name.
+        origins: Opt<Named<Origin>>,
+        /// WASM hooks, by name.
+        hooks: Opt<Named<Hook>>,
+        /// Limits for API keys, by name.
+        usage_plans: Opt<Named<UsagePlan>>,
+        /// API keys.
+        api_keys: Opt<List<ApiKey>>,
+        /// Sets of host names and what happens to their requests, by name. At least one.
+        distributions: Opt<Named<Distribution>>,
+    }
+}
+
+impl File {
+    /// Reads the whole document.
+    pub(crate) fn read(document: Spanned<DeTable<'_>>, out: &mut Report) -> Self {
+        let span = document.span();
+        let root = Spanned::new(span, DeValue::Table(document.into_inner()));
+        Self::decode(&root, "configuration", out).unwrap_or_default()
+    }
+}
+
+/// The JSON Schema (2020-12) of the configuration, indented, with a line end.
+#[must_use]
+pub fn json_schema() -> String {
+    let generator = SchemaGenerator::new(SchemaSettings::draft2020_12());
+    let mut schema = generator.into_root_schema_for::<File>();
+    schema.insert("title".to_owned(), "Edgeweir configuration".into());
+    // A JSON value is always printable.
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}

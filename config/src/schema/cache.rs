@@ -1,0 +1,108 @@
+//! The cache and its policies.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use toml::Spanned;
+
+use crate::decode::{Decode, HeaderName, List, Node, Size, Text, Time, keyword_or_table, table};
+use crate::report::{Problem, Report};
+
+const MIB: u64 = 1 << 20;
+const TIB: u64 = 1 << 40;
+/// 365 days in milliseconds: CloudFront's longest default (31,536,000 s).
+const YEAR: u64 = 365 * 86_400_000;
+
+table! {
+    /// How much the cache may hold.
+    Cache {
+        /// All objects together, 1MiB to 16TiB. Default: "256MiB". A change needs a restart.
+        capacity: Opt<Size<MIB, {16 * TIB}>>,
+        /// Largest object that is stored, at most `capacity`. Default: "64MiB", or `capacity` if that is less.
+        max_object: Opt<Size<1, {16 * TIB}>>,
+    }
+}
+
+table! {
+    /// Whether and how long responses are stored, and under which key.
+    CachePolicy {
+        /// Shortest time an object stays fresh, whatever the origin says, up to 365d. Default: "0s".
+        min_ttl: Opt<Time<0, YEAR>>,
+        /// Time an object stays fresh if the origin says nothing, up to 365d. Default: "0s", or `min_ttl` if that is
+        /// more.
+        default_ttl: Opt<Time<0, YEAR>>,
+        /// Longest time an object stays fresh, whatever the origin says, up to 365d. Default: "365d".
+        max_ttl: Opt<Time<0, YEAR>>,
+        /// Request headers in the cache key. Default: none.
+        headers: Opt<List<HeaderName>>,
+        /// Cookies in the cache key: "none", "all", a list of names, { only = [names] } or { except = [names] }.
+        /// Default: "none".
+        cookies: Opt<Selection>,
+        /// Query parameters in the cache key: "none", "all", a list of names, { only = [names] } or
+        /// { except = [names] }. Default: "all".
+        query: Opt<Selection>,
+    }
+}
+
+/// Which of a set of named things count.
+#[derive(Debug)]
+pub(crate) enum Selection {
+    /// None.
+    None,
+    /// All.
+    All,
+    /// These.
+    Only(Vec<Spanned<Text>>),
+    /// All but these.
+    Except(Vec<Spanned<Text>>),
+}
+
+table! {
+    /// Some of a set of named things.
+    SelectionTable {
+        /// These and no others.
+        only: Opt<List<Text>>,
+        /// All but these.
+        except: Opt<List<Text>>,
+    }
+}
+
+impl Decode for Selection {
+    fn decode(node: &Node<'_>, key: &str, out: &mut Report) -> Option<Self> {
+        if node.get_ref().is_array() {
+            return Some(Self::Only(List::decode(node, key, out)?.items));
+        }
+        if !node.get_ref().is_table() {
+            let wanted = "\"none\", \"all\", an array, `{ only = [ … ] }` or `{ except = [ … ] }`";
+            let all = keyword_or_table(node, key, wanted, &[("none", false), ("all", true)], out)?;
+            return Some(if all { Self::All } else { Self::None });
+        }
+        let table = SelectionTable::decode(node, key, out)?;
+        if table.only.is_absent() == table.except.is_absent() {
+            out.push(
+                Problem::error("bad-selection", node.span(), format!("`{key}` needs either `only` or `except`"))
+                    .help("write `{ only = [ … ] }` or `{ except = [ … ] }`"),
+            );
+            return None;
+        }
+        match (table.only.into_value(), table.except.into_value()) {
+            (Some(only), _) => Some(Self::Only(only.items)),
+            (_, Some(except)) => Some(Self::Except(except.items)),
+            _ => None,
+        }
+    }
+}
+
+impl JsonSchema for Selection {
+    fn schema_name() -> Cow<'static, str> {
+        "Selection".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "oneOf": [
+            { "enum": ["none", "all"] },
+            generator.subschema_for::<List<Text>>(),
+            generator.subschema_for::<SelectionTable>(),
+        ] })
+    }
+}

@@ -1,0 +1,68 @@
+//! Distributions and their behaviors.
+
+use super::{Binding, Throttle};
+use crate::decode::{Host, List, Method, Path, Text, table};
+
+table! {
+    /// A set of host names and what happens to their requests.
+    Distribution {
+        /// Host names: "example.com", "*.example.com" (all names below), "*" (all others). Exact names win over
+        /// wildcards, longer wildcards over shorter.
+        hosts: Req<List<Host>>,
+        /// Name of the origin for behaviors that name none.
+        origin: Opt<Text>,
+        /// For all requests of the distribution together. Default: no limit.
+        throttle: Opt<Throttle>,
+        /// Behaviors in order: the first whose path matches counts. Default: one for all paths.
+        behaviors: Opt<List<Behavior>>,
+    }
+}
+
+table! {
+    /// What happens to the requests of some paths.
+    Behavior {
+        /// Path pattern: `*` is any number of characters, `?` is one, upper and lower case differ. Default: "*".
+        path: Opt<Path>,
+        /// Methods that are let through, in upper case. Default: ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH",
+        /// "DELETE"].
+        methods: Opt<List<Method>>,
+        /// Name of the origin. Default: the distribution's.
+        origin: Opt<Text>,
+        /// Name of the cache policy. Default: "UseOriginCacheControlHeaders-QueryStrings".
+        cache_policy: Opt<Text>,
+        /// Hooks by stage.
+        hooks: Opt<StageHooks>,
+        /// For all requests of the behavior together. Default: no limit.
+        throttle: Opt<Throttle>,
+        /// Ask for an `x-api-key` of a usage plan that covers the distribution. Default: false.
+        api_key_required: Opt<bool>,
+        /// Send the path to the origin as the viewer spelled it, instead of normalised. Default: false.
+        raw_path: Opt<bool>,
+        /// Let through paths that origins read in different ways (`%2f`, `%5c`, `%00`, double encoding, `;`).
+        /// Default: false.
+        allow_ambiguous_paths: Opt<bool>,
+        /// Facts about the viewer that are sent to the origin. Default: ["CloudFront-Viewer-Country"].
+        viewer_headers: Opt<List<Text>>,
+    }
+}
+
+table! {
+    /// Hooks by stage; each stage has a list of hooks that run in order.
+    StageHooks {
+        /// On every request, before the cache.
+        viewer_request as "viewer-request": Opt<List<Binding>>,
+        /// Before the origin is asked.
+        origin_request as "origin-request": Opt<List<Binding>>,
+        /// After the origin answered, before the response is stored.
+        origin_response as "origin-response": Opt<List<Binding>>,
+        /// Before the response goes to the viewer.
+        viewer_response as "viewer-response": Opt<List<Binding>>,
+    }
+}
+
+impl StageHooks {
+    /// The bindings of all stages, in the order of [`crate::model::Stage::ALL`].
+    pub(crate) fn stages(&self) -> [Option<&List<Binding>>; 4] {
+        [&self.viewer_request, &self.origin_request, &self.origin_response, &self.viewer_response].map(|s| s.value())
+    }
+}

@@ -1,0 +1,78 @@
+//! Hooks, and their use at a stage of a behavior.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use toml::Spanned;
+
+use super::Settings;
+use crate::decode::{Decode, FilePath, Node, Opt, Req, Size, Text, Time, keywords, string, table};
+use crate::model::FailurePolicy;
+use crate::report::Report;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+table! {
+    /// A WASM hook.
+    Hook {
+        /// The `.wasm` file, at most 10MiB.
+        file: Req<FilePath>,
+        /// Longest time of one call, 1ms to 30s. Default: "50ms".
+        timeout: Opt<Time<1, 30_000>>,
+        /// Memory of one call, 64KiB to 64MiB. Default: "16MiB".
+        memory: Opt<Size<{64 * KIB}, {64 * MIB}>>,
+    }
+}
+
+/// Use of a hook: its name, or a table.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    /// Name of the hook.
+    pub(crate) hook: Req<Text>,
+    /// What it is told.
+    pub(crate) settings: Opt<Settings>,
+    /// What happens when it fails.
+    pub(crate) on_failure: Opt<FailurePolicy>,
+}
+
+table! {
+    /// Use of a hook with settings.
+    BindingTable {
+        /// Name of the hook.
+        hook: Req<Text>,
+        /// What the hook is told, in its own terms. A value { file = "…" } or { env = "…" } inside is a secret that
+        /// is read when the config is loaded.
+        settings: Opt<Settings>,
+        /// What happens when the hook fails: "closed" answers with an error, "open" goes on without the hook.
+        /// Default: "closed".
+        on_failure: Opt<FailurePolicy>,
+    }
+}
+
+keywords!(FailurePolicy { "closed" => Closed, "open" => Open });
+
+impl Decode for Binding {
+    fn decode(node: &Node<'_>, key: &str, out: &mut Report) -> Option<Self> {
+        if node.get_ref().is_table() {
+            let BindingTable { hook, settings, on_failure } = BindingTable::decode(node, key, out)?;
+            return Some(Self { hook, settings, on_failure });
+        }
+        let name = string(node, key, "the name of a hook or `{ hook = … }`", out)?;
+        let hook = Req::Given(Spanned::new(node.span(), Text(name.to_owned())));
+        Some(Self { hook, settings: Opt::Absent, on_failure: Opt::Absent })
+    }
+}
+
+impl JsonSchema for Binding {
+    fn schema_name() -> Cow<'static, str> {
+        "Binding".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "oneOf": [
+            { "type": "string", "minLength": 1 },
+            generator.subschema_for::<BindingTable>(),
+        ] })
+    }
+}

@@ -1,0 +1,85 @@
+//! Origins.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::Secret;
+use crate::decode::{Decode, HostHeaderText, Node, Time, Url, keywords, table, wrong_type};
+use crate::model::OriginHttp;
+use crate::report::{Problem, Report};
+use crate::units::parse_header_name;
+
+const HOUR: u64 = 3_600_000;
+
+table! {
+    /// A server behind the edge.
+    Origin {
+        /// Where it is: "http://127.0.0.1:3000" or "https://app.example.com/base". A path is put before each
+        /// request's path.
+        url: Req<Url>,
+        /// What it gets as `Host`: "origin" for its own name, "viewer" for what the viewer asked for, or a host name.
+        /// Default: "origin".
+        host_header: Opt<HostHeaderText>,
+        /// Time to connect, TLS included, 10ms to 1h. Default: "5s".
+        connect_timeout: Opt<Time<10, HOUR>>,
+        /// Longest wait for its first byte and between two reads, 10ms to 1h. Default: "30s".
+        read_timeout: Opt<Time<10, HOUR>>,
+        /// Longest time of one write, 10ms to 1h. Default: "30s".
+        write_timeout: Opt<Time<10, HOUR>>,
+        /// How long an idle connection is kept for the next request, up to 1h. Default: "60s".
+        keepalive: Opt<Time<0, HOUR>>,
+        /// "h1" for HTTP/1.1, "h2" for HTTP/2 if it offers that (https only), "h2-only" for HTTP/2 always.
+        /// Default: "h1".
+        http: Opt<OriginHttp>,
+        /// Check its certificate and name. Default: true.
+        verify_tls: Opt<bool>,
+        /// Headers added to each request, in place of the viewer's: name = "value", { file = "…" } or { env = "…" }.
+        headers: Opt<OriginHeaders>,
+        /// How often its name is resolved again, 1s to 1h. Default: "30s".
+        resolve_every: Opt<Time<1000, HOUR>>,
+    }
+}
+
+keywords!(OriginHttp { "h1" => H1, "h2" => H2, "h2-only" => H2Only });
+
+/// Headers that the edge adds. Names are lower case.
+#[derive(Debug)]
+pub(crate) struct OriginHeaders(pub(crate) Vec<(Spanned<String>, Spanned<Secret>)>);
+
+impl Decode for OriginHeaders {
+    fn decode(node: &Node<'_>, key: &str, out: &mut Report) -> Option<Self> {
+        let DeValue::Table(table) = node.get_ref() else {
+            wrong_type(node, key, "a table of headers", Some("write `{ x-name = \"value\" }`".to_owned()), out);
+            return None;
+        };
+        let mut headers = Vec::with_capacity(table.len());
+        for (name, value) in table {
+            let value = Secret::decode(value, name.get_ref(), out).map(|secret| Spanned::new(value.span(), secret));
+            match (parse_header_name(name.get_ref()), value) {
+                (Ok(lower), Some(value)) => headers.push((Spanned::new(name.span(), lower), value)),
+                (Ok(_), None) => {}
+                (Err(error), _) => {
+                    out.push(Problem::error("bad-value", name.span(), error.to_string()).maybe_help(error.help()));
+                }
+            }
+        }
+        Some(Self(headers))
+    }
+}
+
+impl JsonSchema for OriginHeaders {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "OriginHeaders".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<Secret>() })
+    }
+}

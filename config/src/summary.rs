@@ -1,0 +1,177 @@
+//! A configuration in a page of text, for `edgeweir check`. Shows no secret, only where it comes from.
+
+use crate::model::{
+    ApiKey, Behavior, CachePolicy, Config, Distribution, Hook, HostHeader, Listener, LogTarget, Origin, OriginHttp,
+    SecretSource, Stage, Throttle, TlsVersion, UsagePlan,
+};
+use crate::units::{format_duration, format_size};
+
+/// What a configuration does, as text with a line end.
+#[must_use]
+pub fn summary(config: &Config) -> String {
+    let mut text = String::new();
+    section(&mut text, "listeners", config.listeners.iter().map(listener));
+    section(&mut text, "admin", [admin(config)]);
+    let logs = [("access", &config.log.access), ("events", &config.log.events)];
+    section(&mut text, "logs", logs.map(|(name, to)| vec![name.to_owned(), target(to)]));
+    let objects = format!("objects up to {}", format_size(config.cache_max_object));
+    section(&mut text, "cache", [vec![format_size(config.cache_capacity), objects]]);
+    section(&mut text, "geo databases", config.geo_databases.iter().map(|path| vec![path.display().to_string()]));
+    section(&mut text, "origins", config.origins.iter().map(origin));
+    section(&mut text, "cache policies", config.cache_policies.iter().map(cache_policy));
+    section(&mut text, "hooks", config.hooks.iter().map(hook));
+    section(&mut text, "usage plans", config.usage_plans.iter().map(|plan| usage_plan(config, plan)));
+    section(&mut text, "API keys", config.api_keys.iter().map(|key| api_key(config, key)));
+    for each in &config.distributions {
+        distribution(&mut text, config, each);
+    }
+    text
+}
+
+fn listener(listener: &Listener) -> Vec<String> {
+    let tls = match (listener.certificates.len(), listener.min_tls) {
+        (0, _) => "plain".to_owned(),
+        (n, TlsVersion::V1_2) => format!("TLS 1.2 and 1.3, certificates: {n}"),
+        (n, TlsVersion::V1_3) => format!("TLS 1.3, certificates: {n}"),
+    };
+    let http = match (listener.http2, listener.certificates.is_empty()) {
+        (false, _) => "HTTP/1.1",
+        (true, true) => "HTTP/1.1, h2c",
+        (true, false) => "HTTP/1.1, HTTP/2",
+    };
+    vec![listener.address.to_string(), http.to_owned(), tls]
+}
+
+fn admin(config: &Config) -> Vec<String> {
+    let Some(admin) = &config.admin else {
+        return vec![format!("Unix socket in {}", config.state_dir.display())];
+    };
+    let token = match &admin.token {
+        None => "without token: nothing can be changed through it",
+        Some(SecretSource::Inline(_)) => "with a token of the config",
+        Some(SecretSource::File(_)) => "with a token from a file",
+        Some(SecretSource::Env(_)) => "with a token from the environment",
+    };
+    vec![admin.address.to_string(), token.to_owned()]
+}
+
+fn target(target: &LogTarget) -> String {
+    match target {
+        LogTarget::Off => "off".to_owned(),
+        LogTarget::Stdout => "stdout".to_owned(),
+        LogTarget::Stderr => "stderr".to_owned(),
+        LogTarget::File(path) => path.display().to_string(),
+    }
+}
+
+fn origin(origin: &Origin) -> Vec<String> {
+    let scheme = if origin.tls { "https" } else { "http" };
+    let host = if origin.host.contains(':') { format!("[{}]", origin.host) } else { origin.host.clone() };
+    let mut notes = vec![
+        match origin.http {
+            OriginHttp::H1 => "HTTP/1.1",
+            OriginHttp::H2 => "HTTP/2 or HTTP/1.1",
+            OriginHttp::H2Only => "HTTP/2",
+        }
+        .to_owned(),
+    ];
+    match &origin.host_header {
+        HostHeader::Origin => {}
+        HostHeader::Viewer => notes.push("host of the viewer".to_owned()),
+        HostHeader::Fixed(host) => notes.push(format!("host {host}")),
+    }
+    if origin.tls && !origin.verify_tls {
+        notes.push("certificate not checked".to_owned());
+    }
+    let url = format!("{scheme}://{host}:{}{}", origin.port, origin.path_prefix);
+    vec![origin.name.clone(), url, notes.join(", ")]
+}
+
+fn cache_policy(policy: &CachePolicy) -> Vec<String> {
+    let ttls = [policy.min_ttl, policy.default_ttl, policy.max_ttl].map(format_duration).join(" / ");
+    vec![policy.name.clone(), if policy.disabled() { "not cached".to_owned() } else { ttls }]
+}
+
+fn hook(hook: &Hook) -> Vec<String> {
+    let limits = format!("{}, {}", format_duration(hook.timeout), format_size(hook.memory));
+    vec![hook.name.clone(), hook.file.display().to_string(), limits]
+}
+
+fn api_key(config: &Config, key: &ApiKey) -> Vec<String> {
+    let plans = key.plans.iter().filter_map(|id| config.usage_plans.get(id.0));
+    let plans: Vec<&str> = plans.map(|plan| plan.name.as_str()).collect();
+    vec![key.name.clone(), plans.join(", "), if key.enabled { "" } else { "disabled" }.to_owned()]
+}
+
+fn rate(throttle: Option<Throttle>) -> Option<String> {
+    throttle.map(|t| format!("{}/s burst {}", t.rate, t.burst))
+}
+
+fn usage_plan(config: &Config, plan: &UsagePlan) -> Vec<String> {
+    let names = plan.distributions.iter().filter_map(|id| config.distributions.get(id.0));
+    let names: Vec<&str> = names.map(|d| d.name.as_str()).collect();
+    let covers = if names.is_empty() { "all distributions".to_owned() } else { names.join(", ") };
+    vec![plan.name.clone(), rate(plan.throttle).unwrap_or_else(|| "no limit".to_owned()), covers]
+}
+
+fn distribution(text: &mut String, config: &Config, distribution: &Distribution) {
+    let hosts: Vec<&str> = distribution.hosts.iter().map(|host| host.as_str()).collect();
+    let limit = rate(distribution.throttle).map(|rate| format!(" ({rate})")).unwrap_or_default();
+    let title = format!("distribution {}: {}{limit}", distribution.name, hosts.join(", "));
+    let heads = ["path", "methods", "origin", "cache policy", "hooks", "limits"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    rows.extend(distribution.behaviors.iter().map(|each| behavior(config, each)));
+    section(text, &title, rows);
+}
+
+fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
+    let mut hooks = Vec::new();
+    for stage in Stage::ALL {
+        let names = behavior.hooks_at(stage).iter().filter_map(|binding| config.hooks.get(binding.hook.0));
+        hooks.extend(names.map(|hook| format!("{}: {}", stage.as_str(), hook.name)));
+    }
+    let mut limits = Vec::new();
+    if behavior.api_key_required {
+        limits.push("API key".to_owned());
+    }
+    limits.extend(rate(behavior.throttle));
+    if behavior.raw_path {
+        limits.push("raw path".to_owned());
+    }
+    if behavior.allow_ambiguous_paths {
+        limits.push("ambiguous paths".to_owned());
+    }
+    let list = |items: Vec<String>| if items.is_empty() { "-".to_owned() } else { items.join(", ") };
+    vec![
+        behavior.path.to_string(),
+        behavior.methods.join(" "),
+        config.origins.get(behavior.origin.0).map_or_else(String::new, |o| o.name.clone()),
+        config.cache_policies.get(behavior.cache_policy.0).map_or_else(String::new, |p| p.name.clone()),
+        list(hooks),
+        list(limits),
+    ]
+}
+
+/// A title and indented rows with aligned columns; nothing if there are no rows.
+fn section(text: &mut String, title: &str, rows: impl IntoIterator<Item = Vec<String>>) {
+    let rows: Vec<Vec<String>> = rows.into_iter().collect();
+    if rows.is_empty() {
+        return;
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(title);
+    text.push('\n');
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|at| width(at).unwrap_or_default()).collect();
+    for row in &rows {
+        let mut line = String::from("  ");
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(&format!("{cell:width$}  "));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+}

@@ -1,0 +1,112 @@
+//! Every example is a configuration without errors or warnings, and shows what it is there for.
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
+use std::path::{Path, PathBuf};
+
+use edgeweir_config::{Config, KeyValue, Parsed, SecretSource, Stage, parse, summary};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
+}
+
+fn example(name: &str) -> Config {
+    let source = std::fs::read_to_string(folder().join(name)).unwrap();
+    match parse(&source, Path::new("/base")) {
+        Ok(Parsed { config, warnings }) => {
+            assert!(warnings.is_empty(), "{}", warnings.render(name, &source, false));
+            config
+        }
+        Err(report) => panic!("{}", report.render(name, &source, false)),
+    }
+}
+
+#[test]
+fn every_example_parses_and_has_a_summary() {
+    let mut names: Vec<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".toml"))
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["api-keys.toml", "cache.toml", "demo.toml", "geo.toml", "hooks.toml", "minimal.toml", "tls.toml"]
+    );
+    for name in names {
+        let text = summary(&example(&name));
+        assert!(text.starts_with("listeners\n"), "{text}");
+        assert!(text.lines().all(|line| line.trim_end() == line), "{text}");
+    }
+}
+
+#[test]
+fn minimal_has_all_defaults() {
+    let config = example("minimal.toml");
+    assert_eq!(config.listeners.first().unwrap().address, "127.0.0.1:8080".parse().unwrap());
+    assert_eq!(config.state_dir, Path::new("/base/.edgeweir"));
+    assert_eq!(config.gate.max_url, 8_192);
+    let behavior = config.distributions.first().unwrap().behaviors.first().unwrap();
+    assert_eq!(behavior.path.as_str(), "*");
+    assert_eq!(behavior.methods.len(), 7);
+    assert_eq!(behavior.viewer_headers, ["cloudfront-viewer-country"]);
+    let policy = &config.cache_policies[behavior.cache_policy.0];
+    assert_eq!(policy.name, "UseOriginCacheControlHeaders-QueryStrings");
+    assert!(!policy.disabled());
+}
+
+#[test]
+fn demo_binds_its_hooks_and_keys() {
+    let config = example("demo.toml");
+    let demo = config.distributions.first().unwrap();
+    let behavior = |path: &str| demo.behaviors.iter().find(|b| b.path.as_str() == path).unwrap();
+    let hook = |path: &str, stage| {
+        let binding = behavior(path).hooks_at(stage).first().unwrap();
+        config.hooks[binding.hook.0].name.as_str()
+    };
+    assert_eq!(hook("/private/*", Stage::ViewerRequest), "jwt-auth");
+    assert_eq!(hook("/geo/*", Stage::OriginRequest), "geo-route");
+    assert_eq!(hook("/rewrite/*", Stage::ViewerRequest), "header-rewrite");
+    assert_eq!(hook("/rewrite/*", Stage::ViewerResponse), "header-rewrite");
+    assert!(behavior("/api/*").api_key_required);
+    assert!(config.cache_policies[behavior("/geo/*").cache_policy.0].disabled());
+    assert!(config.admin.as_ref().unwrap().token.is_none());
+    let key = config.api_keys.first().unwrap();
+    assert_eq!(key.value, KeyValue::Clear(SecretSource::Inline("demo-key-0123456789abcdef".to_owned())));
+}
+
+#[test]
+fn settings_are_json_and_secrets_are_put_in_later() {
+    let config = example("hooks.toml");
+    let behavior = config.distributions.first().unwrap().behaviors.first().unwrap();
+    let binding = behavior.hooks_at(Stage::ViewerRequest).first().unwrap();
+    assert_eq!(binding.settings, r#"{"algorithm":"HS256","claims":{"sub":"x-user"},"secret":null}"#);
+    let read = |source: &SecretSource| {
+        assert_eq!(*source, SecretSource::Env("SITE_JWT_SECRET".to_owned()));
+        Ok::<_, ()>("s3cr\"et".to_owned())
+    };
+    assert_eq!(
+        binding.settings_with(read).unwrap(),
+        r#"{"algorithm":"HS256","claims":{"sub":"x-user"},"secret":"s3cr\"et"}"#
+    );
+    assert_eq!(binding.settings_with(|_| Err("no such variable")), Err("no such variable"));
+}
+
+#[test]
+fn summaries_show_no_secret() {
+    for name in ["demo.toml", "api-keys.toml"] {
+        let config = example(name);
+        for text in [summary(&config), format!("{:?}", config.api_keys)] {
+            assert!(!text.contains("demo-key") && !text.contains("please-replace-me"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_summary_of_the_demo_is_as_committed() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/demo.summary");
+    let found = summary(&example("demo.toml"));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&file, &found).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap_or_default(), found);
+}
