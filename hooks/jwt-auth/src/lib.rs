@@ -1,1 +1,64 @@
-//! Edgeweir hook: jwt-auth
+//! Lets requests with a valid JSON Web Token (RFC 7519) pass, and hands its claims to the origin as headers. Everybody
+//! else gets a 401. See README.md for the settings.
+//!
+//! Whether a token is good is decided in `decision`, from plain values; this file reads the request and turns the outcome
+//! into a verdict.
+
+use edgeweir_sdk::http::HeaderValue;
+use edgeweir_sdk::{Request, Result, clock, crypto, settings, viewer_request};
+
+mod answer;
+mod claims;
+mod credentials;
+mod decision;
+mod json;
+mod settings;
+mod token;
+
+use credentials::Credentials;
+use decision::Outcome;
+use settings::{Algorithm, Settings};
+
+#[viewer_request]
+fn handle(request: &Request) -> Result<viewer_request::Verdict> {
+    let settings = settings::<Settings>()?;
+    let policy = settings.policy()?;
+    let credentials = Credentials {
+        authorization: request.header_values("authorization"),
+        cookie: policy.cookie.and_then(|name| request.cookie(name)),
+        query: policy.query.and_then(|name| request.query_param(name)),
+    };
+    let verify = |algorithm: Algorithm, key: &[u8], data: &[u8], signature: &[u8]| {
+        crypto::verify(algorithm.into(), key, data, signature)
+    };
+    let passed = match decision::decide(&policy, &credentials, clock::now(), verify)? {
+        Outcome::Pass(passed) => passed,
+        Outcome::Refuse(refusal) => {
+            return Ok(viewer_request::Verdict::respond(answer::refuse(policy.realm, refusal)?));
+        }
+    };
+
+    let mut edits = viewer_request::Edits::new();
+    if policy.strip_authorization {
+        edits = edits.remove_header("authorization")?;
+    }
+    for (name, value) in &passed {
+        edits = match value {
+            Some(value) => edits.set_header(*name, HeaderValue::from_str(value)?)?,
+            // The viewer must not be able to say what the token does not.
+            None => edits.remove_header(*name)?,
+        };
+    }
+    if !passed.is_empty() && !policy.share_cache {
+        edits = edits.cache_key(cache_key(&passed)?);
+    }
+    Ok(edits.into())
+}
+
+/// Viewers with different claims never share a cached response. A hash, because claims are personal and the cache key
+/// may be logged.
+fn cache_key(passed: &[claims::Passed<'_>]) -> Result<String> {
+    let values: Vec<_> = passed.iter().map(|(name, value)| (*name, value.as_deref())).collect();
+    let hash = crypto::hash(crypto::Digest::Sha256, &serde_json::to_vec(&values)?);
+    Ok(format!("jwt-auth={}", token::encode(&hash)))
+}

@@ -1,0 +1,79 @@
+//! Whether a request passes. The order matters: the signature is checked before any claim is read.
+
+use std::time::Duration;
+
+use edgeweir_sdk::Result;
+
+use crate::answer::Refusal;
+use crate::claims::{self, Passed};
+use crate::credentials::Credentials;
+use crate::settings::{Algorithm, Policy};
+use crate::token::Token;
+
+/// What comes of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome<'a> {
+    /// It passes, with these headers.
+    Pass(Vec<Passed<'a>>),
+    /// It does not.
+    Refuse(Refusal),
+}
+
+/// Decides. `verify(algorithm, key, data, signature)` checks a signature.
+///
+/// # Errors
+/// If a key of the settings cannot be used: that is no fault of the viewer.
+pub(crate) fn decide<'a>(
+    policy: &Policy<'a>,
+    credentials: &Credentials,
+    now: Duration,
+    verify: impl Fn(Algorithm, &[u8], &[u8], &[u8]) -> Result<bool>,
+) -> Result<Outcome<'a>> {
+    let token = match credentials.token().and_then(Token::parse) {
+        Ok(token) => token,
+        Err(refusal) => return Ok(Outcome::Refuse(refusal)),
+    };
+    match is_genuine(policy, &token, verify)? {
+        Ok(()) => {}
+        Err(refusal) => return Ok(Outcome::Refuse(refusal)),
+    }
+    let passed = token.claims().and_then(|claims| {
+        claims::check(policy, &claims, now)?;
+        claims::headers(policy, &claims)
+    });
+    Ok(passed.map_or_else(Outcome::Refuse, Outcome::Pass))
+}
+
+/// Whether a key of the settings made the signature. A `kid` narrows the choice among keys that have one; the algorithm
+/// is the key's own (RFC 8725, 3.1).
+fn is_genuine(
+    policy: &Policy<'_>,
+    token: &Token<'_>,
+    verify: impl Fn(Algorithm, &[u8], &[u8], &[u8]) -> Result<bool>,
+) -> Result<Result<(), Refusal>> {
+    let mut is_known = false;
+    let mut fits = false;
+    for key in &policy.keys {
+        if let (Some(wanted), Some(kid)) = (&token.kid, key.kid)
+            && wanted != kid
+        {
+            continue;
+        }
+        is_known = true;
+        if key.algorithm.name() != token.algorithm {
+            continue;
+        }
+        fits = true;
+        if verify(key.algorithm, key.material, token.signed, &token.signature)? {
+            return Ok(Ok(()));
+        }
+    }
+    Ok(Err(Refusal::invalid(match (is_known, fits) {
+        (true, true) => "the signature does not match",
+        (true, false) => "the token has another algorithm",
+        (false, _) => "the token has an unknown key",
+    })))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,332 @@
+//! The binding's settings, as the config has them, and what they come to. A key belongs to one algorithm: what a token
+//! says about its algorithm is compared with the key's, never followed.
+
+use std::collections::BTreeMap;
+
+use edgeweir_sdk::crypto::SignatureAlgorithm;
+use edgeweir_sdk::http::HeaderName;
+use edgeweir_sdk::{Error, Result};
+use serde::Deserialize;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+
+/// Most keys of a binding: each may have to be tried.
+const MAX_KEYS: usize = 16;
+
+/// Most clock difference that can be allowed, in seconds.
+const MAX_LEEWAY: u32 = 300;
+
+/// The binding's settings.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    algorithm: Option<Algorithm>,
+    secret: Option<String>,
+    public_key: Option<String>,
+    #[serde(default)]
+    keys: Vec<KeySettings>,
+    issuer: Option<String>,
+    #[serde(default)]
+    audience: Audience,
+    #[serde(default = "default_leeway")]
+    leeway: u32,
+    #[serde(default = "default_require_exp")]
+    require_exp: bool,
+    cookie: Option<String>,
+    query: Option<String>,
+    #[serde(default)]
+    claims: BTreeMap<String, String>,
+    #[serde(default)]
+    strip_authorization: bool,
+    #[serde(default)]
+    share_cache: bool,
+    #[serde(default = "default_realm")]
+    realm: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeySettings {
+    kid: Option<String>,
+    algorithm: Algorithm,
+    secret: Option<String>,
+    public_key: Option<String>,
+}
+
+/// Signature algorithms (RFC 7518, 3.1). `none` is not among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Algorithm {
+    Hs256,
+    Hs384,
+    Hs512,
+    Rs256,
+    Rs384,
+    Rs512,
+    Es256,
+    Es384,
+}
+
+/// One audience or several; none if it is not checked.
+#[derive(Debug, Default)]
+struct Audience(Vec<String>);
+
+/// The settings, checked.
+#[derive(Debug)]
+pub(crate) struct Policy<'a> {
+    /// At least one.
+    pub(crate) keys: Vec<Key<'a>>,
+    /// What `iss` must be.
+    pub(crate) issuer: Option<&'a str>,
+    /// What `aud` must have one of; not checked if empty.
+    pub(crate) audience: &'a [String],
+    /// Allowed clock difference in seconds.
+    pub(crate) leeway: u32,
+    /// Whether a token without `exp` is refused.
+    pub(crate) require_exp: bool,
+    /// Where else a token may be.
+    pub(crate) cookie: Option<&'a str>,
+    /// Where else a token may be.
+    pub(crate) query: Option<&'a str>,
+    /// Claims and the headers they go to.
+    pub(crate) claims: Vec<(&'a str, &'a str)>,
+    /// Whether the origin does not get the token.
+    pub(crate) strip_authorization: bool,
+    /// Whether viewers with different claims share cached responses.
+    pub(crate) share_cache: bool,
+    /// For `WWW-Authenticate`.
+    pub(crate) realm: &'a str,
+}
+
+/// A key and the one algorithm it is for.
+#[derive(Debug)]
+pub(crate) struct Key<'a> {
+    pub(crate) kid: Option<&'a str>,
+    pub(crate) algorithm: Algorithm,
+    /// The secret's bytes or the PEM text.
+    pub(crate) material: &'a [u8],
+}
+
+impl Settings {
+    /// What the settings come to.
+    ///
+    /// # Errors
+    /// The message names what is wrong. No secret is in it.
+    pub(crate) fn policy(&self) -> Result<Policy<'_>> {
+        self.check().map_err(|error| error.context("settings"))
+    }
+
+    fn check(&self) -> Result<Policy<'_>> {
+        if self.leeway > MAX_LEEWAY {
+            return Err(Error::new(format!("leeway of {} seconds, at most {MAX_LEEWAY}", self.leeway)));
+        }
+        if self.realm.chars().any(|c| c.is_control() || !c.is_ascii() || c == '"' || c == '\\') {
+            return Err(Error::new("realm has a quote, a backslash or a character that is not printable ASCII"));
+        }
+        let mut claims: Vec<(&str, &str)> = Vec::with_capacity(self.claims.len());
+        for (claim, header) in &self.claims {
+            HeaderName::from_bytes(header.as_bytes())
+                .map_err(|_| Error::new(format!("claims.{claim}: `{header}` is no header name")))?;
+            if claims.iter().any(|(_, other)| other.eq_ignore_ascii_case(header)) {
+                return Err(Error::new(format!("claims.{claim}: another claim goes to `{header}` already")));
+            }
+            claims.push((claim, header));
+        }
+        Ok(Policy {
+            keys: self.keys()?,
+            issuer: self.issuer.as_deref(),
+            audience: &self.audience.0,
+            leeway: self.leeway,
+            require_exp: self.require_exp,
+            cookie: self.cookie.as_deref(),
+            query: self.query.as_deref(),
+            claims,
+            strip_authorization: self.strip_authorization,
+            share_cache: self.share_cache,
+            realm: &self.realm,
+        })
+    }
+
+    fn keys(&self) -> Result<Vec<Key<'_>>> {
+        let mut keys = Vec::with_capacity(self.keys.len() + 1);
+        match self.algorithm {
+            Some(algorithm) => keys.push(key(None, algorithm, self.secret.as_deref(), self.public_key.as_deref())?),
+            None if self.secret.is_some() || self.public_key.is_some() => {
+                return Err(Error::new("`algorithm` is missing: a key is for one algorithm"));
+            }
+            None => {}
+        }
+        for (index, settings) in self.keys.iter().enumerate() {
+            let KeySettings { kid, algorithm, secret, public_key } = settings;
+            let key = key(kid.as_deref(), *algorithm, secret.as_deref(), public_key.as_deref());
+            keys.push(key.map_err(|error| error.context(format_args!("keys[{index}]")))?);
+        }
+        match keys.len() {
+            0 => Err(Error::new("no key: give `algorithm` with `secret` or `public_key`, or `keys`")),
+            1..=MAX_KEYS => Ok(keys),
+            count => Err(Error::new(format!("{count} keys, at most {MAX_KEYS}"))),
+        }
+    }
+}
+
+fn key<'a>(
+    kid: Option<&'a str>,
+    algorithm: Algorithm,
+    secret: Option<&'a str>,
+    public_key: Option<&'a str>,
+) -> Result<Key<'a>> {
+    let name = algorithm.name();
+    let material = match (algorithm.secret_length(), secret, public_key) {
+        (Some(least), Some(secret), None) if secret.len() < least => {
+            return Err(Error::new(format!("the secret for {name} needs at least {least} bytes (RFC 7518, 3.2)")));
+        }
+        (Some(_), Some(secret), None) => secret,
+        (Some(_), ..) => return Err(Error::new(format!("{name} needs `secret`, and no `public_key`"))),
+        (None, None, Some(pem)) => pem,
+        (None, ..) => return Err(Error::new(format!("{name} needs `public_key`, and no `secret`"))),
+    };
+    Ok(Key { kid, algorithm, material: material.as_bytes() })
+}
+
+impl Algorithm {
+    /// The name in a token's header.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+        }
+    }
+
+    /// Least bytes of the secret (RFC 7518, 3.2); `None` if the algorithm has a public key.
+    const fn secret_length(self) -> Option<usize> {
+        match self {
+            Self::Hs256 => Some(32),
+            Self::Hs384 => Some(48),
+            Self::Hs512 => Some(64),
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Es256 | Self::Es384 => None,
+        }
+    }
+}
+
+impl From<Algorithm> for SignatureAlgorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Hs256 => Self::Hs256,
+            Algorithm::Hs384 => Self::Hs384,
+            Algorithm::Hs512 => Self::Hs512,
+            Algorithm::Rs256 => Self::Rs256,
+            Algorithm::Rs384 => Self::Rs384,
+            Algorithm::Rs512 => Self::Rs512,
+            Algorithm::Es256 => Self::Es256,
+            Algorithm::Es384 => Self::Es384,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Audience {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OneOrMore;
+
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = Audience;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an audience or a list of audiences")
+            }
+
+            fn visit_str<E: de::Error>(self, one: &str) -> Result<Audience, E> {
+                Ok(Audience(vec![one.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Audience, A::Error> {
+                let mut audiences = Vec::new();
+                while let Some(audience) = list.next_element()? {
+                    audiences.push(audience);
+                }
+                match audiences.is_empty() {
+                    // An empty list must not read as `anybody`.
+                    true => Err(de::Error::invalid_length(0, &"at least one audience")),
+                    false => Ok(Audience(audiences)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(OneOrMore)
+    }
+}
+
+const fn default_leeway() -> u32 {
+    30
+}
+
+const fn default_require_exp() -> bool {
+    true
+}
+
+fn default_realm() -> String {
+    "edgeweir".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    fn problem(json: &str) -> String {
+        match serde_json::from_str::<Settings>(json) {
+            Ok(settings) => settings.policy().expect_err(json).message().to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_shortest_settings_are_strict() {
+        let settings: Settings =
+            serde_json::from_str(&format!(r#"{{"algorithm":"HS256","secret":"{SECRET}"}}"#)).expect("valid");
+        let policy = settings.policy().expect("good settings");
+        assert!(policy.require_exp);
+        assert!(!policy.share_cache);
+        assert_eq!(policy.leeway, 30);
+        assert_eq!(policy.keys.len(), 1);
+        assert_eq!(policy.keys[0].material, SECRET.as_bytes());
+    }
+
+    #[test]
+    fn an_audience_is_one_or_more() {
+        let audience = |json: &str| serde_json::from_str::<Audience>(json).map(|audience| audience.0);
+        assert_eq!(audience(r#""a""#).expect("one"), ["a"]);
+        assert_eq!(audience(r#"["a","b"]"#).expect("two"), ["a", "b"]);
+        assert!(audience("[]").is_err());
+    }
+
+    #[test]
+    fn wrong_settings_are_named() {
+        let starts = [
+            ("{}", "settings: no key: give `algorithm`"),
+            (r#"{"secret":"x"}"#, "settings: `algorithm` is missing"),
+            (r#"{"algorithm":"none"}"#, "unknown variant `none`, expected one of `HS256`"),
+            (r#"{"algorithm":"HS256","secret":"short"}"#, "settings: the secret for HS256 needs at least 32 bytes"),
+            (r#"{"algorithm":"HS256","public_key":"x"}"#, "settings: HS256 needs `secret`"),
+            (r#"{"algorithm":"RS256","secret":"x"}"#, "settings: RS256 needs `public_key`"),
+            (r#"{"keys":[{"algorithm":"ES256"}]}"#, "settings: keys[0]: ES256 needs `public_key`"),
+            (r#"{"algorithm":"ES256","public_key":"x","leeway":301}"#, "settings: leeway of 301 seconds"),
+            (r#"{"algorithm":"ES256","public_key":"x","claims":{"sub":"x y"}}"#, "settings: claims.sub: `x y` is no"),
+            (
+                r#"{"algorithm":"ES256","public_key":"x","claims":{"a":"x-a","b":"X-A"}}"#,
+                "settings: claims.b: another claim goes to `X-A` already",
+            ),
+            (r#"{"algorithm":"ES256","public_key":"x","realm":"a\"b"}"#, "settings: realm has a quote"),
+            (r#"{"algo":"ES256"}"#, "unknown field `algo`"),
+        ];
+        for (json, start) in starts {
+            let problem = problem(json);
+            assert!(problem.starts_with(start), "{json}: {problem}");
+        }
+    }
+}
