@@ -1,1 +1,27 @@
-//! Edgeweir's cache: storage over moka, freshness, keys
+//! Edgeweir's cache: where objects live, how long they stay fresh, and what their key is.
+//!
+//! - [`storage`]: pingora's `Storage` over moka.
+//! - [`freshness`]: may a response be stored, and until when is it fresh (RFC 9111, shared cache).
+//! - [`key`]: the cache key, and what of a query or a cookie header goes to the origin.
+//! - [`vary`]: the variance of a response that varies.
+//! - [`request_directives`]: what a viewer may ask of the cache.
+//! - [`outcome`]: what the cache did, for the log and for `Cache-Status` (RFC 9211).
+//!
+//! This crate must not know the configuration, hooks or limits, and reads no clock: the time is passed in.
+//! The only timers are those that hold back an origin whose viewer is too slow (see [`storage`]).
+
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests may panic"))]
+
+mod cache_control;
+pub mod freshness;
+pub mod key;
+pub mod outcome;
+pub mod request_directives;
+pub mod storage;
+pub mod vary;
+
+pub use freshness::{Decision, Freshness, Reason, RequestFacts, Times, Ttl, decide};
+pub use key::{KeyBuilder, MethodClass, Names, Selection, filtered_cookies, filtered_query};
+pub use outcome::{CacheOutcome, CacheStatus, Forward};
+pub use request_directives::RequestDirectives;
+pub use storage::{Limits, MokaStorage, StorageStats};

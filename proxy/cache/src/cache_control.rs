@@ -1,0 +1,230 @@
+//! Reads `Cache-Control` (RFC 9111 §5.2): a scanner over all lines, and the response directives a shared cache obeys.
+//!
+//! Reading errs to the safe side: a malformed number means stale, of duplicates the most restrictive wins, and `;` or
+//! a blank separate directives as `,` does, so that `max-age=60; private` is not read as a long lifetime. It must not
+//! know what is decided from the directives.
+
+use http::HeaderMap;
+use http::header::CACHE_CONTROL;
+
+/// The greatest delta-seconds, and what a greater one counts as (RFC 9111 §1.2.2).
+pub(crate) const MAX_DELTA_SECONDS: u32 = 1 << 31;
+
+/// One directive as sent. The value of a quoted string comes without its quotes, escapes untouched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Directive<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) value: Option<&'a [u8]>,
+}
+
+impl Directive<'_> {
+    /// Directive names are case-insensitive (RFC 9111 §5.2).
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// The value as delta-seconds. Missing, signed or fractional values are 0: the response counts as stale
+    /// (RFC 9111 §4.2.1).
+    fn seconds(&self) -> u32 {
+        self.value.and_then(delta_seconds).unwrap_or(0)
+    }
+}
+
+/// Parses delta-seconds (RFC 9111 §1.2.2): digits only; what does not fit is [`MAX_DELTA_SECONDS`].
+pub(crate) fn delta_seconds(text: &[u8]) -> Option<u32> {
+    if text.is_empty() {
+        return None;
+    }
+    let mut seconds = 0u32;
+    for byte in text {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        seconds = seconds.saturating_mul(10).saturating_add(u32::from(byte - b'0'));
+    }
+    Some(seconds.min(MAX_DELTA_SECONDS))
+}
+
+/// All directives of all `Cache-Control` lines, in order.
+pub(crate) fn directives(headers: &HeaderMap) -> impl Iterator<Item = Directive<'_>> {
+    headers.get_all(CACHE_CONTROL).iter().flat_map(|line| Scanner { rest: line.as_bytes() })
+}
+
+struct Scanner<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Scanner<'a> {
+    fn skip(&mut self, skipped: impl Fn(u8) -> bool) {
+        let start = self.rest.iter().position(|byte| !skipped(*byte)).unwrap_or(self.rest.len());
+        self.rest = &self.rest[start..];
+    }
+
+    fn take_until(&mut self, stop: impl Fn(u8) -> bool) -> &'a [u8] {
+        let end = self.rest.iter().position(|byte| stop(*byte)).unwrap_or(self.rest.len());
+        let (taken, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        taken
+    }
+
+    fn value(&mut self) -> &'a [u8] {
+        let Some(quoted) = self.rest.strip_prefix(b"\"") else {
+            return self.take_until(is_separator);
+        };
+        let mut escaped = false;
+        for (at, byte) in quoted.iter().enumerate() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => {
+                    self.rest = &quoted[at + 1..];
+                    return &quoted[..at];
+                }
+                _ => {}
+            }
+        }
+        // The quote is never closed: the rest of the line is the value.
+        self.rest = &[];
+        quoted
+    }
+}
+
+impl<'a> Iterator for Scanner<'a> {
+    type Item = Directive<'a>;
+
+    fn next(&mut self) -> Option<Directive<'a>> {
+        self.skip(is_separator);
+        if self.rest.is_empty() {
+            return None;
+        }
+        let name = self.take_until(|byte| byte == b'=' || is_separator(byte));
+        self.skip(is_blank);
+        if self.rest.first() != Some(&b'=') {
+            return Some(Directive { name, value: None });
+        }
+        self.rest = &self.rest[1..];
+        self.skip(is_blank);
+        Some(Directive { name, value: Some(self.value()) })
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b',' | b';') || is_blank(byte)
+}
+
+/// The response directives a shared cache obeys (RFC 9111 §5.2.2, RFC 5861). Times in seconds.
+///
+/// `private` and `no-cache` with a list of fields count as if they had none: the whole response is meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ResponseDirectives {
+    pub(crate) no_store: bool,
+    pub(crate) no_cache: bool,
+    pub(crate) private: bool,
+    pub(crate) public: bool,
+    pub(crate) must_revalidate: bool,
+    pub(crate) proxy_revalidate: bool,
+    pub(crate) max_age: Option<u32>,
+    pub(crate) s_maxage: Option<u32>,
+    pub(crate) stale_while_revalidate: Option<u32>,
+    pub(crate) stale_if_error: Option<u32>,
+}
+
+impl ResponseDirectives {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut found = Self::default();
+        for directive in directives(headers) {
+            if directive.is("max-age") {
+                tighten(&mut found.max_age, &directive);
+            } else if directive.is("s-maxage") {
+                tighten(&mut found.s_maxage, &directive);
+            } else if directive.is("stale-while-revalidate") {
+                tighten(&mut found.stale_while_revalidate, &directive);
+            } else if directive.is("stale-if-error") {
+                tighten(&mut found.stale_if_error, &directive);
+            } else {
+                found.no_store |= directive.is("no-store");
+                found.no_cache |= directive.is("no-cache");
+                found.private |= directive.is("private");
+                found.public |= directive.is("public");
+                found.must_revalidate |= directive.is("must-revalidate");
+                found.proxy_revalidate |= directive.is("proxy-revalidate");
+            }
+        }
+        found
+    }
+
+    /// Whether serving stale is forbidden: `s-maxage` carries the meaning of `proxy-revalidate`
+    /// (RFC 9111 §4.2.4, §5.2.2.10).
+    pub(crate) fn forbids_stale(&self) -> bool {
+        self.must_revalidate || self.proxy_revalidate || self.s_maxage.is_some()
+    }
+}
+
+fn tighten(slot: &mut Option<u32>, directive: &Directive<'_>) {
+    let seconds = directive.seconds();
+    *slot = Some(slot.map_or(seconds, |known| known.min(seconds)));
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lines(lines: &[&str]) -> HeaderMap {
+        lines.iter().map(|line| (CACHE_CONTROL, HeaderValue::from_bytes(line.as_bytes()).unwrap())).collect()
+    }
+
+    fn scan(line: &str) -> Vec<(String, Option<String>)> {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        directives(&lines(&[line])).map(|found| (text(found.name), found.value.map(text))).collect()
+    }
+
+    #[test]
+    fn rfc9111_5_2_lists_tokens_and_quoted_strings() {
+        let found = scan(r#"no-cache="a, no-store" ,max-age="60", x="q\"uo", PRIVATE"#);
+        let expected =
+            [("no-cache", Some("a, no-store")), ("max-age", Some("60")), ("x", Some(r#"q\"uo"#)), ("PRIVATE", None)];
+        assert_eq!(found.len(), expected.len());
+        for (got, want) in found.iter().zip(expected) {
+            assert_eq!((got.0.as_str(), got.1.as_deref()), want);
+        }
+    }
+
+    #[test]
+    fn a_semicolon_or_blank_does_not_hide_a_directive() {
+        for line in ["max-age=60; private", "max-age=60 private", "public;private"] {
+            assert!(ResponseDirectives::of(&lines(&[line])).private, "{line}");
+        }
+        assert_eq!(scan("x=\"open, private"), [("x".to_owned(), Some("open, private".to_owned()))]);
+    }
+
+    #[test]
+    fn rfc9111_4_2_1_bad_numbers_are_stale_and_duplicates_take_the_smallest() {
+        for bad in ["max-age", "max-age=", "max-age=-1", "max-age=1.5", "max-age=6x", "max-age=\"\""] {
+            assert_eq!(ResponseDirectives::of(&lines(&[bad])).max_age, Some(0), "{bad}");
+        }
+        assert_eq!(ResponseDirectives::of(&lines(&["max-age=60", "Max-Age=30, max-age=90"])).max_age, Some(30));
+    }
+
+    #[test]
+    fn rfc9111_1_2_2_overflow_is_the_greatest_delta() {
+        let found = ResponseDirectives::of(&lines(&["max-age=99999999999999999999, s-maxage=2147483649"]));
+        assert_eq!((found.max_age, found.s_maxage), (Some(MAX_DELTA_SECONDS), Some(MAX_DELTA_SECONDS)));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_always_sees_no_store(prefix in "[ -~]{0,20}", suffix in "[ -~]{0,20}") {
+            // A quote may swallow what follows, so none before it.
+            let prefix = prefix.replace(['"', '='], "");
+            let line = format!("{prefix},No-Store,{suffix}");
+            prop_assert!(ResponseDirectives::of(&lines(&[&line])).no_store);
+        }
+    }
+}

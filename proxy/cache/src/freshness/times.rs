@@ -1,0 +1,69 @@
+//! Age and lifetime of a response (RFC 9111 §4.2). It must not know the policy.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::{AGE, DATE, EXPIRES};
+use http::{HeaderMap, HeaderName};
+
+use crate::cache_control::{ResponseDirectives, delta_seconds};
+
+/// When a response was made, as it tells itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// `Date`; `None` when it is missing or no HTTP-date.
+    pub date: Option<SystemTime>,
+    /// `Age` in seconds; `None` when it is missing or not a number. Of several the first counts (RFC 9111 §5.1).
+    pub age: Option<u32>,
+}
+
+impl Times {
+    /// Reads `Date` and `Age`.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let age = headers.get(AGE).and_then(|value| {
+            let first = value.as_bytes().split(|byte| *byte == b',').next()?;
+            delta_seconds(first.trim_ascii())
+        });
+        Self { date: headers.get(DATE).and_then(|value| http_date(value.as_bytes())), age }
+    }
+
+    /// `corrected_initial_age` (RFC 9111 §4.2.3): the greater of what `Date` and what `Age` tell.
+    pub(super) fn age(&self, now: SystemTime, response_delay: Duration) -> Duration {
+        let apparent = self.date.and_then(|date| now.duration_since(date).ok()).unwrap_or_default();
+        let corrected = Duration::from_secs(self.age.unwrap_or(0).into()) + response_delay;
+        // HTTP counts in seconds: a `Date` of this second is no age.
+        let whole = Duration::from_secs(apparent.as_secs());
+        whole.max(corrected)
+    }
+}
+
+/// The lifetime the origin gave: `s-maxage`, else `max-age`, else `Expires` minus `Date` (RFC 9111 §4.2.1).
+/// An `Expires` that is no date, or that comes twice with different values, means already expired.
+pub(super) fn explicit_lifetime(
+    headers: &HeaderMap,
+    directives: &ResponseDirectives,
+    times: &Times,
+    now: SystemTime,
+) -> Option<Duration> {
+    if let Some(seconds) = directives.s_maxage.or(directives.max_age) {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    let expires = only_value(headers, &EXPIRES)?;
+    let lifetime = expires.and_then(http_date).and_then(|at| at.duration_since(times.date.unwrap_or(now)).ok());
+    Some(lifetime.unwrap_or_default())
+}
+
+/// `at` moved back by `by`, not before the Unix epoch.
+pub(super) fn earlier(at: SystemTime, by: Duration) -> SystemTime {
+    at.checked_sub(by).unwrap_or(SystemTime::UNIX_EPOCH).max(SystemTime::UNIX_EPOCH)
+}
+
+/// The value all lines of a field agree on: `Some(None)` when they do not.
+fn only_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'a [u8]>> {
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next()?;
+    Some(lines.all(|line| line == first).then(|| first.as_bytes()))
+}
+
+fn http_date(text: &[u8]) -> Option<SystemTime> {
+    httpdate::parse_http_date(std::str::from_utf8(text).ok()?.trim_ascii()).ok()
+}

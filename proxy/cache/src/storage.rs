@@ -1,0 +1,265 @@
+//! Pingora's `Storage` over moka: stored objects by bytes, and the writes in flight that readers may follow.
+//!
+//! An object keeps its parsed header, so a hit deserialises nothing; bodies are shared, never copied. A hit takes no
+//! lock on the writes in flight as long as none is in its shard. A write that fails gives its readers an error, never
+//! a short body that looks whole; a body that does not match its `Content-Length` is not stored (RFC 9111 §3.3).
+//!
+//! What turns out too large while it is written goes on to the viewers that follow it but is not stored: then only a
+//! window is kept. Pingora writes and reads such a response in one task, so the writer cannot wait for its reader;
+//! instead each write is delayed the longer the fuller the window is, which holds the origin back. A reader that does
+//! not move for half a minute loses its place and gets an error.
+//!
+//! Eviction is LRU, not moka's TinyLFU. TinyLFU admits a new object only when it was asked for more often than all it
+//! would push out together, which by bytes keeps large objects out for good, and makes "miss, then hit" a matter of
+//! luck when the cache is full: people who test their configuration with two requests should see a hit.
+//!
+//! It must not know keys' parts or why something is fresh. The store is made once per process and is never dropped.
+
+mod flight;
+mod flights;
+mod hit;
+mod miss;
+mod object;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use moka::ops::compute::Op;
+use moka::policy::EvictionPolicy;
+use pingora::cache::eviction::CacheEntryKey;
+use pingora::cache::key::CacheHashKey;
+use pingora::cache::storage::{HitHandler, MissHandler, PurgeOutcome, PurgeTarget};
+use pingora::cache::trace::SpanHandle;
+use pingora::cache::{CacheKey, CacheMeta, PurgeType, Storage};
+use pingora::http::ResponseHeader;
+use pingora::{Error, ErrorType, Result};
+
+use flight::Flight;
+use flights::Flights;
+use miss::MokaMiss;
+use object::{KeyHasher, Meta, Object, Slot};
+
+pub use hit::MokaHit;
+
+/// The limits of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of stored objects: bodies, headers and what an entry costs.
+    pub capacity: u64,
+    /// Bytes of the largest body that is stored; at most `capacity` and just under 4 GiB.
+    pub max_object: u64,
+    /// Bytes that writes in flight may hold together. A write that finds them used up is not stored. On top comes the
+    /// window of each write that is not stored, about 4 MiB at most.
+    pub in_flight: u64,
+    window: Window,
+}
+
+/// How far a write that is not stored may run ahead of its slowest reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Window {
+    /// Bytes that wait without any delay.
+    free: u64,
+    /// Each so many bytes above `free` double the delay of a write.
+    step: u64,
+    /// The delay of the first step.
+    delay: Duration,
+    /// So many steps at most. A reader that does not move in the longest delay is dropped.
+    steps: u32,
+}
+
+/// 1 ms doubled 15 times is 33 s: what a reader has to show a sign of life.
+const WINDOW: Window = Window { free: 2 << 20, step: 128 << 10, delay: Duration::from_millis(1), steps: 15 };
+
+/// Moka weighs in 32 bits: a body must leave room for its header.
+const LARGEST_OBJECT: u64 = u32::MAX as u64 - (1 << 20);
+
+impl Limits {
+    /// Limits with the usual room in flight: a quarter of the capacity, but four of the largest objects at least.
+    pub fn new(capacity: u64, max_object: u64) -> Self {
+        let max_object = max_object.min(capacity).min(LARGEST_OBJECT);
+        Self { capacity, max_object, in_flight: (capacity / 4).max(max_object.saturating_mul(4)), window: WINDOW }
+    }
+}
+
+/// A store of responses in memory.
+pub struct MokaStorage {
+    objects: moka::sync::Cache<u128, Arc<Object>, KeyHasher>,
+    flights: Flights,
+    limits: Limits,
+    counts: Counts,
+}
+
+/// Why written responses were not stored, since the start.
+#[derive(Debug, Default)]
+struct Counts {
+    too_large: AtomicU64,
+    over_budget: AtomicU64,
+    aborted: AtomicU64,
+    wrong_length: AtomicU64,
+}
+
+/// What a store holds and how often its limits were hit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StorageStats {
+    /// Stored objects. Moka counts lazily: the number may lag behind.
+    pub entries: u64,
+    /// Bytes they weigh. May lag behind too.
+    pub weighted_bytes: u64,
+    /// Responses being written now.
+    pub in_flight: u64,
+    /// Bytes they hold.
+    pub in_flight_bytes: u64,
+    /// Responses not stored because they were larger than the largest object.
+    pub too_large: u64,
+    /// Responses not stored because the room in flight was used up.
+    pub over_budget: u64,
+    /// Writes that ended before their response did.
+    pub aborted: u64,
+    /// Responses not stored because their length was not their `Content-Length`.
+    pub wrong_length: u64,
+}
+
+impl MokaStorage {
+    /// Makes a store that lives as long as the process: pingora wants it `'static`.
+    ///
+    /// `capacity` and `max_object` in bytes; see [`Limits::new`].
+    pub fn leak(capacity: u64, max_object: u64) -> &'static Self {
+        Self::leak_with(Limits::new(capacity, max_object))
+    }
+
+    /// As [`leak`](Self::leak), with all limits given.
+    pub fn leak_with(limits: Limits) -> &'static Self {
+        let objects = moka::sync::Cache::builder()
+            .max_capacity(limits.capacity)
+            .weigher(|_, object: &Arc<Object>| object.weight())
+            .eviction_policy(EvictionPolicy::lru())
+            .build_with_hasher(KeyHasher::default());
+        let flights = Flights::new(limits.in_flight);
+        Box::leak(Box::new(Self { objects, flights, limits, counts: Counts::default() }))
+    }
+
+    /// Stored objects; may lag behind.
+    pub fn entry_count(&self) -> u64 {
+        self.objects.entry_count()
+    }
+
+    /// Bytes the stored objects weigh; may lag behind.
+    pub fn weighted_size(&self) -> u64 {
+        self.objects.weighted_size()
+    }
+
+    /// Whether a response would be stored as far as its `Content-Length` tells. Ask before caching is begun: a response
+    /// that is known to be too large then streams with the viewer's own back pressure.
+    pub fn fits(&self, response: &ResponseHeader) -> bool {
+        object::declared_length(response).is_none_or(|length| length <= self.limits.max_object)
+    }
+
+    /// Numbers for metrics.
+    pub fn stats(&self) -> StorageStats {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        StorageStats {
+            entries: self.entry_count(),
+            weighted_bytes: self.weighted_size(),
+            in_flight: self.flights.count(),
+            in_flight_bytes: self.flights.budget().used(),
+            too_large: count(&self.counts.too_large),
+            over_budget: count(&self.counts.over_budget),
+            aborted: count(&self.counts.aborted),
+            wrong_length: count(&self.counts.wrong_length),
+        }
+    }
+
+    /// Makes moka's counts exact and evicts what is due. For tests: moka does this by itself in time.
+    pub fn settle(&self) {
+        self.objects.run_pending_tasks();
+    }
+
+    fn remove(&self, key: u128) -> bool {
+        let in_flight = self.flights.refuse(key);
+        self.objects.remove(&key).is_some() || in_flight
+    }
+}
+
+/// The key's hash: Blake2b over primary key and variance, so its bits are as good as random.
+fn hash_of(key: &impl CacheHashKey) -> u128 {
+    u128::from_be_bytes(key.combined_bin())
+}
+
+#[async_trait]
+impl Storage for MokaStorage {
+    async fn lookup(&'static self, key: &CacheKey, _: &SpanHandle) -> Result<Option<(CacheMeta, HitHandler)>> {
+        let (hash, slot) = (hash_of(key), Slot::of(key));
+        // A write in flight is newer than what is stored.
+        if let Some(found) = self.flights.followable(hash).and_then(|flight| follow(flight, slot)) {
+            return Ok(Some(found));
+        }
+        Ok(self.objects.get(&hash).map(|object| {
+            let meta = object.meta.rebuild(slot);
+            (meta, Box::new(MokaHit::stored(object)) as HitHandler)
+        }))
+    }
+
+    async fn lookup_streaming_write(
+        &'static self,
+        key: &CacheKey,
+        tag: Option<&[u8]>,
+        _: &SpanHandle,
+    ) -> Result<Option<(CacheMeta, HitHandler)>> {
+        let write_id = tag.and_then(|tag| tag.try_into().ok()).map(u64::from_be_bytes);
+        let flight = write_id.and_then(|id| self.flights.by_id(hash_of(key), id));
+        Ok(flight.and_then(|flight| follow(flight, Slot::of(key))))
+    }
+
+    async fn get_miss_handler(&'static self, key: &CacheKey, meta: &CacheMeta, _: &SpanHandle) -> Result<MissHandler> {
+        let meta = Arc::new(Meta::of(meta));
+        let flight = Arc::new(Flight::new(meta, self.limits.max_object, self.limits.window, self.flights.budget()));
+        let (key, write_id) = (hash_of(key), self.flights.add(hash_of(key), &flight));
+        Ok(Box::new(MokaMiss::new(self, key, write_id, flight)))
+    }
+
+    async fn purge(&'static self, target: PurgeTarget<'_>, _: PurgeType, _: &SpanHandle) -> Result<PurgeOutcome> {
+        // This store gives its entries no ids, so there is none with one.
+        if matches!(target, PurgeTarget::Exact(CacheEntryKey::Identified { .. })) {
+            return Ok(PurgeOutcome::NotFound);
+        }
+        let removed = self.remove(hash_of(target.key()));
+        Ok(if removed { PurgeOutcome::Purged(None) } else { PurgeOutcome::NotFound })
+    }
+
+    async fn update_meta(&'static self, key: &CacheKey, meta: &CacheMeta, _: &SpanHandle) -> Result<bool> {
+        let mut updated = false;
+        self.objects.entry(hash_of(key)).and_compute_with(|entry| {
+            let Some(object) = entry.map(moka::Entry::into_value) else { return Op::Nop };
+            // The object may be another one by now, whose body this header would not fit.
+            if !object.meta.describes_same_body(meta) {
+                return Op::Nop;
+            }
+            updated = true;
+            Op::Put(Arc::new(object.refreshed(meta)))
+        });
+        Ok(updated)
+    }
+
+    fn support_streaming_partial_write(&self) -> bool {
+        true
+    }
+
+    fn as_any(&self) -> &(dyn Any + Send + Sync + 'static) {
+        self
+    }
+}
+
+fn follow(flight: Arc<Flight>, slot: Slot) -> Option<(CacheMeta, HitHandler)> {
+    let meta = flight.meta().rebuild(slot);
+    Some((meta, Box::new(MokaHit::following(flight)?)))
+}
+
+fn failed<T>(why: &'static str) -> Result<T> {
+    Error::e_explain(ErrorType::InternalError, why)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,331 @@
+//! One response being written, and those who read it meanwhile.
+//!
+//! As long as it may be stored all its pieces are kept. Once it may not (too large, no room, purged), or once it is, only
+//! those that some reader has not had yet are kept; of what is not stored, within a window. It must not know where it is
+//! stored.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::Window;
+use super::flights::Budget;
+use super::object::Meta;
+
+/// At most so much is given to a reader at once when it is behind in a window.
+const CATCH_UP: usize = 512 << 10;
+
+/// A response being written.
+pub(super) struct Flight {
+    meta: Arc<Meta>,
+    max_object: u64,
+    window: Window,
+    budget: Arc<Budget>,
+    progress: Mutex<Progress>,
+    /// Wakes readers: there is more, or the end.
+    grown: Notify,
+    /// Wakes the writer: a reader went on.
+    drained: Notify,
+}
+
+/// Which pieces are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// All: they are still to be stored.
+    All,
+    /// Those not read yet.
+    Unread,
+}
+
+/// Why a response is not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotStored {
+    TooLarge,
+    OverBudget,
+    Purged,
+    WrongLength,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    Complete,
+    Failed(&'static str),
+}
+
+struct Progress {
+    pieces: VecDeque<Bytes>,
+    /// Pieces that were dropped in front of `pieces`.
+    dropped: usize,
+    held: u64,
+    written: u64,
+    keep: Keep,
+    refused: Option<NotStored>,
+    end: End,
+    /// The next piece of each reader; `None` is a free place.
+    readers: Vec<Option<usize>>,
+}
+
+impl Progress {
+    /// From now on the response will not be stored; the first reason stays.
+    fn refuse(&mut self, why: NotStored) {
+        if self.keep == Keep::All {
+            self.keep = Keep::Unread;
+            self.refused = Some(why);
+        }
+    }
+}
+
+/// What a reader finds.
+enum Next {
+    Piece(Bytes),
+    Wait,
+    End,
+    Failed(&'static str),
+}
+
+impl Flight {
+    pub(super) fn new(meta: Arc<Meta>, max_object: u64, window: Window, budget: &Arc<Budget>) -> Self {
+        let too_large = meta.declared_length().is_some_and(|length| length > max_object);
+        let mut progress = Progress {
+            pieces: VecDeque::new(),
+            dropped: 0,
+            held: 0,
+            written: 0,
+            keep: Keep::All,
+            refused: None,
+            end: End::Open,
+            readers: Vec::new(),
+        };
+        if too_large {
+            progress.refuse(NotStored::TooLarge);
+        }
+        Self {
+            meta,
+            max_object,
+            window,
+            budget: Arc::clone(budget),
+            progress: Mutex::new(progress),
+            grown: Notify::new(),
+            drained: Notify::new(),
+        }
+    }
+
+    pub(super) fn meta(&self) -> &Arc<Meta> {
+        &self.meta
+    }
+
+    /// Whether others than the request that fills the cache may join: what is not stored stays with its request.
+    pub(super) fn is_followable(&self) -> bool {
+        self.progress.lock().keep == Keep::All
+    }
+
+    /// Writes the next piece, and waits if it is too far ahead of its readers. An error says that nobody reads what
+    /// nobody will store.
+    pub(super) async fn write(&self, piece: Bytes) -> Result<(), &'static str> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        let windowed = {
+            let mut progress = self.progress.lock();
+            let bytes = piece.len() as u64;
+            let room = self.budget.take(bytes);
+            progress.written += bytes;
+            progress.held += bytes;
+            progress.pieces.push_back(piece);
+            if progress.written > self.max_object {
+                progress.refuse(NotStored::TooLarge);
+            } else if !room {
+                progress.refuse(NotStored::OverBudget);
+            }
+            self.drop_read(&mut progress);
+            progress.keep == Keep::Unread
+        };
+        self.grown.notify_waiters();
+        if windowed { self.hold_back().await } else { Ok(()) }
+    }
+
+    /// Keeps the response from being stored.
+    pub(super) fn refuse(&self) {
+        let mut progress = self.progress.lock();
+        progress.refuse(NotStored::Purged);
+        self.drop_read(&mut progress);
+    }
+
+    /// Whether the response was refused meanwhile.
+    pub(super) fn is_refused(&self) -> bool {
+        self.progress.lock().refused.is_some()
+    }
+
+    /// All pieces, if the response may be stored now that it is written to the end.
+    pub(super) fn pieces(&self) -> Result<Vec<Bytes>, NotStored> {
+        let progress = self.progress.lock();
+        if self.meta.declared_length().is_some_and(|length| length != progress.written) {
+            return Err(NotStored::WrongLength);
+        }
+        match progress.refused {
+            None => Ok(progress.pieces.iter().cloned().collect()),
+            Some(why) => Err(why),
+        }
+    }
+
+    /// Ends the response: readers get what is left and then the end.
+    pub(super) fn complete(&self) {
+        self.end(End::Complete);
+    }
+
+    /// Ends the response badly: readers get what is left and then an error.
+    pub(super) fn fail(&self, why: &'static str) {
+        self.end(End::Failed(why));
+    }
+
+    fn end(&self, end: End) {
+        let mut progress = self.progress.lock();
+        if progress.end == End::Open {
+            progress.end = end;
+        }
+        // The store has its own hold on the pieces, or will not have any.
+        progress.keep = Keep::Unread;
+        self.drop_read(&mut progress);
+        drop(progress);
+        self.grown.notify_waiters();
+    }
+
+    /// Adds a reader and gives its place; `None` when the beginning is gone already.
+    pub(super) fn join(&self) -> Option<usize> {
+        let mut progress = self.progress.lock();
+        if progress.dropped > 0 {
+            return None;
+        }
+        if let Some(free) = progress.readers.iter().position(Option::is_none) {
+            progress.readers[free] = Some(0);
+            return Some(free);
+        }
+        progress.readers.push(Some(0));
+        Some(progress.readers.len() - 1)
+    }
+
+    pub(super) fn leave(&self, reader: usize) {
+        let mut progress = self.progress.lock();
+        progress.readers[reader] = None;
+        self.drop_read(&mut progress);
+        drop(progress);
+        self.drained.notify_one();
+    }
+
+    /// The next piece for a reader; `None` at the end. Can be cancelled without loss.
+    pub(super) async fn read(&self, reader: usize) -> Result<Option<Bytes>, &'static str> {
+        loop {
+            // Made before looking, so that no wake-up is missed in between.
+            let grown = self.grown.notified();
+            match self.next(reader) {
+                Next::Piece(piece) => return Ok(Some(piece)),
+                Next::End => return Ok(None),
+                Next::Failed(why) => return Err(why),
+                Next::Wait => grown.await,
+            }
+        }
+    }
+
+    fn next(&self, reader: usize) -> Next {
+        let mut progress = self.progress.lock();
+        let Some(at) = progress.readers[reader] else { return Next::Failed("reader has left") };
+        let Some(ahead) = at.checked_sub(progress.dropped) else { return Next::Failed("reader fell behind") };
+        let Some(piece) = progress.pieces.get(ahead).cloned() else {
+            return match progress.end {
+                End::Open => Next::Wait,
+                End::Complete => Next::End,
+                End::Failed(why) => Next::Failed(why),
+            };
+        };
+        let (pieces, joined) =
+            if progress.refused.is_none() { (1, piece) } else { catch_up(&progress.pieces, ahead, piece) };
+        progress.readers[reader] = Some(at + pieces);
+        self.drop_read(&mut progress);
+        drop(progress);
+        self.drained.notify_one();
+        Next::Piece(joined)
+    }
+
+    /// Drops what every reader has had, if nothing has to be kept for the store.
+    fn drop_read(&self, progress: &mut Progress) {
+        if progress.keep == Keep::All {
+            return;
+        }
+        let end = progress.dropped + progress.pieces.len();
+        // Who fell behind gets an error, so nothing is kept for them.
+        let keeping_up = progress.readers.iter().flatten().filter(|next| **next >= progress.dropped);
+        let slowest = keeping_up.copied().min().unwrap_or(end);
+        while progress.dropped < slowest {
+            self.drop_front(progress);
+        }
+    }
+
+    fn drop_front(&self, progress: &mut Progress) {
+        if let Some(piece) = progress.pieces.pop_front() {
+            progress.held -= piece.len() as u64;
+            self.budget.give_back(piece.len() as u64);
+        }
+        progress.dropped += 1;
+    }
+
+    /// Delays the writer by how full the window is; see the parent module on why it may not simply wait.
+    async fn hold_back(&self) -> Result<(), &'static str> {
+        let Some((delay, longest)) = self.delay() else { return Ok(()) };
+        let room = async {
+            while self.delay().is_some() {
+                self.drained.notified().await;
+            }
+        };
+        let still_full = tokio::time::timeout(delay, room).await.is_err();
+        if still_full && longest { self.drop_laggards() } else { Ok(()) }
+    }
+
+    /// The delay of a write now, and whether it is the longest there is.
+    fn delay(&self) -> Option<(Duration, bool)> {
+        let ahead = self.progress.lock().held.checked_sub(self.window.free + 1)?;
+        let steps = u32::try_from(ahead / self.window.step).unwrap_or(u32::MAX).min(self.window.steps);
+        Some((self.window.delay * (1 << steps), steps == self.window.steps))
+    }
+
+    /// Empties the window down to its free part. Who still needed that gets an error; so does the writer, if there is
+    /// no other reader.
+    fn drop_laggards(&self) -> Result<(), &'static str> {
+        let mut progress = self.progress.lock();
+        while progress.held > self.window.free {
+            self.drop_front(&mut progress);
+        }
+        let others = progress.readers.iter().flatten().any(|next| *next >= progress.dropped);
+        drop(progress);
+        self.grown.notify_waiters();
+        if others { Ok(()) } else { Err("no reader keeps up with a response that is not stored") }
+    }
+}
+
+/// Joins pieces for a reader that is behind: it gets few turns while the writer gets many.
+fn catch_up(pieces: &VecDeque<Bytes>, from: usize, first: Bytes) -> (usize, Bytes) {
+    let (mut count, mut size) = (0, 0);
+    for piece in pieces.range(from..) {
+        if count > 0 && size + piece.len() > CATCH_UP {
+            break;
+        }
+        count += 1;
+        size += piece.len();
+    }
+    if count == 1 {
+        return (1, first);
+    }
+    let mut joined = BytesMut::with_capacity(size);
+    pieces.range(from..from + count).for_each(|piece| joined.extend_from_slice(piece));
+    (count, joined.freeze())
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.budget.give_back(self.progress.get_mut().held);
+    }
+}

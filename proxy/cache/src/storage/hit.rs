@@ -1,0 +1,109 @@
+//! Reads an object: a stored one, in ranges if asked, or one that is still being written.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::Result;
+use pingora::cache::storage::HandleHit;
+use pingora::cache::trace::SpanHandle;
+use pingora::cache::{CacheKey, Storage};
+
+use super::failed;
+use super::flight::Flight;
+use super::object::Object;
+
+/// The reader of an object; what pingora's `HitHandler` holds.
+pub struct MokaHit {
+    source: Source,
+}
+
+enum Source {
+    Stored { object: Arc<Object>, at: usize, end: usize },
+    Following { flight: Arc<Flight>, reader: usize },
+}
+
+impl MokaHit {
+    pub(super) fn stored(object: Arc<Object>) -> Self {
+        let end = object.body.len();
+        Self { source: Source::Stored { object, at: 0, end } }
+    }
+
+    pub(super) fn following(flight: Arc<Flight>) -> Option<Self> {
+        let reader = flight.join()?;
+        Some(Self { source: Source::Following { flight, reader } })
+    }
+
+    /// When this very response came from the origin. The metadata's `created` may be that of an earlier one.
+    pub fn stored_at(&self) -> SystemTime {
+        match &self.source {
+            Source::Stored { object, .. } => object.meta.created(),
+            Source::Following { flight, .. } => flight.meta().created(),
+        }
+    }
+
+    /// Whether the object is still being written.
+    pub fn is_in_flight(&self) -> bool {
+        matches!(self.source, Source::Following { .. })
+    }
+}
+
+#[async_trait]
+impl HandleHit for MokaHit {
+    async fn read_body(&mut self) -> Result<Option<Bytes>> {
+        match &mut self.source {
+            Source::Stored { object, at, end } => {
+                let piece = object.body.piece(*at, *end);
+                *at += piece.as_ref().map_or(0, Bytes::len);
+                Ok(piece)
+            }
+            Source::Following { flight, reader } => flight.read(*reader).await.or_else(failed),
+        }
+    }
+
+    async fn finish(self: Box<Self>, _: &'static (dyn Storage + Sync), _: &CacheKey, _: &SpanHandle) -> Result<()> {
+        Ok(())
+    }
+
+    /// Only stored objects: of one in flight the wanted range may be far away. Then the whole response is sent, as a
+    /// server may (RFC 9110 §14.2).
+    fn can_seek(&self) -> bool {
+        !self.is_in_flight()
+    }
+
+    fn seek(&mut self, start: usize, end: Option<usize>) -> Result<()> {
+        let Source::Stored { object, at, end: stop } = &mut self.source else {
+            return failed("cannot seek in a response that is being written");
+        };
+        let len = object.body.len();
+        if start >= len {
+            return failed("cannot seek past the end of an object");
+        }
+        *at = start;
+        *stop = end.unwrap_or(len).min(len);
+        Ok(())
+    }
+
+    /// There is no eviction manager: moka counts accesses itself.
+    fn should_count_access(&self) -> bool {
+        false
+    }
+
+    fn as_any(&self) -> &(dyn Any + Send + Sync) {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut (dyn Any + Send + Sync) {
+        self
+    }
+}
+
+impl Drop for MokaHit {
+    fn drop(&mut self) {
+        if let Source::Following { flight, reader } = &self.source {
+            flight.leave(*reader);
+        }
+    }
+}

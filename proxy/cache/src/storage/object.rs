@@ -1,0 +1,296 @@
+//! A stored object: its header, parsed, and its body in blocks. It must not know moka or writes in flight.
+
+use std::hash::{BuildHasherDefault, Hasher};
+use std::mem::size_of;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LAST_MODIFIED};
+use pingora::cache::key::{CacheHashKey, HashBinary};
+use pingora::cache::{CacheKey, CacheMeta};
+use pingora::http::ResponseHeader;
+
+/// Keys are hashes already: hashing them again would be waste.
+pub(super) type KeyHasher = BuildHasherDefault<FoldHasher>;
+
+/// Folds a 128-bit key to 64 bits.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct FoldHasher(u64);
+
+impl Hasher for FoldHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, key: u128) {
+        let [low, high] = [key as u64, (key >> 64) as u64];
+        self.0 = low ^ high;
+    }
+}
+
+/// Which slot of a cache key an object lies in: the first variant takes the primary one, further ones have their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    Primary,
+    Variant,
+}
+
+impl Slot {
+    pub(super) fn of(key: &CacheKey) -> Self {
+        if key.variance_bin().is_some() { Self::Variant } else { Self::Primary }
+    }
+}
+
+/// What pingora keeps in a `CacheMeta`, which cannot be cloned: taken apart here and put together for each hit.
+#[derive(Debug)]
+pub(super) struct Meta {
+    header: ResponseHeader,
+    fresh_until: SystemTime,
+    created: SystemTime,
+    provenance: SystemTime,
+    epoch: SystemTime,
+    stale_while_revalidate: u32,
+    stale_if_error: u32,
+    variance: Option<HashBinary>,
+}
+
+/// Header fields that a 304 does not change and that differ between most bodies.
+const SAME_BODY: [HeaderName; 4] = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, LAST_MODIFIED];
+
+impl Meta {
+    pub(super) fn of(meta: &CacheMeta) -> Self {
+        Self {
+            header: meta.response_header_copy(),
+            fresh_until: meta.fresh_until(),
+            created: meta.created(),
+            provenance: meta.provenance(),
+            epoch: meta.epoch(),
+            stale_while_revalidate: meta.stale_while_revalidate_sec(),
+            stale_if_error: meta.stale_if_error_sec(),
+            variance: meta.variance(),
+        }
+    }
+
+    /// Pingora's form. It has no way to set the provenance, the time before which a variant is too old for its
+    /// primary object, except as `created`; and of a primary object pingora asks only the provenance, of a variant
+    /// only `created`. So each slot gets the one it is asked for. The age does not depend on it: the epoch is set.
+    pub(super) fn rebuild(&self, slot: Slot) -> CacheMeta {
+        let mut meta = CacheMeta::new(
+            self.fresh_until,
+            self.created_in(slot),
+            self.stale_while_revalidate,
+            self.stale_if_error,
+            self.header.clone(),
+        );
+        meta.set_epoch_override(self.epoch);
+        if let Some(variance) = self.variance {
+            meta.set_variance(variance);
+        }
+        meta
+    }
+
+    pub(super) fn created(&self) -> SystemTime {
+        self.created
+    }
+
+    /// The length the header promises; `None` when it does not or when the status has no body.
+    pub(super) fn declared_length(&self) -> Option<u64> {
+        declared_length(&self.header)
+    }
+
+    /// Whether `meta`, made from this one by a revalidation, still describes this object's body.
+    pub(super) fn describes_same_body(&self, meta: &CacheMeta) -> bool {
+        let created = [self.created_in(Slot::Primary), self.created_in(Slot::Variant)];
+        let same = |name| self.header.headers.get_all(name).iter().eq(meta.headers().get_all(name).iter());
+        created.contains(&meta.created()) && self.variance == meta.variance() && SAME_BODY.iter().all(same)
+    }
+
+    fn created_in(&self, slot: Slot) -> SystemTime {
+        match slot {
+            Slot::Primary => self.provenance,
+            Slot::Variant => self.created,
+        }
+    }
+
+    /// Bytes the header takes, about: the map's slots, the texts, and the names again as the origin spelled them.
+    fn weight(&self) -> usize {
+        let slot = 3 * size_of::<HeaderName>() + size_of::<HeaderValue>();
+        let texts = |(name, value): (&HeaderName, &HeaderValue)| 2 * name.as_str().len() + value.len() + slot;
+        self.header.headers.iter().map(texts).sum()
+    }
+}
+
+/// See [`Meta::declared_length`]. 204 and 304 end with their header whatever it says (RFC 9112 §6.3).
+pub(super) fn declared_length(header: &ResponseHeader) -> Option<u64> {
+    if matches!(header.status.as_u16(), 204 | 304) {
+        return None;
+    }
+    header.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// A header with its body. Both are shared: an object replaced by a fresher one stays whole for those who read it.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) meta: Arc<Meta>,
+    pub(super) body: Body,
+}
+
+/// What an entry costs beside its texts: moka's nodes and the structs of this module.
+const ENTRY: usize = 512;
+
+impl Object {
+    /// The same body under a header that a revalidation made.
+    pub(super) fn refreshed(&self, meta: &CacheMeta) -> Self {
+        let fresh = Meta { created: self.meta.created, provenance: self.meta.provenance, ..Meta::of(meta) };
+        Self { meta: Arc::new(fresh), body: self.body.clone() }
+    }
+
+    /// Bytes for moka. The limits keep a body under 4 GiB.
+    pub(super) fn weight(&self) -> u32 {
+        let blocks = self.body.blocks.len() * size_of::<Block>();
+        u32::try_from(self.body.len + blocks + self.meta.weight() + ENTRY).unwrap_or(u32::MAX)
+    }
+}
+
+/// A body in blocks of its own memory.
+#[derive(Debug, Clone)]
+pub(super) struct Body {
+    blocks: Arc<[Block]>,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Block {
+    /// Where in the body the block ends.
+    end: usize,
+    bytes: Bytes,
+}
+
+/// Bodies up to this size are one block: one write to the viewer.
+const ONE_BLOCK: usize = 256 << 10;
+/// Smaller pieces are copied together; larger ones are kept as they came.
+const SMALL_PIECE: usize = 16 << 10;
+
+impl Body {
+    /// Packs the pieces of a response. Small ones are copied into blocks: they are often slices that would hold a read
+    /// buffer many times their size.
+    pub(super) fn pack(pieces: &[Bytes]) -> Self {
+        let len: usize = pieces.iter().map(Bytes::len).sum();
+        let small = if len <= ONE_BLOCK { usize::MAX } else { SMALL_PIECE };
+        let mut packed = Vec::new();
+        let mut pending = BytesMut::new();
+        for (at, piece) in pieces.iter().enumerate() {
+            if piece.len() < small {
+                if pending.is_empty() {
+                    pending.reserve(run_length(&pieces[at..], small));
+                }
+                pending.extend_from_slice(piece);
+                if pending.len() >= ONE_BLOCK {
+                    packed.push(pending.split().freeze());
+                }
+                continue;
+            }
+            if !pending.is_empty() {
+                packed.push(pending.split().freeze());
+            }
+            packed.push(piece.clone());
+        }
+        if !pending.is_empty() {
+            packed.push(pending.freeze());
+        }
+        let mut end = 0;
+        let blocks = packed.into_iter().map(|bytes| {
+            end += bytes.len();
+            Block { end, bytes }
+        });
+        let blocks: Arc<[Block]> = blocks.collect();
+        Self { blocks, len }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The next piece of the bytes from `at` to `end`; `None` at the end.
+    pub(super) fn piece(&self, at: usize, end: usize) -> Option<Bytes> {
+        if at >= end {
+            return None;
+        }
+        let block = self.blocks.get(self.blocks.partition_point(|block| block.end <= at))?;
+        let start = block.end - block.bytes.len();
+        if start == at && block.end <= end {
+            return Some(block.bytes.clone());
+        }
+        Some(block.bytes.slice(at - start..end.min(block.end) - start))
+    }
+}
+
+/// Bytes of the small pieces at the front, as far as they make one block.
+fn run_length(pieces: &[Bytes], small: usize) -> usize {
+    let mut sum = 0;
+    for piece in pieces {
+        if piece.len() >= small || sum >= ONE_BLOCK {
+            break;
+        }
+        sum += piece.len();
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn pieces(sizes: &[usize]) -> (Vec<Bytes>, Vec<u8>) {
+        let whole: Vec<u8> = (0..sizes.iter().sum::<usize>()).map(|at| (at / 7) as u8).collect();
+        let mut rest = Bytes::from(whole.clone());
+        (sizes.iter().map(|size| rest.split_to(*size)).collect(), whole)
+    }
+
+    fn read(body: &Body, mut at: usize, end: usize) -> Vec<u8> {
+        let mut read = Vec::new();
+        while let Some(piece) = body.piece(at, end) {
+            assert!(!piece.is_empty());
+            at += piece.len();
+            read.extend_from_slice(&piece);
+        }
+        read
+    }
+
+    #[test]
+    fn small_bodies_are_one_block_and_large_pieces_are_not_copied() {
+        let (small, whole) = pieces(&[100, 0, 20_000, 3]);
+        let body = Body::pack(&small);
+        assert_eq!((body.blocks.len(), read(&body, 0, body.len())), (1, whole));
+        let (large, _) = pieces(&[300 << 10, 5, 6, 64 << 10]);
+        let body = Body::pack(&large);
+        assert_eq!(body.blocks.len(), 3);
+        assert_eq!(body.blocks[0].bytes.as_ptr(), large[0].as_ptr());
+        assert_eq!(Body::pack(&[]).piece(0, 0), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_range_of_any_pieces_reads_back(
+            sizes in prop::collection::vec(0usize..40_000, 0..24), start in 0usize..500_000, length in 0usize..500_000,
+        ) {
+            let (pieces, whole) = pieces(&sizes);
+            let body = Body::pack(&pieces);
+            prop_assert_eq!(body.len(), whole.len());
+            let start = start.min(whole.len());
+            let end = (start + length).min(whole.len());
+            prop_assert_eq!(read(&body, start, end), &whole[start..end]);
+            let allocated: usize = body.blocks.iter().map(|block| block.bytes.len()).sum();
+            prop_assert_eq!(allocated, whole.len());
+        }
+    }
+}

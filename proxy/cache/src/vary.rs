@@ -1,0 +1,147 @@
+//! The variance of a stored response: which request headers its `Vary` names, and a hash of their values.
+//!
+//! Requests with the same variance get the same object (RFC 9111 §4.1), so values are normalised only where that
+//! cannot change what an origin may answer. It must not know the cache key: variants live under one key.
+
+mod encoding;
+
+use std::borrow::Cow;
+
+use http::header::{ACCEPT_ENCODING, VARY};
+use http::{HeaderMap, HeaderName};
+use pingora::cache::VarianceBuilder;
+use pingora::cache::key::HashBinary;
+
+/// Stands for a field that the request lacks. No field value can contain this byte, so absent differs from empty.
+const ABSENT: &[u8] = b"\x01";
+
+/// Whether `Vary` contains `*`: no stored response would ever match (RFC 9111 §4.1).
+pub fn has_star(response: &HeaderMap) -> bool {
+    names(response).any(|name| name == b"*")
+}
+
+/// The variance of `request` under the `Vary` of a stored `response`; `None` when it does not vary.
+///
+/// This is what pingora's `cache_vary_filter` returns. Names are compared without case and their order does not
+/// count; a name that is no field name is left out, since no request can have such a field. `*` is left out too:
+/// [`decide`](crate::freshness::decide) refuses such a response before it is stored.
+pub fn variance(response: &HeaderMap, request: &HeaderMap) -> Option<HashBinary> {
+    let mut builder = VarianceBuilder::new();
+    for name in names(response).filter_map(|name| HeaderName::from_bytes(name).ok()) {
+        let value = if name == ACCEPT_ENCODING { encoding::normalised(request) } else { combined(request, &name) };
+        let value = value.map_or_else(|| ABSENT.to_vec(), Cow::into_owned);
+        builder.add_owned_name_value(name.as_str().to_owned(), value);
+    }
+    builder.finalize()
+}
+
+fn names(response: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    response
+        .get_all(VARY)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|name| !name.is_empty())
+}
+
+/// All lines of a field as one value, blanks outside quotes shrunk to one (RFC 9111 §4.1).
+fn combined<'a>(request: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
+    let mut lines = request.get_all(name).iter();
+    let first = lines.next()?.as_bytes().trim_ascii();
+    let mut lines = lines.peekable();
+    let blanks = |value: &[u8]| value.windows(2).any(|pair| pair == b"  ") || value.contains(&b'\t');
+    if lines.peek().is_none() && !blanks(first) {
+        return Some(Cow::Borrowed(first));
+    }
+    let mut value = Vec::with_capacity(first.len());
+    shrink_blanks(first, &mut value);
+    for line in lines {
+        value.extend_from_slice(b", ");
+        shrink_blanks(line.as_bytes().trim_ascii(), &mut value);
+    }
+    Some(Cow::Owned(value))
+}
+
+fn shrink_blanks(line: &[u8], value: &mut Vec<u8>) {
+    let (mut quoted, mut escaped, mut blank) = (false, false, false);
+    for byte in line {
+        let is_blank = !quoted && matches!(byte, b' ' | b'\t');
+        if !is_blank {
+            value.push(*byte);
+        } else if !blank {
+            value.push(b' ');
+        }
+        blank = is_blank;
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in fields {
+            map.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        map
+    }
+
+    fn under(vary: &str, request: &[(&'static str, &str)]) -> Option<HashBinary> {
+        variance(&headers(&[("vary", vary)]), &headers(request))
+    }
+
+    #[test]
+    fn rfc9111_4_1_no_vary_no_variance() {
+        assert_eq!(variance(&headers(&[]), &headers(&[("accept", "a")])), None);
+        assert_eq!(under(" , ", &[("accept", "a")]), None);
+    }
+
+    #[test]
+    fn rfc9111_4_1_selected_fields_count_and_others_do_not() {
+        let plain = under("Accept-Language, X-A", &[("accept-language", "de"), ("x-b", "1")]);
+        assert_eq!(plain, under("x-a,ACCEPT-language", &[("accept-language", "de"), ("x-b", "2")]));
+        assert_ne!(plain, under("Accept-Language, X-A", &[("accept-language", "fr")]));
+        assert_ne!(plain, under("Accept-Language, X-A", &[("accept-language", "de"), ("x-a", "")]));
+    }
+
+    #[test]
+    fn rfc9111_4_1_lines_combine_and_blanks_shrink() {
+        let plain = under("x-a", &[("x-a", "a b, c")]);
+        assert_eq!(plain, under("x-a", &[("x-a", "a b"), ("x-a", "c")]));
+        assert_eq!(plain, under("x-a", &[("x-a", "  a \t b,  c ")]));
+        assert_ne!(under("x-a", &[("x-a", "\"a  b\"")]), under("x-a", &[("x-a", "\"a b\"")]));
+    }
+
+    #[test]
+    fn rfc9111_4_1_star_is_seen_in_any_line() {
+        assert!(has_star(&headers(&[("vary", "accept"), ("vary", "x-a , *")])));
+        assert!(!has_star(&headers(&[("vary", "x-*")])));
+    }
+
+    #[test]
+    fn accept_encoding_is_a_set() {
+        let of = |value| under("accept-encoding", &[("accept-encoding", value)]);
+        assert_eq!(of("gzip, deflate;q=0, br"), of("br;q=0.5,GZIP"));
+        assert_ne!(of("gzip"), of("br"));
+        assert_ne!(of("gzip"), under("accept-encoding", &[]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_different_value_is_a_different_variance(a in "[a-c ,\"\\\\]{0,6}", b in "[a-c ,\"\\\\]{0,6}") {
+            let shrunk = |text: &str| { let mut v = Vec::new(); shrink_blanks(text.trim().as_bytes(), &mut v); v };
+            let same = shrunk(&a) == shrunk(&b);
+            prop_assert_eq!(same, under("x-a", &[("x-a", &a)]) == under("x-a", &[("x-a", &b)]));
+        }
+    }
+}
