@@ -1,1 +1,15 @@
-//! Edgeweir: a self-hosted edge with WASM hooks, cache, geo routing, throttling and API keys
+//! Edgeweir as a library: the binary is thin, and tests start whole edges in process.
+//!
+//! [`edge::Edge`] is the way in. The rooms: [`runtime`] is the impure rim (sockets, clock, signals), [`snapshot`] is what a
+//! request may consult, [`flow`] is the way of a request, [`fault`] is the only table from errors to answers.
+
+pub mod admin;
+pub mod edge;
+pub mod fault;
+pub mod flow;
+pub mod geo;
+pub mod origin;
+pub mod runtime;
+pub mod snapshot;
+pub mod telemetry;
+pub mod tls;

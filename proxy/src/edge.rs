@@ -1,0 +1,250 @@
+//! A whole edge: started from a configuration, reloaded with another, stopped gracefully.
+//!
+//! What lives as long as the process is in [`Core`]; what a configuration makes is in its snapshot. Several edges can live in
+//! one process (tests do that): nothing here is global but the events log.
+
+mod core;
+mod listeners;
+mod reload;
+mod services;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use edgeweir_config::Config;
+use pingora::apps::HttpServerApp;
+use pingora::proxy::HttpProxy;
+use pingora::server::configuration::ServerConf;
+use tokio::sync::watch;
+
+pub use self::core::{CacheParts, Core, MAX_ATTEMPTS};
+use self::listeners::Listeners;
+pub use self::reload::{ReloadError, ReloadOutcome};
+use crate::admin::{self, AdminServer};
+use crate::flow::Flow;
+use crate::runtime::clock::{Clock, SystemClock};
+use crate::snapshot::build::BuildError;
+
+/// How often heads that do not arrive are looked for; a deadline is late by at most this.
+const SWEEP: Duration = Duration::from_millis(250);
+/// After the limit for requests in flight, connections are given this long to notice that they are ended.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// What an edge is started with besides its configuration.
+#[derive(Clone)]
+pub struct Options {
+    /// Time for limits, hooks and logs.
+    pub clock: Arc<dyn Clock>,
+    /// Where the configuration was read, for reloads by signal and admin API.
+    pub config_path: Option<PathBuf>,
+    /// Reads an environment variable, for secrets.
+    pub env: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock::default()), config_path: None, env: Arc::new(|_name| None) }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").field("config_path", &self.config_path).finish_non_exhaustive()
+    }
+}
+
+/// Why an edge does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Files, hooks or secrets that the configuration names.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// A listener's address.
+    #[error("cannot listen on {address}{}", hint(.source))]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The state directory.
+    #[error("cannot use the state directory `{}`; set `state_dir` to a folder that the edge may write", .path.display())]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The hook engine.
+    #[error("cannot start the hook engine")]
+    Engine(#[from] edgeweir_hookhost::EngineError),
+    /// A log.
+    #[error("cannot open a log")]
+    Log(#[from] crate::telemetry::lines::LogError),
+    /// The admin API.
+    #[error("cannot serve the admin API")]
+    Admin(#[from] admin::AdminError),
+    /// The snapshot was not finished.
+    #[error("the start was interrupted")]
+    Interrupted,
+}
+
+fn hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => ": the port is in use by another program",
+        std::io::ErrorKind::PermissionDenied => ": ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+        std::io::ErrorKind::AddrNotAvailable => ": this machine has no such address",
+        _ => "",
+    }
+}
+
+/// A running edge. Dropped without [`Edge::shutdown`] it stops accepting and lets its connections run on.
+pub struct Edge {
+    core: Arc<Core>,
+    app: Arc<HttpProxy<Flow>>,
+    listeners: Arc<Listeners>,
+    admin: Vec<AdminServer>,
+    admin_address: Option<SocketAddr>,
+    admin_socket: PathBuf,
+    control: Arc<reload::EdgeControl>,
+    shutdown: watch::Sender<bool>,
+    sweeper: tokio::task::JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Edge").field("addresses", &self.addresses()).finish_non_exhaustive()
+    }
+}
+
+impl Edge {
+    /// Starts an edge in the current runtime. It serves when this returns: hooks are compiled, ports are open.
+    ///
+    /// # Errors
+    /// Whatever keeps it from serving its whole configuration; nothing is left running then.
+    pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
+        let config = Arc::new(config);
+        let core = Core::start(Arc::clone(&config), &options).await?;
+        let mut conf = ServerConf::default();
+        conf.threads =
+            config.server.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        conf.max_retries = MAX_ATTEMPTS + 1;
+        conf.upstream_keepalive_pool_size = core::UPSTREAM_POOL;
+        let mut app = HttpProxy::new(Flow { core: Arc::clone(&core) }, Arc::new(conf));
+        app.handle_init_modules();
+        let mut server_options = pingora::apps::HttpServerOptions::default();
+        server_options.h2_idle_timeout = Some(config.server.keepalive_timeout);
+        app.server_options = Some(server_options);
+        app.h2_options = Some(core::h2_options(&config));
+        let app = Arc::new(app);
+        let (shutdown, _) = watch::channel(false);
+        let listeners = Arc::new(Listeners::new(Arc::clone(&core), Arc::clone(&app), shutdown.subscribe()));
+        let prepared = listeners.prepare(&config.listeners)?;
+        listeners.commit(prepared);
+        let control = Arc::new(reload::EdgeControl::new(Arc::clone(&core), Arc::clone(&listeners), options));
+        let admin_socket = config.state_dir.join("admin.sock");
+        let mut admin = vec![admin::serve_unix(&admin_socket, Arc::clone(&control) as Arc<dyn admin::Control>)?];
+        let mut admin_address = None;
+        if let Some(configured) = &config.admin {
+            let token = control.admin_token(configured)?;
+            let control = Arc::clone(&control) as Arc<dyn admin::Control>;
+            let (address, server) = admin::serve_tcp(configured.address, token.as_deref(), control).await?;
+            admin_address = Some(address);
+            admin.push(server);
+        }
+        let sweeper = tokio::spawn(sweep(Arc::clone(&core)));
+        core.set_ready(true);
+        Ok(Self { core, app, listeners, admin, admin_address, admin_socket, control, shutdown, sweeper })
+    }
+
+    /// Where viewers connect, in the order of the configuration, with real ports.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.addresses()
+    }
+
+    /// The admin API on TCP, if configured.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_address
+    }
+
+    /// The admin API's Unix socket.
+    #[must_use]
+    pub fn admin_socket(&self) -> &Path {
+        &self.admin_socket
+    }
+
+    /// Puts another configuration in force: all or nothing. Requests in flight keep the old one.
+    ///
+    /// # Errors
+    /// Why the old configuration stays.
+    pub async fn reload(&self, config: Config) -> Result<ReloadOutcome, ReloadError> {
+        self.control.apply(config).await
+    }
+
+    /// Reads the configuration file again and puts it in force.
+    ///
+    /// # Errors
+    /// Why the old configuration stays.
+    pub async fn reload_file(&self) -> Result<ReloadOutcome, ReloadError> {
+        self.control.apply_file().await
+    }
+
+    /// Opens log files again, after somebody moved them away.
+    pub fn reopen_logs(&self) {
+        self.core.reopen_logs();
+    }
+
+    /// Stops gracefully: not ready for the configured delay, then no new connections, then requests in flight finish, up to
+    /// the configured limit. Returns whether all of them did.
+    pub async fn shutdown(self) -> bool {
+        let server = self.core.snapshot.load().config.server.clone();
+        self.core.set_ready(false);
+        tokio::time::sleep(server.shutdown_delay).await;
+        self.listeners.stop();
+        // HTTP/1: the next answer closes; HTTP/2: GOAWAY.
+        self.shutdown.send_replace(true);
+        self.app.http_cleanup().await;
+        let finished = tokio::time::timeout(server.shutdown_timeout, self.core.connections.drained()).await.is_ok();
+        if !finished {
+            tracing::warn!(open = self.core.connections.len(), "requests in flight are ended: their time is over");
+            self.core.connections.kill_all();
+            // Whoever does not notice in time is cut off with the process.
+            let _cut = tokio::time::timeout(LAST_WORDS, self.core.connections.drained()).await;
+        }
+        self.sweeper.abort();
+        for server in self.admin {
+            server.stop().await;
+        }
+        self.core.flush_logs();
+        finished
+    }
+}
+
+async fn sweep(core: Arc<Core>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Real time on purpose: a test's clock that stands still must not keep slow viewers alive.
+    let start = std::time::Instant::now();
+    loop {
+        ticks.tick().await;
+        let now = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let limit = core.snapshot.load().config.server.header_timeout;
+        for _ in 0..core.connections.sweep(now + 1, limit) {
+            core.metrics.connection_refused("header-timeout");
+        }
+    }
+}
+
+/// Makes everything that a configuration needs and throws it away: what `edgeweir check` does beyond the text.
+///
+/// # Errors
+/// One sentence for each problem.
+pub fn check(config: Config, options: &Options) -> Result<(), Vec<String>> {
+    core::check(Arc::new(config), options)
+}

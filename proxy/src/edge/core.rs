@@ -1,0 +1,218 @@
+//! What lives as long as the process: engine, cache, connections, counters, logs, and the snapshot in force.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use edgeweir_cache::MokaStorage;
+use edgeweir_config::Config;
+use edgeweir_hookhost::{EngineLimits, HookEngine};
+use edgeweir_limits::{BucketRegistry, LevelKind, Nanos};
+use pingora::cache::lock::{CacheKeyLockImpl, CacheLock};
+use pingora::cache::predictor::Predictor;
+
+use super::services::Services;
+use super::{Options, StartError};
+use crate::fault::Fault;
+use crate::runtime::clock::Clock;
+use crate::runtime::connections::Connections;
+use crate::snapshot::Snapshot;
+use crate::snapshot::build::{self, BuildError, Materials};
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::events;
+use crate::telemetry::metrics::{Metrics, Setup};
+
+/// Addresses of an origin that are tried for one request.
+pub const MAX_ATTEMPTS: usize = 3;
+/// Idle connections to origins that are kept, in all.
+pub(super) const UPSTREAM_POOL: usize = 1024;
+/// Throttles that may exist at once; each is some 100 bytes.
+const MAX_BUCKETS: usize = 1_000_000;
+/// Requests for one object wait at most this long for the first to fetch it; then they fetch it themselves.
+const COLLAPSE: Duration = Duration::from_secs(30);
+/// Uncacheable keys that are remembered, in each of the predictor's shards, so that they do not wait for each other.
+const REMEMBERED: usize = 4096;
+const SHARDS: usize = 16;
+/// How long a stop waits for the logs to be written.
+const FLUSH: Duration = Duration::from_secs(2);
+
+/// pingora's cache wants parts that live forever; there is one set for each edge.
+pub struct CacheParts {
+    /// Objects.
+    pub storage: &'static MokaStorage,
+    /// Lets one request fetch for all.
+    pub lock: &'static CacheKeyLockImpl,
+    /// Remembers what is not cacheable.
+    pub predictor: &'static Predictor<SHARDS>,
+}
+
+/// See the module's text.
+pub struct Core {
+    /// The configuration in force.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// The cache.
+    pub cache: CacheParts,
+    /// Compiles and runs hooks.
+    pub engine: HookEngine,
+    /// Buckets, kept over reloads.
+    pub buckets: BucketRegistry,
+    /// Open viewer connections.
+    pub connections: Arc<Connections>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// The access log.
+    pub access_log: AccessLog,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// When this edge started.
+    pub started: SystemTime,
+    ready: AtomicBool,
+}
+
+impl Core {
+    pub(super) async fn start(config: Arc<Config>, options: &Options) -> Result<Arc<Self>, StartError> {
+        let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        events::configure(&config.log, colour)?;
+        private_folder(&config.state_dir)?;
+        let access_log = AccessLog::open(&config.log.access, Arc::clone(&options.clock))?;
+        let mut logs = vec![("access", access_log.counters())];
+        logs.extend(events::counters().map(|counters| ("events", counters)));
+        let metrics = Metrics::new(Setup {
+            version: env!("CARGO_PKG_VERSION"),
+            started: options.clock.wall(),
+            faults: Fault::labels(),
+            verdicts: VERDICTS,
+            levels: LEVELS,
+            refusals: REFUSALS,
+            logs,
+        });
+        let services = Arc::new(Services { clock: Arc::clone(&options.clock) });
+        let engine = HookEngine::new(EngineLimits::default(), Some(&config.state_dir.join("hooks")), services)?;
+        let buckets = BucketRegistry::new(MAX_BUCKETS);
+        let clock = Arc::clone(&options.clock);
+        let env = Arc::clone(&options.env);
+        let storage_limits = (config.cache_capacity, config.cache_max_object);
+        // Compilers and files: not on the runtime's workers.
+        let (snapshot, engine, buckets, metrics) = tokio::task::spawn_blocking(move || {
+            let materials = Materials { engine: &engine, metrics: &metrics, clock: &clock, env: &*env };
+            let now = Nanos(clock.monotonic());
+            let mut draft = buckets.draft(now);
+            let snapshot = build::build(config, 1, &materials, None, &mut draft)?;
+            draft.commit(now);
+            Ok::<_, BuildError>((snapshot, engine, buckets, metrics))
+        })
+        .await
+        .map_err(|_stopped| StartError::Interrupted)??;
+        let lock: &'static CacheLock = Box::leak(CacheLock::new_boxed(COLLAPSE));
+        Ok(Arc::new(Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            cache: CacheParts {
+                storage: MokaStorage::leak(storage_limits.0, storage_limits.1),
+                lock,
+                predictor: Box::leak(Box::new(Predictor::new(REMEMBERED, None))),
+            },
+            engine,
+            buckets,
+            connections: Arc::new(Connections::default()),
+            metrics,
+            access_log,
+            started: options.clock.wall(),
+            clock: Arc::clone(&options.clock),
+            ready: AtomicBool::new(false),
+        }))
+    }
+
+    /// Whether new requests are welcome.
+    #[must_use]
+    pub fn ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// Opens log files again.
+    pub fn reopen_logs(&self) {
+        if let Err(error) = self.access_log.reopen() {
+            tracing::error!(error = %crate::fault::chain(&error), "the access log stays where it was");
+        }
+        if let Err(error) = events::reopen() {
+            tracing::error!(error = %crate::fault::chain(&error), "the event log stays where it was");
+        }
+    }
+
+    pub(super) fn flush_logs(&self) {
+        if !self.access_log.flush(FLUSH) || !events::flush(FLUSH) {
+            tracing::warn!("the last lines of a log could not be written in time");
+        }
+    }
+}
+
+/// Labels of what hook calls end with.
+const VERDICTS: &[&str] =
+    &["next", "respond", "trap", "timeout", "out-of-memory", "validation", "failed", "overloaded", "missing-stage"];
+const LEVELS: &[&str] = &[
+    LevelKind::KeyMethod.as_str(),
+    LevelKind::Key.as_str(),
+    LevelKind::Behavior.as_str(),
+    LevelKind::Distribution.as_str(),
+    LevelKind::Edge.as_str(),
+];
+const REFUSALS: &[&str] =
+    &["total", "per-address", "accept", "tls-handshake", "tls-handshake-timeout", "header-timeout"];
+
+fn private_folder(path: &Path) -> Result<(), StartError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let failed = |source| StartError::StateDir { path: path.to_owned(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)
+}
+
+/// Limits of HTTP/2 viewers: streams at once, and what a head may be.
+pub(super) fn h2_options(config: &Config) -> pingora::protocols::http::v2::server::H2Options {
+    let mut options = pingora::protocols::http::v2::server::default_h2_options();
+    let head = u32::try_from(config.gate.max_headers).unwrap_or(u32::MAX);
+    options.max_header_list_size(head).max_concurrent_streams(100);
+    options
+}
+
+pub(super) fn check(config: Arc<Config>, options: &Options) -> Result<(), Vec<String>> {
+    let mut problems = Vec::new();
+    for listener in &config.listeners {
+        if !listener.certificates.is_empty()
+            && let Err(error) = crate::tls::server_config(listener)
+        {
+            problems.push(crate::fault::chain(&error));
+        }
+    }
+    let services = Arc::new(Services { clock: Arc::clone(&options.clock) });
+    match HookEngine::new(EngineLimits { slots: 1, ..EngineLimits::default() }, None, services) {
+        Ok(engine) => {
+            let metrics = Metrics::new(Setup {
+                version: env!("CARGO_PKG_VERSION"),
+                started: options.clock.wall(),
+                faults: &[],
+                verdicts: &[],
+                levels: &[],
+                refusals: &[],
+                logs: Vec::new(),
+            });
+            let materials = Materials { engine: &engine, metrics: &metrics, clock: &options.clock, env: &*options.env };
+            let buckets = BucketRegistry::new(MAX_BUCKETS);
+            let mut draft = buckets.draft(Nanos(0));
+            if let Err(error) = build::build(Arc::clone(&config), 0, &materials, None, &mut draft) {
+                problems.extend(error.problems);
+            }
+        }
+        Err(error) => problems.push(crate::fault::chain(&error)),
+    }
+    if let Some(admin) = &config.admin
+        && let Some(token) = &admin.token
+        && let Err(problem) = build::secret(token, &*options.env)
+    {
+        problems.push(format!("admin token: {problem}"));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}

@@ -1,0 +1,151 @@
+//! The open listeners: made before a configuration is in force, kept where the address stays, closed where it goes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use edgeweir_config::Listener;
+use parking_lot::Mutex;
+use pingora::proxy::HttpProxy;
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::core::Core;
+use super::{BuildError, StartError};
+use crate::flow::Flow;
+use crate::runtime::accept::{self, AcceptContext, AcceptLimits, ListenerState};
+
+/// All listeners of an edge.
+pub(super) struct Listeners {
+    core: Arc<Core>,
+    app: Arc<HttpProxy<Flow>>,
+    shutdown: watch::Receiver<bool>,
+    open: Mutex<Vec<Open>>,
+}
+
+struct Open {
+    /// As configured; port 0 stays 0 here.
+    wanted: SocketAddr,
+    local: SocketAddr,
+    state: Arc<ListenerState>,
+    stop: watch::Sender<bool>,
+}
+
+/// Listeners of a configuration that is not in force yet. Dropped, it closes what it opened.
+pub(super) struct Prepared {
+    parts: Vec<Part>,
+}
+
+struct Part {
+    wanted: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    h2c: bool,
+    /// None where the address is open already.
+    fresh: Option<(TcpListener, SocketAddr)>,
+}
+
+struct Context(Arc<Core>);
+
+impl AcceptContext for Context {
+    fn limits(&self) -> AcceptLimits {
+        let snapshot = self.0.snapshot.load();
+        let server = &snapshot.config.server;
+        AcceptLimits {
+            total: server.max_connections,
+            per_address: server.max_connections_per_address,
+            handshake_timeout: server.handshake_timeout,
+            keepalive: server.keepalive_timeout,
+            max_head: snapshot.config.gate.max_headers,
+        }
+    }
+
+    fn opened(&self) {
+        self.0.metrics.connection_opened();
+    }
+
+    fn refused(&self, why: &'static str) {
+        self.0.metrics.connection_refused(why);
+    }
+}
+
+impl Listeners {
+    pub(super) fn new(core: Arc<Core>, app: Arc<HttpProxy<Flow>>, shutdown: watch::Receiver<bool>) -> Self {
+        Self { core, app, shutdown, open: Mutex::default() }
+    }
+
+    /// Binds what is not open yet and reads all certificates. Changes nothing.
+    pub(super) fn prepare(&self, configured: &[Listener]) -> Result<Prepared, StartError> {
+        let open: Vec<SocketAddr> = self.open.lock().iter().map(|open| open.wanted).collect();
+        let mut parts = Vec::with_capacity(configured.len());
+        for listener in configured {
+            let tls = if listener.certificates.is_empty() {
+                None
+            } else {
+                let problem = |error: crate::tls::TlsError| BuildError { problems: vec![crate::fault::chain(&error)] };
+                for warning in crate::tls::validity_warnings(listener, self.core.clock.wall()) {
+                    tracing::warn!("{warning}");
+                }
+                Some(crate::tls::server_config(listener).map_err(problem)?)
+            };
+            let wanted = listener.address;
+            let fresh = if open.contains(&wanted) {
+                None
+            } else {
+                let bound = accept::bind(wanted).and_then(|bound| Ok((bound.local_addr()?, bound)));
+                let (local, bound) = bound.map_err(|source| StartError::Bind { address: wanted, source })?;
+                Some((bound, local))
+            };
+            parts.push(Part { wanted, tls, h2c: listener.http2, fresh });
+        }
+        Ok(Prepared { parts })
+    }
+
+    /// Puts them in force: new ones accept, changed ones change, those that are gone close.
+    pub(super) fn commit(&self, prepared: Prepared) {
+        let mut open = self.open.lock();
+        let mut next = Vec::with_capacity(prepared.parts.len());
+        for part in prepared.parts {
+            let kept = open.iter().position(|open| open.wanted == part.wanted).map(|at| open.remove(at));
+            let entry = match (kept, part.fresh) {
+                (Some(kept), _) => kept,
+                (None, Some((listener, local))) => self.start(part.wanted, local, listener),
+                // It was open when this was prepared and is gone now: only one reload runs at a time, so it is not.
+                (None, None) => continue,
+            };
+            entry.state.tls.store(part.tls);
+            entry.state.h2c.store(part.h2c, Ordering::Relaxed);
+            next.push(entry);
+        }
+        for gone in open.drain(..) {
+            gone.stop.send_replace(true);
+        }
+        *open = next;
+    }
+
+    fn start(&self, wanted: SocketAddr, local: SocketAddr, listener: TcpListener) -> Open {
+        let state = Arc::new(ListenerState::default());
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(accept::run(
+            listener,
+            Arc::clone(&state),
+            Arc::clone(&self.app),
+            Arc::new(Context(Arc::clone(&self.core))),
+            Arc::clone(&self.core.connections),
+            stopped,
+            self.shutdown.clone(),
+        ));
+        Open { wanted, local, state, stop }
+    }
+
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.open.lock().iter().map(|open| open.local).collect()
+    }
+
+    /// Closes all.
+    pub(super) fn stop(&self) {
+        for open in self.open.lock().drain(..) {
+            open.stop.send_replace(true);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Another configuration for a running edge: read, made whole, put in force; or refused, and nothing has changed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use edgeweir_config::{Admin, Config};
+use edgeweir_limits::Nanos;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::core::Core;
+use super::listeners::Listeners;
+use super::{Options, StartError};
+use crate::admin::{Control, ReloadFailure};
+use crate::fault::chain;
+use crate::snapshot::build::{self, BuildError, Materials};
+use crate::telemetry::events;
+use crate::telemetry::metrics::Gauges;
+
+/// What a reload did.
+#[derive(Debug, Clone)]
+pub struct ReloadOutcome {
+    /// Number of the snapshot now in force.
+    pub snapshot: u64,
+    /// What changed.
+    pub changes: Vec<edgeweir_config::Change>,
+    /// Warnings about the file, rendered.
+    pub warnings: String,
+}
+
+/// Why the old configuration stays.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// The edge was not started from a file.
+    #[error("the edge was not started from a file: there is nothing to read again")]
+    NoFile,
+    /// The file cannot be read.
+    #[error("cannot read `{path}`")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is wrong.
+    #[error("{report}")]
+    Bad {
+        /// All problems, rendered.
+        report: String,
+    },
+    /// Files, hooks, secrets or addresses that the configuration names.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The edge is stopping.
+    #[error("the edge is stopping")]
+    Stopping,
+}
+
+/// The running edge as signals and the admin API see it.
+pub(super) struct EdgeControl {
+    core: Arc<Core>,
+    listeners: Arc<Listeners>,
+    options: Options,
+    /// One reload at a time.
+    turn: Mutex<()>,
+}
+
+impl EdgeControl {
+    pub(super) fn new(core: Arc<Core>, listeners: Arc<Listeners>, options: Options) -> Self {
+        Self { core, listeners, options, turn: Mutex::new(()) }
+    }
+
+    pub(super) fn admin_token(&self, admin: &Admin) -> Result<Option<String>, StartError> {
+        let token = admin.token.as_ref().map(|token| build::secret(token, &*self.options.env)).transpose();
+        Ok(token.map_err(|problem| BuildError { problems: vec![format!("admin token: {problem}")] })?)
+    }
+
+    pub(super) async fn apply_file(&self) -> Result<ReloadOutcome, ReloadError> {
+        let path = self.options.config_path.clone().ok_or(ReloadError::NoFile)?;
+        let (config, warnings) = read(&path).await.inspect_err(|_error| self.core.metrics.reloaded(false))?;
+        let outcome = self.apply(config).await?;
+        Ok(ReloadOutcome { warnings, ..outcome })
+    }
+
+    pub(super) async fn apply(&self, config: Config) -> Result<ReloadOutcome, ReloadError> {
+        let _turn = self.turn.lock().await;
+        let applied = self.apply_now(Arc::new(config)).await;
+        self.core.metrics.reloaded(applied.is_ok());
+        match &applied {
+            Ok(outcome) => {
+                tracing::info!(snapshot = outcome.snapshot, changes = outcome.changes.len(), "configuration reloaded");
+                for change in outcome.changes.iter().filter(|change| change.needs_restart) {
+                    tracing::warn!("{}: takes effect after a restart", change.what);
+                }
+            }
+            Err(error) => tracing::error!("the old configuration stays: {}", chain(error)),
+        }
+        applied
+    }
+
+    async fn apply_now(&self, config: Arc<Config>) -> Result<ReloadOutcome, ReloadError> {
+        if !self.core.ready() {
+            return Err(ReloadError::Stopping);
+        }
+        let core = Arc::clone(&self.core);
+        let old = core.snapshot.load_full();
+        let changes = edgeweir_config::diff(&old.config, &config);
+        // Everything that can fail comes first.
+        let listeners = self.listeners.prepare(&config.listeners)?;
+        let (env, wanted) = (Arc::clone(&self.options.env), Arc::clone(&config));
+        let building = Arc::clone(&self.core);
+        let snapshot = tokio::task::spawn_blocking(move || {
+            let core = building;
+            let materials = Materials { engine: &core.engine, metrics: &core.metrics, clock: &core.clock, env: &*env };
+            let mut draft = core.buckets.draft(Nanos(core.clock.monotonic()));
+            let number = old.number + 1;
+            let snapshot = build::build(wanted, number, &materials, Some(&old), &mut draft)?;
+            core.access_log.set_target(&snapshot.config.log.access).map_err(StartError::Log)?;
+            let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            events::configure(&snapshot.config.log, colour).map_err(StartError::Log)?;
+            // From here on nothing fails.
+            draft.commit(Nanos(core.clock.monotonic()));
+            core.snapshot.store(Arc::new(snapshot));
+            Ok::<_, StartError>(number)
+        })
+        .await
+        .map_err(|_stopped| StartError::Interrupted)??;
+        self.listeners.commit(listeners);
+        Ok(ReloadOutcome { snapshot, changes, warnings: String::new() })
+    }
+}
+
+/// Reads and parses a configuration file.
+async fn read(path: &Path) -> Result<(Config, String), ReloadError> {
+    let name = path.display().to_string();
+    let failed = |source| ReloadError::Read { path: path.display().to_string(), source };
+    let bytes = tokio::fs::read(path).await.map_err(failed)?;
+    let text = edgeweir_config::text(&bytes).map_err(|error| ReloadError::Bad { report: error.to_string() })?;
+    let base = path.parent().unwrap_or_else(|| Path::new(""));
+    match edgeweir_config::parse(text, base) {
+        Ok(parsed) => {
+            let warnings =
+                if parsed.warnings.is_empty() { String::new() } else { parsed.warnings.render(&name, text, false) };
+            Ok((parsed.config, warnings))
+        }
+        Err(report) => Err(ReloadError::Bad { report: report.render(&name, text, false) }),
+    }
+}
+
+#[async_trait]
+impl Control for EdgeControl {
+    fn ready(&self) -> bool {
+        self.core.ready()
+    }
+
+    fn metrics(&self) -> String {
+        let stats = self.core.cache.storage.stats();
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        self.core.metrics.encode(Gauges {
+            snapshot: self.core.snapshot.load().number,
+            connections: count(self.core.connections.len()),
+            cache_entries: stats.entries,
+            cache_bytes: stats.weighted_bytes,
+            cache_capacity: self.core.snapshot.load().config.cache_capacity,
+        })
+    }
+
+    fn status(&self) -> Value {
+        let snapshot = self.core.snapshot.load();
+        let uptime = self.core.clock.wall().duration_since(self.core.started).unwrap_or_default();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "ready": self.core.ready(),
+            "snapshot": snapshot.number,
+            "uptime_seconds": uptime.as_secs(),
+            "listeners": self.listeners.addresses().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "connections": self.core.connections.len(),
+            "distributions": snapshot.distributions.iter().map(|found| found.name.to_string()).collect::<Vec<_>>(),
+        })
+    }
+
+    async fn reload(&self) -> Result<Value, ReloadFailure> {
+        match self.apply_file().await {
+            Ok(outcome) => Ok(json!({
+                "snapshot": outcome.snapshot,
+                "changes": outcome.changes.iter().map(|change| json!({
+                    "what": change.what,
+                    "needs_restart": change.needs_restart,
+                })).collect::<Vec<_>>(),
+                "warnings": outcome.warnings,
+            })),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+}
+
+fn failure(error: &ReloadError) -> ReloadFailure {
+    let (status, report) = match error {
+        ReloadError::NoFile | ReloadError::Stopping => (409, None),
+        ReloadError::Bad { report } => (422, Some(report.clone())),
+        ReloadError::Start(StartError::Build(build)) => (422, Some(build.to_string())),
+        ReloadError::Read { .. } | ReloadError::Start(_) => (500, None),
+    };
+    let body = match report {
+        Some(report) => json!({ "error": "the configuration is not valid; the old one stays", "report": report }),
+        None => json!({ "error": chain(error) }),
+    };
+    ReloadFailure { status, body }
+}

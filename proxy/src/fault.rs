@@ -1,0 +1,293 @@
+//! Why the edge answers by itself: one closed enum, and the only table from errors to answers.
+//!
+//! Statuses and messages follow API Gateway and CloudFront where they have one ("Gateway responses", "HTTP 502 status
+//! code"); the rest follows RFC 9110.
+
+use std::fmt::Write as _;
+
+use edgeweir_hookhost::HookFault;
+use pingora::{Error, ErrorSource, ErrorType};
+
+/// Why the edge answers by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Framing that could be read in two ways (RFC 9112, 6.3).
+    BadFraming,
+    /// A transfer coding that is not understood (RFC 9112, 6.1).
+    UnknownTransferCoding,
+    /// `Host` or `:authority` is missing, doubled or malformed (RFC 9112, 3.2).
+    BadHost,
+    /// The request target is none that is served (RFC 9112, 3.2).
+    BadTarget,
+    /// A spelling of a path that two readers could take for two paths.
+    AmbiguousPath,
+    /// The target is longer than `gate.max_url`.
+    UrlTooLong,
+    /// The header fields are more or larger than the gate lets through.
+    HeadersTooLarge,
+    /// The body is larger than `gate.max_body`.
+    BodyTooLarge,
+    /// An expectation other than `100-continue` (RFC 9110, 10.1.1).
+    ExpectationFailed,
+    /// A method that the behavior does not let through.
+    MethodNotAllowed,
+    /// No distribution has this host.
+    UnknownHost,
+    /// No behavior of the distribution has this path.
+    NoBehavior,
+    /// No API key, an unknown or disabled one, or one without a plan for this distribution: all look the same.
+    Forbidden,
+    /// A throttle's bucket is empty.
+    Throttled,
+    /// A hook trapped or returned an error.
+    HookFailed,
+    /// A hook ran out of time.
+    HookTimeout,
+    /// A hook's answer breaks a rule.
+    HookInvalid,
+    /// No instance is free.
+    HookOverloaded,
+    /// A hook is bound but not there. Never served without it.
+    HookMissing,
+    /// The request asked for a stored answer only, and there is none (RFC 9111, 5.2.1.7).
+    NotStored,
+    /// The origin's name cannot be resolved.
+    OriginDns,
+    /// The origin takes no connection.
+    OriginConnect,
+    /// TLS to the origin failed.
+    OriginTls,
+    /// The origin did not answer in time.
+    OriginTimeout,
+    /// The origin broke off, or its answer cannot be read.
+    OriginProtocol,
+    /// The viewer left, or stopped sending or reading. Nobody sees this answer.
+    ViewerGone,
+    /// The viewer's body stopped coming.
+    ViewerTimeout,
+    /// A request that cannot be read.
+    BadRequest,
+    /// Something in the edge is wrong.
+    Internal,
+}
+
+impl Fault {
+    /// All faults.
+    pub const ALL: [Self; 29] = [
+        Self::BadFraming,
+        Self::UnknownTransferCoding,
+        Self::BadHost,
+        Self::BadTarget,
+        Self::AmbiguousPath,
+        Self::UrlTooLong,
+        Self::HeadersTooLarge,
+        Self::BodyTooLarge,
+        Self::ExpectationFailed,
+        Self::MethodNotAllowed,
+        Self::UnknownHost,
+        Self::NoBehavior,
+        Self::Forbidden,
+        Self::Throttled,
+        Self::HookFailed,
+        Self::HookTimeout,
+        Self::HookInvalid,
+        Self::HookOverloaded,
+        Self::HookMissing,
+        Self::NotStored,
+        Self::OriginDns,
+        Self::OriginConnect,
+        Self::OriginTls,
+        Self::OriginTimeout,
+        Self::OriginProtocol,
+        Self::ViewerGone,
+        Self::ViewerTimeout,
+        Self::BadRequest,
+        Self::Internal,
+    ];
+
+    /// Status, message and metric label.
+    const fn row(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::BadFraming => (400, "Bad Request", "bad-framing"),
+            Self::UnknownTransferCoding => (501, "Not Implemented", "unknown-transfer-coding"),
+            Self::BadHost => (400, "Bad Request", "bad-host"),
+            Self::BadTarget => (400, "Bad Request", "bad-target"),
+            Self::AmbiguousPath => (400, "Bad Request", "ambiguous-path"),
+            Self::UrlTooLong => (414, "URI Too Long", "url-too-long"),
+            Self::HeadersTooLarge => (431, "Request Header Fields Too Large", "headers-too-large"),
+            Self::BodyTooLarge => (413, "Content Too Large", "body-too-large"),
+            Self::ExpectationFailed => (417, "Expectation Failed", "expectation-failed"),
+            Self::MethodNotAllowed => (405, "Method Not Allowed", "method-not-allowed"),
+            Self::UnknownHost => (404, "Not Found", "unknown-host"),
+            Self::NoBehavior => (404, "Not Found", "no-behavior"),
+            Self::Forbidden => (403, "Forbidden", "forbidden"),
+            Self::Throttled => (429, "Too Many Requests", "throttled"),
+            Self::HookFailed => (503, "Service Unavailable", "hook-failed"),
+            Self::HookTimeout => (503, "Service Unavailable", "hook-timeout"),
+            Self::HookInvalid => (502, "Bad Gateway", "hook-invalid"),
+            Self::HookOverloaded => (503, "Service Unavailable", "hook-overloaded"),
+            Self::HookMissing => (503, "Service Unavailable", "hook-missing"),
+            Self::NotStored => (504, "Gateway Timeout", "not-stored"),
+            Self::OriginDns => (502, "Bad Gateway", "origin-dns"),
+            Self::OriginConnect => (502, "Bad Gateway", "origin-connect"),
+            Self::OriginTls => (502, "Bad Gateway", "origin-tls"),
+            Self::OriginTimeout => (504, "Gateway Timeout", "origin-timeout"),
+            Self::OriginProtocol => (502, "Bad Gateway", "origin-protocol"),
+            Self::ViewerGone => (499, "Client Closed Request", "viewer-gone"),
+            Self::ViewerTimeout => (408, "Request Timeout", "viewer-timeout"),
+            Self::BadRequest => (400, "Bad Request", "bad-request"),
+            Self::Internal => (500, "Internal Server Error", "internal"),
+        }
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        self.row().0
+    }
+
+    /// The message of the answer's body.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        self.row().1
+    }
+
+    /// As logs and metrics name it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.row().2
+    }
+
+    /// `x-amzn-ErrorType`, where API Gateway has one ("Gateway responses").
+    #[must_use]
+    pub const fn error_type(self) -> Option<&'static str> {
+        match self {
+            Self::Forbidden => Some("ForbiddenException"),
+            Self::Throttled => Some("TooManyRequestsException"),
+            _ => None,
+        }
+    }
+
+    /// The labels of all faults.
+    #[must_use]
+    pub const fn labels() -> &'static [&'static str] {
+        const LABELS: [&str; Fault::ALL.len()] = {
+            let mut labels = [""; Fault::ALL.len()];
+            let mut at = 0;
+            while at < labels.len() {
+                labels[at] = Fault::ALL[at].as_str();
+                at += 1;
+            }
+            labels
+        };
+        &LABELS
+    }
+
+    /// Whether the connection is closed after the answer: what comes next on it cannot be trusted, or is not wanted.
+    #[must_use]
+    pub const fn closes(self) -> bool {
+        matches!(
+            self,
+            Self::BadFraming
+                | Self::UnknownTransferCoding
+                | Self::BadHost
+                | Self::BadTarget
+                | Self::AmbiguousPath
+                | Self::UrlTooLong
+                | Self::HeadersTooLarge
+                | Self::BodyTooLarge
+                | Self::ExpectationFailed
+                | Self::ViewerGone
+                | Self::ViewerTimeout
+                | Self::BadRequest
+        )
+    }
+
+    /// What an error of pingora means.
+    #[must_use]
+    pub fn of(error: &Error) -> Self {
+        let by_viewer = matches!(error.esource(), ErrorSource::Downstream);
+        let by_origin = matches!(error.esource(), ErrorSource::Upstream);
+        match error.etype() {
+            ErrorType::HTTPStatus(413) => Self::BodyTooLarge,
+            ErrorType::ReadTimedout if by_viewer => Self::ViewerTimeout,
+            ErrorType::InvalidHTTPHeader if by_viewer => Self::BadRequest,
+            ErrorType::ReadError
+            | ErrorType::WriteError
+            | ErrorType::WriteTimedout
+            | ErrorType::ConnectionClosed
+            | ErrorType::H2Error
+                if by_viewer =>
+            {
+                Self::ViewerGone
+            }
+            ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => Self::OriginTimeout,
+            ErrorType::TLSHandshakeTimedout => Self::OriginTimeout,
+            ErrorType::TLSHandshakeFailure
+            | ErrorType::InvalidCert
+            | ErrorType::HandshakeError
+            | ErrorType::TLSWantX509Lookup => Self::OriginTls,
+            ErrorType::ConnectRefused
+            | ErrorType::ConnectNoRoute
+            | ErrorType::ConnectError
+            | ErrorType::BindError
+            | ErrorType::SocketError
+            | ErrorType::ConnectProxyFailure => Self::OriginConnect,
+            _ if by_viewer => Self::BadRequest,
+            _ if by_origin => Self::OriginProtocol,
+            _ => Self::Internal,
+        }
+    }
+}
+
+impl From<&HookFault> for Fault {
+    fn from(fault: &HookFault) -> Self {
+        match fault {
+            HookFault::Timeout => Self::HookTimeout,
+            HookFault::Validation(_) => Self::HookInvalid,
+            HookFault::Overloaded => Self::HookOverloaded,
+            _ => Self::HookFailed,
+        }
+    }
+}
+
+/// An error and its causes in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        // Writing to a string does not fail.
+        let _always = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origin_and_viewer_errors_are_told_apart() {
+        let table = [
+            (ErrorType::ConnectRefused, true, Fault::OriginConnect),
+            (ErrorType::ConnectTimedout, true, Fault::OriginTimeout),
+            (ErrorType::ReadTimedout, true, Fault::OriginTimeout),
+            (ErrorType::InvalidHTTPHeader, true, Fault::OriginProtocol),
+            (ErrorType::ConnectionClosed, true, Fault::OriginProtocol),
+            (ErrorType::ReadTimedout, false, Fault::ViewerTimeout),
+            (ErrorType::WriteError, false, Fault::ViewerGone),
+            (ErrorType::InvalidHTTPHeader, false, Fault::BadRequest),
+        ];
+        for (kind, origin, wanted) in table {
+            let mut error = Error::new(kind.clone());
+            if origin {
+                error.as_up();
+            } else {
+                error.as_down();
+            }
+            assert_eq!(Fault::of(&error), wanted, "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The way of a request: pingora's callbacks, each a few lines that call the step it stands for.
+//!
+//! The order is the house's (docs/architecture.md, "The way of a request"). What a step may know is in its module; this file
+//! knows pingora and the order, and decides nothing itself.
+
+pub mod authority;
+mod cache;
+pub mod context;
+pub mod gate;
+mod generated;
+mod hooks;
+mod identity;
+mod log;
+mod origin;
+pub mod path;
+mod respond;
+mod throttle;
+mod viewer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use edgeweir_cache::vary;
+use edgeweir_config::Stage;
+use http::{StatusCode, Version};
+use pingora::cache::key::HashBinary;
+use pingora::cache::{CacheKey, CacheMeta, RespCacheable};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+
+use self::context::RequestCtx;
+use crate::edge::Core;
+use crate::fault::Fault;
+use crate::runtime::conn::ConnHandle;
+
+/// pingora's application: what it calls for each request.
+pub struct Flow {
+    /// What lives as long as the process.
+    pub core: Arc<Core>,
+}
+
+/// The error that carries a fault through pingora to `fail_to_proxy`.
+fn stop(ctx: &mut RequestCtx, fault: Fault) -> Box<Error> {
+    ctx.fault = Some(fault);
+    let mut error = Error::new(ErrorType::HTTPStatus(fault.status()));
+    error.set_retry(false);
+    error
+}
+
+impl Flow {
+    /// Steps 2 to 6: gate, route, identity, throttle, viewer-request. Returns whether the viewer has its answer.
+    async fn admit(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool, Fault> {
+        self.meet(session, ctx);
+        let snapshot = Arc::clone(&ctx.snapshot);
+        let http1 = ctx.version != Version::HTTP_2;
+        let raw = if http1 { session.to_h1_raw() } else { Bytes::new() };
+        let peer = ctx.conn.as_ref().map(|conn| conn.peer);
+        let trusted = peer.is_some_and(|peer| snapshot.trusts(peer.ip()));
+        if let Some(peer) = peer {
+            ctx.client = identity::client(&snapshot, peer, &session.req_header().headers);
+        }
+        let tls = ctx.conn.as_ref().is_some_and(|conn| conn.tls.is_some());
+        ctx.https = identity::https(tls, trusted, &session.req_header().headers);
+        let head = session.req_header_mut();
+        let passed = gate::check(head, &raw, &snapshot.config.gate, trusted)?;
+        ctx.authority = passed.authority;
+        if passed.asterisk {
+            respond::asterisk(session, ctx).await.map_err(|_error| Fault::ViewerGone)?;
+            return Ok(true);
+        }
+        let distribution = snapshot.hosts.find(ctx.authority.host()).ok_or(Fault::UnknownHost)?;
+        let path = passed.normal_path.as_deref().unwrap_or_else(|| head.uri.path());
+        let behavior = snapshot.route(distribution, path).ok_or(Fault::NoBehavior)?;
+        ctx.route = Some((distribution, behavior));
+        let behavior = ctx.behavior().ok_or(Fault::NoBehavior)?;
+        if passed.ambiguous_path && !behavior.allow_ambiguous_paths {
+            return Err(Fault::AmbiguousPath);
+        }
+        if !behavior.methods.contains(&head.method) {
+            return Err(Fault::MethodNotAllowed);
+        }
+        match passed.normal_path {
+            Some(path) if !behavior.raw_path => gate::use_normal_path(head, &path)?,
+            normal => ctx.normal_path = normal,
+        }
+        identity::api_key(ctx, &head.method.clone(), &head.headers)?;
+        let ticket = throttle::reserve(ctx, self.core.clock.monotonic())?;
+        match hooks::viewer_request(session.req_header_mut(), ctx).await {
+            hooks::Outcome::Next => {}
+            hooks::Outcome::Respond(response) => {
+                ctx.answered_by_hook = true;
+                respond::generated(session, ctx, response).await.map_err(|_error| Fault::ViewerGone)?;
+                return Ok(true);
+            }
+            hooks::Outcome::Fail(fault) => {
+                // The edge's own failure costs the viewer nothing.
+                if let Some(ticket) = ticket {
+                    ticket.refund();
+                }
+                return Err(fault);
+            }
+        }
+        if let Some(ticket) = ticket {
+            ticket.commit();
+        }
+        Ok(false)
+    }
+
+    /// Takes what is known before the head is checked: the connection, the id.
+    fn meet(&self, session: &mut Session, ctx: &mut RequestCtx) {
+        let conn = session
+            .digest()
+            .and_then(|digest| digest.proxy_digest.as_ref())
+            .and_then(|digest| digest.user_data.as_ref())
+            .and_then(|data| data.downcast_ref::<ConnHandle>())
+            .map(|handle| Arc::clone(&handle.0));
+        if let Some(conn) = &conn {
+            conn.head_ends();
+        }
+        ctx.conn = conn;
+        ctx.version = session.req_header().version;
+        ctx.id = identity::request_id(&session.req_header().headers);
+        let server = &ctx.snapshot.config.server;
+        session.set_read_timeout(Some(server.read_timeout));
+        session.set_write_timeout(Some(server.write_timeout));
+        session.set_total_drain_timeout(Some(server.read_timeout.min(Duration::from_secs(5))));
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Flow {
+    type CTX = RequestCtx;
+
+    fn new_ctx(&self) -> RequestCtx {
+        RequestCtx::new(self.core.snapshot.load_full(), self.core.clock.monotonic())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
+        match self.admit(session, ctx).await {
+            Ok(answered) => Ok(answered),
+            Err(fault) => {
+                respond::fault(session, ctx, fault).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        if let Some(body) = body {
+            ctx.body_in += u64::try_from(body.len()).unwrap_or(u64::MAX);
+            if ctx.body_in > ctx.snapshot.config.gate.max_body {
+                return Err(stop(ctx, Fault::BodyTooLarge));
+            }
+        }
+        Ok(())
+    }
+
+    fn request_cache_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
+        if ctx.behavior().is_some_and(|behavior| cache::applies(session, behavior)) {
+            let cache = &self.core.cache;
+            session.cache.enable(cache.storage, None, Some(cache.predictor), Some(cache.lock), None);
+        }
+        Ok(())
+    }
+
+    fn cache_key_callback(&self, session: &Session, ctx: &mut RequestCtx) -> Result<CacheKey> {
+        cache::key(session, ctx)
+    }
+
+    fn cache_vary_filter(&self, meta: &CacheMeta, _ctx: &mut RequestCtx, req: &RequestHeader) -> Option<HashBinary> {
+        vary::variance(meta.headers(), &req.headers)
+    }
+
+    async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
+        if session.cache.enabled() && cache::only_if_cached(session) {
+            respond::fault(session, ctx, Fault::NotStored).await?;
+            return Ok(false);
+        }
+        if !ctx.behavior().is_some_and(|behavior| !behavior.hooks_at(Stage::OriginRequest).is_empty()) {
+            return Ok(true);
+        }
+        let mut head = session.req_header().clone();
+        let cacheable = session.cache.enabled();
+        let outcome = match origin::prepare(&mut head, ctx, cacheable) {
+            Ok(()) => hooks::origin_request(&mut head, ctx).await,
+            Err(fault) => hooks::Outcome::Fail(fault),
+        };
+        match outcome {
+            hooks::Outcome::Next => Ok(true),
+            hooks::Outcome::Respond(response) => {
+                generated::serve(&self.core, session, ctx, response).await?;
+                Ok(false)
+            }
+            hooks::Outcome::Fail(fault) => {
+                respond::fault(session, ctx, fault).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
+        if ctx.origin_times.0.is_none() {
+            ctx.origin_times.0 = Some(self.core.clock.monotonic());
+        }
+        let Some(origin) = ctx.origin().cloned() else { return Err(stop(ctx, Fault::Internal)) };
+        let attempt = ctx.attempts;
+        ctx.attempts += 1;
+        match origin.peer(attempt).await {
+            Ok(peer) => {
+                ctx.origin_address = peer._address.as_inet().copied();
+                Ok(peer)
+            }
+            Err(error) => {
+                tracing::warn!(origin = origin.config.name, error = %crate::fault::chain(&error), "no address");
+                Err(stop(ctx, Fault::OriginDns))
+            }
+        }
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut RequestCtx,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        // Nothing was sent, so another address may be tried, whatever the method.
+        let others = ctx.origin().map_or(0, |origin| origin.address_count());
+        error.set_retry(ctx.attempts < others.min(crate::edge::MAX_ATTEMPTS));
+        error
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        req: &mut RequestHeader,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        let cacheable = session.cache.enabled();
+        origin::prepare(req, ctx, cacheable).and_then(|()| origin::finish(req, ctx)).map_err(|fault| stop(ctx, fault))
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(());
+        }
+        ctx.origin_times.1 = Some(self.core.clock.monotonic());
+        ctx.origin_status = Some(head.status.as_u16());
+        viewer::strip_hop_by_hop(head);
+        // Not on a 304: its head only refreshes what the hook has already seen.
+        if head.status == StatusCode::NOT_MODIFIED || head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(());
+        }
+        if ctx.behavior().is_some_and(|behavior| !behavior.hooks_at(Stage::OriginResponse).is_empty()) {
+            hooks::response_stage(session.req_header_mut(), head, ctx, Stage::OriginResponse)
+                .await
+                .map_err(|fault| stop(ctx, fault))?;
+        }
+        Ok(())
+    }
+
+    fn response_cache_filter(
+        &self,
+        session: &Session,
+        head: &ResponseHeader,
+        ctx: &mut RequestCtx,
+    ) -> Result<RespCacheable> {
+        Ok(cache::storable(session, head, ctx, std::time::SystemTime::now()))
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        ctx: &mut RequestCtx,
+    ) -> Result<()> {
+        if head.status.is_informational() {
+            return Ok(());
+        }
+        viewer::finish(session, head, ctx).await.map_err(|fault| stop(ctx, fault))
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
+        let fault = ctx.fault.unwrap_or_else(|| Fault::of(error));
+        if matches!(fault, Fault::Internal) {
+            tracing::error!(request_id = &*ctx.id, %error, "a request failed inside the edge");
+        } else {
+            tracing::debug!(request_id = &*ctx.id, fault = fault.as_str(), %error, "a request failed");
+        }
+        // If this fails too, the viewer is gone.
+        let _gone = respond::fault(session, ctx, fault).await;
+        FailToProxy { error_code: fault.status(), can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestCtx) {
+        let aborted = error.is_some() && matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
+        log::finished(&self.core, session, ctx, aborted);
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _ctx: &RequestCtx, _error: &Error) -> bool {
+        // `fail_to_proxy` and the access log say it once, with its name.
+        true
+    }
+}

@@ -1,0 +1,101 @@
+//! `Host` and `:authority`: parsed once, lower case, port apart (RFC 9110, 7.2; RFC 3986, 3.2).
+
+/// A host that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// Host and port as the viewer gave them, lower case.
+    text: Box<str>,
+    /// Length of the host in `text`.
+    host: usize,
+}
+
+impl Authority {
+    /// No host: HTTP/1.0 without `Host`.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { text: "".into(), host: 0 }
+    }
+
+    /// Parses `host[:port]`. None if it is empty or malformed: user info, spaces, lists, a port over 65,535.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let host = match text.strip_prefix('[') {
+            Some(rest) => {
+                let end = rest.find(']')?;
+                rest.get(..end)?.parse::<std::net::Ipv6Addr>().ok()?;
+                end + 2
+            }
+            None => {
+                let end = text.find(':').unwrap_or(text.len());
+                let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%');
+                let name = bytes.get(..end)?;
+                // Sub-delimiters are legal in a name (RFC 3986, 3.2.2) and found in none; quotes and commas are attacks.
+                if name.is_empty() || name.len() > 255 || !name.iter().all(|&byte| valid(byte)) {
+                    return None;
+                }
+                end
+            }
+        };
+        match text.get(host..)?.strip_prefix(':') {
+            // "An empty port" is legal (RFC 3986, 3.2.3).
+            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                if !port.is_empty() {
+                    port.parse::<u16>().ok()?;
+                }
+            }
+            None if text.len() == host => {}
+            _ => return None,
+        }
+        Some(Self { text: text.to_ascii_lowercase().into(), host })
+    }
+
+    /// Host and port.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The host alone, without the dot of a fully qualified name.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let host = self.text.get(..self.host).unwrap_or_default();
+        host.strip_suffix('.').unwrap_or(host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for (text, host) in [
+            ("Example.TEST", "example.test"),
+            ("example.test:8080", "example.test"),
+            ("example.test:", "example.test"),
+            ("example.test.", "example.test"),
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("[::1]:443", "[::1]"),
+        ] {
+            assert_eq!(Authority::parse(text.as_bytes()).as_ref().map(Authority::host), Some(host), "{text}");
+        }
+        for text in [
+            "",
+            "a test",
+            "a.test, b.test",
+            "a.test/../x?y",
+            "a.test:99999",
+            "user@a.test",
+            "a.test:80:80",
+            "[::1",
+            "[nope]",
+            ":80",
+            "a\u{e9}.test",
+            "a.test:8a",
+            "\"a\"",
+        ] {
+            assert_eq!(Authority::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+}

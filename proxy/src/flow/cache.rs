@@ -1,0 +1,146 @@
+//! The cache on the way of a request: whether it is asked, under which key, what may be stored, and what the viewer is told.
+
+use std::time::{Duration, SystemTime};
+
+use edgeweir_cache::outcome::refusal;
+use edgeweir_cache::{
+    CacheOutcome, CacheStatus, Decision, KeyBuilder, MethodClass, Reason, RequestDirectives, RequestFacts, Selection,
+    decide,
+};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderName};
+use http::{HeaderValue, Method};
+use pingora::cache::{CacheKey, NoCacheReason, RespCacheable};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+
+use super::context::RequestCtx;
+use crate::snapshot::Behavior;
+
+pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// Whether a request may be answered from the cache or fill it.
+#[must_use]
+pub(super) fn applies(session: &Session, behavior: &Behavior) -> bool {
+    let req = session.req_header();
+    !behavior.cache.disabled && (req.method == Method::GET || req.method == Method::HEAD) && !session.is_upgrade_req()
+}
+
+/// The key of a request, after viewer-request hooks.
+///
+/// # Errors
+/// Only if the request was never routed.
+pub(super) fn key(session: &Session, ctx: &RequestCtx) -> Result<CacheKey> {
+    let req = session.req_header();
+    let (Some(distribution), Some(behavior), Some(class)) =
+        (ctx.distribution(), ctx.behavior(), MethodClass::of(&req.method))
+    else {
+        return Error::e_explain(ErrorType::InternalError, "a request without a route has no cache key");
+    };
+    let policy = &behavior.cache;
+    let mut key = KeyBuilder::new(&distribution.name, class);
+    key.scheme(if ctx.https { "https" } else { "http" })
+        .path(req.uri.path().as_bytes())
+        .query(req.uri.query(), &policy.query);
+    for name in &policy.headers {
+        if *name == http::header::HOST {
+            key.host(ctx.authority.as_str());
+        } else {
+            key.header(name, &req.headers);
+        }
+    }
+    if policy.cookies != Selection::None && req.headers.contains_key(COOKIE) {
+        key.cookies(&req.headers, &policy.cookies);
+    }
+    for part in &ctx.key_parts {
+        key.extra("hook", part.as_bytes());
+    }
+    if let Some(origin) = ctx.chosen_origin.and_then(|index| ctx.snapshot.origins.get(index)) {
+        // A hook that sends one URL to two origins must not mix up what they answer.
+        key.extra("origin", origin.config.name.as_bytes());
+    }
+    Ok(key.into_key())
+}
+
+/// Whether the viewer wants a stored answer or none.
+#[must_use]
+pub(super) fn only_if_cached(session: &Session) -> bool {
+    let headers = &session.req_header().headers;
+    headers.contains_key(CACHE_CONTROL) && RequestDirectives::of(headers).only_if_cached
+}
+
+/// Decides whether a response may be stored, by RFC 9111 and the policy.
+#[must_use]
+pub(super) fn storable(
+    session: &Session,
+    head: &ResponseHeader,
+    ctx: &mut RequestCtx,
+    now: SystemTime,
+) -> RespCacheable {
+    let Some(behavior) = ctx.behavior() else { return RespCacheable::Uncacheable(NoCacheReason::NeverEnabled) };
+    let req = session.req_header();
+    let policy = behavior.cache.ttl;
+    let facts = RequestFacts {
+        has_authorization: req.headers.contains_key(AUTHORIZATION),
+        no_store: req.headers.contains_key(CACHE_CONTROL) && RequestDirectives::of(&req.headers).no_store,
+        response_delay: delay(ctx),
+        ..RequestFacts::new(&req.method)
+    };
+    match decide(&facts, head, &policy, now) {
+        Decision::Store(mut freshness) => {
+            if let Some(ttl) = ctx.ttl {
+                freshness.fresh_until = freshness.created + ttl.clamp(policy.min, policy.max);
+            }
+            ctx.stored = true;
+            RespCacheable::Cacheable(freshness.into_meta(head.clone()))
+        }
+        Decision::Refuse(reason) => {
+            ctx.not_stored = Some(reason);
+            RespCacheable::Uncacheable(reason.into())
+        }
+    }
+}
+
+/// From asking the origin to its head (RFC 9111, 4.2.3).
+fn delay(ctx: &RequestCtx) -> Duration {
+    match ctx.origin_times {
+        (Some(asked), Some(answered)) => Duration::from_nanos(answered.saturating_sub(asked)),
+        _ => Duration::ZERO,
+    }
+}
+
+/// What the cache did, once the answer's head is known.
+#[must_use]
+pub(super) fn outcome(session: &Session) -> CacheOutcome {
+    let waited = session.cache.lock_duration().is_some_and(|waited| !waited.is_zero());
+    CacheOutcome::of(session.cache.phase(), waited)
+}
+
+/// `Cache-Status` (RFC 9211) for the viewer.
+#[must_use]
+pub(super) fn status(session: &Session, ctx: &RequestCtx, outcome: CacheOutcome) -> HeaderValue {
+    if outcome == CacheOutcome::Bypass && ctx.not_stored.is_none() {
+        return HeaderValue::from_static("edgeweir; fwd=bypass");
+    }
+    let ttl = session.cache.enabled().then(|| session.cache.maybe_cache_meta()).flatten().map(|meta| {
+        let now = SystemTime::now();
+        match meta.fresh_until().duration_since(now) {
+            Ok(left) => i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            Err(late) => i64::try_from(late.duration().as_secs()).map_or(i64::MIN, |late| -late),
+        }
+    });
+    let status = CacheStatus {
+        forward_status: ctx.origin_status,
+        ttl,
+        stored: ctx.stored,
+        detail: why(session, ctx),
+        ..CacheStatus::new(outcome)
+    };
+    HeaderValue::from_str(&status.to_string()).unwrap_or_else(|_invalid| HeaderValue::from_static("edgeweir"))
+}
+
+/// Why the cache did not store.
+#[must_use]
+pub(super) fn why(session: &Session, ctx: &RequestCtx) -> Option<&'static str> {
+    ctx.not_stored.map(Reason::as_str).or_else(|| refusal(session.cache.phase()))
+}

@@ -1,0 +1,177 @@
+//! What one request carries from step to step. Made for each request, dropped with it; holds one snapshot throughout.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use edgeweir_cache::{CacheOutcome, Reason};
+use edgeweir_hookhost::{CallFacts, RequestEdit};
+use edgeweir_limits::{LevelKind, Refused, Standing};
+
+use super::authority::Authority;
+use crate::fault::Fault;
+use crate::geo::GeoFacts;
+use crate::origin::Origin;
+use crate::runtime::connections::ConnFacts;
+use crate::snapshot::{Behavior, Distribution, Snapshot};
+
+/// See the module's text.
+pub struct RequestCtx {
+    /// The configuration of this request.
+    pub snapshot: Arc<Snapshot>,
+    /// Its connection.
+    pub conn: Option<Arc<ConnFacts>>,
+    /// When the head was there, in nanoseconds of the clock.
+    pub started: u64,
+    /// The HTTP version that the viewer speaks.
+    pub version: http::Version,
+    /// In logs, in `x-request-id`, to hooks.
+    pub id: Arc<str>,
+    /// The viewer's address by the trust policy; the port only if it is the socket's.
+    pub client: (IpAddr, Option<u16>),
+    /// Whether the viewer spoke TLS, by the trust policy.
+    pub https: bool,
+    /// The host asked for.
+    pub authority: Authority,
+    /// The path in one spelling, if the request keeps the viewer's.
+    pub normal_path: Option<Box<str>>,
+    /// A spelling that only some behaviors take.
+    pub ambiguous_path: bool,
+    /// Distribution and behavior.
+    pub route: Option<(usize, usize)>,
+    /// Asked for at most once.
+    pub geo: Option<Arc<GeoFacts>>,
+    /// For hooks; made with the first one.
+    pub facts: Option<Arc<CallFacts>>,
+    /// The key that the request came with, by index.
+    pub key: Option<usize>,
+    /// The key's plan, by index.
+    pub plan: Option<usize>,
+    /// How the tightest throttle of a keyed request stands.
+    pub standing: Option<Standing>,
+    /// The throttle that refused.
+    pub refused: Option<Refused>,
+    /// Left by a hook for later stages.
+    pub note: Option<Arc<str>>,
+    /// Parts that hooks added to the cache key.
+    pub key_parts: Vec<Box<str>>,
+    /// The origin that a hook chose, by index.
+    pub chosen_origin: Option<usize>,
+    /// Edits of origin-request hooks, applied to what the origin gets.
+    pub origin_edits: Vec<RequestEdit>,
+    /// Attempts to reach an origin.
+    pub attempts: usize,
+    /// The address tried last.
+    pub origin_address: Option<std::net::SocketAddr>,
+    /// When the origin was first asked, and its head was there, in nanoseconds of the clock.
+    pub origin_times: (Option<u64>, Option<u64>),
+    /// How long a hook says the response stays fresh.
+    pub ttl: Option<std::time::Duration>,
+    /// The status of the origin's answer.
+    pub origin_status: Option<u16>,
+    /// Why the response was not stored.
+    pub not_stored: Option<Reason>,
+    /// Whether a stored object was written.
+    pub stored: bool,
+    /// What the cache did.
+    pub outcome: Option<CacheOutcome>,
+    /// Why the edge answers by itself.
+    pub fault: Option<Fault>,
+    /// A hook answered at viewer-request.
+    pub answered_by_hook: bool,
+    /// Hooks that ran, for the log.
+    pub hooks: Vec<HookRun>,
+    /// Body bytes received so far.
+    pub body_in: u64,
+    /// A `Via` of ours and others' is put on the response once.
+    pub response_done: bool,
+}
+
+/// One run of a hook, for the log.
+pub struct HookRun {
+    /// Its name.
+    pub hook: Arc<edgeweir_hookhost::Hook>,
+    /// Where it ran.
+    pub stage: &'static str,
+    /// How long it took, in microseconds.
+    pub micros: u32,
+    /// `next`, `respond`, or the fault.
+    pub verdict: &'static str,
+}
+
+impl RequestCtx {
+    /// An empty context on a snapshot.
+    #[must_use]
+    pub fn new(snapshot: Arc<Snapshot>, started: u64) -> Self {
+        Self {
+            snapshot,
+            conn: None,
+            started,
+            version: http::Version::HTTP_11,
+            id: Arc::from(""),
+            client: (IpAddr::from([0, 0, 0, 0]), None),
+            https: false,
+            authority: Authority::none(),
+            normal_path: None,
+            ambiguous_path: false,
+            route: None,
+            geo: None,
+            facts: None,
+            key: None,
+            plan: None,
+            standing: None,
+            refused: None,
+            note: None,
+            key_parts: Vec::new(),
+            chosen_origin: None,
+            origin_edits: Vec::new(),
+            attempts: 0,
+            origin_address: None,
+            origin_times: (None, None),
+            ttl: None,
+            origin_status: None,
+            not_stored: None,
+            stored: false,
+            outcome: None,
+            fault: None,
+            answered_by_hook: false,
+            hooks: Vec::new(),
+            body_in: 0,
+            response_done: false,
+        }
+    }
+
+    /// The distribution, once routed.
+    #[must_use]
+    pub fn distribution(&self) -> Option<&Distribution> {
+        self.snapshot.distributions.get(self.route?.0)
+    }
+
+    /// The behavior, once routed.
+    #[must_use]
+    pub fn behavior(&self) -> Option<&Behavior> {
+        self.distribution()?.behaviors.get(self.route?.1)
+    }
+
+    /// The origin that will be asked.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Arc<Origin>> {
+        let index = self.chosen_origin.or_else(|| Some(self.behavior()?.origin))?;
+        self.snapshot.origins.get(index)
+    }
+
+    /// What the databases know of the viewer.
+    pub fn geo(&mut self) -> Option<&Arc<GeoFacts>> {
+        if self.geo.is_none()
+            && let Some(geo) = &self.snapshot.geo
+        {
+            self.geo = Some(Arc::new(geo.lookup(self.client.0)));
+        }
+        self.geo.as_ref()
+    }
+
+    /// The throttle level that refused, for the log.
+    #[must_use]
+    pub fn throttled_by(&self) -> Option<LevelKind> {
+        self.refused.as_ref().map(|refused| refused.level)
+    }
+}

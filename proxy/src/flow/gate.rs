@@ -1,0 +1,360 @@
+//! The gate: refuses what cannot be read in one way only, and drops what a viewer may not say.
+//!
+//! It runs first, on every request, before anything is routed. What it cannot see any more (spaces in the target, bare line
+//! feeds) was refused by `runtime::head`. After it: one host, one path spelling, one content length, no hop-by-hop and no
+//! spoofed forwarding fields. It decides nothing by configuration but limits and trust.
+
+use edgeweir_config::Gate;
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::uri::{PathAndQuery, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use pingora::http::RequestHeader;
+
+use super::authority::Authority;
+use super::path;
+use crate::fault::Fault;
+
+/// What the gate found out.
+#[derive(Debug)]
+pub struct Passed {
+    /// The host that was asked for.
+    pub authority: Authority,
+    /// A spelling of the path that two readers could take for two paths; only behaviors that allow it take it.
+    pub ambiguous_path: bool,
+    /// `OPTIONS *`: about the server, not about a resource.
+    pub asterisk: bool,
+    /// The length that the head declares; none for a chunked or absent body.
+    pub content_length: Option<u64>,
+    /// The path in its one spelling, where the header keeps the viewer's own for behaviors with `raw_path`.
+    pub normal_path: Option<Box<str>>,
+}
+
+/// Fields that would tell an origin who asked or what was asked, if it believed them.
+const FORWARDING: [HeaderName; 17] = [
+    HeaderName::from_static("forwarded"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-scheme"),
+    HeaderName::from_static("x-forwarded-ssl"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-forwarded-server"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-client-ip"),
+    HeaderName::from_static("x-cluster-client-ip"),
+    HeaderName::from_static("true-client-ip"),
+    HeaderName::from_static("cf-connecting-ip"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
+    HeaderName::from_static("x-original-host"),
+    HeaderName::from_static("x-http-method-override"),
+];
+
+/// Checks one request and brings its head into the form that the rest relies on. `raw` is the head as it was received
+/// (HTTP/1 only; empty otherwise): pingora's header map has already lost what came twice.
+///
+/// # Errors
+/// Why the request is refused.
+pub fn check(req: &mut RequestHeader, raw: &[u8], limits: &Gate, trusted_peer: bool) -> Result<Passed, Fault> {
+    let http2 = req.version == Version::HTTP_2;
+    sizes(req, raw, limits)?;
+    if !http2 {
+        framing(req, raw)?;
+    }
+    let content_length = content_length(req)?;
+    if content_length.is_some_and(|length| length > limits.max_body) {
+        return Err(Fault::BodyTooLarge);
+    }
+    if req.method == Method::TRACE || req.method == Method::CONNECT {
+        return Err(Fault::MethodNotAllowed);
+    }
+    if let Some(expect) = req.headers.get(EXPECT)
+        && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
+    {
+        return Err(Fault::ExpectationFailed);
+    }
+    let authority = authority(req, http2)?;
+    let (ambiguous_path, asterisk, normal_path) = target(req)?;
+    if !http2 {
+        connection(req);
+    }
+    hygiene(req, trusted_peer);
+    Ok(Passed { authority, ambiguous_path, asterisk, content_length, normal_path })
+}
+
+fn sizes(req: &RequestHeader, raw: &[u8], limits: &Gate) -> Result<(), Fault> {
+    let target = match req.uri.path_and_query() {
+        Some(target) if raw.is_empty() => target.as_str().len(),
+        _ => req.raw_path().len(),
+    };
+    if target > limits.max_url {
+        return Err(Fault::UrlTooLong);
+    }
+    let head = if raw.is_empty() {
+        // As HTTP/2 counts them (RFC 9113, 6.5.2), without its constant of 32.
+        req.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+    } else {
+        raw.len()
+    };
+    if head > limits.max_headers || req.headers.len() > limits.max_header_count {
+        return Err(Fault::HeadersTooLarge);
+    }
+    Ok(())
+}
+
+/// Looks for what pingora has already tidied away: `Content-Length` beside `Transfer-Encoding`, and codings other than one
+/// `chunked` (RFC 9112, 6.1 and 6.3; both are how requests are smuggled).
+fn framing(req: &RequestHeader, raw: &[u8]) -> Result<(), Fault> {
+    let mut codings = req.headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    if req.version != Version::HTTP_11 || has_field(raw, b"content-length") {
+        return Err(Fault::BadFraming);
+    }
+    if codings.next().is_some() {
+        return Err(Fault::BadFraming);
+    }
+    if coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Ok(());
+    }
+    let chunked = coding
+        .as_bytes()
+        .split(|&byte| byte == b',')
+        .filter(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"chunked"));
+    // Something known and something not: the request may be right, but not for this server.
+    if chunked.count() == 1 { Err(Fault::UnknownTransferCoding) } else { Err(Fault::BadFraming) }
+}
+
+/// Whether a line of the raw head starts with this field name.
+fn has_field(raw: &[u8], name: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', raw).any(|at| {
+        let line = raw.get(at + 1..).unwrap_or_default();
+        line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+            && line.get(name.len()).is_some_and(|&byte| byte == b':')
+    })
+}
+
+/// One canonical value or none (RFC 9110, 8.6).
+fn content_length(req: &mut RequestHeader) -> Result<Option<u64>, Fault> {
+    let mut values = req.headers.get_all(CONTENT_LENGTH).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Fault::BadFraming);
+    }
+    let bytes = value.as_bytes();
+    if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
+        return Err(Fault::BadFraming);
+    }
+    let length: u64 = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or(Fault::BadFraming)?;
+    if bytes.len() > 1 && bytes.starts_with(b"0") {
+        set(req, CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(Some(length))
+}
+
+fn authority(req: &mut RequestHeader, http2: bool) -> Result<Authority, Fault> {
+    let mut hosts = req.headers.get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return Err(Fault::BadHost);
+    }
+    // `:authority`, or the host of an absolute-form target. pingora has refused one that differs from `Host` in HTTP/1.
+    let named = req.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let authority = match (named, host) {
+        (Some(named), host) => {
+            let authority = Authority::parse(named).ok_or(Fault::BadHost)?;
+            // RFC 9113, 8.3.1: one that disagrees makes the request malformed.
+            if host.is_some_and(|host| Authority::parse(host.as_bytes()).as_ref() != Some(&authority)) {
+                return Err(Fault::BadHost);
+            }
+            authority
+        }
+        (None, Some(host)) => Authority::parse(host.as_bytes()).ok_or(Fault::BadHost)?,
+        // RFC 9112, 3.2: HTTP/1.1 needs one; HTTP/1.0 knows none.
+        (None, None) if req.version == Version::HTTP_10 && !http2 => Authority::none(),
+        (None, None) => return Err(Fault::BadHost),
+    };
+    if req.version != Version::HTTP_10 || host.is_some() {
+        let value = HeaderValue::from_str(authority.as_str()).map_err(|_invalid| Fault::BadHost)?;
+        if req.headers.get(HOST) != Some(&value) {
+            set(req, HOST, value);
+        }
+    }
+    Ok(authority)
+}
+
+/// Brings the target into origin form with one spelling of the path.
+fn target(req: &mut RequestHeader) -> Result<(bool, bool, Option<Box<str>>), Fault> {
+    if let Some(scheme) = req.uri.scheme_str()
+        && !matches!(scheme, "http" | "https")
+    {
+        return Err(Fault::BadTarget);
+    }
+    if !req.raw_path_is_utf8() {
+        return Err(Fault::BadTarget);
+    }
+    let raw = req.raw_path();
+    if raw == b"*" {
+        return if req.method == Method::OPTIONS { Ok((false, true, None)) } else { Err(Fault::BadTarget) };
+    }
+    let absolute = req.uri.scheme().is_some();
+    if !absolute && !raw.starts_with(b"/") {
+        return Err(Fault::BadTarget);
+    }
+    let path = req.uri.path();
+    // An absolute form without a path asks for the root (RFC 9112, 3.2.1).
+    let path = if path.is_empty() { "/" } else { path };
+    if !path.starts_with('/') {
+        return Err(Fault::BadTarget);
+    }
+    let normal = path::normalise(path);
+    let ambiguous = normal.ambiguous;
+    let normal_path: Option<Box<str>> = (*normal.path != *path).then(|| normal.path.as_ref().into());
+    // `//host/path` parses as an authority in some readers; a path that was changed is sent as it was matched.
+    if absolute || req.uri.authority().is_some() || req.uri.path().is_empty() {
+        let text = match req.uri.query() {
+            Some(query) => format!("{path}?{query}"),
+            None => path.to_owned(),
+        };
+        let target = PathAndQuery::try_from(text).map_err(|_invalid| Fault::BadTarget)?;
+        req.set_uri(Uri::from(target));
+    }
+    Ok((ambiguous, false, normal_path))
+}
+
+/// Sends the request on with the path that was matched.
+///
+/// # Errors
+/// If the path is none after all.
+pub fn use_normal_path(req: &mut RequestHeader, path: &str) -> Result<(), Fault> {
+    set_target(req, path, None)
+}
+
+/// Sets path and query; `query` none keeps what is there, `Some(None)` drops it.
+///
+/// # Errors
+/// If they do not make a target.
+pub fn set_target(req: &mut RequestHeader, path: &str, query: Option<Option<&str>>) -> Result<(), Fault> {
+    let query = query.unwrap_or_else(|| req.uri.query());
+    let text = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let target = PathAndQuery::try_from(text).map_err(|_invalid| Fault::BadTarget)?;
+    req.set_uri(Uri::from(target));
+    Ok(())
+}
+
+/// Acts on `Connection` and takes it away, so that no later step strips what it names (RFC 9110, 7.6.1). Only a WebSocket
+/// upgrade keeps one.
+fn connection(req: &mut RequestHeader) {
+    let upgrade = req.headers.get(UPGRADE).map(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if !req.headers.contains_key(CONNECTION) {
+        if upgrade.is_some() {
+            req.remove_header(&UPGRADE);
+        }
+        return;
+    }
+    let mut named: Vec<HeaderName> = Vec::new();
+    let mut asks_upgrade = false;
+    for value in req.headers.get_all(CONNECTION) {
+        for option in value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            if option.eq_ignore_ascii_case(b"upgrade") {
+                asks_upgrade = true;
+            } else if !option.eq_ignore_ascii_case(b"close")
+                && !option.eq_ignore_ascii_case(b"keep-alive")
+                && let Ok(name) = HeaderName::from_bytes(option)
+                && !is_end_to_end(&name)
+            {
+                named.push(name);
+            }
+        }
+    }
+    for name in &named {
+        req.remove_header(name);
+    }
+    req.remove_header(&CONNECTION);
+    if upgrade == Some(true) && asks_upgrade && req.method == Method::GET {
+        set(req, CONNECTION, HeaderValue::from_static("upgrade"));
+    } else if upgrade.is_some() {
+        req.remove_header(&UPGRADE);
+    }
+}
+
+/// Fields that are meant for the origin whatever `Connection` says: a sender must not name them (RFC 9110, 7.6.1), and one
+/// that does wants the edge to lose them.
+fn is_end_to_end(name: &HeaderName) -> bool {
+    const NAMES: [&str; 25] = [
+        "authorization",
+        "cookie",
+        "host",
+        "cache-control",
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "date",
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+        "if-range",
+        "range",
+        "origin",
+        "referer",
+        "via",
+        "accept",
+        "accept-encoding",
+        "user-agent",
+        "traceparent",
+        "x-api-key",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-request-id",
+    ];
+    let name = name.as_str();
+    NAMES.contains(&name) || name.starts_with("sec-")
+}
+
+/// Drops what a viewer may not say.
+fn hygiene(req: &mut RequestHeader, trusted_peer: bool) {
+    let mut drop_names: Vec<HeaderName> = Vec::new();
+    for name in req.headers.keys() {
+        let text = name.as_str();
+        // `X_Forwarded_For` is `X-Forwarded-For` to many an application (CGI variables).
+        let spoof = text.contains('_')
+            || text.starts_with("cloudfront-")
+            || text.starts_with("x-amz-cf-")
+            || matches!(text, "keep-alive" | "proxy-connection" | "proxy-authorization" | "http2-settings" | "trailer")
+            || (!trusted_peer && (text == "x-forwarded-for" || FORWARDING.contains(name)));
+        if spoof {
+            drop_names.push(name.clone());
+        }
+    }
+    for name in &drop_names {
+        req.remove_header(name);
+    }
+    if let Some(te) = req.headers.get(http::header::TE)
+        && !te.as_bytes().eq_ignore_ascii_case(b"trailers")
+    {
+        let trailers = te
+            .as_bytes()
+            .split(|&byte| byte == b',')
+            .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
+        if trailers {
+            set(req, http::header::TE, HeaderValue::from_static("trailers"));
+        } else {
+            req.remove_header(&http::header::TE);
+        }
+    }
+}
+
+/// Replaces a field. pingora's call fails only for a name that is none, and these are names.
+pub(super) fn set(req: &mut RequestHeader, name: HeaderName, value: HeaderValue) {
+    if let Err(error) = req.insert_header(name, value) {
+        tracing::error!(%error, "a request field could not be set");
+    }
+}
+
+/// The first value of a field, if it is text.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}

@@ -1,0 +1,373 @@
+//! Runs the hooks of a stage and applies what they decide.
+//!
+//! A request's head is moved into the call and comes back with it, so nothing is copied. The rules of what a hook may do
+//! are the host's; here is what its verdicts mean for a request.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use edgeweir_config::{FailurePolicy, Stage};
+use edgeweir_hookhost::{
+    Call, CallFacts, GeneratedResponse, GeoView, HeaderEdit, Hook, HookFault, RequestEdit, RequestVerdict, RequestView,
+    ResponseEdit, ResponseView, ViewerFacts,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::context::{HookRun, RequestCtx};
+use super::gate;
+use crate::fault::Fault;
+use crate::geo::GeoFacts;
+
+/// What the request hooks of a stage decided together.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Go on.
+    Next,
+    /// Answer with this.
+    Respond(GeneratedResponse),
+    /// Answer by the fault table.
+    Fail(Fault),
+}
+
+struct Request {
+    head: Box<RequestHeader>,
+    https: bool,
+    authority: Box<str>,
+}
+
+impl RequestView for Request {
+    fn method(&self) -> &str {
+        self.head.method.as_str()
+    }
+
+    fn scheme(&self) -> &str {
+        if self.https { "https" } else { "http" }
+    }
+
+    fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    fn path(&self) -> &str {
+        self.head.uri.path()
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.head.uri.query()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+}
+
+struct Response {
+    head: Box<ResponseHeader>,
+    outcome: Option<&'static str>,
+}
+
+impl ResponseView for Response {
+    fn status(&self) -> u16 {
+        self.head.status.as_u16()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    fn cache_outcome(&self) -> Option<&str> {
+        self.outcome
+    }
+}
+
+struct Geo(Arc<GeoFacts>);
+
+impl GeoView for Geo {
+    fn country(&self) -> Option<&str> {
+        self.0.country.as_ref().map(|code| code.as_str())
+    }
+
+    fn continent(&self) -> Option<&str> {
+        self.0.continent.as_ref().map(|code| code.as_str())
+    }
+
+    fn region(&self) -> Option<&str> {
+        self.0.region.as_ref().map(|code| code.as_str())
+    }
+
+    fn city(&self) -> Option<&str> {
+        self.0.city.as_deref()
+    }
+
+    fn asn(&self) -> Option<u32> {
+        self.0.asn
+    }
+
+    fn time_zone(&self) -> Option<&str> {
+        self.0.time_zone.as_deref()
+    }
+
+    fn coordinates(&self) -> Option<(f64, f64)> {
+        self.0.location
+    }
+}
+
+/// Runs viewer-request hooks in order on the request's own head.
+pub(super) async fn viewer_request(head: &mut RequestHeader, ctx: &mut RequestCtx) -> Outcome {
+    request_stage(head, ctx, Stage::ViewerRequest).await
+}
+
+/// Runs origin-request hooks in order on `head`, a copy of what the origin will get: the edits are also kept, to be applied
+/// to each attempt.
+pub(super) async fn origin_request(head: &mut RequestHeader, ctx: &mut RequestCtx) -> Outcome {
+    request_stage(head, ctx, Stage::OriginRequest).await
+}
+
+async fn request_stage(head: &mut RequestHeader, ctx: &mut RequestCtx, stage: Stage) -> Outcome {
+    let snapshot = Arc::clone(&ctx.snapshot);
+    let Some((distribution, behavior)) = ctx.route else { return Outcome::Next };
+    let Some(behavior) = snapshot.distributions.get(distribution).and_then(|found| found.behaviors.get(behavior))
+    else {
+        return Outcome::Next;
+    };
+    for bound in behavior.hooks_at(stage) {
+        let view = match take(head, ctx) {
+            Ok(view) => view,
+            Err(fault) => return Outcome::Fail(fault),
+        };
+        let call = call(Box::new(view), None, ctx, stage, Arc::clone(&bound.settings));
+        let done = match stage {
+            Stage::ViewerRequest => bound.hook.viewer_request(call).await,
+            _ => bound.hook.origin_request(call).await,
+        };
+        restore(head, done.call.request);
+        let label = match &done.verdict {
+            Ok(RequestVerdict::Next(_)) => "next",
+            Ok(RequestVerdict::Respond(_)) => "respond",
+            Err(fault) => fault.label(),
+        };
+        record(ctx, &bound.hook, stage, done.report.duration, label);
+        bound.metrics.record(label, done.report.duration);
+        match done.verdict {
+            Ok(RequestVerdict::Respond(response)) => return Outcome::Respond(response),
+            Ok(RequestVerdict::Next(edits)) => {
+                for edit in edits {
+                    if let Err(fault) = apply(head, ctx, &bound.hook, stage, edit) {
+                        return Outcome::Fail(fault);
+                    }
+                }
+            }
+            Err(fault) => {
+                report(ctx, &bound.hook, stage, &fault);
+                if bound.on_failure == FailurePolicy::Closed {
+                    return Outcome::Fail(Fault::from(&fault));
+                }
+            }
+        }
+    }
+    Outcome::Next
+}
+
+/// Runs the hooks of a response stage in order.
+///
+/// # Errors
+/// The fault that answers instead, if a hook fails closed.
+pub(super) async fn response_stage(
+    request: &mut RequestHeader,
+    head: &mut ResponseHeader,
+    ctx: &mut RequestCtx,
+    stage: Stage,
+) -> Result<(), Fault> {
+    let snapshot = Arc::clone(&ctx.snapshot);
+    let Some((distribution, behavior)) = ctx.route else { return Ok(()) };
+    let Some(behavior) = snapshot.distributions.get(distribution).and_then(|found| found.behaviors.get(behavior))
+    else {
+        return Ok(());
+    };
+    for bound in behavior.hooks_at(stage) {
+        let view = take(request, ctx)?;
+        let empty = ResponseHeader::build_no_case(200, Some(0)).map_err(|_error| Fault::Internal)?;
+        let outcome = ctx.outcome.map(|outcome| outcome.as_str());
+        let response = Response { head: Box::new(std::mem::replace(head, empty)), outcome };
+        let call = call(Box::new(view), Some(Box::new(response)), ctx, stage, Arc::clone(&bound.settings));
+        let done = match stage {
+            Stage::OriginResponse => bound.hook.origin_response(call).await,
+            _ => bound.hook.viewer_response(call).await,
+        };
+        restore(request, done.call.request);
+        if let Some(response) = done.call.response {
+            let response: Box<dyn Any> = response;
+            if let Ok(response) = response.downcast::<Response>() {
+                *head = *response.head;
+            }
+        }
+        let label = done.verdict.as_ref().map_or_else(HookFault::label, |_edits| "next");
+        record(ctx, &bound.hook, stage, done.report.duration, label);
+        bound.metrics.record(label, done.report.duration);
+        match done.verdict {
+            Ok(edits) => {
+                for edit in edits {
+                    apply_to_response(head, ctx, edit)?;
+                }
+            }
+            Err(fault) => {
+                report(ctx, &bound.hook, stage, &fault);
+                if bound.on_failure == FailurePolicy::Closed {
+                    return Err(Fault::from(&fault));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Moves the head out of the request, leaving an empty one.
+fn take(head: &mut RequestHeader, ctx: &RequestCtx) -> Result<Request, Fault> {
+    let empty = RequestHeader::build_no_case("GET", b"/", Some(0)).map_err(|_error| Fault::Internal)?;
+    Ok(Request {
+        head: Box::new(std::mem::replace(head, empty)),
+        https: ctx.https,
+        authority: ctx.authority.as_str().into(),
+    })
+}
+
+fn restore(head: &mut RequestHeader, view: Box<dyn RequestView>) {
+    let view: Box<dyn Any> = view;
+    match view.downcast::<Request>() {
+        Ok(view) => *head = *view.head,
+        Err(_other) => unreachable!("a call gives back the view that it was given"),
+    }
+}
+
+fn call(
+    request: Box<dyn RequestView>,
+    response: Option<Box<dyn ResponseView>>,
+    ctx: &mut RequestCtx,
+    stage: Stage,
+    settings: Arc<str>,
+) -> Call {
+    let origin = match stage {
+        Stage::ViewerRequest | Stage::ViewerResponse => None,
+        _ => ctx.origin().map(|origin| Arc::from(origin.config.name.as_str())),
+    };
+    Call { request, response, facts: facts(ctx), origin, settings, note: ctx.note.clone(), record_reads: false }
+}
+
+fn facts(ctx: &mut RequestCtx) -> Arc<CallFacts> {
+    if let Some(facts) = &ctx.facts {
+        return Arc::clone(facts);
+    }
+    let geo = ctx.geo().cloned();
+    let tls = ctx.conn.as_ref().and_then(|conn| conn.tls.as_ref());
+    let facts = Arc::new(CallFacts {
+        viewer: ViewerFacts {
+            address: ctx.client.0,
+            port: ctx.client.1,
+            http_version: ctx.version,
+            tls_version: tls.map(|tls| tls.version),
+            geo: geo.map(|facts| -> Arc<dyn GeoView> { Arc::new(Geo(facts)) }),
+        },
+        distribution: ctx.distribution().map_or_else(|| Arc::from(""), |found| Arc::clone(&found.name)),
+        behavior: ctx.behavior().map_or_else(|| Arc::from(""), |found| Arc::clone(&found.label)),
+        request_id: Arc::clone(&ctx.id),
+    });
+    ctx.facts = Some(Arc::clone(&facts));
+    facts
+}
+
+fn record(ctx: &mut RequestCtx, hook: &Arc<Hook>, stage: Stage, duration: std::time::Duration, verdict: &'static str) {
+    let micros = u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
+    ctx.hooks.push(HookRun { hook: Arc::clone(hook), stage: stage.as_str(), micros, verdict });
+}
+
+fn report(ctx: &RequestCtx, hook: &Hook, stage: Stage, fault: &HookFault) {
+    tracing::warn!(
+        request_id = &*ctx.id,
+        hook = hook.name(),
+        stage = stage.as_str(),
+        fault = fault.label(),
+        "{}",
+        crate::fault::chain(fault)
+    );
+}
+
+/// Applies one edit of a request hook.
+fn apply(
+    head: &mut RequestHeader,
+    ctx: &mut RequestCtx,
+    hook: &Hook,
+    stage: Stage,
+    edit: RequestEdit,
+) -> Result<(), Fault> {
+    let edit = match edit {
+        RequestEdit::Note(note) => {
+            ctx.note = Some(note);
+            return Ok(());
+        }
+        RequestEdit::CacheKey(part) => {
+            ctx.key_parts.push(part);
+            return Ok(());
+        }
+        RequestEdit::Origin(name) => {
+            let Some(&index) = ctx.snapshot.origin_names.get(&name) else {
+                let rule = "a hook may only choose an origin of the config";
+                tracing::warn!(request_id = &*ctx.id, hook = hook.name(), origin = &*name, rule, "hook answer refused");
+                return Err(Fault::HookInvalid);
+            };
+            ctx.chosen_origin = Some(index);
+            return Ok(());
+        }
+        other => other,
+    };
+    apply_to_request(head, &edit)?;
+    match (&edit, stage) {
+        (_, Stage::OriginRequest) => ctx.origin_edits.push(edit),
+        // The key and the origin get the hook's path from here on, however the viewer spelled its own.
+        (RequestEdit::Path(_), _) => ctx.normal_path = None,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Applies an edit of header or target.
+///
+/// # Errors
+/// If a path or query does not make a target after all.
+pub(super) fn apply_to_request(head: &mut RequestHeader, edit: &RequestEdit) -> Result<(), Fault> {
+    match edit {
+        RequestEdit::Header(HeaderEdit::Set(name, value)) => gate::set(head, name.clone(), value.clone()),
+        RequestEdit::Header(HeaderEdit::Append(name, value)) => {
+            head.append_header(name.clone(), value.clone()).map_err(|_error| Fault::HookInvalid)?;
+        }
+        RequestEdit::Header(HeaderEdit::Remove(name)) => drop(head.remove_header(name)),
+        RequestEdit::Path(path) => gate::set_target(head, path, None).map_err(|_fault| Fault::HookInvalid)?,
+        RequestEdit::Query(query) => {
+            let path = head.uri.path().to_owned();
+            gate::set_target(head, &path, Some(query.as_deref())).map_err(|_fault| Fault::HookInvalid)?;
+        }
+        RequestEdit::Note(_) | RequestEdit::CacheKey(_) | RequestEdit::Origin(_) => {}
+    }
+    Ok(())
+}
+
+fn apply_to_response(head: &mut ResponseHeader, ctx: &mut RequestCtx, edit: ResponseEdit) -> Result<(), Fault> {
+    match edit {
+        ResponseEdit::Header(HeaderEdit::Set(name, value)) => set(head, name, value),
+        ResponseEdit::Header(HeaderEdit::Append(name, value)) => {
+            head.append_header(name, value).map_err(|_error| Fault::HookInvalid)?;
+        }
+        ResponseEdit::Header(HeaderEdit::Remove(name)) => drop(head.remove_header(&name)),
+        ResponseEdit::Status(status) => head.set_status(status).map_err(|_error| Fault::HookInvalid)?,
+        ResponseEdit::Ttl(ttl) => ctx.ttl = Some(ttl),
+        ResponseEdit::Note(note) => ctx.note = Some(note),
+    }
+    Ok(())
+}
+
+/// Replaces a response field. pingora's call fails only for a name that is none, and these are names.
+pub(super) fn set(head: &mut ResponseHeader, name: HeaderName, value: HeaderValue) {
+    if let Err(error) = head.insert_header(name, value) {
+        tracing::error!(%error, "a response field could not be set");
+    }
+}

@@ -1,0 +1,144 @@
+//! Who asks: the viewer's address by the trust policy, the request's id, the API key.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, Method};
+
+use super::context::RequestCtx;
+use super::gate::text;
+use crate::fault::Fault;
+use crate::snapshot::Snapshot;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// API Gateway's name for it ("Choose an API key source").
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Longest request id that is taken over.
+const MAX_ID: usize = 128;
+/// Addresses of `X-Forwarded-For` that are walked; what is further left is not believed.
+const MAX_HOPS: usize = 32;
+
+/// The viewer's address: the socket's, or what trusted proxies say, walked from the right to the first address that is not
+/// trusted itself.
+#[must_use]
+pub(super) fn client(snapshot: &Snapshot, peer: std::net::SocketAddr, headers: &HeaderMap) -> (IpAddr, Option<u16>) {
+    let socket = (peer.ip(), Some(peer.port()));
+    if snapshot.config.trusted_proxies.is_empty() || !snapshot.trusts(peer.ip()) {
+        return socket;
+    }
+    let mut client = socket;
+    let lines: Vec<&str> = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
+    let hops = lines.iter().rev().flat_map(|line| line.rsplit(',')).take(MAX_HOPS);
+    for hop in hops {
+        let Some(address) = hop_address(hop.trim()) else { break };
+        client = (address, None);
+        if !snapshot.trusts(address) {
+            break;
+        }
+    }
+    client
+}
+
+/// An address with or without port, IPv6 with or without brackets.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    if let Ok(address) = hop.parse::<IpAddr>() {
+        return Some(address.to_canonical());
+    }
+    if let Ok(address) = hop.parse::<std::net::SocketAddr>() {
+        return Some(address.ip().to_canonical());
+    }
+    hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
+/// Whether the viewer spoke TLS: the socket's answer, or a trusted proxy's.
+#[must_use]
+pub(super) fn https(tls: bool, trusted: bool, headers: &HeaderMap) -> bool {
+    match text(headers, &X_FORWARDED_PROTO) {
+        Some(proto) if trusted => proto.eq_ignore_ascii_case("https"),
+        _ => tls,
+    }
+}
+
+/// The request's id: the one it came with, if that is harmless in logs and headers, or a new one of 32 hex digits.
+#[must_use]
+pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
+    if let Some(id) = text(headers, &X_REQUEST_ID)
+        && (1..=MAX_ID).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'='))
+    {
+        return Arc::from(id);
+    }
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let number = fastrand::u128(..);
+    let mut digits = [0; 32];
+    for (at, digit) in digits.iter_mut().enumerate() {
+        let nibble = usize::try_from(number >> (4 * at) & 15).unwrap_or_default();
+        *digit = DIGITS.get(nibble).copied().unwrap_or(b'0');
+    }
+    Arc::from(std::str::from_utf8(&digits).unwrap_or_default())
+}
+
+/// Whether this is a CORS preflight (Fetch, "CORS-preflight request"): it carries no credentials, so it needs no key.
+#[must_use]
+pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::OPTIONS
+        && headers.contains_key(http::header::ORIGIN)
+        && headers.contains_key(http::header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Finds the key of a request to a behavior that needs one.
+///
+/// # Errors
+/// `Forbidden` for a missing, unknown or disabled key and for one without a plan here: they look the same, as in API Gateway.
+pub(super) fn api_key(ctx: &mut RequestCtx, method: &Method, headers: &HeaderMap) -> Result<(), Fault> {
+    let Some((distribution, _)) = ctx.route else { return Ok(()) };
+    if !ctx.behavior().is_some_and(|behavior| behavior.api_key_required) || is_preflight(method, headers) {
+        return Ok(());
+    }
+    let mut values = headers.get_all(X_API_KEY).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(Fault::Forbidden) };
+    let key = ctx.snapshot.keys.lookup_index(value.as_bytes()).ok_or(Fault::Forbidden)?;
+    let entry = ctx.snapshot.keys.get(key).ok_or(Fault::Forbidden)?;
+    let plan = ctx.snapshot.plans.plan_for(entry, distribution).ok_or(Fault::Forbidden)?;
+    ctx.key = Some(key);
+    ctx.plan = Some(plan);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_hops() {
+        for (hop, address) in [
+            ("192.0.2.1", Some("192.0.2.1")),
+            ("192.0.2.1:80", Some("192.0.2.1")),
+            ("[2001:db8::1]:80", Some("2001:db8::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("::ffff:192.0.2.1", Some("192.0.2.1")),
+            ("unknown", None),
+            ("", None),
+        ] {
+            assert_eq!(hop_address(hop).map(|found| found.to_string()).as_deref(), address, "{hop}");
+        }
+    }
+
+    #[test]
+    fn only_harmless_ids_are_taken_over() {
+        let with = |id: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(X_REQUEST_ID, id.parse().expect("a value"));
+            request_id(&headers)
+        };
+        assert_eq!(&*with("abc-123"), "abc-123");
+        for id in ["", "a b", "a\"b", &"x".repeat(129)] {
+            let made = with(id);
+            assert!(made.len() == 32 && made.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}: {made}");
+        }
+        assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,111 @@
+//! The end of a request: one line in the access log, one set of counters.
+
+use std::time::Duration;
+
+use http::header::{REFERER, USER_AGENT};
+use pingora::proxy::Session;
+
+use super::cache;
+use super::context::RequestCtx;
+use crate::edge::Core;
+use crate::fault::Fault;
+use crate::telemetry::access_log::{HookRecord, Record};
+use crate::telemetry::metrics::Finished;
+
+/// Writes and counts one request.
+pub(super) fn finished(core: &Core, session: &Session, ctx: &RequestCtx, aborted: bool) {
+    let status = session.response_written().map_or(0, |head| head.status.as_u16());
+    let duration = core.clock.monotonic().saturating_sub(ctx.started);
+    let duration_us = duration / 1_000;
+    let origin_us = match ctx.origin_times {
+        (Some(asked), Some(answered)) => Some(answered.saturating_sub(asked) / 1_000),
+        _ => None,
+    };
+    let bytes_in = ctx.body_in;
+    let bytes_out = u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX);
+    let outcome = ctx.outcome.map(edgeweir_cache::CacheOutcome::as_str);
+    if let Some(behavior) = ctx.behavior() {
+        behavior.metrics.observe(&Finished { status, cache: outcome, duration_us, origin_us, bytes_in, bytes_out });
+    }
+    if let Some(fault) = ctx.fault {
+        core.metrics.fault(fault.as_str());
+    }
+    if let Some(level) = ctx.throttled_by() {
+        core.metrics.throttled(level.as_str());
+    }
+    if core.access_log.enabled() {
+        line(
+            core,
+            session,
+            ctx,
+            Facts { status, duration, duration_us, origin_us, bytes_in, bytes_out, outcome, aborted },
+        );
+    }
+}
+
+struct Facts {
+    status: u16,
+    duration: u64,
+    duration_us: u64,
+    origin_us: Option<u64>,
+    bytes_in: u64,
+    bytes_out: u64,
+    outcome: Option<&'static str>,
+    aborted: bool,
+}
+
+fn line(core: &Core, session: &Session, ctx: &RequestCtx, facts: Facts) {
+    let req = session.req_header();
+    let hooks: Vec<HookRecord<'_>> = ctx
+        .hooks
+        .iter()
+        .map(|run| HookRecord { hook: run.hook.name(), stage: run.stage, us: run.micros.into(), verdict: run.verdict })
+        .collect();
+    let trace = req.headers.get("traceparent").and_then(|value| value.to_str().ok());
+    let asked = ctx.origin_times.0.and_then(|_asked| ctx.origin());
+    core.access_log.write(&Record {
+        time: core.clock.wall() - Duration::from_nanos(facts.duration),
+        request_id: &ctx.id,
+        // version "-" trace-id "-" parent-id "-" flags (W3C Trace Context, 3.2.2)
+        trace_id: trace
+            .and_then(|value| value.split('-').nth(1))
+            .filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())),
+        client: ctx.client.0,
+        client_port: ctx.client.1,
+        method: req.method.as_str(),
+        scheme: if ctx.https { "https" } else { "http" },
+        host: ctx.authority.as_str().as_bytes(),
+        path: ctx.normal_path.as_deref().unwrap_or_else(|| req.uri.path()).as_bytes(),
+        query: req.uri.query().map(str::as_bytes),
+        http_version: match ctx.version {
+            http::Version::HTTP_2 => "2",
+            http::Version::HTTP_10 => "1.0",
+            _ => "1.1",
+        },
+        tls_version: ctx
+            .conn
+            .as_ref()
+            .and_then(|conn| conn.tls.as_ref())
+            .and_then(|tls| tls.version.strip_prefix("TLSv")),
+        user_agent: req.headers.get(USER_AGENT).map(http::HeaderValue::as_bytes),
+        referer: req.headers.get(REFERER).map(http::HeaderValue::as_bytes),
+        country: ctx.geo.as_ref().and_then(|geo| geo.country.as_ref()).map(|code| code.as_str()),
+        distribution: ctx.distribution().map(|found| &*found.name),
+        behavior: ctx.behavior().map(|found| &*found.label),
+        origin: asked.map(|origin| origin.config.name.as_str()),
+        origin_address: ctx.origin_address,
+        status: facts.status,
+        bytes_in: facts.bytes_in,
+        bytes_out: facts.bytes_out,
+        duration_us: facts.duration_us,
+        origin_us: facts.origin_us,
+        cache: facts.outcome,
+        cache_why: cache::why(session, ctx),
+        key_name: ctx.key.and_then(|key| ctx.snapshot.keys.get(key)).map(|key| key.name.as_str()),
+        plan: ctx.plan.and_then(|plan| ctx.snapshot.plans.get(plan)).map(|plan| plan.name.as_str()),
+        throttle: ctx.throttled_by().map(|level| level.as_str()),
+        hooks: &hooks,
+        fault: ctx.fault.map(Fault::as_str),
+        aborted: facts.aborted,
+    });
+}

@@ -1,0 +1,182 @@
+//! What the origin gets: the viewer's request, cleaned by the gate, with what the edge knows added and hooks' edits on top.
+
+use std::fmt::Write as _;
+
+use edgeweir_cache::{filtered_cookies, filtered_query};
+use http::header::{COOKIE, HOST, VIA};
+use http::{HeaderName, HeaderValue};
+use pingora::http::RequestHeader;
+
+use super::context::RequestCtx;
+use super::gate::set;
+use super::{gate, hooks};
+use crate::fault::Fault;
+use crate::snapshot::{ViewerFact, ViewerHeader};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// Makes a viewer's request the origin's. `cacheable`: the answer may be stored, so only what is in the key goes along.
+///
+/// # Errors
+/// If a target cannot be made.
+pub(super) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: bool) -> Result<(), Fault> {
+    forwarded(req, ctx);
+    set(req, super::respond::X_REQUEST_ID, HeaderValue::from_str(&ctx.id).map_err(|_invalid| Fault::Internal)?);
+    viewer_headers(req, ctx);
+    if cacheable {
+        only_the_key(req, ctx)?;
+    }
+    let Some(origin) = ctx.origin().cloned() else { return Err(Fault::Internal) };
+    if let Some(host) = &origin.host_header {
+        set(req, HOST, host.clone());
+    }
+    for (name, value) in &origin.headers {
+        set(req, name.clone(), value.clone());
+    }
+    Ok(())
+}
+
+/// Applies the edits of origin-request hooks and the origin's path prefix.
+///
+/// # Errors
+/// If a target cannot be made.
+pub(super) fn finish(req: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), Fault> {
+    for edit in &ctx.origin_edits {
+        hooks::apply_to_request(req, edit)?;
+    }
+    if let Some(origin) = ctx.origin()
+        && !origin.config.path_prefix.is_empty()
+    {
+        let path = format!("{}{}", origin.config.path_prefix, req.uri.path());
+        gate::set_target(req, &path, None)?;
+    }
+    Ok(())
+}
+
+fn forwarded(req: &mut RequestHeader, ctx: &RequestCtx) {
+    // RFC 9110, 7.6.3: a gateway says in each request what it received.
+    let via = match ctx.version {
+        http::Version::HTTP_10 => HeaderValue::from_static("1.0 edgeweir"),
+        http::Version::HTTP_2 => HeaderValue::from_static("2.0 edgeweir"),
+        _ => HeaderValue::from_static("1.1 edgeweir"),
+    };
+    if let Err(error) = req.append_header(VIA, via) {
+        tracing::error!(%error, "Via could not be set");
+    }
+    let Some(conn) = &ctx.conn else { return };
+    // The gate dropped what an untrusted viewer sent.
+    if req.headers.contains_key(&X_FORWARDED_FOR) {
+        let lines: Vec<&[u8]> = req.headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
+        let mut value = lines.join(&b", "[..]);
+        value.extend_from_slice(b", ");
+        value.extend_from_slice(conn.peer.ip().to_string().as_bytes());
+        if let Ok(value) = HeaderValue::from_bytes(&value) {
+            set(req, X_FORWARDED_FOR, value);
+        }
+    } else {
+        set(req, X_FORWARDED_FOR, conn.peer_value.clone());
+    }
+    set(req, X_FORWARDED_PROTO, HeaderValue::from_static(if ctx.https { "https" } else { "http" }));
+    if !req.headers.contains_key(&X_FORWARDED_HOST)
+        && let Some(host) = req.headers.get(HOST).cloned()
+    {
+        set(req, X_FORWARDED_HOST, host);
+    }
+}
+
+fn viewer_headers(req: &mut RequestHeader, ctx: &mut RequestCtx) {
+    let snapshot = std::sync::Arc::clone(&ctx.snapshot);
+    let Some((distribution, behavior)) = ctx.route else { return };
+    let Some(behavior) = snapshot.distributions.get(distribution).and_then(|found| found.behaviors.get(behavior))
+    else {
+        return;
+    };
+    for ViewerHeader { name, fact } in &behavior.viewer_headers {
+        if fact.is_geo() && snapshot.geo.is_none() {
+            continue;
+        }
+        if let Some(value) = viewer_fact(*fact, ctx) {
+            set(req, name.clone(), value);
+        }
+    }
+}
+
+/// A fact about the viewer in CloudFront's form ("Add CloudFront request headers").
+fn viewer_fact(fact: ViewerFact, ctx: &mut RequestCtx) -> Option<HeaderValue> {
+    let text = match fact {
+        ViewerFact::Address => {
+            let (address, port) = ctx.client;
+            port.map_or_else(|| address.to_string(), |port| format!("{address}:{port}"))
+        }
+        ViewerFact::HttpVersion => {
+            let version = match ctx.version {
+                http::Version::HTTP_10 => "1.0",
+                http::Version::HTTP_2 => "2.0",
+                _ => "1.1",
+            };
+            return Some(HeaderValue::from_static(version));
+        }
+        ViewerFact::ForwardedProto => {
+            return Some(HeaderValue::from_static(if ctx.https { "https" } else { "http" }));
+        }
+        ViewerFact::Tls => {
+            let tls = ctx.conn.as_ref()?.tls.as_ref()?;
+            let kind = if tls.resumed { "sessionResumed" } else { "fullHandshake" };
+            format!("{}:{}:{kind}", tls.version, tls.cipher)
+        }
+        _ => {
+            let geo = ctx.geo()?;
+            match fact {
+                ViewerFact::Country => geo.country.as_ref()?.as_str().to_owned(),
+                ViewerFact::Region => geo.region.as_ref()?.as_str().to_owned(),
+                ViewerFact::CountryName => encoded(geo.country_name.as_deref()?),
+                ViewerFact::RegionName => encoded(geo.region_name.as_deref()?),
+                ViewerFact::City => encoded(geo.city.as_deref()?),
+                ViewerFact::PostalCode => encoded(geo.postal.as_deref()?),
+                ViewerFact::TimeZone => encoded(geo.time_zone.as_deref()?),
+                ViewerFact::MetroCode => geo.metro?.to_string(),
+                ViewerFact::Asn => geo.asn?.to_string(),
+                ViewerFact::Latitude => format!("{:.5}", geo.location?.0),
+                ViewerFact::Longitude => format!("{:.5}", geo.location?.1),
+                _ => return None,
+            }
+        }
+    };
+    HeaderValue::from_str(&text).ok()
+}
+
+/// Non-ASCII text is percent-encoded, as CloudFront does.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if (0x20..0x7f).contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _always = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+/// Keeps of query and cookies what is in the key: what the origin does not see cannot make its answer differ, so nobody
+/// gets another's (CloudFront: "Understand cache policies").
+fn only_the_key(req: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), Fault> {
+    let Some(behavior) = ctx.behavior() else { return Ok(()) };
+    if let Some(query) = req.uri.query() {
+        let kept = filtered_query(Some(query), &behavior.cache.query);
+        if kept.as_deref() != Some(query) {
+            let (kept, path) = (kept.map(std::borrow::Cow::into_owned), req.uri.path().to_owned());
+            gate::set_target(req, &path, Some(kept.as_deref()))?;
+        }
+    }
+    if req.headers.contains_key(COOKIE) && behavior.cache.cookies != edgeweir_cache::Selection::All {
+        match filtered_cookies(&req.headers, &behavior.cache.cookies) {
+            Some(kept) => set(req, COOKIE, kept),
+            None => drop(req.remove_header(&COOKIE)),
+        }
+    }
+    Ok(())
+}

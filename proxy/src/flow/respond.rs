@@ -1,0 +1,129 @@
+//! Answers that the edge makes itself: faults by their table, and what hooks generate.
+
+use bytes::Bytes;
+use edgeweir_hookhost::GeneratedResponse;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, SERVER};
+use http::{HeaderName, HeaderValue, Method};
+use pingora::Result;
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+
+use super::context::RequestCtx;
+use super::hooks::set;
+use super::throttle;
+use crate::fault::Fault;
+
+const X_AMZN_ERRORTYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Answers by the fault table. Nothing is written if an answer is already on its way.
+///
+/// # Errors
+/// If the viewer cannot be written to.
+pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fault) -> Result<()> {
+    ctx.fault = Some(fault);
+    if fault == Fault::ViewerGone || session.response_written().is_some_and(|head| !head.status.is_informational()) {
+        session.set_keepalive(None);
+        return Ok(());
+    }
+    let body = Bytes::from(format!("{{\"message\":\"{}\"}}", fault.message()));
+    let mut head = ResponseHeader::build(fault.status(), Some(10))?;
+    set(&mut head, SERVER, HeaderValue::from_static("edgeweir"));
+    set(&mut head, CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    set(&mut head, http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(kind) = fault.error_type() {
+        set(&mut head, X_AMZN_ERRORTYPE, HeaderValue::from_static(kind));
+    }
+    if fault == Fault::MethodNotAllowed {
+        // RFC 9110, 15.5.6: Allow must be sent.
+        let allow = ctx.behavior().map_or_else(
+            || HeaderValue::from_static("GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE"),
+            |behavior| behavior.allow.clone(),
+        );
+        set(&mut head, ALLOW, allow);
+    }
+    if let Some(refused) = &ctx.refused {
+        throttle::tell_refusal(&mut head, refused);
+    }
+    if fault.closes() {
+        session.set_keepalive(None);
+    }
+    write(session, ctx, head, body).await
+}
+
+/// Answers with what a hook generated at viewer-request.
+///
+/// # Errors
+/// If the viewer cannot be written to.
+pub(super) async fn generated(session: &mut Session, ctx: &mut RequestCtx, response: GeneratedResponse) -> Result<()> {
+    let (head, body) = head_of(response)?;
+    write(session, ctx, head, body).await
+}
+
+/// The head of a generated response, without its length.
+///
+/// # Errors
+/// If pingora refuses a field, which the hook host has checked.
+pub(super) fn head_of(response: GeneratedResponse) -> Result<(ResponseHeader, Bytes)> {
+    let mut head = ResponseHeader::build(response.status, Some(response.headers.len() + 4))?;
+    for (name, value) in response.headers {
+        head.append_header(name, value)?;
+    }
+    Ok((head, response.body))
+}
+
+/// The edge's own answer to `OPTIONS *` (RFC 9110, 9.3.7).
+///
+/// # Errors
+/// If the viewer cannot be written to.
+pub(super) async fn asterisk(session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
+    let mut head = ResponseHeader::build(204, Some(4))?;
+    set(&mut head, ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE"));
+    write(session, ctx, head, Bytes::new()).await
+}
+
+/// Writes a whole answer with the fields that every answer has.
+///
+/// # Errors
+/// If the viewer cannot be written to.
+pub(super) async fn write(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    mut head: ResponseHeader,
+    body: Bytes,
+) -> Result<()> {
+    common(&mut head, ctx);
+    let status = head.status.as_u16();
+    // RFC 9110, 8.6: no length on 1xx and 204; a 304 has no body and this one's length would be wrong.
+    let bodyless = status == 204 || status == 304;
+    if bodyless {
+        drop(head.remove_header(&CONTENT_LENGTH));
+    } else {
+        set(&mut head, CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    if !session.as_mut().is_body_done() {
+        // The rest of the body is not wanted: the connection closes, but not before the answer is read.
+        session.set_keepalive(None);
+        if let Some(conn) = &ctx.conn {
+            conn.linger();
+        }
+    }
+    let no_body = bodyless || body.is_empty() || session.req_header().method == Method::HEAD;
+    session.write_response_header(Box::new(head), no_body).await?;
+    if !no_body {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+/// Puts on an answer what all of them carry.
+pub(super) fn common(head: &mut ResponseHeader, ctx: &RequestCtx) {
+    if let Ok(id) = HeaderValue::from_str(&ctx.id)
+        && !id.is_empty()
+    {
+        set(head, X_REQUEST_ID, id);
+    }
+    if let Some(standing) = &ctx.standing {
+        throttle::tell_standing(head, standing);
+    }
+}

@@ -1,0 +1,245 @@
+//! The accept loop: takes connections, keeps the caps and deadlines, shakes hands, and hands requests to pingora one by
+//! one. It knows nothing of what a request means.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession;
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use super::conn::{Conn, Transport};
+use super::connections::{Connections, Place, TlsFacts};
+
+/// Connections that wait in the kernel for an accept.
+const BACKLOG: i32 = 1024;
+/// Pause after the kernel refuses to give a connection (no descriptors left), so that the loop does not spin.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What a listener needs to know, read afresh for every connection so that a reload takes effect at once.
+#[derive(Debug, Clone)]
+pub struct AcceptLimits {
+    /// Open connections in all.
+    pub total: usize,
+    /// Open connections from one address.
+    pub per_address: usize,
+    /// The TLS handshake.
+    pub handshake_timeout: Duration,
+    /// Idle time between requests.
+    pub keepalive: Duration,
+    /// Largest request head in bytes.
+    pub max_head: usize,
+}
+
+/// Where the accept loop gets its limits and counts what it does.
+pub trait AcceptContext: Send + Sync + 'static {
+    /// The limits that hold now.
+    fn limits(&self) -> AcceptLimits;
+    /// A connection was taken.
+    fn opened(&self);
+    /// A connection was not taken, or lost before its first request.
+    fn refused(&self, why: &'static str);
+}
+
+/// What can change about a listener without closing it.
+#[derive(Debug, Default)]
+pub struct ListenerState {
+    /// TLS settings; none for plain text.
+    pub tls: ArcSwapOption<ServerConfig>,
+    /// Whether HTTP/2 is spoken without TLS.
+    pub h2c: std::sync::atomic::AtomicBool,
+}
+
+/// Binds a listener. Another process may listen on the same address at the same time (`SO_REUSEPORT`): that is how a new
+/// binary takes over a port.
+///
+/// # Errors
+/// What the system says, for example that the port is in use by a process that does not share it.
+pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.port() != 0 {
+        socket.set_reuse_port(true)?;
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Accepts until `stop` says true, then closes the listener. Connections already taken go on.
+pub async fn run<A, C>(
+    listener: TcpListener,
+    state: Arc<ListenerState>,
+    app: Arc<A>,
+    context: Arc<C>,
+    connections: Arc<Connections>,
+    mut stop: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
+) where
+    A: HttpServerApp + Send + Sync + 'static,
+    C: AcceptContext,
+{
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            // An error means that the sender is gone: then nobody wants the listener any more.
+            _changed = stop.wait_for(|stop| *stop) => return,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                context.refused("accept");
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let limits = context.limits();
+        let place = match connections.admit(peer.ip().to_canonical(), limits.total, limits.per_address) {
+            Ok(place) => place,
+            Err(refusal) => {
+                context.refused(refusal.as_str());
+                continue;
+            }
+        };
+        let (state, app, context) = (Arc::clone(&state), Arc::clone(&app), Arc::clone(&context));
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move {
+            context.opened();
+            connection(stream, peer, place, &state, app, &*context, limits, shutdown).await;
+        });
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is one thing that the loop above has at hand")]
+async fn connection<A, C>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    mut place: Place,
+    state: &ListenerState,
+    app: Arc<A>,
+    context: &C,
+    limits: AcceptLimits,
+    shutdown: watch::Receiver<bool>,
+) where
+    A: HttpServerApp + Send + Sync + 'static,
+    C: AcceptContext,
+{
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    let Ok(local) = stream.local_addr() else { return };
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let tls = state.tls.load_full();
+    let (transport, facts) = match tls {
+        None => (Transport::Plain(stream), None),
+        Some(config) => {
+            let handshake = TlsAcceptor::from(config).accept(stream);
+            match tokio::time::timeout(limits.handshake_timeout, handshake).await {
+                Ok(Ok(stream)) => {
+                    let facts = tls_facts(stream.get_ref().1);
+                    (Transport::Tls(Box::new(stream)), Some(facts))
+                }
+                Ok(Err(error)) => {
+                    context.refused("tls-handshake");
+                    tracing::debug!(%peer, %error, "TLS handshake failed");
+                    return;
+                }
+                Err(_elapsed) => {
+                    context.refused("tls-handshake-timeout");
+                    return;
+                }
+            }
+        }
+    };
+    let facts = place.enter(peer, local, facts);
+    let Ok(conn) = Conn::new(transport, Arc::clone(&facts), place) else { return };
+    facts.head_begins();
+    let h2c = facts.tls.is_none() && state.h2c.load(std::sync::atomic::Ordering::Relaxed);
+    tokio::select! {
+        () = serve(conn, h2c, app, context, &limits, &shutdown) => {}
+        // Dropping the connection is what ends it; it has its last word then.
+        () = facts.killed.notified() => {}
+    }
+}
+
+fn tls_facts(session: &rustls::ServerConnection) -> TlsFacts {
+    TlsFacts {
+        version: match session.protocol_version() {
+            Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+            _ => "TLSv1.3",
+        },
+        cipher: session
+            .negotiated_cipher_suite()
+            .and_then(|suite| suite.suite().as_str())
+            .unwrap_or("unknown")
+            .to_owned(),
+        server_name: session.server_name().map(str::to_owned),
+        resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+    }
+}
+
+async fn serve<A, C>(
+    mut conn: Conn,
+    h2c: bool,
+    app: Arc<A>,
+    context: &C,
+    limits: &AcceptLimits,
+    shutdown: &watch::Receiver<bool>,
+) where
+    A: HttpServerApp + Send + Sync + 'static,
+    C: AcceptContext,
+{
+    let http2 = if conn.is_http2() {
+        true
+    } else if h2c {
+        match conn.detect_http2().await {
+            Ok(http2) => http2,
+            // The viewer left, or its first bytes were refused.
+            Err(_gone) => return,
+        }
+    } else {
+        false
+    };
+    if http2 {
+        drop(app.process_new(Box::new(conn), shutdown).await);
+        return;
+    }
+    conn.await_head(limits.max_head);
+    let mut session = ServerSession::new_http1(Box::new(conn));
+    let keepalive = limits.keepalive.as_secs().max(1);
+    session.set_keepalive(if *shutdown.borrow() { None } else { Some(keepalive) });
+    let mut next = app.process_new_http(session, shutdown).await;
+    while let Some(reused) = next {
+        let (stream, settings) = reused.consume();
+        let stream = watch_next_head(stream, context.limits().max_head);
+        let mut session = ServerSession::new_http1(stream);
+        if let Some(settings) = settings {
+            settings.apply_to_session(&mut session);
+        }
+        next = app.process_new_http(session, shutdown).await;
+    }
+}
+
+/// Watches the next head of a connection that is used again. Its deadline starts with its first byte: until then the
+/// keep-alive timeout holds.
+fn watch_next_head(stream: Stream, max_head: usize) -> Stream {
+    match stream.into_any().downcast::<Conn>() {
+        Ok(mut conn) => {
+            conn.await_head(max_head);
+            conn
+        }
+        Err(_other) => unreachable!("every stream of this loop is a Conn"),
+    }
+}

@@ -1,0 +1,377 @@
+//! A viewer connection as pingora sees it: one stream type for plain text and TLS.
+//!
+//! It collects writes until a flush, so that a small header and body leave in one system call; it looks at heads as they
+//! arrive ([`HeadCheck`]); and when it closes it can still say why (a bare status line for a head that never got as far as
+//! the flow) and linger until the viewer has read it. It knows nothing of requests.
+
+use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use pingora::http::ResponseHeader;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::{ALPN, SslDigest};
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+    UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::connections::{ConnFacts, Place};
+use super::head::HeadCheck;
+
+/// Bytes collected before a write goes out without a flush.
+const WRITE_BUFFER: usize = 16 * 1024;
+/// First size of that buffer: most answers' heads fit.
+const FIRST_BUFFER: usize = 2048;
+/// How long a closing connection waits for the viewer to read its answer.
+const LINGER: Duration = Duration::from_secs(2);
+/// Bytes that a lingering connection reads and throws away.
+const LINGER_BYTES: usize = 256 * 1024;
+/// Connections that may linger at once; over that they close at once.
+const LINGERING: usize = 1024;
+
+static LINGERING_NOW: AtomicUsize = AtomicUsize::new(0);
+
+/// What carries the bytes.
+#[derive(Debug)]
+pub enum Transport {
+    /// TCP.
+    Plain(TcpStream),
+    /// TLS over TCP.
+    Tls(Box<TlsStream<TcpStream>>),
+    /// Taken away at close.
+    Gone,
+}
+
+/// A viewer connection. See the module's text.
+#[derive(Debug)]
+pub struct Conn {
+    transport: Transport,
+    /// Bytes that wait for a flush, from `sent` on.
+    out: Vec<u8>,
+    sent: usize,
+    /// Bytes read while finding out the protocol.
+    peeked: Bytes,
+    head: HeadCheck,
+    http2: bool,
+    facts: Arc<ConnFacts>,
+    digest: Arc<ProxyDigest>,
+    socket: Arc<SocketDigest>,
+    tls: Option<Arc<SslDigest>>,
+    /// The place in the table of connections, freed with the connection.
+    _place: Place,
+}
+
+/// What pingora carries from the connection to its requests.
+#[derive(Debug)]
+pub struct ConnHandle(pub Arc<ConnFacts>);
+
+impl Conn {
+    /// Wraps an accepted connection.
+    ///
+    /// # Errors
+    /// If pingora refuses to make the carrier of the facts, which it does not.
+    pub fn new(transport: Transport, facts: Arc<ConnFacts>, place: Place) -> pingora::Result<Self> {
+        let fd = match &transport {
+            Transport::Plain(stream) => stream.as_raw_fd(),
+            Transport::Tls(stream) => stream.get_ref().0.as_raw_fd(),
+            Transport::Gone => -1,
+        };
+        let socket = SocketDigest::from_raw_fd(fd);
+        // Filled now: asking the kernel later costs a call, and the descriptor may be another's by then.
+        drop(socket.peer_addr.set(Some(facts.peer.into())));
+        drop(socket.local_addr.set(Some(facts.local.into())));
+        let tls = facts
+            .tls
+            .as_ref()
+            .map(|tls| Arc::new(SslDigest::new(tls.cipher.clone(), tls.version.to_owned(), None, None, Vec::new())));
+        let http2 = matches!(&transport, Transport::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2"));
+        let header = Box::new(ResponseHeader::build_no_case(200, None)?);
+        let digest = Arc::new(ProxyDigest::new(header, Some(Box::new(ConnHandle(Arc::clone(&facts))))));
+        Ok(Self {
+            transport,
+            out: Vec::new(),
+            sent: 0,
+            peeked: Bytes::new(),
+            head: HeadCheck::done(),
+            http2,
+            facts,
+            digest,
+            socket: Arc::new(socket),
+            tls,
+            _place: place,
+        })
+    }
+
+    /// Whether this connection speaks HTTP/2.
+    #[must_use]
+    pub fn is_http2(&self) -> bool {
+        self.http2
+    }
+
+    /// Finds out whether the viewer speaks HTTP/2 by prior knowledge (RFC 9113, 3.3). Reads no further than the first byte
+    /// that differs from the preface. What was read is read again by the next reader.
+    ///
+    /// # Errors
+    /// What the socket says; an end of stream is `UnexpectedEof`.
+    pub async fn detect_http2(&mut self) -> io::Result<bool> {
+        const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        let mut read = Vec::with_capacity(PREFACE.len());
+        while PREFACE.starts_with(&read) && read.len() < PREFACE.len() {
+            let room = PREFACE.len() - read.len();
+            if (&mut *self).take(room as u64).read_buf(&mut read).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        self.http2 = read == PREFACE;
+        self.peeked = read.into();
+        Ok(self.http2)
+    }
+
+    /// A new head is awaited, of at most `limit` bytes.
+    pub fn await_head(&mut self, limit: usize) {
+        self.head.restart(limit);
+    }
+
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.sent < self.out.len() {
+            let rest = self.out.get(self.sent..).unwrap_or_default();
+            let wrote = match &mut self.transport {
+                Transport::Plain(stream) => ready!(Pin::new(stream).poll_write(cx, rest))?,
+                Transport::Tls(stream) => ready!(Pin::new(stream).poll_write(cx, rest))?,
+                Transport::Gone => return Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            };
+            if wrote == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.sent += wrote;
+        }
+        self.out.clear();
+        self.sent = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Looks at what was just read as part of a head.
+    fn look(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if !self.head.active() || bytes.is_empty() {
+            return Ok(());
+        }
+        self.facts.head_begins();
+        if let Err(flaw) = self.head.feed(bytes) {
+            self.head = HeadCheck::done();
+            self.facts.set_last_word(flaw.status());
+            tracing::debug!(peer = %self.facts.peer, flaw = flaw.as_str(), "request head refused");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, flaw.as_str()));
+        }
+        Ok(())
+    }
+}
+
+impl AsyncRead for Conn {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        if this.peeked.is_empty() {
+            let read = match &mut this.transport {
+                Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+                Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+                Transport::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            };
+            if read.is_pending() && this.out.is_empty() && this.head.active() {
+                // Between requests: an idle connection holds no buffer.
+                this.out = Vec::new();
+            }
+            ready!(read)?;
+        } else {
+            let take = this.peeked.len().min(buf.remaining());
+            buf.put_slice(&this.peeked.split_to(take));
+        }
+        let read = buf.filled().get(before..).unwrap_or_default();
+        Poll::Ready(this.look(read))
+    }
+}
+
+impl AsyncWrite for Conn {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        if this.out.len() + bytes.len() <= WRITE_BUFFER {
+            if this.out.capacity() == 0 {
+                this.out.reserve(FIRST_BUFFER.max(bytes.len()));
+            }
+            this.out.extend_from_slice(bytes);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        if let Transport::Plain(stream) = &mut this.transport
+            && !this.out.is_empty()
+        {
+            // What waits and what is new, in one call.
+            let waiting = this.out.get(this.sent..).unwrap_or_default();
+            let length = waiting.len();
+            let slices = [IoSlice::new(waiting), IoSlice::new(bytes)];
+            let wrote = ready!(Pin::new(stream).poll_write_vectored(cx, &slices))?;
+            if wrote > length {
+                this.out.clear();
+                this.sent = 0;
+                return Poll::Ready(Ok(wrote - length));
+            }
+            this.sent += wrote;
+        }
+        ready!(this.poll_out(cx))?;
+        match &mut this.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Transport::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_out(cx))?;
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Transport::Gone => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_out(cx))?;
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Gone => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// The whole answer of a connection that closes over a head the flow never saw.
+fn last_word(status: u16) -> Option<Vec<u8>> {
+    let (reason, message) = match status {
+        400 => ("Bad Request", "Bad Request"),
+        408 => ("Request Timeout", "Request Timeout"),
+        414 => ("URI Too Long", "URI Too Long"),
+        431 => ("Request Header Fields Too Large", "Request Header Fields Too Large"),
+        _ => return None,
+    };
+    let body = format!("{{\"message\":\"{message}\"}}");
+    let length = body.len();
+    Some(
+        format!(
+            "HTTP/1.1 {status} {reason}\r\nServer: edgeweir\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+        .into_bytes(),
+    )
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        let word = if self.http2 { None } else { last_word(self.facts.last_word()) };
+        let linger = word.is_some() || self.facts.lingers();
+        if let Some(word) = word {
+            self.out.extend_from_slice(&word);
+        }
+        // Most often there is room in the socket's buffer, so this does not wait.
+        let _flushed = self.flush().now_or_never();
+        if !linger || LINGERING_NOW.load(Ordering::Relaxed) >= LINGERING {
+            return;
+        }
+        let transport = std::mem::replace(&mut self.transport, Transport::Gone);
+        let rest = std::mem::take(&mut self.out).split_off(self.sent);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            LINGERING_NOW.fetch_add(1, Ordering::Relaxed);
+            runtime.spawn(async move {
+                let closing = async {
+                    match transport {
+                        Transport::Plain(stream) => close_gently(stream, &rest).await,
+                        Transport::Tls(stream) => close_gently(*stream, &rest).await,
+                        Transport::Gone => Ok(()),
+                    }
+                };
+                // However it ends, the socket is closed.
+                let _ended = tokio::time::timeout(LINGER, closing).await;
+                LINGERING_NOW.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    }
+}
+
+/// Sends the rest, says that no more comes, and reads until the viewer stops (RFC 9112, 9.6: closing at once could reset
+/// the connection and take the answer with it).
+async fn close_gently<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, rest: &[u8]) -> io::Result<()> {
+    stream.write_all(rest).await?;
+    stream.shutdown().await?;
+    let mut scratch = [0; 4096];
+    let mut read = 0;
+    while read < LINGER_BYTES {
+        match stream.read(&mut scratch).await? {
+            0 => break,
+            n => read += n,
+        }
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Shutdown for Conn {
+    async fn shutdown(&mut self) {
+        if self.facts.lingers() || self.facts.last_word() != 0 {
+            // The drop closes gently.
+            return;
+        }
+        if let Err(error) = AsyncWriteExt::shutdown(self).await {
+            tracing::trace!(%error, "closing a viewer connection");
+        }
+    }
+}
+
+impl UniqueID for Conn {
+    fn id(&self) -> UniqueIDType {
+        match &self.transport {
+            Transport::Plain(stream) => stream.as_raw_fd(),
+            Transport::Tls(stream) => stream.get_ref().0.as_raw_fd(),
+            Transport::Gone => -1,
+        }
+    }
+}
+
+impl Ssl for Conn {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.tls.clone()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.http2.then_some(ALPN::H2)
+    }
+}
+
+impl GetTimingDigest for Conn {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for Conn {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(Arc::clone(&self.digest))
+    }
+}
+
+impl GetSocketDigest for Conn {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        Some(Arc::clone(&self.socket))
+    }
+}
+
+// pingora's own look at the first bytes waits for as many as the preface has, which a short request never sends:
+// `detect_http2` does it instead.
+impl Peek for Conn {}

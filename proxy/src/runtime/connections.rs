@@ -1,0 +1,298 @@
+//! All open viewer connections: their caps, their deadlines, and what the way of a request may know of its connection.
+//!
+//! The data path only touches atomics of its own connection. The table's lock is taken at accept, at close and by the
+//! sweep that ends connections whose head does not arrive.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::HeaderValue;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// What is known of a viewer connection. Shared by the connection, its requests and the table.
+#[derive(Debug)]
+pub struct ConnFacts {
+    /// Counts up from 1 in this process.
+    pub id: u64,
+    /// The other end of the socket.
+    pub peer: SocketAddr,
+    /// The other end's address as a field value, made once.
+    pub peer_value: HeaderValue,
+    /// Our end.
+    pub local: SocketAddr,
+    /// None for plain text.
+    pub tls: Option<TlsFacts>,
+    /// Milliseconds (of the sweep's clock) since when a head is awaited; [`NO_HEAD`] or [`UNSTAMPED`].
+    head_since: AtomicU64,
+    /// The status that the connection says before it closes; 0 for none.
+    last_word: AtomicU16,
+    /// Close only after the viewer stopped sending, so that it can read the answer.
+    linger: AtomicBool,
+    /// Raised to end the connection from outside.
+    pub(crate) killed: Notify,
+}
+
+/// No head is awaited.
+const NO_HEAD: u64 = 0;
+/// A head is awaited since after the last sweep: the next one stamps it, so that the data path needs no clock.
+const UNSTAMPED: u64 = u64::MAX;
+
+/// What the handshake settled.
+#[derive(Debug, Clone)]
+pub struct TlsFacts {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+    /// Name of the cipher suite.
+    pub cipher: String,
+    /// The server name that the viewer asked for.
+    pub server_name: Option<String>,
+    /// Whether an earlier session was resumed.
+    pub resumed: bool,
+}
+
+impl ConnFacts {
+    /// A head is awaited from now on, unless one is already.
+    pub fn head_begins(&self) {
+        if self.head_since.load(Ordering::Relaxed) == NO_HEAD {
+            self.head_since.store(UNSTAMPED, Ordering::Relaxed);
+        }
+    }
+
+    /// The head is there.
+    pub fn head_ends(&self) {
+        self.head_since.store(NO_HEAD, Ordering::Relaxed);
+    }
+
+    /// The connection answers this status by itself when it closes.
+    pub fn set_last_word(&self, status: u16) {
+        self.last_word.store(status, Ordering::Relaxed);
+    }
+
+    /// The status to say at close; 0 for none.
+    #[must_use]
+    pub fn last_word(&self) -> u16 {
+        self.last_word.load(Ordering::Relaxed)
+    }
+
+    /// When the connection closes, read on for a moment, so that the viewer gets to read its answer (RFC 9112, 9.6).
+    pub fn linger(&self) {
+        self.linger.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether to linger.
+    #[must_use]
+    pub fn lingers(&self) -> bool {
+        self.linger.load(Ordering::Relaxed)
+    }
+}
+
+/// Why a connection is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// `server.max_connections` are open.
+    Total,
+    /// `server.max_connections_per_address` are open from its address.
+    PerAddress,
+}
+
+impl Refusal {
+    /// As metrics name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Total => "total",
+            Self::PerAddress => "per-address",
+        }
+    }
+}
+
+/// The table of open connections.
+#[derive(Debug, Default)]
+pub struct Connections {
+    table: Mutex<Table>,
+    next: AtomicU64,
+    /// Told whenever a connection ends.
+    ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    open: HashMap<u64, Arc<ConnFacts>>,
+    by_address: HashMap<IpAddr, usize>,
+    /// Taken but not yet entered: in the handshake.
+    pending: usize,
+}
+
+impl Connections {
+    /// Takes a place for a connection from this address.
+    ///
+    /// # Errors
+    /// Which cap is reached.
+    pub fn admit(self: &Arc<Self>, peer: IpAddr, total: usize, per_address: usize) -> Result<Place, Refusal> {
+        let mut table = self.table.lock();
+        if table.open.len() + table.pending >= total {
+            return Err(Refusal::Total);
+        }
+        let count = table.by_address.entry(peer).or_default();
+        if *count >= per_address {
+            return Err(Refusal::PerAddress);
+        }
+        *count += 1;
+        table.pending += 1;
+        Ok(Place { table: Arc::clone(self), peer, id: None })
+    }
+
+    /// Connections that are open, those in the handshake included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let table = self.table.lock();
+        table.open.len() + table.pending
+    }
+
+    /// Whether none is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Ends the connections whose head has been awaited for longer than `limit`; `now` is in milliseconds of any clock that
+    /// never goes back. Returns how many. A deadline is late by up to the time between two sweeps.
+    pub fn sweep(&self, now: u64, limit: Duration) -> usize {
+        let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let mut ended = 0;
+        for facts in self.table.lock().open.values() {
+            match facts.head_since.load(Ordering::Relaxed) {
+                NO_HEAD => {}
+                // Only if the head has not ended meanwhile; if it has, there is nothing to do.
+                UNSTAMPED => drop(facts.head_since.compare_exchange(
+                    UNSTAMPED,
+                    now.clamp(1, u64::MAX - 1),
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                )),
+                since if now.saturating_sub(since) > limit => {
+                    facts.set_last_word(408);
+                    facts.killed.notify_one();
+                    ended += 1;
+                }
+                _ => {}
+            }
+        }
+        ended
+    }
+
+    /// Ends all connections, without a word.
+    pub fn kill_all(&self) {
+        for facts in self.table.lock().open.values() {
+            facts.killed.notify_one();
+        }
+    }
+
+    /// Waits until no connection is open.
+    pub async fn drained(&self) {
+        loop {
+            let ended = self.ended.notified();
+            tokio::pin!(ended);
+            ended.as_mut().enable();
+            if self.is_empty() {
+                return;
+            }
+            ended.await;
+        }
+    }
+}
+
+/// A place in the table; freed when dropped.
+#[derive(Debug)]
+pub struct Place {
+    table: Arc<Connections>,
+    peer: IpAddr,
+    id: Option<u64>,
+}
+
+impl Place {
+    /// Enters the connection into the table, once its handshake is done.
+    pub fn enter(&mut self, peer: SocketAddr, local: SocketAddr, tls: Option<TlsFacts>) -> Arc<ConnFacts> {
+        let id = self.table.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let facts = Arc::new(ConnFacts {
+            id,
+            peer,
+            peer_value: HeaderValue::from_str(&peer.ip().to_string())
+                .unwrap_or_else(|_invalid| HeaderValue::from_static("unknown")),
+            local,
+            tls,
+            head_since: AtomicU64::new(NO_HEAD),
+            last_word: AtomicU16::new(0),
+            linger: AtomicBool::new(false),
+            killed: Notify::new(),
+        });
+        let mut table = self.table.table.lock();
+        table.open.insert(id, Arc::clone(&facts));
+        table.pending -= 1;
+        self.id = Some(id);
+        facts
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        {
+            let mut table = self.table.table.lock();
+            match self.id {
+                Some(id) => drop(table.open.remove(&id)),
+                None => table.pending -= 1,
+            }
+            if let Some(count) = table.by_address.get_mut(&self.peer) {
+                *count -= 1;
+                if *count == 0 {
+                    table.by_address.remove(&self.peer);
+                }
+            }
+        }
+        self.table.ended.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn caps_hold_and_places_come_back() {
+        let table = Arc::new(Connections::default());
+        let (a, b) = (address("127.0.0.1:1"), address("127.0.0.2:1"));
+        let mut first = table.admit(a.ip(), 3, 2).expect("room");
+        first.enter(a, b, None);
+        let _second = table.admit(a.ip(), 3, 2).expect("room");
+        assert_eq!(table.admit(a.ip(), 3, 2).expect_err("full"), Refusal::PerAddress);
+        let _third = table.admit(b.ip(), 3, 2).expect("room");
+        assert_eq!(table.admit(b.ip(), 3, 2).expect_err("full"), Refusal::Total);
+        drop(first);
+        assert!(table.admit(a.ip(), 3, 2).is_ok());
+        assert_eq!(table.len(), 2);
+    }
+
+    #[test]
+    fn the_sweep_ends_only_late_heads() {
+        let table = Arc::new(Connections::default());
+        let a = address("127.0.0.1:1");
+        let mut place = table.admit(a.ip(), 3, 3).expect("room");
+        let facts = place.enter(a, a, None);
+        assert_eq!(table.sweep(50_000, Duration::from_secs(1)), 0, "no head is awaited");
+        facts.head_begins();
+        assert_eq!(table.sweep(10_000, Duration::from_secs(1)), 0, "the first sweep stamps");
+        assert_eq!(table.sweep(10_900, Duration::from_secs(1)), 0);
+        assert_eq!(table.sweep(11_001, Duration::from_secs(1)), 1);
+        assert_eq!(facts.last_word(), 408);
+        facts.head_ends();
+        assert_eq!(table.sweep(99_000, Duration::from_secs(1)), 0);
+    }
+}

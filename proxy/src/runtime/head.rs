@@ -1,0 +1,227 @@
+//! Looks at the bytes of an HTTP/1 request head as they come off the wire, before pingora parses them.
+//!
+//! pingora repairs some broken heads (a space in the target becomes `%20`, a bare line feed ends a line), and after its
+//! repair the damage can no longer be seen. What is looked at here is only what gets lost there, and the size, so that a
+//! head that is too large is refused before it is kept. It knows nothing of connections or answers.
+
+use memchr::memchr_iter;
+
+/// Why a head is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadFlaw {
+    /// A line feed without a carriage return before it (RFC 9112, 2.2: may be accepted; it is how smuggling starts).
+    BareLineFeed,
+    /// The request line is not `method SP target SP version` (RFC 9112, 3).
+    RequestLine,
+    /// A byte in the request target that no URI may hold (RFC 3986, 2).
+    Target,
+    /// A `#` in the request target: fragments are never sent (RFC 9112, 3.2).
+    Fragment,
+    /// The request line is longer than the head may be.
+    TargetTooLong,
+    /// The head is larger than the limit.
+    TooLarge,
+}
+
+impl HeadFlaw {
+    /// The status that answers it.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::BareLineFeed | Self::RequestLine | Self::Target | Self::Fragment => 400,
+            Self::TargetTooLong => 414,
+            Self::TooLarge => 431,
+        }
+    }
+
+    /// As metrics and logs name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BareLineFeed => "bare-line-feed",
+            Self::RequestLine => "request-line",
+            Self::Target => "target",
+            Self::Fragment => "fragment",
+            Self::TargetTooLong => "uri-too-long",
+            Self::TooLarge => "headers-too-large",
+        }
+    }
+}
+
+/// Progress through one head. Feed it each read; it stops looking after the empty line.
+#[derive(Debug)]
+pub struct HeadCheck {
+    part: Part,
+    /// Bytes of the head seen so far.
+    seen: usize,
+    /// Largest head in bytes.
+    limit: usize,
+    /// The last byte of the read before, to pair CR and LF over reads.
+    previous: u8,
+    /// Spaces seen in the request line.
+    spaces: u8,
+    /// Bytes of the current line, without its end.
+    line: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    RequestLine,
+    Fields,
+    Done,
+}
+
+impl HeadCheck {
+    /// A check that is done: it looks at nothing until [`HeadCheck::restart`].
+    #[must_use]
+    pub fn done() -> Self {
+        Self { part: Part::Done, seen: 0, limit: usize::MAX, previous: 0, spaces: 0, line: 0 }
+    }
+
+    /// Starts over for the next head, of at most `limit` bytes.
+    pub fn restart(&mut self, limit: usize) {
+        *self = Self { part: Part::RequestLine, limit, ..Self::done() };
+    }
+
+    /// Whether bytes of a head are still expected.
+    #[must_use]
+    pub fn active(&self) -> bool {
+        self.part != Part::Done
+    }
+
+    /// Looks at the next bytes off the wire.
+    ///
+    /// # Errors
+    /// The first flaw found.
+    pub fn feed(&mut self, mut bytes: &[u8]) -> Result<(), HeadFlaw> {
+        while !bytes.is_empty() {
+            match self.part {
+                Part::Done => return Ok(()),
+                Part::RequestLine => {
+                    let used = self.request_line(bytes)?;
+                    bytes = bytes.get(used..).unwrap_or_default();
+                }
+                Part::Fields => return self.fields(bytes),
+            }
+        }
+        Ok(())
+    }
+
+    fn grow(&mut self, by: usize) -> Result<(), HeadFlaw> {
+        self.seen += by;
+        if self.seen <= self.limit {
+            Ok(())
+        } else if self.part == Part::RequestLine {
+            Err(HeadFlaw::TargetTooLong)
+        } else {
+            Err(HeadFlaw::TooLarge)
+        }
+    }
+
+    /// Reads up to the end of the request line; returns the bytes used.
+    fn request_line(&mut self, bytes: &[u8]) -> Result<usize, HeadFlaw> {
+        for (at, &byte) in bytes.iter().enumerate() {
+            match byte {
+                b'\n' if self.previous != b'\r' => return Err(HeadFlaw::BareLineFeed),
+                // An empty line before the request line is skipped (RFC 9112, 2.2).
+                b'\n' if self.line == 0 => {}
+                b'\n' if self.spaces != 2 => return Err(HeadFlaw::RequestLine),
+                b'\n' => {
+                    self.grow(at + 1)?;
+                    self.part = Part::Fields;
+                    self.line = 0;
+                    self.previous = byte;
+                    return Ok(at + 1);
+                }
+                b'\r' => {}
+                _ if self.previous == b'\r' => return Err(HeadFlaw::RequestLine),
+                b' ' => {
+                    self.spaces += 1;
+                    self.line += 1;
+                    if self.spaces > 2 || self.previous == b' ' {
+                        return Err(HeadFlaw::RequestLine);
+                    }
+                }
+                b'#' if self.spaces == 1 => return Err(HeadFlaw::Fragment),
+                0x21..=0x7e => self.line += 1,
+                _ => return Err(HeadFlaw::Target),
+            }
+            self.previous = byte;
+        }
+        self.grow(bytes.len())?;
+        Ok(bytes.len())
+    }
+
+    fn fields(&mut self, bytes: &[u8]) -> Result<(), HeadFlaw> {
+        let mut start = 0;
+        for at in memchr_iter(b'\n', bytes) {
+            let before = if at == 0 { self.previous } else { bytes.get(at - 1).copied().unwrap_or_default() };
+            if before != b'\r' {
+                return Err(HeadFlaw::BareLineFeed);
+            }
+            let length = self.line + (at - start);
+            self.line = 0;
+            start = at + 1;
+            // Only the carriage return: the empty line that ends the head.
+            if length == 1 {
+                self.grow(at + 1)?;
+                self.part = Part::Done;
+                return Ok(());
+            }
+        }
+        self.line += bytes.len() - start;
+        self.previous = bytes.last().copied().unwrap_or(self.previous);
+        self.grow(bytes.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(head: &[u8], step: usize) -> Result<bool, HeadFlaw> {
+        let mut check = HeadCheck::done();
+        check.restart(1024);
+        for part in head.chunks(step) {
+            check.feed(part)?;
+        }
+        Ok(!check.active())
+    }
+
+    #[test]
+    fn verdicts_do_not_depend_on_how_the_bytes_are_cut() {
+        let cases: [(&[u8], Result<bool, HeadFlaw>); 14] = [
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", Ok(true)),
+            (b"GET / HTTP/1.1\r\n\r\nbody \n# with anything", Ok(true)),
+            (b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Ok(true)),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n", Ok(false)),
+            (b"GET / HTTP/1.1\nHost: a\r\n\r\n", Err(HeadFlaw::BareLineFeed)),
+            (b"GET / HTTP/1.1\r\nHost: a\n\r\n", Err(HeadFlaw::BareLineFeed)),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n\n", Err(HeadFlaw::BareLineFeed)),
+            (b"GET  / HTTP/1.1\r\n\r\n", Err(HeadFlaw::RequestLine)),
+            (b"GET /a b HTTP/1.1\r\n\r\n", Err(HeadFlaw::RequestLine)),
+            (b"GET /\r HTTP/1.1\r\n\r\n", Err(HeadFlaw::RequestLine)),
+            (b"GET /\r\n\r\n", Err(HeadFlaw::RequestLine)),
+            (b"GET /a\tb HTTP/1.1\r\n\r\n", Err(HeadFlaw::Target)),
+            (b"GET /a\0b HTTP/1.1\r\n\r\n", Err(HeadFlaw::Target)),
+            (b"GET /a#b HTTP/1.1\r\n\r\n", Err(HeadFlaw::Fragment)),
+        ];
+        for (head, wanted) in cases {
+            for step in 1..=head.len() {
+                assert_eq!(check(head, step), wanted, "{} by {step}", head.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn size_is_refused_before_the_head_ends() {
+        let mut long = b"GET /".to_vec();
+        long.resize(2000, b'a');
+        assert_eq!(check(&long, 100), Err(HeadFlaw::TargetTooLong));
+        let mut many = b"GET / HTTP/1.1\r\n".to_vec();
+        while many.len() < 2000 {
+            many.extend_from_slice(b"x: y\r\n");
+        }
+        assert_eq!(check(&many, 100), Err(HeadFlaw::TooLarge));
+    }
+}

@@ -1,0 +1,228 @@
+//! Everything a request may consult: immutable, numbered, made whole or not at all (`snapshot::build`).
+//!
+//! A request holds one snapshot from start to end, so that a reload never changes a request half-way. Names are resolved to
+//! indices and handles here; the data path looks nothing up by name but hosts, origins named by hooks, and API keys.
+
+pub mod build;
+mod hosts;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use edgeweir_cache::{Selection, Ttl};
+use edgeweir_config::units::PathPattern;
+use edgeweir_config::{self as model, FailurePolicy, Stage};
+use edgeweir_hookhost::Hook;
+use edgeweir_limits::{Bucket, KeyStore, Plans};
+use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
+
+pub use hosts::HostIndex;
+
+use crate::geo::Geo;
+use crate::origin::Origin;
+use crate::telemetry::metrics::{BehaviorMetrics, HookMetrics};
+
+/// One configuration in force.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts up with each reload; the first is 1.
+    pub number: u64,
+    /// The configuration that it was made of.
+    pub config: Arc<model::Config>,
+    /// Which distribution a host belongs to.
+    pub hosts: HostIndex,
+    /// By [`model::DistributionId`].
+    pub distributions: Vec<Distribution>,
+    /// By [`model::OriginId`].
+    pub origins: Vec<Arc<Origin>>,
+    /// Origins by name, for hooks.
+    pub origin_names: HashMap<Box<str>, usize>,
+    /// None without a database.
+    pub geo: Option<Arc<Geo>>,
+    /// All API keys.
+    pub keys: KeyStore,
+    /// All usage plans.
+    pub plans: Plans,
+    /// The bucket of a key in a plan, by key and plan.
+    pub key_buckets: HashMap<(usize, usize), Arc<Bucket>>,
+}
+
+/// A distribution, ready.
+#[derive(Debug)]
+pub struct Distribution {
+    /// Its name.
+    pub name: Arc<str>,
+    /// In order.
+    pub behaviors: Vec<Behavior>,
+    /// For all its requests.
+    pub throttle: Option<Arc<Bucket>>,
+}
+
+/// A behavior, ready.
+#[derive(Debug)]
+pub struct Behavior {
+    /// What paths it takes.
+    pub pattern: PathPattern,
+    /// The pattern's text, as logs and hooks see it.
+    pub label: Arc<str>,
+    /// Methods let through.
+    pub methods: Vec<http::Method>,
+    /// The same, as `Allow` says it.
+    pub allow: HeaderValue,
+    /// Index of the origin.
+    pub origin: usize,
+    /// How responses are stored.
+    pub cache: Arc<CachePolicy>,
+    /// By stage.
+    pub hooks: [Vec<BoundHook>; 4],
+    /// For all its requests.
+    pub throttle: Option<Arc<Bucket>>,
+    /// A key is needed.
+    pub api_key_required: bool,
+    /// Forward the path as spelled.
+    pub raw_path: bool,
+    /// Let ambiguous spellings through.
+    pub allow_ambiguous_paths: bool,
+    /// Facts about the viewer that the origin gets.
+    pub viewer_headers: Vec<ViewerHeader>,
+    /// Counters.
+    pub metrics: Arc<BehaviorMetrics>,
+}
+
+impl Behavior {
+    /// The hooks bound at a stage.
+    #[must_use]
+    pub fn hooks_at(&self, stage: Stage) -> &[BoundHook] {
+        self.hooks.get(stage as usize).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// A cache policy, ready.
+#[derive(Debug)]
+pub struct CachePolicy {
+    /// Its name.
+    pub name: String,
+    /// Nothing is looked up or stored.
+    pub disabled: bool,
+    /// Times to live.
+    pub ttl: Ttl,
+    /// Request header fields in the key, sorted.
+    pub headers: Vec<HeaderName>,
+    /// Whether `Host` is one of them.
+    pub host_in_key: bool,
+    /// Cookies in the key.
+    pub cookies: Selection,
+    /// Query parameters in the key.
+    pub query: Selection,
+}
+
+/// A hook bound to a stage.
+pub struct BoundHook {
+    /// The compiled hook.
+    pub hook: Arc<Hook>,
+    /// Its settings as JSON text.
+    pub settings: Arc<str>,
+    /// What its failure means.
+    pub on_failure: FailurePolicy,
+    /// Counters.
+    pub metrics: Arc<HookMetrics>,
+}
+
+impl std::fmt::Debug for BoundHook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the settings: they may hold secrets.
+        f.debug_struct("BoundHook").field("hook", &self.hook.name()).finish_non_exhaustive()
+    }
+}
+
+/// A fact about the viewer and the field that carries it (CloudFront: "Add CloudFront request headers").
+#[derive(Debug, Clone)]
+pub struct ViewerHeader {
+    /// The field.
+    pub name: HeaderName,
+    /// The fact.
+    pub fact: ViewerFact,
+}
+
+/// Facts about the viewer that an origin can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewerFact {
+    /// ISO 3166-1 alpha-2.
+    Country,
+    /// The country's name.
+    CountryName,
+    /// ISO 3166-2 code of the region.
+    Region,
+    /// The region's name.
+    RegionName,
+    /// City.
+    City,
+    /// Postal code.
+    PostalCode,
+    /// Metro code.
+    MetroCode,
+    /// IANA time zone.
+    TimeZone,
+    /// Degrees.
+    Latitude,
+    /// Degrees.
+    Longitude,
+    /// Autonomous system number.
+    Asn,
+    /// Address and port.
+    Address,
+    /// HTTP version.
+    HttpVersion,
+    /// Version, cipher and handshake kind.
+    Tls,
+    /// `http` or `https`.
+    ForwardedProto,
+}
+
+impl ViewerFact {
+    /// The fact that a field of CloudFront's carries, by its lower-case name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "cloudfront-viewer-country" => Self::Country,
+            "cloudfront-viewer-country-name" => Self::CountryName,
+            "cloudfront-viewer-country-region" => Self::Region,
+            "cloudfront-viewer-country-region-name" => Self::RegionName,
+            "cloudfront-viewer-city" => Self::City,
+            "cloudfront-viewer-postal-code" => Self::PostalCode,
+            "cloudfront-viewer-metro-code" => Self::MetroCode,
+            "cloudfront-viewer-time-zone" => Self::TimeZone,
+            "cloudfront-viewer-latitude" => Self::Latitude,
+            "cloudfront-viewer-longitude" => Self::Longitude,
+            "cloudfront-viewer-asn" => Self::Asn,
+            "cloudfront-viewer-address" => Self::Address,
+            "cloudfront-viewer-http-version" => Self::HttpVersion,
+            "cloudfront-viewer-tls" => Self::Tls,
+            "cloudfront-forwarded-proto" => Self::ForwardedProto,
+            _ => return None,
+        })
+    }
+
+    /// Whether the geo databases are asked for it.
+    #[must_use]
+    pub fn is_geo(self) -> bool {
+        !matches!(self, Self::Address | Self::HttpVersion | Self::Tls | Self::ForwardedProto)
+    }
+}
+
+impl Snapshot {
+    /// Whether an address is a proxy that is believed.
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.config.trusted_proxies.iter().any(|net: &IpNet| net.contains(&address))
+    }
+
+    /// Index of the first behavior of a distribution that takes a path.
+    #[must_use]
+    pub fn route(&self, distribution: usize, path: &str) -> Option<usize> {
+        let distribution = self.distributions.get(distribution)?;
+        distribution.behaviors.iter().position(|behavior| behavior.pattern.matches(path))
+    }
+}

@@ -1,0 +1,405 @@
+//! Makes a snapshot of a configuration: reads files and secrets, compiles hooks, resolves names. Whole or not at all.
+//!
+//! Blocks (files, compilers): call it off the runtime's workers. All problems are collected, none stops the next.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use edgeweir_cache::{Selection, Ttl};
+use edgeweir_config::{self as model, KeyValue, SecretSource, Stage};
+use edgeweir_hookhost::{Hook, HookEngine, HookLimits};
+use edgeweir_limits::{Bucket, Draft, KeyEntry, KeyHash, KeyStore, Plans, Reach, Throttle, UsagePlan};
+use http::{HeaderName, HeaderValue};
+
+use super::{Behavior, BoundHook, CachePolicy, Distribution, HostIndex, Snapshot, ViewerFact, ViewerHeader};
+use crate::fault::chain;
+use crate::geo::Geo;
+use crate::origin::Origin;
+use crate::runtime::clock::Clock;
+use crate::telemetry::metrics::Metrics;
+
+/// What lives as long as the process and snapshots are made with.
+pub struct Materials<'a> {
+    /// Compiles hooks.
+    pub engine: &'a HookEngine,
+    /// Hands out counters.
+    pub metrics: &'a Metrics,
+    /// For look-ups.
+    pub clock: &'a Arc<dyn Clock>,
+    /// Reads an environment variable of the edge.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Everything that is wrong with a configuration beyond its text.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .problems.join("\n"))]
+pub struct BuildError {
+    /// One sentence each.
+    pub problems: Vec<String>,
+}
+
+struct Builder<'a> {
+    materials: &'a Materials<'a>,
+    old: Option<&'a Snapshot>,
+    problems: Vec<String>,
+}
+
+/// Makes a snapshot. The buckets of `draft` are in force only once the caller commits it.
+///
+/// # Errors
+/// All problems found.
+pub fn build(
+    config: Arc<model::Config>,
+    number: u64,
+    materials: &Materials<'_>,
+    old: Option<&Snapshot>,
+    draft: &mut Draft<'_>,
+) -> Result<Snapshot, BuildError> {
+    let mut builder = Builder { materials, old, problems: Vec::new() };
+    let geo = builder.geo(&config);
+    let hooks = builder.hooks(&config);
+    let origins = builder.origins(&config);
+    let policies: Vec<_> = config.cache_policies.iter().map(|policy| Arc::new(cache_policy(policy))).collect();
+    let (keys, plans, key_buckets) = builder.keys(&config, draft);
+    let distributions = builder.distributions(&config, &hooks, &policies, draft);
+    if !builder.problems.is_empty() {
+        return Err(BuildError { problems: builder.problems });
+    }
+    Ok(Snapshot {
+        number,
+        hosts: HostIndex::new(&config.distributions),
+        distributions,
+        origin_names: config.origins.iter().enumerate().map(|(at, origin)| (origin.name.as_str().into(), at)).collect(),
+        origins,
+        geo,
+        keys,
+        plans,
+        key_buckets,
+        config,
+    })
+}
+
+/// Reads a secret.
+///
+/// # Errors
+/// One sentence that names the file or variable, never the secret.
+pub fn secret(source: &SecretSource, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    match source {
+        SecretSource::Inline(text) => Ok(text.clone()),
+        SecretSource::File(path) => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| format!("cannot read the secret in `{}`: {error}", path.display()))?;
+            let text = text.strip_suffix('\n').unwrap_or(&text);
+            let text = text.strip_suffix('\r').unwrap_or(text);
+            if text.is_empty() {
+                Err(format!("the secret in `{}` is empty", path.display()))
+            } else {
+                Ok(text.to_owned())
+            }
+        }
+        SecretSource::Env(name) => match env(name) {
+            Some(text) if !text.is_empty() => Ok(text),
+            _ => Err(format!("the environment variable `{name}` is not set; a secret is read from it")),
+        },
+    }
+}
+
+/// Reads a file that must not be larger than a hook may be, one byte more at most.
+fn read_hook(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let limit = u64::try_from(edgeweir_hookhost::MAX_WASM).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl Builder<'_> {
+    fn problem(&mut self, text: String) {
+        self.problems.push(text);
+    }
+
+    fn geo(&mut self, config: &model::Config) -> Option<Arc<Geo>> {
+        if config.geo_databases.is_empty() {
+            return None;
+        }
+        match Geo::open(&config.geo_databases) {
+            Ok(geo) => Some(Arc::new(geo)),
+            Err(error) => {
+                self.problem(chain(&error));
+                None
+            }
+        }
+    }
+
+    fn hooks(&mut self, config: &model::Config) -> HashMap<String, Arc<Hook>> {
+        let mut loaded = HashMap::new();
+        for hook in &config.hooks {
+            let bytes = match read_hook(&hook.file) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    self.problem(format!("hook `{}`: cannot read `{}`: {error}", hook.name, hook.file.display()));
+                    continue;
+                }
+            };
+            let memory = usize::try_from(hook.memory).unwrap_or(usize::MAX);
+            // What did not change since the last snapshot is still compiled: the engine knows it by its bytes.
+            match self.materials.engine.load(&hook.name, &bytes, HookLimits { timeout: hook.timeout, memory }) {
+                Ok(ready) => drop(loaded.insert(hook.name.clone(), ready)),
+                Err(error) => {
+                    self.problem(format!("hook `{}` (`{}`): {}", hook.name, hook.file.display(), chain(&error)))
+                }
+            }
+        }
+        loaded
+    }
+
+    fn origins(&mut self, config: &model::Config) -> Vec<Arc<Origin>> {
+        let mut origins = Vec::with_capacity(config.origins.len());
+        for origin in &config.origins {
+            let mut headers = Vec::with_capacity(origin.headers.len());
+            for (name, source) in &origin.headers {
+                let value = secret(source, self.materials.env);
+                let name = HeaderName::from_bytes(name.as_bytes());
+                match (name, value.map(|value| HeaderValue::from_str(&value))) {
+                    (Ok(name), Ok(Ok(mut value))) => {
+                        value.set_sensitive(true);
+                        headers.push((name, value));
+                    }
+                    (Err(_), _) => self.problem(format!("origin `{}`: a header name is not valid", origin.name)),
+                    (_, Ok(Err(_))) => {
+                        self.problem(format!(
+                            "origin `{}`: the value of a header has bytes that no header can carry",
+                            origin.name
+                        ));
+                    }
+                    (_, Err(problem)) => self.problem(format!("origin `{}`: {problem}", origin.name)),
+                }
+            }
+            let host_header = match &origin.host_header {
+                model::HostHeader::Viewer => None,
+                model::HostHeader::Fixed(text) => Some(text.clone()),
+                model::HostHeader::Origin => Some(own_host(origin)),
+            };
+            let host_header =
+                host_header.map(|text| HeaderValue::from_str(&text)).transpose().unwrap_or_else(|_invalid| {
+                    self.problem(format!(
+                        "origin `{}`: its host header has bytes that no header can carry",
+                        origin.name
+                    ));
+                    None
+                });
+            let old = self.old.and_then(|old| {
+                let at = old.origin_names.get(origin.name.as_str())?;
+                old.origins.get(*at)
+            });
+            let clock = Arc::clone(self.materials.clock);
+            origins.push(Arc::new(Origin::new(origin.clone(), host_header, headers, old.map(|old| &**old), clock)));
+        }
+        origins
+    }
+
+    fn keys(
+        &mut self,
+        config: &model::Config,
+        draft: &mut Draft<'_>,
+    ) -> (KeyStore, Plans, HashMap<(usize, usize), Arc<Bucket>>) {
+        let mut entries = Vec::with_capacity(config.api_keys.len());
+        for key in &config.api_keys {
+            let hash = match &key.value {
+                KeyValue::Sha256(bytes) => KeyHash::from_bytes(*bytes),
+                KeyValue::Clear(source) => match secret(source, self.materials.env) {
+                    Ok(text) => KeyHash::of(text.as_bytes()),
+                    Err(problem) => {
+                        self.problem(format!("API key `{}`: {problem}", key.name));
+                        continue;
+                    }
+                },
+            };
+            let plans = key.plans.iter().map(|plan| plan.0).collect();
+            entries.push(KeyEntry { name: key.name.clone(), hash, enabled: key.enabled, plans });
+        }
+        let keys = KeyStore::new(entries).unwrap_or_else(|error| {
+            self.problem(error.to_string());
+            KeyStore::default()
+        });
+        let mut plans = Vec::with_capacity(config.usage_plans.len());
+        for plan in &config.usage_plans {
+            let distributions = if plan.distributions.is_empty() {
+                Reach::All
+            } else {
+                Reach::Only(plan.distributions.iter().map(|id| id.0).collect::<BTreeSet<_>>())
+            };
+            let throttle = plan.throttle.and_then(|throttle| self.throttle(throttle));
+            plans.push(UsagePlan { name: plan.name.clone(), throttle, distributions });
+        }
+        let plans = Plans::new(plans, &keys).unwrap_or_else(|error| {
+            self.problem(error.to_string());
+            Plans::default()
+        });
+        let mut buckets = HashMap::new();
+        for (number, key) in keys.entries().iter().enumerate() {
+            for &plan in &key.plans {
+                let Some(usage) = plans.get(plan) else { continue };
+                if let Some(throttle) = usage.throttle {
+                    // By hash, not by name: a renamed key keeps what it spent.
+                    let id = format!("key/{}/{:?}/{}", usage.name, key.hash, key.name);
+                    if let Some(bucket) = self.bucket(draft, &id, throttle) {
+                        buckets.insert((number, plan), bucket);
+                    }
+                }
+            }
+        }
+        (keys, plans, buckets)
+    }
+
+    fn throttle(&mut self, throttle: model::Throttle) -> Option<Throttle> {
+        match Throttle::new(throttle.rate, throttle.burst) {
+            Ok(throttle) => Some(throttle),
+            Err(error) => {
+                self.problem(error.to_string());
+                None
+            }
+        }
+    }
+
+    fn bucket(&mut self, draft: &mut Draft<'_>, id: &str, throttle: Throttle) -> Option<Arc<Bucket>> {
+        match draft.bucket(id, throttle) {
+            Ok(bucket) => Some(bucket),
+            Err(error) => {
+                self.problem(error.to_string());
+                None
+            }
+        }
+    }
+
+    fn distributions(
+        &mut self,
+        config: &model::Config,
+        hooks: &HashMap<String, Arc<Hook>>,
+        policies: &[Arc<CachePolicy>],
+        draft: &mut Draft<'_>,
+    ) -> Vec<Distribution> {
+        let mut distributions = Vec::with_capacity(config.distributions.len());
+        for distribution in &config.distributions {
+            let name = &distribution.name;
+            let throttle = distribution.throttle.and_then(|throttle| self.throttle(throttle));
+            let throttle = throttle.and_then(|throttle| self.bucket(draft, &format!("distribution/{name}"), throttle));
+            let mut behaviors = Vec::with_capacity(distribution.behaviors.len());
+            for behavior in &distribution.behaviors {
+                let label = behavior.path.as_str();
+                let throttle = behavior.throttle.and_then(|throttle| self.throttle(throttle));
+                let id = format!("behavior/{name}/{label}/{}", behaviors.len());
+                let throttle = throttle.and_then(|throttle| self.bucket(draft, &id, throttle));
+                let Some(cache) = policies.get(behavior.cache_policy.0) else {
+                    self.problem(format!("distribution `{name}`: `{label}` has no cache policy"));
+                    continue;
+                };
+                let bound = Stage::ALL.map(|stage| self.bind(config, behavior, stage, hooks));
+                let methods: Vec<http::Method> =
+                    behavior.methods.iter().filter_map(|method| method.parse().ok()).collect();
+                behaviors.push(Behavior {
+                    pattern: behavior.path.clone(),
+                    label: label.into(),
+                    allow: HeaderValue::from_str(&behavior.methods.join(", "))
+                        .unwrap_or_else(|_invalid| HeaderValue::from_static("GET, HEAD")),
+                    methods,
+                    origin: behavior.origin.0,
+                    cache: Arc::clone(cache),
+                    hooks: bound,
+                    throttle,
+                    api_key_required: behavior.api_key_required,
+                    raw_path: behavior.raw_path,
+                    allow_ambiguous_paths: behavior.allow_ambiguous_paths,
+                    viewer_headers: viewer_headers(&behavior.viewer_headers),
+                    metrics: self.materials.metrics.behavior(name, label),
+                });
+            }
+            distributions.push(Distribution { name: name.as_str().into(), behaviors, throttle });
+        }
+        distributions
+    }
+
+    fn bind(
+        &mut self,
+        config: &model::Config,
+        behavior: &model::Behavior,
+        stage: Stage,
+        hooks: &HashMap<String, Arc<Hook>>,
+    ) -> Vec<BoundHook> {
+        let mut bound = Vec::new();
+        for binding in behavior.hooks_at(stage) {
+            let Some(configured) = config.hooks.get(binding.hook.0) else { continue };
+            // A hook that did not load has been reported.
+            let Some(loaded) = hooks.get(&configured.name) else { continue };
+            let has: Vec<&str> = loaded.stages().iter().map(|stage| stage.as_str()).collect();
+            if !has.contains(&stage.as_str()) {
+                self.problem(format!(
+                    "hook `{}` is bound at {} of `{}` but does not implement it; it implements: {}",
+                    configured.name,
+                    stage.as_str(),
+                    behavior.path.as_str(),
+                    has.join(", ")
+                ));
+                continue;
+            }
+            let settings = match binding.settings_with(|source| secret(source, self.materials.env)) {
+                Ok(settings) => settings,
+                Err(problem) => {
+                    self.problem(format!(
+                        "settings of hook `{}` at `{}`: {problem}",
+                        configured.name,
+                        behavior.path.as_str()
+                    ));
+                    continue;
+                }
+            };
+            bound.push(BoundHook {
+                hook: Arc::clone(loaded),
+                settings: settings.into(),
+                on_failure: binding.on_failure,
+                metrics: self.materials.metrics.hook(&configured.name, stage.as_str()),
+            });
+        }
+        bound
+    }
+}
+
+fn own_host(origin: &model::Origin) -> String {
+    let default = if origin.tls { 443 } else { 80 };
+    let host = if origin.host.contains(':') { format!("[{}]", origin.host) } else { origin.host.clone() };
+    if origin.port == default { host } else { format!("{host}:{}", origin.port) }
+}
+
+fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
+    let headers: Vec<HeaderName> =
+        policy.headers.iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect();
+    CachePolicy {
+        name: policy.name.clone(),
+        disabled: policy.disabled(),
+        ttl: Ttl { min: policy.min_ttl, default: policy.default_ttl, max: policy.max_ttl },
+        host_in_key: headers.contains(&http::header::HOST),
+        headers,
+        cookies: selection(&policy.cookies),
+        query: selection(&policy.query),
+    }
+}
+
+fn selection(selection: &model::Selection) -> Selection {
+    match selection {
+        model::Selection::None => Selection::None,
+        model::Selection::All => Selection::All,
+        model::Selection::Only(names) => Selection::Only(names.iter().cloned().collect()),
+        model::Selection::Except(names) => Selection::Except(names.iter().cloned().collect()),
+    }
+}
+
+fn viewer_headers(names: &[String]) -> Vec<ViewerHeader> {
+    names
+        .iter()
+        .filter_map(|name| {
+            let fact = ViewerFact::of(name)?;
+            Some(ViewerHeader { name: HeaderName::from_bytes(name.as_bytes()).ok()?, fact })
+        })
+        .collect()
+}
