@@ -1,0 +1,208 @@
+//! The real binary as a child process: for what concerns a process (signals, ports, memory, exit codes).
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::net::UnixStream;
+
+use crate::raw::{Raw, Response, request_bytes};
+use crate::wait::{START_DEADLINE, deadline, until_within};
+use crate::wasm::target_folder;
+
+/// Path of the binary.
+///
+/// # Panics
+/// When it is not built.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let exe = std::env::current_exe().expect("a running binary has a path");
+    let profile = exe.ancestors().nth(2).expect("the test runs from its target folder");
+    let path = profile.join("edgeweir");
+    assert!(path.is_file(), "{} is missing: `make test` builds it first", path.display());
+    // Both so that a stale binary is not tested in silence.
+    assert!(profile.starts_with(target_folder()), "the binary is in the target folder");
+    path
+}
+
+/// A port of loopback that was free a moment ago, outside the range from which the system picks ports for clients.
+///
+/// # Panics
+/// When a hundred ports in a row are taken.
+#[must_use]
+pub fn free_port() -> u16 {
+    (0..100)
+        .map(|_| fastrand::u16(18_000..32_000))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
+}
+
+/// Runs the binary to its end.
+///
+/// # Panics
+/// When it cannot be started or does not end within the start deadline.
+#[must_use]
+pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(binary());
+    command.args(arguments).env("NO_COLOR", "1").envs(environment.iter().copied());
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    // Output of these verbs is far below what a pipe holds, so waiting first cannot block the child.
+    let start = Instant::now();
+    while child.try_wait().expect("the child can be waited for").is_none() {
+        if start.elapsed() > START_DEADLINE {
+            drop(child.kill());
+            panic!("`edgeweir {}` does not end", arguments.join(" "));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.wait_with_output().expect("the output can be read")
+}
+
+/// `edgeweir serve` as a child. It is killed when this is dropped.
+pub struct Process {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Process {
+    /// Starts `edgeweir serve` with this config and waits until it is ready. `state` is the config's `state_dir`;
+    /// standard output and error go to files beside it.
+    ///
+    /// # Panics
+    /// When it ends or is not ready in time.
+    pub async fn serve(config: &Path, state: &Path) -> Self {
+        let mut process = Self::spawn(config, state);
+        let pid = process.pid();
+        let start = Instant::now();
+        loop {
+            if let Some(status) = process.child.try_wait().expect("the child can be waited for") {
+                panic!("edgeweir ended with {status} at start: {}", process.errors(state));
+            }
+            // During a take-over the socket of the old process answers until the new one has replaced it.
+            if let Some(answer) = process.try_admin("GET", "/v1/status").await
+                && serde_json::from_slice::<serde_json::Value>(&answer.body.bytes)
+                    .is_ok_and(|status| status["pid"].as_u64().is_none_or(|answering| answering == u64::from(pid)))
+                && process.try_admin("GET", "/readyz").await.is_some_and(|ready| ready.status == 200)
+            {
+                return process;
+            }
+            assert!(start.elapsed() < START_DEADLINE, "edgeweir is not ready: {}", process.errors(state));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn spawn(config: &Path, state: &Path) -> Self {
+        let number = fastrand::u32(..);
+        let output = |name: &str| {
+            let folder = state.parent().expect("the state folder is in the test's folder");
+            std::fs::File::create(folder.join(format!("{name}-{number}.txt"))).expect("the test's folder is writable")
+        };
+        let child = Command::new(binary())
+            .arg("serve")
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(output("stdout"))
+            .stderr(output("stderr"))
+            .spawn()
+            .expect("the binary starts");
+        Self { child, socket: state.join("admin.sock") }
+    }
+
+    fn errors(&self, state: &Path) -> String {
+        let folder = state.parent().expect("the state folder is in the test's folder");
+        let files = std::fs::read_dir(folder).expect("the test's folder is readable").flatten();
+        let texts = files
+            .filter(|file| file.file_name().to_string_lossy().starts_with("stderr"))
+            .filter_map(|file| std::fs::read_to_string(file.path()).ok());
+        texts.collect()
+    }
+
+    /// Process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal, for example `TERM` or `HUP`.
+    ///
+    /// # Panics
+    /// When it cannot be sent.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
+        assert!(status.is_ok_and(|status| status.success()), "SIG{name} can be sent");
+    }
+
+    /// Asks the admin API over the Unix socket.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn admin(&self, method: &str, path: &str) -> Response {
+        admin(&self.socket, method, path).await
+    }
+
+    async fn try_admin(&self, method: &str, path: &str) -> Option<Response> {
+        let stream = UnixStream::connect(&self.socket).await.ok()?;
+        let mut raw = Raw::over(stream);
+        raw.try_send(&request_bytes(method, "localhost", path, &[("Connection", "close")], b"")).await.ok()?;
+        tokio::time::timeout(Duration::from_secs(2), raw.try_response_to(method)).await.ok()?.ok()
+    }
+
+    /// Resident memory in bytes.
+    ///
+    /// # Panics
+    /// When the process is gone.
+    #[must_use]
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells VmRSS");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
+    /// Waits until the process has ended.
+    ///
+    /// # Panics
+    /// When it goes on longer than `limit`.
+    pub async fn ended(&mut self, limit: Duration) -> ExitStatus {
+        let child = &mut self.child;
+        let mut status = None;
+        until_within(limit, "the process ends", || {
+            status = child.try_wait().expect("the child can be waited for");
+            status.is_some()
+        })
+        .await;
+        status.expect("it has ended")
+    }
+}
+
+/// Asks the admin API over a Unix socket.
+///
+/// # Panics
+/// When there is no answer.
+pub async fn admin(socket: &Path, method: &str, path: &str) -> Response {
+    let stream = deadline("connect to the admin socket", UnixStream::connect(socket)).await;
+    let mut raw = Raw::over(stream.expect("the admin socket accepts"));
+    raw.send(request_bytes(method, "localhost", path, &[("Connection", "close")], b"")).await;
+    raw.response_to(method).await
+}
+
+/// Whether something accepts connections there.
+pub async fn listens(address: SocketAddr) -> bool {
+    matches!(
+        tokio::time::timeout(Duration::from_secs(1), tokio::net::TcpStream::connect(address)).await,
+        Ok(Ok(_))
+    )
+}

@@ -1,0 +1,164 @@
+//! The cache key: what keeps objects apart and what does not, and that an origin sees only what is in the key.
+
+use edgeweir_tests::edge::{HOST, Setup, TestEdge};
+use edgeweir_tests::origin::{Origin, Reply};
+use edgeweir_tests::raw::get;
+
+use crate::support::{counting, with_policy};
+
+const CACHED: &[(&str, &str)] = &[("cache-control", "max-age=60")];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_and_queries_keep_objects_apart() {
+    let origin = counting(CACHED).await;
+    let edge = with_policy(&origin, "query = \"all\"").await;
+    let targets = ["/a", "/b", "/a/", "/A", "/a?x", "/a?", "/a?x=1&y=2", "/a?y=2&x=1", "/a?x=1", "/a%20"];
+    for (number, target) in targets.iter().enumerate() {
+        assert_eq!(edge.get(target).await.text(), (number + 1).to_string(), "{target}");
+    }
+    for (number, target) in targets.iter().enumerate() {
+        assert_eq!(edge.get(target).await.text(), (number + 1).to_string(), "{target} again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spellings_of_one_path_are_one_object() {
+    let origin = counting(CACHED).await;
+    let edge = with_policy(&origin, "").await;
+    for target in ["/a/b", "/a/./b", "/x/../a/b", "/%61/b", "/a//b", "http://site.test/a/b"] {
+        assert_eq!(get(edge.address(), HOST, target, &[]).await.text(), "1", "{target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn query_none_ignores_queries_and_keeps_them_from_the_origin() {
+    let origin = counting(CACHED).await;
+    let edge = with_policy(&origin, "query = \"none\"").await;
+    for target in ["/a?x=1", "/a?x=2", "/a"] {
+        assert_eq!(edge.get(target).await.text(), "1", "{target}");
+    }
+    assert_eq!(origin.only_request().target(), "/a");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn query_lists_choose_what_counts_and_what_is_forwarded() {
+    let origin = counting(CACHED).await;
+    let edge = with_policy(&origin, "query = { only = [\"id\", \"lang\"] }").await;
+    for (target, body) in [
+        ("/a?id=1&utm=x", "1"),
+        ("/a?utm=y&id=1", "1"),
+        ("/a?id=2", "2"),
+        ("/a?ID=1", "3"),
+        ("/a?utm=z", "3"),
+        ("/a?id=1&lang=de", "4"),
+        ("/a?lang=de&id=1", "5"),
+    ] {
+        assert_eq!(edge.get(target).await.text(), body, "{target}");
+    }
+    let targets: Vec<String> = origin.requests().iter().map(|received| received.target().to_owned()).collect();
+    assert_eq!(targets, ["/a?id=1", "/a?id=2", "/a", "/a?id=1&lang=de", "/a?lang=de&id=1"]);
+
+    let origin = counting(CACHED).await;
+    let edge = with_policy(&origin, "query = { except = [\"utm\"] }").await;
+    for (target, body) in [("/a?id=1&utm=x", "1"), ("/a?utm=y&id=1", "1"), ("/a?id=1&other", "2")] {
+        assert_eq!(edge.get(target).await.text(), body, "{target}");
+    }
+    assert_eq!(origin.requests()[0].target(), "/a?id=1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cookies_count_only_when_the_policy_says_so() {
+    let origin = counting(CACHED).await;
+    let edge = with_policy(&origin, "cookies = \"none\"").await;
+    for cookie in ["session=1", "session=2"] {
+        assert_eq!(edge.get_with("/a", &[("Cookie", cookie)]).await.text(), "1");
+    }
+    assert_eq!(origin.only_request().header("cookie"), None, "what is not in the key is not sent");
+
+    let origin = counting(CACHED).await;
+    let edge = with_policy(&origin, "cookies = { only = [\"lang\"] }").await;
+    for (cookie, body) in [("lang=de; session=1", "1"), ("session=2; lang=de", "1"), ("lang=fr", "2"), ("x=lang=de", "3")] {
+        assert_eq!(edge.get_with("/a", &[("Cookie", cookie)]).await.text(), body, "{cookie}");
+    }
+    assert_eq!(origin.requests()[0].header("cookie"), Some("lang=de"));
+    assert_eq!(origin.requests()[2].header("cookie"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_count_when_the_policy_names_them() {
+    let origin = counting(CACHED).await;
+    let edge = with_policy(&origin, "headers = [\"x-variant\"]").await;
+    for (variant, body) in [("a", "1"), ("b", "2"), ("a", "1")] {
+        assert_eq!(edge.get_with("/t", &[("X-Variant", variant), ("X-Other", body)]).await.text(), body);
+    }
+    assert_eq!(edge.get("/t").await.text(), "3", "without the header");
+    assert_eq!(edge.get_with("/t", &[("X-Variant", "")]).await.text(), "4", "with an empty one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_a_key_do_not_run_together() {
+    let origin = counting(CACHED).await;
+    let edge = with_policy(&origin, "headers = [\"x-one\", \"x-two\"]\nquery = \"all\"").await;
+    let mut bodies = std::collections::BTreeSet::new();
+    for (target, one, two) in [
+        ("/ab", "c", "d"), ("/a", "bc", "d"), ("/a", "b", "cd"), ("/a?b", "c", "d"), ("/a", "", "bcd"), ("/a", "bcd", ""),
+    ] {
+        bodies.insert(edge.get_with(target, &[("X-One", one), ("X-Two", two)]).await.text());
+    }
+    assert_eq!(bodies.len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn distributions_do_not_share_objects() {
+    let first = Origin::start(|_| Reply::new(200, CACHED, "first")).await;
+    let second = Origin::start(|_| Reply::new(200, CACHED, "second")).await;
+    let config = r#"
+        [origins.first]
+        url = "http://{first}"
+        [origins.second]
+        url = "http://{second}"
+        [cache_policies.bare]
+        headers = []
+        [distributions.first]
+        hosts = ["first.test"]
+        origin = "first"
+        [[distributions.first.behaviors]]
+        path = "*"
+        cache_policy = "bare"
+        [distributions.second]
+        hosts = ["second.test"]
+        origin = "second"
+        [[distributions.second.behaviors]]
+        path = "*"
+        cache_policy = "bare"
+    "#;
+    let edge = Setup::new(config).set("first", &first.address()).set("second", &second.address()).start().await;
+    for _ in 0..2 {
+        assert_eq!(get(edge.address(), "first.test", "/t", &[]).await.text(), "first");
+        assert_eq!(get(edge.address(), "second.test", "/t", &[]).await.text(), "second");
+    }
+    assert_eq!((first.count(), second.count()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spoofed_host_does_not_poison_the_cache() {
+    let origin = Origin::start(|request| {
+        let host = request.header("x-forwarded-host").unwrap_or_default().to_owned();
+        Reply::new(200, CACHED, format!("link to {host}"))
+    })
+    .await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    for (name, value) in [("X-Forwarded-Host", "evil.test"), ("X-Host", "evil.test"), ("Forwarded", "host=evil.test")] {
+        assert_eq!(edge.get_with("/t", &[(name, value)]).await.text(), "link to site.test", "{name}");
+    }
+    assert_eq!(edge.get("/t").await.text(), "link to site.test");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_and_https_and_both_versions_of_http_share_or_separate_on_purpose() {
+    let origin = counting(CACHED).await;
+    let edge = with_policy(&origin, "").await;
+    assert_eq!(edge.get("/t").await.text(), "1");
+    let mut client = edgeweir_tests::http2::Client::connect(edge.address()).await;
+    assert_eq!(client.get(HOST, "/t", &[]).await.text(), "1", "HTTP/2 viewers get the same object");
+}

@@ -1,0 +1,11 @@
+//! Hooks in the way of a request: when each stage runs, what it may change, what a broken hook can and cannot do.
+
+mod edits;
+mod faults;
+mod guarded;
+mod isolation;
+mod jwt_auth;
+mod loading;
+mod shipped;
+mod stages;
+mod support;

@@ -1,0 +1,208 @@
+//! What origins get beside the viewer's own words: `Host`, forwarding fields, `Via`, ids, secrets. And what viewers get.
+
+use edgeweir_tests::edge::{Setup, TestEdge};
+use edgeweir_tests::origin::{Origin, Received, Reply};
+
+async fn received(config: &str, headers: &[(&str, &str)]) -> Received {
+    let origin = Origin::mirror().await;
+    let edge = TestEdge::start(config, &origin.address()).await;
+    assert_eq!(edge.get_with("/t", headers).await.status, 200);
+    origin.only_request()
+}
+
+fn config(origin_keys: &str) -> String {
+    format!(
+        "[origins.main]\nurl = \"http://{{origin}}\"\n{origin_keys}\n\
+         [distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_origin_gets_its_own_name_as_host_by_default() {
+    let origin = Origin::mirror().await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    edge.get("/t").await;
+    assert_eq!(origin.only_request().header_all("host"), [origin.address()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_header_viewer_sends_the_viewers_host() {
+    let received = received(&config("host_header = \"viewer\""), &[]).await;
+    assert_eq!(received.header_all("host"), ["site.test"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_header_can_be_a_fixed_name() {
+    let received = received(&config("host_header = \"backend.example\""), &[]).await;
+    assert_eq!(received.header_all("host"), ["backend.example"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn origin_headers_overwrite_the_viewers() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "from-a-file\n").expect("a writable folder");
+    let keys = format!("headers = {{ \"x-one\" = \"from-config\", \"x-two\" = {{ file = {secret:?} }} }}");
+    let received = received(&config(&keys), &[("X-One", "viewer"), ("x-one", "again"), ("X-Two", "viewer")]).await;
+    assert_eq!(received.header_all("x-one"), ["from-config"]);
+    assert_eq!(received.header_all("x-two"), ["from-a-file"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_origins_path_prefix_comes_first() {
+    let origin = Origin::mirror().await;
+    let config = config("").replace("http://{origin}", "http://{origin}/base");
+    let edge = TestEdge::start(&config, &origin.address()).await;
+    edge.get("/t?q=1").await;
+    assert_eq!(origin.only_request().target(), "/base/t?q=1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forwarding_fields_tell_address_protocol_and_host() {
+    let received = received(&config(""), &[]).await;
+    assert_eq!(received.header_all("x-forwarded-for"), ["127.0.0.1"]);
+    assert_eq!(received.header_all("x-forwarded-proto"), ["http"]);
+    assert_eq!(received.header_all("x-forwarded-host"), ["site.test"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_7_6_3_via_is_appended_both_ways() {
+    let origin = Origin::start(|_| Reply::new(200, &[("via", "1.1 inner")], "")).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    let response = edge.get_with("/t", &[("Via", "1.0 outer")]).await;
+    let at_origin = origin.only_request().header_all("via").join(", ");
+    assert!(at_origin.starts_with("1.0 outer, 1.1 "), "{at_origin}");
+    let at_viewer = response.header_all("via").join(", ");
+    assert!(at_viewer.starts_with("1.1 inner, 1.1 "), "{at_viewer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_has_an_id_that_origin_viewer_and_log_share() {
+    let origin = Origin::mirror().await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let response = edge.get("/t").await;
+        let at_viewer = response.header("x-request-id").expect("an id for the viewer").to_owned();
+        let at_origin = origin.requests().pop().expect("a request").header("x-request-id").map(str::to_owned);
+        assert_eq!(at_origin.as_deref(), Some(at_viewer.as_str()));
+        assert!(at_viewer.len() >= 16, "{at_viewer}");
+        ids.push(at_viewer);
+    }
+    assert_ne!(ids[0], ids[1]);
+    let logged: Vec<_> = edge.log_lines(2).await.iter().map(|line| line["request_id"].clone()).collect();
+    assert_eq!(logged, ids);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_id_that_could_do_harm_in_a_log_is_replaced() {
+    let received = received(&config(""), &[("X-Request-Id", "evil\u{22}id")]).await;
+    let ids = received.header_all("x-request-id");
+    assert_eq!(ids.len(), 1);
+    assert!(!ids[0].contains("evil"), "{ids:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn w3c_traceparent_is_passed_on() {
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let received = received(&config(""), &[("traceparent", trace), ("tracestate", "a=1")]).await;
+    let passed = received.header("traceparent").expect("traceparent goes on");
+    assert!(passed.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-") && passed.ends_with("-01"), "{passed}");
+    assert_eq!(received.header("tracestate"), Some("a=1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viewer_country_goes_to_the_origin_when_asked_for() {
+    let origin = Origin::mirror().await;
+    let config = r#"
+        trusted_proxies = ["127.0.0.1/32"]
+        [geo]
+        databases = ["{database}"]
+        [origins.main]
+        url = "http://{origin}"
+        [distributions.site]
+        hosts = ["site.test"]
+        origin = "main"
+        [[distributions.site.behaviors]]
+        path = "/none/*"
+        viewer_headers = []
+        [[distributions.site.behaviors]]
+        path = "*"
+        viewer_headers = ["CloudFront-Viewer-Country", "CloudFront-Viewer-Address", "CloudFront-Forwarded-Proto"]
+    "#;
+    let database = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/examples/demo/country.mmdb");
+    let edge = Setup::new(config).set("database", database).set("origin", &origin.address()).start().await;
+    for (address, country) in [("8.8.8.8", Some("US")), ("192.0.2.1", None)] {
+        edge.get_with("/t", &[("X-Forwarded-For", address), ("CloudFront-Viewer-Country", "XX")]).await;
+        let received = origin.requests().pop().expect("a request");
+        assert_eq!(received.header("cloudfront-viewer-country"), country, "{address}");
+        let viewer = received.header("cloudfront-viewer-address").unwrap_or_default().to_owned();
+        assert!(viewer.starts_with(address), "{viewer}");
+        assert_eq!(received.header("cloudfront-forwarded-proto"), Some("http"));
+    }
+    edge.get_with("/none/t", &[("X-Forwarded-For", "8.8.8.8"), ("CloudFront-Viewer-Country", "XX")]).await;
+    let received = origin.requests().pop().expect("a request");
+    assert_eq!(received.header("cloudfront-viewer-country"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_matching_behavior_is_404() {
+    let origin = Origin::mirror().await;
+    let config = r#"
+        [origins.main]
+        url = "http://{origin}"
+        [distributions.site]
+        hosts = ["site.test"]
+        origin = "main"
+        [[distributions.site.behaviors]]
+        path = "/only/*.html"
+    "#;
+    let edge = TestEdge::start(config, &origin.address()).await;
+    assert_eq!(edge.get("/only/a.html").await.status, 200);
+    for target in ["/only/a.txt", "/ONLY/a.html", "/other", "/"] {
+        assert_eq!(edge.get(target).await.status, 404, "{target}");
+    }
+    assert_eq!(origin.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_behavior_that_matches_wins() {
+    let origins = [Origin::hello().await, Origin::hello().await, Origin::hello().await];
+    let config = r#"
+        [origins.a]
+        url = "http://{a}"
+        [origins.b]
+        url = "http://{b}"
+        [origins.c]
+        url = "http://{c}"
+        [distributions.site]
+        hosts = ["site.test"]
+        origin = "c"
+        [[distributions.site.behaviors]]
+        path = "/img/a??.jpg"
+        origin = "a"
+        [[distributions.site.behaviors]]
+        path = "*.jpg"
+        origin = "b"
+        [[distributions.site.behaviors]]
+        path = "*"
+    "#;
+    let mut setup = Setup::new(config);
+    for (name, origin) in ["a", "b", "c"].iter().zip(&origins) {
+        setup = setup.set(name, &origin.address());
+    }
+    let edge = setup.start().await;
+    for (target, expected) in [
+        ("/img/ant.jpg", 0),
+        ("/img/at.jpg", 1),
+        ("/x/y/z.jpg?q=.png", 1),
+        ("/x.jpeg", 2),
+        ("/x?name=.jpg", 2),
+    ] {
+        let before: Vec<usize> = origins.iter().map(Origin::count).collect();
+        assert_eq!(edge.get(target).await.status, 200);
+        for (number, origin) in origins.iter().enumerate() {
+            assert_eq!(origin.count(), before[number] + usize::from(number == expected), "origin {number}, {target}");
+        }
+    }
+}

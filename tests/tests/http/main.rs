@@ -1,0 +1,11 @@
+//! Proxying: methods, bodies, protocols, streaming, errors of origins, and the fields that the edge adds.
+
+mod faults;
+mod forwarding;
+mod memory;
+mod passing;
+mod pool;
+mod streaming;
+mod tls;
+mod versions;
+mod websocket;

@@ -1,0 +1,5 @@
+//! API keys, usage plans and throttles, with a clock that stands still unless the test moves it.
+
+mod keys;
+mod support;
+mod throttles;
