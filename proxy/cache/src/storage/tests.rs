@@ -387,7 +387,7 @@ async fn a_revalidation_of_another_object_changes_nothing() {
 }
 
 #[tokio::test]
-async fn variants_have_slots_of_their_own_and_the_time_they_are_asked_for() {
+async fn variants_have_slots_of_their_own() {
     let storage = store();
     let mut variant = key("/a");
     variant.set_variance_key([1; 16]);
