@@ -114,7 +114,9 @@ impl Setup {
         let options = Options {
             clock: Arc::<TestClock>::clone(&clock),
             config_path: Some(path),
-            env: Arc::new(move |name| environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())),
+            env: Arc::new(move |name| {
+                environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+            }),
         };
         let start = deadline_of(START_DEADLINE, "the edge starts", Edge::start(config, options));
         let edge = start.await.map_err(|error| chain(&error))?;

@@ -186,7 +186,8 @@ fn status(block: &[u8]) -> u16 {
 /// Decodes digits (RFC 7541, appendix B: 0 to 2 have five bits, 3 to 9 have six).
 fn huffman_digits(bytes: &[u8]) -> Vec<u8> {
     let bits: Vec<u8> = bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
-    let value = |from: usize, count: usize| bits.get(from..from + count).map(|b| b.iter().fold(0, |v, bit| v << 1 | bit));
+    let value =
+        |from: usize, count: usize| bits.get(from..from + count).map(|b| b.iter().fold(0, |v, bit| v << 1 | bit));
     let mut digits = Vec::new();
     let mut at = 0;
     while digits.len() < 3 {

@@ -16,6 +16,7 @@ pub mod jwt;
 pub mod origin;
 pub mod process;
 pub mod raw;
+pub mod reply;
 pub mod wait;
 pub mod wasm;
 pub mod websocket;

@@ -1,6 +1,7 @@
 //! The real binary as a child process: for what concerns a process (signals, ports, memory, exit codes).
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -46,12 +47,8 @@ pub fn free_port() -> u16 {
 pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(binary());
     command.args(arguments).env("NO_COLOR", "1").envs(environment.iter().copied());
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
     // Output of these verbs is far below what a pipe holds, so waiting first cannot block the child.
     let start = Instant::now();
     while child.try_wait().expect("the child can be waited for").is_none() {
@@ -68,6 +65,8 @@ pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
 pub struct Process {
     child: Child,
     socket: PathBuf,
+    stdout: PathBuf,
+    stderr: PathBuf,
 }
 
 impl Drop for Process {
@@ -85,32 +84,29 @@ impl Process {
     /// # Panics
     /// When it ends or is not ready in time.
     pub async fn serve(config: &Path, state: &Path) -> Self {
+        // During a take-over the socket of the old process answers until the new one has replaced it.
+        let before = inode(&state.join("admin.sock"));
         let mut process = Self::spawn(config, state);
-        let pid = process.pid();
         let start = Instant::now();
         loop {
             if let Some(status) = process.child.try_wait().expect("the child can be waited for") {
-                panic!("edgeweir ended with {status} at start: {}", process.errors(state));
+                panic!("edgeweir ended with {status} at start: {}", process.errors());
             }
-            // During a take-over the socket of the old process answers until the new one has replaced it.
-            if let Some(answer) = process.try_admin("GET", "/v1/status").await
-                && serde_json::from_slice::<serde_json::Value>(&answer.body.bytes)
-                    .is_ok_and(|status| status["pid"].as_u64().is_none_or(|answering| answering == u64::from(pid)))
+            if inode(&process.socket) != before
                 && process.try_admin("GET", "/readyz").await.is_some_and(|ready| ready.status == 200)
             {
                 return process;
             }
-            assert!(start.elapsed() < START_DEADLINE, "edgeweir is not ready: {}", process.errors(state));
+            assert!(start.elapsed() < START_DEADLINE, "edgeweir is not ready: {}", process.errors());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     fn spawn(config: &Path, state: &Path) -> Self {
         let number = fastrand::u32(..);
-        let output = |name: &str| {
-            let folder = state.parent().expect("the state folder is in the test's folder");
-            std::fs::File::create(folder.join(format!("{name}-{number}.txt"))).expect("the test's folder is writable")
-        };
+        let folder = state.parent().expect("the state folder is in the test's folder");
+        let path = |name: &str| folder.join(format!("{name}-{number}.txt"));
+        let output = |name: &str| std::fs::File::create(path(name)).expect("the test's folder is writable");
         let child = Command::new(binary())
             .arg("serve")
             .arg(config)
@@ -119,16 +115,19 @@ impl Process {
             .stderr(output("stderr"))
             .spawn()
             .expect("the binary starts");
-        Self { child, socket: state.join("admin.sock") }
+        Self { child, socket: state.join("admin.sock"), stdout: path("stdout"), stderr: path("stderr") }
     }
 
-    fn errors(&self, state: &Path) -> String {
-        let folder = state.parent().expect("the state folder is in the test's folder");
-        let files = std::fs::read_dir(folder).expect("the test's folder is readable").flatten();
-        let texts = files
-            .filter(|file| file.file_name().to_string_lossy().starts_with("stderr"))
-            .filter_map(|file| std::fs::read_to_string(file.path()).ok());
-        texts.collect()
+    /// What it wrote to standard error.
+    #[must_use]
+    pub fn errors(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.stderr).unwrap_or_default()).into_owned()
+    }
+
+    /// What it wrote to standard output.
+    #[must_use]
+    pub fn output(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.stdout).unwrap_or_default()).into_owned()
     }
 
     /// Process id.
@@ -188,6 +187,10 @@ impl Process {
     }
 }
 
+fn inode(path: &Path) -> Option<u64> {
+    std::fs::symlink_metadata(path).ok().map(|metadata| metadata.ino())
+}
+
 /// Asks the admin API over a Unix socket.
 ///
 /// # Panics
@@ -201,8 +204,5 @@ pub async fn admin(socket: &Path, method: &str, path: &str) -> Response {
 
 /// Whether something accepts connections there.
 pub async fn listens(address: SocketAddr) -> bool {
-    matches!(
-        tokio::time::timeout(Duration::from_secs(1), tokio::net::TcpStream::connect(address)).await,
-        Ok(Ok(_))
-    )
+    matches!(tokio::time::timeout(Duration::from_secs(1), tokio::net::TcpStream::connect(address)).await, Ok(Ok(_)))
 }

@@ -97,10 +97,7 @@ async fn a_failing_fetch_fails_nobody_for_good() {
 async fn the_crowd_does_not_wait_for_a_viewer_that_left() {
     let gate = Gate::new();
     let hold = gate.clone();
-    let origin = Origin::start(move |_| {
-        Reply::new(200, &[("cache-control", "max-age=60")], "body").after(&hold)
-    })
-    .await;
+    let origin = Origin::start(move |_| Reply::new(200, &[("cache-control", "max-age=60")], "body").after(&hold)).await;
     let edge = TestEdge::plain(&origin.address()).await;
     let mut first = Raw::connect(edge.address()).await;
     first.send("GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n").await;

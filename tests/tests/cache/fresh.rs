@@ -43,11 +43,8 @@ async fn rfc9111_4_2_3_the_age_of_other_caches_shortens_the_life() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9111_4_2_1_s_maxage_wins_over_max_age_and_expires() {
-    let origin = counting(&[
-        ("cache-control", "max-age=600, s-maxage=1"),
-        ("expires", "Fri, 31 Dec 2100 23:59:59 GMT"),
-    ])
-    .await;
+    let origin =
+        counting(&[("cache-control", "max-age=600, s-maxage=1"), ("expires", "Fri, 31 Dec 2100 23:59:59 GMT")]).await;
     let edge = with_policy(&origin, "").await;
     edge.get("/t").await;
     assert!(is_hit(&edge.get("/t").await));

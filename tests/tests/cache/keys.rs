@@ -77,7 +77,9 @@ async fn cookies_count_only_when_the_policy_says_so() {
 
     let origin = counting(CACHED).await;
     let edge = with_policy(&origin, "cookies = { only = [\"lang\"] }").await;
-    for (cookie, body) in [("lang=de; session=1", "1"), ("session=2; lang=de", "1"), ("lang=fr", "2"), ("x=lang=de", "3")] {
+    for (cookie, body) in
+        [("lang=de; session=1", "1"), ("session=2; lang=de", "1"), ("lang=fr", "2"), ("x=lang=de", "3")]
+    {
         assert_eq!(edge.get_with("/a", &[("Cookie", cookie)]).await.text(), body, "{cookie}");
     }
     assert_eq!(origin.requests()[0].header("cookie"), Some("lang=de"));
@@ -101,7 +103,12 @@ async fn parts_of_a_key_do_not_run_together() {
     let edge = with_policy(&origin, "headers = [\"x-one\", \"x-two\"]\nquery = \"all\"").await;
     let mut bodies = std::collections::BTreeSet::new();
     for (target, one, two) in [
-        ("/ab", "c", "d"), ("/a", "bc", "d"), ("/a", "b", "cd"), ("/a?b", "c", "d"), ("/a", "", "bcd"), ("/a", "bcd", ""),
+        ("/ab", "c", "d"),
+        ("/a", "bc", "d"),
+        ("/a", "b", "cd"),
+        ("/a?b", "c", "d"),
+        ("/a", "", "bcd"),
+        ("/a", "bcd", ""),
     ] {
         bodies.insert(edge.get_with(target, &[("X-One", one), ("X-Two", two)]).await.text());
     }

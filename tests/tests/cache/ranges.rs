@@ -14,7 +14,9 @@ async fn rfc9110_14_ranges_are_cut_from_the_stored_object() {
     let edge = TestEdge::plain(&origin.address()).await;
     edge.get("/t").await;
     let body = pattern_bytes(1000);
-    for (range, from, to) in [("bytes=0-9", 0, 10), ("bytes=990-", 990, 1000), ("bytes=-5", 995, 1000), ("bytes=5-99999", 5, 1000)] {
+    for (range, from, to) in
+        [("bytes=0-9", 0, 10), ("bytes=990-", 990, 1000), ("bytes=-5", 995, 1000), ("bytes=5-99999", 5, 1000)]
+    {
         let response = edge.get_with("/t", &[("Range", range)]).await;
         assert_eq!(response.status, 206, "{range}");
         assert_eq!(response.body.bytes, body[from..to], "{range}");

@@ -162,7 +162,8 @@ async fn cut_responses_are_never_served_again() {
     let edge = TestEdge::plain(&origin.address()).await;
     for target in ["/length", "/chunked"] {
         if target == "/chunked" {
-            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncache-control: max-age=60\r\n\r\n4\r\nhalf\r\n";
+            let head =
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncache-control: max-age=60\r\n\r\n4\r\nhalf\r\n";
             origin.answer(move |_| Reply::raw(head).then_close());
         }
         let mut raw = edge.connect().await;

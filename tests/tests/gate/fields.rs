@@ -17,7 +17,8 @@ fn shown(received: &Received) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_with_underscores_are_dropped() {
     let (edge, origin) = mirrored().await;
-    let lines = "X_Forwarded_For: 1.2.3.4\r\nContent_Length: 5\r\nX_Api_Key: k\r\nTransfer_Encoding: chunked\r\nX-Kept: 1";
+    let lines =
+        "X_Forwarded_For: 1.2.3.4\r\nContent_Length: 5\r\nX_Api_Key: k\r\nTransfer_Encoding: chunked\r\nX-Kept: 1";
     let (_, received) = passed(&edge, &origin, with(lines)).await;
     let names: Vec<&str> = received.head.headers.iter().map(|(name, _)| name.as_str()).collect();
     assert!(names.iter().all(|name| !name.contains('_')), "{names:?}");
@@ -102,8 +103,15 @@ async fn rfc9110_7_6_1_connection_cannot_remove_what_the_edge_adds() {
     let edge = TestEdge::start(config, &origin.address()).await;
     let mut seen = 0;
     for nominated in [
-        "x-origin-secret", "close, X-Origin-Secret", "x-forwarded-for", "via", "x-request-id",
-        "x-origin-secret, x-forwarded-proto, x-forwarded-host", "host", "content-length", "cookie",
+        "x-origin-secret",
+        "close, X-Origin-Secret",
+        "x-forwarded-for",
+        "via",
+        "x-request-id",
+        "x-origin-secret, x-forwarded-proto, x-forwarded-host",
+        "host",
+        "content-length",
+        "cookie",
     ] {
         let before = origin.count();
         let response = edge.exchange(with(&format!("Connection: {nominated}\r\nX-Origin-Secret: mine"))).await;

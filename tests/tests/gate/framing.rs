@@ -4,14 +4,17 @@ use crate::support::{all_refused, assert_still_serving, mirrored, passed, refuse
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9112_6_3_content_length_and_transfer_encoding_is_refused() {
-    all_refused(&[400], &[
-        b"POST /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST /t HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
-        b"POST /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\ncontent-length:5\r\ntransfer-encoding:chunked\r\n\r\n0\r\n\r\n",
-        b"POST /t HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\nContent-Length: 35\r\n\r\n\
+    all_refused(
+        &[400],
+        &[
+            b"POST /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            b"POST /t HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+            b"POST /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\ncontent-length:5\r\ntransfer-encoding:chunked\r\n\r\n0\r\n\r\n",
+            b"POST /t HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\nContent-Length: 35\r\n\r\n\
           0\r\n\r\nGET /admin HTTP/1.1\r\nHost: site.test\r\n\r\n",
-    ])
+        ],
+    )
     .await;
 }
 
@@ -46,9 +49,10 @@ async fn rfc9112_6_1_only_exactly_one_chunked_coding_is_accepted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9112_6_1_transfer_encoding_in_http_1_0_is_refused() {
-    all_refused(&[400], &[
-        b"POST /t HTTP/1.0\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
-    ])
+    all_refused(
+        &[400],
+        &[b"POST /t HTTP/1.0\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"],
+    )
     .await;
 }
 
@@ -71,8 +75,19 @@ async fn rfc9110_8_6_repeated_equal_content_length_is_refused_or_made_one() {
 async fn rfc9110_8_6_bad_content_length_is_refused() {
     let (edge, origin) = mirrored().await;
     let lengths = [
-        "3\r\nContent-Length: 4", "3, 4", "+3", "-3", "0x3", "3 3", "3.0", "", "18446744073709551616",
-        "99999999999999999999999", "three", "3;", "\u{663}",
+        "3\r\nContent-Length: 4",
+        "3, 4",
+        "+3",
+        "-3",
+        "0x3",
+        "3 3",
+        "3.0",
+        "",
+        "18446744073709551616",
+        "99999999999999999999999",
+        "three",
+        "3;",
+        "\u{663}",
     ];
     for length in lengths {
         let case = format!("POST /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: {length}\r\n\r\nabc");
@@ -85,14 +100,17 @@ async fn rfc9110_8_6_bad_content_length_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9112_2_2_bare_line_feeds_in_the_head_are_refused() {
-    all_refused(&[400], &[
-        b"GET /t HTTP/1.1\nHost: site.test\n\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\nX-A: 1\r\n\r\n",
-        b"GET /t HTTP/1.1\nHost: site.test\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\n\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\nX-B: b\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\n\r\n",
-    ])
+    all_refused(
+        &[400],
+        &[
+            b"GET /t HTTP/1.1\nHost: site.test\n\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\nX-A: 1\r\n\r\n",
+            b"GET /t HTTP/1.1\nHost: site.test\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\n\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\nX-B: b\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\n\r\n",
+        ],
+    )
     .await;
 }
 
@@ -109,54 +127,66 @@ async fn rfc9112_2_2_bare_line_feeds_are_found_when_they_come_in_pieces() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9112_2_2_bare_carriage_returns_and_nul_are_refused() {
-    all_refused(&[400], &[
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\rX-B: b\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\0b\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\x01b\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\x7fb\r\n\r\n",
-    ])
+    all_refused(
+        &[400],
+        &[
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\rX-B: b\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\0b\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\x01b\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\x7fb\r\n\r\n",
+        ],
+    )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9112_5_2_folded_lines_are_refused() {
-    all_refused(&[400], &[
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\r\n b\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\r\n\tb\r\n\r\n",
-        b"GET /t HTTP/1.1\r\n X-A: a\r\nHost: site.test\r\n\r\n",
-    ])
+    all_refused(
+        &[400],
+        &[
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\r\n b\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A: a\r\n\tb\r\n\r\n",
+            b"GET /t HTTP/1.1\r\n X-A: a\r\nHost: site.test\r\n\r\n",
+        ],
+    )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9112_5_1_bad_field_names_are_refused() {
-    all_refused(&[400], &[
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nX A: a\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\n: a\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-\xe4: a\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nX(A): a\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A : a\r\n\r\n",
-    ])
+    all_refused(
+        &[400],
+        &[
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nX A: a\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\n: a\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-\xe4: a\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nX(A): a\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nX-A : a\r\n\r\n",
+        ],
+    )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9112_3_bad_request_lines_are_refused() {
-    all_refused(&[400, 505], &[
-        b"GET /t HTTP/2.0\r\nHost: site.test\r\n\r\n",
-        b"GET /t HTTP/0.9\r\nHost: site.test\r\n\r\n",
-        b"GET /t HTTP/1.2.3\r\nHost: site.test\r\n\r\n",
-        b"GET /t http/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t HTTPS/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t\r\nHost: site.test\r\n\r\n",
-        b"GET\r\nHost: site.test\r\n\r\n",
-        b"GET /t HTTP/1.1 \r\nHost: site.test\r\n\r\n",
-        b"GET  /t HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t  HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET\t/t\tHTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b" GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n",
-    ])
+    all_refused(
+        &[400, 505],
+        &[
+            b"GET /t HTTP/2.0\r\nHost: site.test\r\n\r\n",
+            b"GET /t HTTP/0.9\r\nHost: site.test\r\n\r\n",
+            b"GET /t HTTP/1.2.3\r\nHost: site.test\r\n\r\n",
+            b"GET /t http/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t HTTPS/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t\r\nHost: site.test\r\n\r\n",
+            b"GET\r\nHost: site.test\r\n\r\n",
+            b"GET /t HTTP/1.1 \r\nHost: site.test\r\n\r\n",
+            b"GET  /t HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t  HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET\t/t\tHTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b" GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n",
+        ],
+    )
     .await;
 }
 

@@ -7,25 +7,28 @@ use crate::support::{all_refused, assert_still_serving, mirrored, passed, refuse
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9112_3_2_missing_repeated_or_bad_host_is_refused() {
-    all_refused(&[400], &[
-        b"GET /t HTTP/1.1\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nX-A: 1\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost:\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: \t \r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nHost: site.test\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\r\nHost: other.test\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site test\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test, other.test\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test/../x?y\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test#x\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test:99999\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test:x\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test:80:80\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: user@site.test\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: site.test\\x\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: [::1\r\n\r\n",
-        b"GET /t HTTP/1.1\r\nHost: s\xc3\xa4te.test\r\n\r\n",
-    ])
+    all_refused(
+        &[400],
+        &[
+            b"GET /t HTTP/1.1\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nX-A: 1\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost:\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: \t \r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nHost: site.test\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\r\nHost: other.test\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site test\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test, other.test\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test/../x?y\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test#x\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test:99999\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test:x\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test:80:80\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: user@site.test\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: site.test\\x\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: [::1\r\n\r\n",
+            b"GET /t HTTP/1.1\r\nHost: s\xc3\xa4te.test\r\n\r\n",
+        ],
+    )
     .await;
 }
 

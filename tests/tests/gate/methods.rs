@@ -123,7 +123,8 @@ async fn a_refused_upload_gets_its_answer_instead_of_100_continue() {
 async fn ordinary_methods_pass() {
     let (edge, origin) = mirrored().await;
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
-        let case = format!("{method} /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi");
+        let case =
+            format!("{method} /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi");
         let (_, received) = passed(&edge, &origin, case).await;
         assert_eq!((received.method(), received.body.bytes.as_slice()), (method, b"hi".as_slice()));
     }

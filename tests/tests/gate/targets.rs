@@ -4,53 +4,65 @@ use crate::support::{all_refused, assert_still_serving, mirrored, passed, refuse
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9112_3_2_targets_that_do_not_start_with_a_slash_are_refused() {
-    all_refused(&[400], &[
-        b"GET t HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET @evil.test/ HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET * HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET ?q HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET .. HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET \\t HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET site.test/t HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET site.test:80 HTTP/1.1\r\nHost: site.test\r\n\r\n",
-    ])
+    all_refused(
+        &[400],
+        &[
+            b"GET t HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET @evil.test/ HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET * HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET ?q HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET .. HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET \\t HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET site.test/t HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET site.test:80 HTTP/1.1\r\nHost: site.test\r\n\r\n",
+        ],
+    )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc3986_blanks_and_control_bytes_in_targets_are_refused() {
-    all_refused(&[400], &[
-        b"GET /t a HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t\ta HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t\0a HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t\x01a HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t\x7fa HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t?a b HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t?a\tb HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t\r HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t\x0b HTTP/1.1\r\nHost: site.test\r\n\r\n",
-    ])
+    all_refused(
+        &[400],
+        &[
+            b"GET /t a HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t\ta HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t\0a HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t\x01a HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t\x7fa HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t?a b HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t?a\tb HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t\r HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t\x0b HTTP/1.1\r\nHost: site.test\r\n\r\n",
+        ],
+    )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9112_3_2_fragments_are_refused() {
-    all_refused(&[400], &[
-        b"GET /t#frag HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /#/admin HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t?q#frag HTTP/1.1\r\nHost: site.test\r\n\r\n",
-    ])
+    all_refused(
+        &[400],
+        &[
+            b"GET /t#frag HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /#/admin HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t?q#frag HTTP/1.1\r\nHost: site.test\r\n\r\n",
+        ],
+    )
     .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc3986_2_1_broken_percent_codes_are_refused() {
-    all_refused(&[400], &[
-        b"GET /t% HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t%2 HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /t%zz HTTP/1.1\r\nHost: site.test\r\n\r\n",
-        b"GET /%%2e HTTP/1.1\r\nHost: site.test\r\n\r\n",
-    ])
+    all_refused(
+        &[400],
+        &[
+            b"GET /t% HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t%2 HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /t%zz HTTP/1.1\r\nHost: site.test\r\n\r\n",
+            b"GET /%%2e HTTP/1.1\r\nHost: site.test\r\n\r\n",
+        ],
+    )
     .await;
 }
 
@@ -85,8 +97,17 @@ async fn rfc9112_3_2_4_asterisk_form_is_for_options_only() {
 async fn ordinary_targets_arrive_as_they_were_sent() {
     let (edge, origin) = mirrored().await;
     for target in [
-        "/", "/a/b.html", "/a%20b", "/a?b=c&d=%2f%2e%2e", "/a?", "/?a?b", "/~user/", "/a:b@c!$&'()*+,=", "/%c3%a4",
-        "/a.b/..c/...", "/q?next=//evil/../x",
+        "/",
+        "/a/b.html",
+        "/a%20b",
+        "/a?b=c&d=%2f%2e%2e",
+        "/a?",
+        "/?a?b",
+        "/~user/",
+        "/a:b@c!$&'()*+,=",
+        "/%c3%a4",
+        "/a.b/..c/...",
+        "/q?next=//evil/../x",
     ] {
         let case = format!("GET {target} HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\n\r\n");
         let (_, received) = passed(&edge, &origin, case).await;

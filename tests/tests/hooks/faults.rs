@@ -43,7 +43,8 @@ async fn hooks_that_break_are_503() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hook_that_never_returns_is_503_after_its_time() {
     let origin = Origin::hello().await;
-    let text = config(&["spin"], &bound("viewer-request", "\"spin\"")).replace("[distributions", "timeout = \"100ms\"\n[distributions");
+    let text = config(&["spin"], &bound("viewer-request", "\"spin\""))
+        .replace("[distributions", "timeout = \"100ms\"\n[distributions");
     let edge = TestEdge::start(&text, &origin.address()).await;
     let start = Instant::now();
     assert_eq!(edge.get("/t").await.status, 503);
@@ -55,20 +56,50 @@ async fn a_hook_that_never_returns_is_503_after_its_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn read_only_and_disallowed_fields_of_each_stage_are_502() {
     let cases: [(&str, &[&str]); 4] = [
-        ("viewer-request", &[
-            "set content-length 1", "set host x", "remove host", "set via x", "set transfer-encoding chunked",
-            "set cdn-loop x", "append connection close", "set expect x", "set x-forwarded-proto https",
-            "set upgrade x", "set x-amz-cf-id x", "set cloudfront-viewer-country CH", "set trailer x",
-        ]),
-        ("origin-request", &[
-            "set accept-encoding gzip", "set if-none-match x", "set content-length 1", "set if-modified-since x",
-            "set via x", "remove transfer-encoding", "set keep-alive x", "set x-real-ip x",
-        ]),
+        (
+            "viewer-request",
+            &[
+                "set content-length 1",
+                "set host x",
+                "remove host",
+                "set via x",
+                "set transfer-encoding chunked",
+                "set cdn-loop x",
+                "append connection close",
+                "set expect x",
+                "set x-forwarded-proto https",
+                "set upgrade x",
+                "set x-amz-cf-id x",
+                "set cloudfront-viewer-country CH",
+                "set trailer x",
+            ],
+        ),
+        (
+            "origin-request",
+            &[
+                "set accept-encoding gzip",
+                "set if-none-match x",
+                "set content-length 1",
+                "set if-modified-since x",
+                "set via x",
+                "remove transfer-encoding",
+                "set keep-alive x",
+                "set x-real-ip x",
+            ],
+        ),
         ("origin-response", &["set transfer-encoding chunked", "set via x", "set connection close", "set x-cache x"]),
-        ("viewer-response", &[
-            "set content-length 1", "set content-encoding gzip", "set transfer-encoding x", "set warning x", "set via x",
-            "set connection close", "set proxy-authenticate x",
-        ]),
+        (
+            "viewer-response",
+            &[
+                "set content-length 1",
+                "set content-encoding gzip",
+                "set transfer-encoding x",
+                "set warning x",
+                "set via x",
+                "set connection close",
+                "set proxy-authenticate x",
+            ],
+        ),
     ];
     for (stage, edits) in cases {
         let origin = Origin::start(|_| Reply::new(200, &[("cache-control", "no-store")], "hello")).await;
@@ -183,7 +214,10 @@ async fn failures_are_counted_by_hook_and_stage() {
     }
     let metrics = edge.metrics().await;
     let counted = metrics.lines().any(|line| {
-        line.starts_with("edgeweir_hook") && line.contains("\"trap\"") && line.contains("viewer-request") && line.ends_with(" 3")
+        line.starts_with("edgeweir_hook")
+            && line.contains("\"trap\"")
+            && line.contains("viewer-request")
+            && line.ends_with(" 3")
     });
     assert!(counted, "{metrics}");
 }

@@ -35,16 +35,62 @@ const CONFIG: &str = r#"
 
 /// Spellings that some server takes for `/private/x`.
 const SPELLINGS: [&str; 56] = [
-    "/private/x", "/%70rivate/x", "/%50rivate/x", "/p%72ivate/x", "/privat%65/x", "/%70%72%69%76%61%74%65/x",
-    "/private%2fx", "/private%2Fx", "/private%5cx", "/private\\x", "\\private\\x", "/\\private/x", "//private/x",
-    "///private/x", "/private//x", "/./private/x", "/private/./x", "/a/../private/x", "/../private/x",
-    "/a/b/../../private/x", "/%2e/private/x", "/a/%2e%2e/private/x", "/a/.%2e/private/x", "/a/%2e./private/x",
-    "/a/..%2fprivate/x", "/a%2f..%2fprivate%2fx", "/a/..%5cprivate/x", "/a/%2e%2e%2fprivate/x", "/%2570rivate/x",
-    "/%252e/private/x", "/a/%252e%252e/private/x", "/private%252fx", "/;/private/x", "/a;b/../private/x",
-    "/private;v=1/x", "/private/;/x", "/private/x;v=1", "/a/..;/private/x", "/.;/private/x", "/%3b/private/x",
-    "/private%3b/x", "/private%00/x", "/private/%00x", "/%00/../private/x", "/private/x%00.html", "/private%20/x",
-    "/private%09/x", "/private/x#y", "/#/../private/x", "/private/x?a", "?/../private/x", "/?/../private/x",
-    "/%c0%af/private/x", "/%c0%ae%c0%ae/private/x", "/pri%76ate/%2e/x", "/private/../private/x",
+    "/private/x",
+    "/%70rivate/x",
+    "/%50rivate/x",
+    "/p%72ivate/x",
+    "/privat%65/x",
+    "/%70%72%69%76%61%74%65/x",
+    "/private%2fx",
+    "/private%2Fx",
+    "/private%5cx",
+    "/private\\x",
+    "\\private\\x",
+    "/\\private/x",
+    "//private/x",
+    "///private/x",
+    "/private//x",
+    "/./private/x",
+    "/private/./x",
+    "/a/../private/x",
+    "/../private/x",
+    "/a/b/../../private/x",
+    "/%2e/private/x",
+    "/a/%2e%2e/private/x",
+    "/a/.%2e/private/x",
+    "/a/%2e./private/x",
+    "/a/..%2fprivate/x",
+    "/a%2f..%2fprivate%2fx",
+    "/a/..%5cprivate/x",
+    "/a/%2e%2e%2fprivate/x",
+    "/%2570rivate/x",
+    "/%252e/private/x",
+    "/a/%252e%252e/private/x",
+    "/private%252fx",
+    "/;/private/x",
+    "/a;b/../private/x",
+    "/private;v=1/x",
+    "/private/;/x",
+    "/private/x;v=1",
+    "/a/..;/private/x",
+    "/.;/private/x",
+    "/%3b/private/x",
+    "/private%3b/x",
+    "/private%00/x",
+    "/private/%00x",
+    "/%00/../private/x",
+    "/private/x%00.html",
+    "/private%20/x",
+    "/private%09/x",
+    "/private/x#y",
+    "/#/../private/x",
+    "/private/x?a",
+    "?/../private/x",
+    "/?/../private/x",
+    "/%c0%af/private/x",
+    "/%c0%ae%c0%ae/private/x",
+    "/pri%76ate/%2e/x",
+    "/private/../private/x",
 ];
 
 /// What a generous server makes of a target: decodes again and again, and takes every kind of separator.
@@ -109,7 +155,8 @@ fn shipped() -> String {
 async fn knock(address: SocketAddr, target: &str, lines: &str) -> Option<u16> {
     let stream = tokio::net::TcpStream::connect(address).await.ok()?;
     let mut raw = Raw::over(stream);
-    let request = format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\nX-User: alice-not\r\n{lines}Connection: close\r\n\r\n");
+    let request =
+        format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\nX-User: alice-not\r\n{lines}Connection: close\r\n\r\n");
     raw.try_send(request.as_bytes()).await.ok()?;
     let response = tokio::time::timeout(Duration::from_secs(5), raw.try_response_to("GET")).await.ok()?.ok()?;
     Some(response.status)
@@ -125,8 +172,18 @@ async fn knock_with_all(address: SocketAddr) {
 #[test]
 fn the_generous_origin_is_generous() {
     for target in [
-        "/private/x", "/%70rivate/x", "/private%2fx", "/private%5cx", "//private//x", "/a/%2e%2e/private/x",
-        "/%2570rivate/x", "/private;v=1/x", "/a/..;/private/x", "/private%00/x", "/private%20/x", "/private/x?a",
+        "/private/x",
+        "/%70rivate/x",
+        "/private%2fx",
+        "/private%5cx",
+        "//private//x",
+        "/a/%2e%2e/private/x",
+        "/%2570rivate/x",
+        "/private;v=1/x",
+        "/a/..;/private/x",
+        "/private%00/x",
+        "/private%20/x",
+        "/private/x?a",
     ] {
         assert_eq!(generous(target), "/private/x", "{target}");
     }
@@ -144,7 +201,9 @@ async fn no_spelling_walks_round_the_guard() {
     assert_eq!((with_token, knock(edge.address(), "/public", "").await), (Some(200), Some(200)));
     assert_eq!(knock(edge.address(), "/private/x", "").await, Some(401));
     let seen = origin.requests();
-    assert!(seen.iter().any(|received| received.target() == "/private/x" && received.header("x-user") == Some("alice")));
+    assert!(
+        seen.iter().any(|received| received.target() == "/private/x" && received.header("x-user") == Some("alice"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,7 +246,8 @@ async fn methods_and_bodies_do_not_walk_round_the_guard() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cached_private_response_is_not_given_to_others() {
-    let origin = Origin::start(|_| edgeweir_tests::origin::Reply::new(200, &[("cache-control", "public, max-age=60")], "mine"));
+    let origin =
+        Origin::start(|_| edgeweir_tests::origin::Reply::new(200, &[("cache-control", "public, max-age=60")], "mine"));
     let origin = origin.await;
     let edge = guarded(&origin, &shipped()).await;
     for _ in 0..2 {

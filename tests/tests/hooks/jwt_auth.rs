@@ -88,7 +88,10 @@ async fn bad_tokens_are_refused() {
     let cases = [
         ("other secret", jwt::hs256("another-secret-of-thirty-two-bytes!!!", &claims())),
         ("alg none", jwt::unsigned(&claims())),
-        ("alg none with the signature", format!("{}.{signature}", jwt::signing_input(&json!({"alg": "none"}), &claims()))),
+        (
+            "alg none with the signature",
+            format!("{}.{signature}", jwt::signing_input(&json!({"alg": "none"}), &claims())),
+        ),
         ("changed claims", forged),
         ("no signature", format!("{input}.")),
         ("two parts", input.to_owned()),
@@ -127,7 +130,8 @@ async fn a_token_ends_when_the_clock_says_so() {
 async fn es256_with_a_public_key() {
     let origin = Origin::mirror().await;
     let key = jwt::Es256::new();
-    let settings = format!("algorithm = \"ES256\"\npublic_key = {:?}\nclaims = {{ sub = \"x-user\" }}", key.public_pem());
+    let settings =
+        format!("algorithm = \"ES256\"\npublic_key = {:?}\nclaims = {{ sub = \"x-user\" }}", key.public_pem());
     let edge = edge(&origin, &settings).await;
     assert_eq!(status(&edge, &format!("Bearer {}", key.token(&claims()))).await, 200);
     assert_eq!(origin.only_request().header("x-user"), Some("alice"));
@@ -141,7 +145,8 @@ async fn es256_with_a_public_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_viewers_own_claim_headers_never_arrive() {
     let origin = Origin::mirror().await;
-    let settings = format!("algorithm = \"HS256\"\nsecret = \"{SECRET}\"\nclaims = {{ role = \"x-role\", sub = \"x-user\" }}");
+    let settings =
+        format!("algorithm = \"HS256\"\nsecret = \"{SECRET}\"\nclaims = {{ role = \"x-role\", sub = \"x-user\" }}");
     let edge = edge(&origin, &settings).await;
     let token = format!("Bearer {}", jwt::hs256(SECRET, &claims()));
     let headers = [("Authorization", token.as_str()), ("X-Role", "admin"), ("x-role", "root"), ("X_Role", "admin")];

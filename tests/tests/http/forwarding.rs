@@ -192,13 +192,9 @@ async fn the_first_behavior_that_matches_wins() {
         setup = setup.set(name, &origin.address());
     }
     let edge = setup.start().await;
-    for (target, expected) in [
-        ("/img/ant.jpg", 0),
-        ("/img/at.jpg", 1),
-        ("/x/y/z.jpg?q=.png", 1),
-        ("/x.jpeg", 2),
-        ("/x?name=.jpg", 2),
-    ] {
+    for (target, expected) in
+        [("/img/ant.jpg", 0), ("/img/at.jpg", 1), ("/x/y/z.jpg?q=.png", 1), ("/x.jpeg", 2), ("/x?name=.jpg", 2)]
+    {
         let before: Vec<usize> = origins.iter().map(Origin::count).collect();
         assert_eq!(edge.get(target).await.status, 200);
         for (number, origin) in origins.iter().enumerate() {

@@ -134,8 +134,10 @@ async fn pipelined_requests_are_answered_in_order_or_dropped_with_the_connection
     let origin = Origin::start(|request| Reply::ok(request.target())).await;
     let edge = TestEdge::plain(&origin.address()).await;
     let mut raw = edge.connect().await;
-    raw.send("GET /1 HTTP/1.1\r\nHost: site.test\r\n\r\nGET /2 HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\n\r\n")
-        .await;
+    raw.send(
+        "GET /1 HTTP/1.1\r\nHost: site.test\r\n\r\nGET /2 HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\n\r\n",
+    )
+    .await;
     assert_eq!(raw.response().await.text(), "/1");
     let rest = String::from_utf8_lossy(&raw.rest().await).into_owned();
     assert!(rest.is_empty() || rest.ends_with("\r\n\r\n/2"), "{rest:?}");

@@ -39,12 +39,15 @@ async fn an_origin_that_refuses_the_upgrade_is_heard() {
     let origin = Origin::start(|_| Reply::new(403, &[], "no sockets here")).await;
     let edge = TestEdge::plain(&origin.address()).await;
     let response = edge
-        .get_with("/chat", &[
-            ("Connection", "Upgrade"),
-            ("Upgrade", "websocket"),
-            ("Sec-WebSocket-Version", "13"),
-            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ])
+        .get_with(
+            "/chat",
+            &[
+                ("Connection", "Upgrade"),
+                ("Upgrade", "websocket"),
+                ("Sec-WebSocket-Version", "13"),
+                ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+            ],
+        )
         .await;
     assert_eq!((response.status, response.text().as_str()), (403, "no sockets here"));
     let received = origin.only_request();

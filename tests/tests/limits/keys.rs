@@ -118,8 +118,18 @@ async fn no_spelling_walks_round_the_key() {
     let origin = Origin::hello().await;
     let edge = frozen(CONFIG, &origin).await;
     for target in [
-        "/api/t", "/%61pi/t", "/./api/t", "/x/../api/t", "//api/t", "/api%2ft", "/api/%2e/t", "/a%70i/t", "/api;x/t",
-        "/%2561pi/t", "/api\\t", "http://site.test/api/t",
+        "/api/t",
+        "/%61pi/t",
+        "/./api/t",
+        "/x/../api/t",
+        "//api/t",
+        "/api%2ft",
+        "/api/%2e/t",
+        "/a%70i/t",
+        "/api;x/t",
+        "/%2561pi/t",
+        "/api\\t",
+        "http://site.test/api/t",
     ] {
         let response = edgeweir_tests::raw::get(edge.address(), "site.test", target, &[]).await;
         assert!(matches!(response.status, 400 | 403), "{target}: {}", response.status);
@@ -139,7 +149,9 @@ async fn keys_are_never_written_anywhere() {
     edge.get_with("/free", &[("Referer", &format!("https://a.test/?token={secret}"))]).await;
     edge.log_lines(5).await;
     let status = edge.admin("GET", "/v1/status").await.text();
-    for (place, text) in [("log", edge.log_text()), ("metrics", edge.metrics().await), ("status", status), ("answer", refused.text())] {
+    for (place, text) in
+        [("log", edge.log_text()), ("metrics", edge.metrics().await), ("status", status), ("answer", refused.text())]
+    {
         assert!(!text.contains(KEY) && !text.contains(secret), "a key in the {place}:\n{text}");
     }
     let passed = origin.requests();

@@ -160,7 +160,8 @@ async fn levels_are_taken_all_or_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hits_count_too() {
-    let origin = Origin::start(|_| edgeweir_tests::origin::Reply::new(200, &[("cache-control", "max-age=60")], "x")).await;
+    let origin =
+        Origin::start(|_| edgeweir_tests::origin::Reply::new(200, &[("cache-control", "max-age=60")], "x")).await;
     let edge = frozen(&SHARED.replace("cache_policy = \"CachingDisabled\"", ""), &origin).await;
     let mut passed = 0;
     for _ in 0..10 {
@@ -185,6 +186,8 @@ async fn a_key_that_a_reload_disables_is_refused_at_once() {
     let origin = Origin::hello().await;
     let edge = frozen(KEYED, &origin).await;
     assert_eq!(with_key(&edge, KEY).await.status, 200);
-    edge.reload(&KEYED.replacen("plans = [\"basic\"]", "plans = [\"basic\"]\nenabled = false", 1)).await.expect("a good config");
+    edge.reload(&KEYED.replacen("plans = [\"basic\"]", "plans = [\"basic\"]\nenabled = false", 1))
+        .await
+        .expect("a good config");
     assert_eq!(with_key(&edge, KEY).await.status, 403);
 }

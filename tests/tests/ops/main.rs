@@ -1,0 +1,11 @@
+//! Running an edge: reload, graceful stop, take-over, admin API, metrics, logs, command line.
+
+mod admin;
+mod check;
+mod logs;
+mod metrics;
+mod process;
+mod reload;
+mod reload_load;
+mod stop;
+mod support;
