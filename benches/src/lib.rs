@@ -1,1 +1,1 @@
-//! Edgeweir's criterion benches and bare proxies to compare with
+//! Criterion benches (no sockets) under `benches/`, and in `src/bin` the bare proxy that Edgeweir is measured against.

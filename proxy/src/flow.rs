@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use edgeweir_cache::freshness::Times;
 use edgeweir_cache::vary;
 use edgeweir_config::Stage;
 use http::{StatusCode, Version};
@@ -262,6 +263,10 @@ impl ProxyHttp for Flow {
         ctx.origin_times.1 = Some(self.core.clock.monotonic());
         ctx.origin_status = Some(head.status.as_u16());
         viewer::strip_hop_by_hop(head);
+        if head.status == StatusCode::NOT_MODIFIED && session.cache.enabled() {
+            // The merged head keeps the stored ones.
+            ctx.revalidated = Some(Times::of(&head.headers));
+        }
         // Not on a 304: its head only refreshes what the hook has already seen.
         if head.status == StatusCode::NOT_MODIFIED || head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
@@ -280,7 +285,7 @@ impl ProxyHttp for Flow {
         head: &ResponseHeader,
         ctx: &mut RequestCtx,
     ) -> Result<RespCacheable> {
-        Ok(cache::storable(session, head, ctx, std::time::SystemTime::now()))
+        Ok(cache::storable(session, head, ctx, self.core.cache.storage, std::time::SystemTime::now()))
     }
 
     async fn response_filter(

@@ -4,6 +4,7 @@
 //! request may consult, [`flow`] is the way of a request, [`fault`] is the only table from errors to answers.
 
 pub mod admin;
+pub mod cli;
 pub mod edge;
 pub mod fault;
 pub mod flow;

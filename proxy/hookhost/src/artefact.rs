@@ -82,7 +82,8 @@ impl ArtefactCache {
                 return None;
             }
         }
-        let intact = content.split_last_chunk::<SHA256_OUTPUT_LEN>().is_some_and(|(code, sum)| seal(&name, code) == *sum);
+        let intact =
+            content.split_last_chunk::<SHA256_OUTPUT_LEN>().is_some_and(|(code, sum)| seal(&name, code) == *sum);
         if !intact {
             tracing::warn!(path = %path.display(), "a compiled hook is damaged; it is compiled again");
             return None;

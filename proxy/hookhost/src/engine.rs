@@ -18,7 +18,7 @@ use crate::load::{self, LoadError};
 use crate::services::HostServices;
 use crate::state::CallState;
 
-pub(crate) use ticker::{TICK, Ticker};
+use ticker::Ticker;
 
 /// What all hooks of the process share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

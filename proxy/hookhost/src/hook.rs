@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use wasmtime::component::InstancePre;
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::engine::{EngineLimits, Inner, TICK};
+use crate::engine::{EngineLimits, Inner};
 use crate::keys::Keys;
 use crate::load::{LoadError, too_much_memory};
 use crate::services::HostServices;
@@ -157,14 +157,12 @@ impl Hook {
         store.limiter(|state| state);
         store.set_hostcall_fuel(MAX_HANDOVER);
         store.set_epoch_deadline(1);
-        // A spinning hook gives the worker back at each tick. Ticks are counted too, so that a runtime whose clock is
-        // paused does not let a hook spin for ever; a tick is never shorter than `TICK`, except the first.
-        let mut ticks = self.limits.timeout.as_millis() / TICK.as_millis() + 2;
+        // A spinning hook gives the worker back at each tick. tokio's own yield lets the timers run before the hook goes on,
+        // so that the timeout is noticed even if this is the only task.
         store.epoch_deadline_callback(move |_| {
-            if ticks == 0 || Instant::now() >= deadline {
+            if Instant::now() >= deadline {
                 return Ok(UpdateDeadline::Interrupt);
             }
-            ticks -= 1;
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         store

@@ -1,11 +1,11 @@
 //! From bytes to a program: size, kind, imports and exports are checked, then it is compiled or taken from the cache.
 
 mod contract;
+mod module;
 mod wasi;
 
 use ring::digest::{SHA256, digest as ring_digest};
 use wasmtime::component::Component;
-use wit_component::ComponentEncoder;
 
 use crate::engine::Inner;
 use crate::hook::Program;
@@ -51,6 +51,12 @@ pub enum LoadError {
     Mismatch {
         /// What does not fit, from wasmtime.
         detail: String,
+    },
+    /// A core module's export that the contract does not have.
+    #[error("the hook exports `{export}`, which is not part of the contract edgeweir:hook@0.1")]
+    UnknownExport {
+        /// The export's name.
+        export: String,
     },
     /// No stage is exported.
     #[error("the hook exports none of the four stages; it exports {}", list(exports))]
@@ -119,7 +125,7 @@ fn component(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Component, L
     // Magic number, then a layer and a version: a core module is version 1, a component layer 1.
     let wasm = match wasm.first_chunk::<8>() {
         Some(b"\0asm\x01\0\0\0") => {
-            encoded = encode(wasm)?;
+            encoded = module::to_component(&engine.wasmtime, wasm)?;
             &encoded
         }
         Some([0, b'a', b's', b'm', _, _, 1, 0]) => wasm,
@@ -140,15 +146,6 @@ fn component(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Component, L
         }
     }
     Ok(component)
-}
-
-fn encode(module: &[u8]) -> Result<Vec<u8>, LoadError> {
-    // The module's own section tells its world; without one there is nothing to encode.
-    ComponentEncoder::default()
-        .validate(true)
-        .module(module)
-        .and_then(|mut encoder| encoder.encode())
-        .map_err(|error| LoadError::Encode { detail: format!("{error:#}") })
 }
 
 pub(crate) fn too_much_memory(needs: usize, allows: usize) -> LoadError {

@@ -56,6 +56,16 @@ impl Authority {
         &self.text
     }
 
+    /// Host and port, the port only if it is not the scheme's own.
+    #[must_use]
+    pub fn without_default_port(&self, https: bool) -> &str {
+        let port = if https { ":443" } else { ":80" };
+        match self.text.get(self.host..) {
+            Some(given) if given == port || given == ":" => self.text.get(..self.host).unwrap_or_default(),
+            _ => &self.text,
+        }
+    }
+
     /// The host alone, without the dot of a fully qualified name.
     #[must_use]
     pub fn host(&self) -> &str {

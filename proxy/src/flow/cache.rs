@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use edgeweir_cache::outcome::refusal;
-use edgeweir_cache::{
+use edgeweir_cache::{MokaStorage, 
     CacheOutcome, CacheStatus, Decision, KeyBuilder, MethodClass, Reason, RequestDirectives, RequestFacts, Selection,
     decide,
 };
@@ -44,7 +44,7 @@ pub(super) fn key(session: &Session, ctx: &RequestCtx) -> Result<CacheKey> {
         .query(req.uri.query(), &policy.query);
     for name in &policy.headers {
         if *name == http::header::HOST {
-            key.host(ctx.authority.as_str());
+            key.host(ctx.authority.without_default_port(ctx.https));
         } else {
             key.header(name, &req.headers);
         }
@@ -75,6 +75,7 @@ pub(super) fn storable(
     session: &Session,
     head: &ResponseHeader,
     ctx: &mut RequestCtx,
+    storage: &MokaStorage,
     now: SystemTime,
 ) -> RespCacheable {
     let Some(behavior) = ctx.behavior() else { return RespCacheable::Uncacheable(NoCacheReason::NeverEnabled) };
@@ -84,8 +85,13 @@ pub(super) fn storable(
         has_authorization: req.headers.contains_key(AUTHORIZATION),
         no_store: req.headers.contains_key(CACHE_CONTROL) && RequestDirectives::of(&req.headers).no_store,
         response_delay: delay(ctx),
+        revalidated: ctx.revalidated,
         ..RequestFacts::new(&req.method)
     };
+    if !storage.fits(head) {
+        ctx.not_stored = Some(Reason::TooLarge);
+        return RespCacheable::Uncacheable(Reason::TooLarge.into());
+    }
     match decide(&facts, head, &policy, now) {
         Decision::Store(mut freshness) => {
             if let Some(ttl) = ctx.ttl {

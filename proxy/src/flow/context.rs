@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use edgeweir_cache::freshness::Times;
 use edgeweir_cache::{CacheOutcome, Reason};
 use edgeweir_hookhost::{CallFacts, RequestEdit};
 use edgeweir_limits::{LevelKind, Refused, Standing};
@@ -66,6 +67,8 @@ pub struct RequestCtx {
     pub origin_times: (Option<u64>, Option<u64>),
     /// How long a hook says the response stays fresh.
     pub ttl: Option<std::time::Duration>,
+    /// `Date` and `Age` of the 304 that a stored object was revalidated with.
+    pub revalidated: Option<Times>,
     /// The status of the origin's answer.
     pub origin_status: Option<u16>,
     /// Why the response was not stored.
@@ -128,6 +131,7 @@ impl RequestCtx {
             origin_address: None,
             origin_times: (None, None),
             ttl: None,
+            revalidated: None,
             origin_status: None,
             not_stored: None,
             stored: false,

@@ -1,8 +1,9 @@
 //! What the viewer gets: hop-by-hop fields gone, viewer-response hooks run, the edge's own fields added.
 
 use edgeweir_config::Stage;
-use http::header::CONNECTION;
-use http::{HeaderName, StatusCode};
+use edgeweir_cache::CacheOutcome;
+use http::header::{AGE, CONNECTION};
+use http::{HeaderName, HeaderValue, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
@@ -64,6 +65,12 @@ pub(super) async fn finish(
     let failed = ctx.origin_status.unwrap_or_else(|| head.status.as_u16()) >= 400;
     if !failed && ctx.behavior().is_some_and(|behavior| !behavior.hooks_at(Stage::ViewerResponse).is_empty()) {
         hooks::response_stage(session.req_header_mut(), head, ctx, Stage::ViewerResponse).await?;
+    }
+    if outcome == CacheOutcome::Revalidated
+        && let Some(meta) = session.cache.maybe_cache_meta()
+    {
+        // pingora sends the age that the object had before.
+        hooks::set(head, AGE, HeaderValue::from(meta.age().as_secs()));
     }
     let status = cache::status(session, ctx, outcome);
     if let Err(error) = head.append_header(CACHE_STATUS, status) {

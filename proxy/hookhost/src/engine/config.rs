@@ -34,7 +34,9 @@ fn pool(limits: EngineLimits) -> PoolingAllocationConfig {
     pool.total_component_instances(slots).total_core_instances(slots.saturating_mul(8));
     pool.total_memories(slots).total_tables(slots.saturating_mul(4)).total_stacks(slots);
     pool.max_component_instance_size(1 << 20).max_core_instance_size(1 << 20);
-    pool.max_core_instances_per_component(CORE_INSTANCES).max_memories_per_component(1).max_tables_per_component(TABLES);
+    pool.max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(1)
+        .max_tables_per_component(TABLES);
     pool.max_memory_size(limits.max_memory).max_memories_per_module(1).max_tables_per_module(1);
     pool.table_elements(MAX_TABLE);
     // The SDK's layout dirties less than 128 KiB: those pages are cleared in place instead of being given back. Tables

@@ -8,7 +8,7 @@ use std::time::Duration;
 use wasmtime::EngineWeak;
 
 /// Between two ticks: a spinning hook gives the worker back this often.
-pub(crate) const TICK: Duration = Duration::from_millis(2);
+const TICK: Duration = Duration::from_millis(2);
 
 #[derive(Default)]
 struct Shared {

@@ -21,7 +21,8 @@ pub(super) struct Exports {
 impl Exports {
     /// Looks the stages up and checks the types of their functions, so that no call finds that out.
     pub(super) fn new(pre: &InstancePre<CallState>, stages: &[Stage]) -> Result<Self, LoadError> {
-        let mut exports = Self { viewer_request: None, origin_request: None, origin_response: None, viewer_response: None };
+        let mut exports =
+            Self { viewer_request: None, origin_request: None, origin_response: None, viewer_response: None };
         for stage in stages {
             match stage {
                 Stage::ViewerRequest => {

@@ -8,8 +8,7 @@ use super::LoadError;
 use crate::Stage;
 
 /// Interfaces of the contract that this version provides.
-const PROVIDED: [&str; 9] =
-    ["types", "request", "response", "viewer", "context", "clock", "random", "log", "crypto"];
+const PROVIDED: [&str; 9] = ["types", "request", "response", "viewer", "context", "clock", "random", "log", "crypto"];
 /// Interfaces of the contract that it does not.
 const LATER: [&str; 4] = ["key-value", "secrets", "fetch", "body"];
 /// A WASM page.
@@ -48,11 +47,15 @@ fn imported(import: &str) -> Result<(), LoadError> {
     }
 }
 
-/// The interface's name, if it is one of `edgeweir:hook@0.1.*`.
 fn interface(name: &str) -> Option<&str> {
+    of_contract(name).map(|(interface, _)| interface)
+}
+
+/// The interface's name and version, if it is one of `edgeweir:hook@0.1.*`.
+pub(super) fn of_contract(name: &str) -> Option<(&str, &str)> {
     let (interface, version) = name.strip_prefix("edgeweir:hook/")?.split_once('@')?;
     let patch = version.strip_prefix("0.1.")?;
-    (!patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit())).then_some(interface)
+    (!patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit())).then_some((interface, version))
 }
 
 pub(super) fn is_wasi(import: &str) -> bool {
@@ -75,10 +78,7 @@ pub(super) fn demands(component: &Component) -> Result<Demands, LoadError> {
         return Err(LoadError::Demands { needs: "modules from outside".into(), allows: "none".into() });
     };
     if resources.num_memories > 1 {
-        return Err(LoadError::Demands {
-            needs: format!("{} memories", resources.num_memories),
-            allows: "one".into(),
-        });
+        return Err(LoadError::Demands { needs: format!("{} memories", resources.num_memories), allows: "one".into() });
     }
     let memory = resources.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE);
     Ok(Demands { memory: usize::try_from(memory).unwrap_or(usize::MAX) })
@@ -92,7 +92,13 @@ mod tests {
     fn any_0_1_interface_is_the_contract() {
         assert_eq!(interface("edgeweir:hook/log@0.1.0"), Some("log"));
         assert_eq!(interface("edgeweir:hook/log@0.1.17"), Some("log"));
-        for other in ["edgeweir:hook/log@0.2.0", "edgeweir:hook/log", "edgeweir:hook/log@0.1.", "edgeweir:hook/log@0.1.0-rc", "acme:hook/log@0.1.0"] {
+        for other in [
+            "edgeweir:hook/log@0.2.0",
+            "edgeweir:hook/log",
+            "edgeweir:hook/log@0.1.",
+            "edgeweir:hook/log@0.1.0-rc",
+            "acme:hook/log@0.1.0",
+        ] {
             assert_eq!(interface(other), None, "{other}");
         }
     }
@@ -102,7 +108,10 @@ mod tests {
         assert!(imported("edgeweir:hook/crypto@0.1.0").is_ok());
         assert!(imported("wasi:cli/environment@0.2.6").is_ok());
         let later = imported("edgeweir:hook/fetch@0.1.0").expect_err("not provided yet");
-        assert_eq!(later.to_string(), "the hook imports `edgeweir:hook/fetch@0.1.0`, which this version does not provide");
+        assert_eq!(
+            later.to_string(),
+            "the hook imports `edgeweir:hook/fetch@0.1.0`, which this version does not provide"
+        );
         let unknown = imported("acme:db/query@1.0.0").expect_err("not of the contract");
         assert_eq!(
             unknown.to_string(),

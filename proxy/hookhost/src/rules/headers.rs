@@ -158,12 +158,12 @@ pub(super) fn value(name: &HeaderName, raw: Vec<u8>) -> Result<HeaderValue, Viol
     HeaderValue::from_maybe_shared(trimmed).map_err(|_| Violation::new(Rule::HeaderValue, name.as_str()))
 }
 
-/// RFC 9110 7.2: `host [":" port]`, no user information.
+/// RFC 9110 7.2: `host [":" port]`, no user information. Of the characters that RFC 3986 allows in a name only those that
+/// names really have: a list with commas for example is no host.
 fn host(value: &HeaderValue) -> Result<(), Violation> {
-    let broken = || Violation::new(Rule::Host, "set");
-    let authority = Authority::try_from(value.as_bytes()).map_err(|_| broken())?;
-    if authority.host().is_empty() || authority.as_str().contains('@') {
-        return Err(broken());
+    let usual = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']');
+    match Authority::try_from(value.as_bytes()) {
+        Ok(authority) if !authority.host().is_empty() && value.as_bytes().iter().all(usual) => Ok(()),
+        _ => Err(Violation::new(Rule::Host, "set")),
     }
-    Ok(())
 }

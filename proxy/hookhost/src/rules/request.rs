@@ -7,10 +7,7 @@ use crate::bindings::stages::{origin_request as origin, viewer_request as viewer
 use crate::{RequestEdit, RequestVerdict, RequestView, Stage};
 
 /// Checks what a viewer-request hook decided.
-pub(crate) fn viewer_request(
-    raw: viewer::Verdict,
-    request: &dyn RequestView,
-) -> Result<RequestVerdict, Violation> {
+pub(crate) fn viewer_request(raw: viewer::Verdict, request: &dyn RequestView) -> Result<RequestVerdict, Violation> {
     let edits = match raw {
         viewer::Verdict::Respond(raw) => return respond(Stage::ViewerRequest, raw).map(RequestVerdict::Respond),
         viewer::Verdict::Next(edits) => edits,
@@ -33,10 +30,7 @@ pub(crate) fn viewer_request(
 }
 
 /// Checks what an origin-request hook decided.
-pub(crate) fn origin_request(
-    raw: origin::Verdict,
-    request: &dyn RequestView,
-) -> Result<RequestVerdict, Violation> {
+pub(crate) fn origin_request(raw: origin::Verdict, request: &dyn RequestView) -> Result<RequestVerdict, Violation> {
     let edits = match raw {
         origin::Verdict::Respond(raw) => return respond(Stage::OriginRequest, raw).map(RequestVerdict::Respond),
         origin::Verdict::Next(edits) => edits,

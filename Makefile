@@ -1,0 +1,61 @@
+# Two commands for newcomers: `make demo` and `make test`. Each sets up what it needs; what cannot be set up fails loudly.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+HOOKS := edgeweir-hook-jwt-auth edgeweir-hook-header-rewrite edgeweir-hook-geo-route
+WASM := wasm32-unknown-unknown
+# As root, or through sudo.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+.PHONY: help setup hooks guests build demo test lint docs bench release clean
+
+help:
+	@echo "make demo     edge, demo origin, hooks, cache, keys, geo: on loopback, with curl lines to try"
+	@echo "make test     all tests"
+	@echo "make lint     format, clippy and documentation checks, as CI runs them"
+	@echo "make bench    criterion benches"
+	@echo "make hooks    build the shipped hooks"
+	@echo "make release  the binary that ships, in $(TARGET)/shipping/edgeweir"
+
+# cmake builds zlib-ng, which pingora's compression needs.
+setup:
+	@if ! command -v cmake >/dev/null || ! command -v cc >/dev/null; then \
+	  command -v apt-get >/dev/null || { echo "error: cmake and a C compiler are needed; install them, there is no apt-get here" >&2; exit 1; }; \
+	  echo "installing cmake and a C compiler"; \
+	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends cmake gcc libc6-dev make >/dev/null; \
+	fi
+	@rustup target list --installed | grep -qx $(WASM) || rustup target add $(WASM)
+
+hooks: setup
+	$(CARGO) build --locked --profile hook --target $(WASM) $(addprefix -p ,$(HOOKS))
+
+guests: setup
+	$(CARGO) build --locked --profile hook --target $(WASM) -p edgeweir-test-guests --examples
+
+build: setup
+	$(CARGO) build --locked -p edgeweir-proxy --bin edgeweir
+
+demo: hooks build
+	$(TARGET)/debug/edgeweir demo
+
+test: hooks guests build
+	$(CARGO) test --locked --workspace --exclude edgeweir-test-guests
+
+lint: setup
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --target $(WASM) -p edgeweir-sdk $(addprefix -p ,$(HOOKS)) -- -D warnings
+	$(MAKE) docs
+
+docs: setup
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace
+
+bench: hooks guests
+	$(CARGO) bench --locked -p edgeweir-benches
+
+release: setup hooks
+	$(CARGO) build --locked --profile shipping -p edgeweir-proxy --bin edgeweir
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,142 @@
+//! Edits through the whole way: guest, wasmtime, rules. The rules themselves have unit tests.
+
+use std::time::Duration;
+
+use edgeweir_hookhost::{HeaderEdit, HookFault, RequestEdit, RequestVerdict, ResponseEdit, Rule};
+
+use crate::support::{call, load, response_call};
+
+fn broken<V: std::fmt::Debug>(verdict: Result<V, HookFault>) -> Rule {
+    let fault = verdict.unwrap_err();
+    assert_eq!((fault.status(), fault.label()), (502, "validation"), "{fault}");
+    match fault {
+        HookFault::Validation(violation) => violation.rule,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn guests_that_break_the_rules() {
+    for (guest, rule, message) in [
+        (
+            "bad-header",
+            Rule::DisallowedHeader,
+            "hook returned what is against the rules: hooks may not set this header: \"connection\"",
+        ),
+        (
+            "read-only-header",
+            Rule::ReadOnlyHeader,
+            "hook returned what is against the rules: this header is read-only at this stage: \"host\"",
+        ),
+        (
+            "big-response",
+            Rule::ResponseTooLarge,
+            "hook returned what is against the rules: a generated response over the stage's limit: \"40961 bytes\"",
+        ),
+    ] {
+        let verdict = load(guest).viewer_request(call("")).await.verdict;
+        assert_eq!(verdict.as_ref().unwrap_err().to_string(), message);
+        assert_eq!(broken(verdict), rule, "{guest}");
+    }
+}
+
+#[tokio::test]
+async fn request_edits_in_order() {
+    let script =
+        "set x-a 1\nappend x-a 2\nremove x-b\npath /new\nquery a=b\nno-query\nnote hello\ncache-key de\norigin eu";
+    let verdict = load("script").viewer_request(call(script)).await.verdict.unwrap();
+    let name = |name: &str| name.parse().unwrap();
+    let value = |value: &str| value.parse().unwrap();
+    let expected = vec![
+        RequestEdit::Header(HeaderEdit::Set(name("x-a"), value("1"))),
+        RequestEdit::Header(HeaderEdit::Append(name("x-a"), value("2"))),
+        RequestEdit::Header(HeaderEdit::Remove(name("x-b"))),
+        RequestEdit::Path("/new".into()),
+        RequestEdit::Query(Some("a=b".into())),
+        RequestEdit::Query(None),
+        RequestEdit::Note("hello".into()),
+        RequestEdit::CacheKey("de".into()),
+        RequestEdit::Origin("eu".into()),
+    ];
+    assert_eq!(verdict, RequestVerdict::Next(expected));
+}
+
+#[tokio::test]
+async fn request_stages_refuse_by_their_own_lists() {
+    let hook = load("script");
+    for (script, viewer, origin) in [
+        ("set host b.example", Some(Rule::ReadOnlyHeader), None),
+        ("set accept-encoding br", None, Some(Rule::ReadOnlyHeader)),
+        ("set cloudfront-viewer-country CH", Some(Rule::EdgeHeader), None),
+        ("set x-forwarded-proto https", Some(Rule::DisallowedHeader), Some(Rule::DisallowedHeader)),
+        ("body x", Some(Rule::NotProvided), Some(Rule::NotProvided)),
+        ("note *4097", Some(Rule::NoteTooLong), Some(Rule::NoteTooLong)),
+        ("path //..\\", Some(Rule::Path), Some(Rule::Path)),
+        ("respond 200 *50000", Some(Rule::ResponseTooLarge), None),
+        ("respond 204 x", Some(Rule::BodyNotAllowed), Some(Rule::BodyNotAllowed)),
+        ("respond 101 ", Some(Rule::Status), Some(Rule::Status)),
+        ("respond 200 x\nupgrade h2c", Some(Rule::DisallowedHeader), Some(Rule::DisallowedHeader)),
+    ] {
+        for (rule, verdict) in [
+            (viewer, hook.viewer_request(call(script)).await.verdict),
+            (origin, hook.origin_request(call(script)).await.verdict),
+        ] {
+            match rule {
+                Some(rule) => assert_eq!(broken(verdict), rule, "{script}"),
+                None => assert!(verdict.is_ok(), "{script}: {verdict:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_provided_is_named() {
+    let hook = load("script");
+    for script in ["body x", "cost 2", "api-key k"] {
+        let fault = hook.viewer_request(call(script)).await.verdict.unwrap_err();
+        let word = script.split(' ').next().unwrap();
+        assert_eq!(
+            fault.to_string(),
+            format!("hook returned what is against the rules: this version does not provide that: \"{word}\"")
+        );
+    }
+    assert_eq!(broken(hook.origin_request(call("dynamic-origin a.example")).await.verdict), Rule::NotProvided);
+    assert_eq!(broken(hook.origin_response(response_call("cache-tag a")).await.verdict), Rule::NotProvided);
+    assert_eq!(broken(hook.origin_response(response_call("body a")).await.verdict), Rule::NotProvided);
+    assert_eq!(broken(hook.viewer_response(response_call("body a")).await.verdict), Rule::NotProvided);
+    assert_eq!(broken(hook.viewer_response(response_call("status 404")).await.verdict), Rule::NotProvided);
+}
+
+#[tokio::test]
+async fn response_edits() {
+    let hook = load("script");
+    let edits = hook.origin_response(response_call("status 404\nttl 60\nnote n\nset x-a 1")).await.verdict.unwrap();
+    let expected = [
+        ResponseEdit::Status(http::StatusCode::NOT_FOUND),
+        ResponseEdit::Ttl(Duration::from_secs(60)),
+        ResponseEdit::Note("n".into()),
+        ResponseEdit::Header(HeaderEdit::Set("x-a".parse().unwrap(), "1".parse().unwrap())),
+    ];
+    assert_eq!(edits, expected);
+    for (script, rule) in [
+        ("status 99", Rule::Status),
+        ("set transfer-encoding chunked", Rule::ReadOnlyHeader),
+        ("remove content-length", Rule::ReadOnlyHeader),
+        ("note *5000", Rule::NoteTooLong),
+    ] {
+        assert_eq!(broken(hook.origin_response(response_call(script)).await.verdict), rule, "{script}");
+    }
+    assert!(hook.origin_response(response_call("remove content-encoding")).await.verdict.is_ok());
+    assert_eq!(
+        broken(hook.viewer_response(response_call("remove content-encoding")).await.verdict),
+        Rule::ReadOnlyHeader
+    );
+}
+
+#[tokio::test]
+async fn a_generated_response_comes_through_whole() {
+    let verdict = load("respond").viewer_request(call("")).await.verdict.unwrap();
+    let RequestVerdict::Respond(response) = verdict else { panic!("no response") };
+    assert_eq!((response.status.as_u16(), &*response.body), (418, b"a teapot".as_slice()));
+    assert_eq!(response.headers, [("content-type".parse().unwrap(), "text/plain".parse().unwrap())]);
+}

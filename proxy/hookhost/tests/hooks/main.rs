@@ -1,0 +1,9 @@
+//! The hook host with real guests: each test loads WASM that proves one behaviour. `make hooks` builds the guests.
+#![expect(clippy::unwrap_used, reason = "tests may panic")]
+
+mod calls;
+mod edits;
+mod limits;
+mod loading;
+mod support;
+mod tools;

@@ -1,0 +1,170 @@
+//! Guests from the target directory, an engine with an injected clock, and calls to make.
+
+use std::any::Any;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use edgeweir_hookhost::{
+    Call, CallFacts, EngineLimits, GeoView, Hook, HookEngine, HookLimits, HostServices, LogLevel, RequestView,
+    ResponseView, ViewerFacts,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+
+/// Limits that no guest should reach, except those that try.
+pub(crate) const LIMITS: HookLimits = HookLimits { timeout: Duration::from_secs(10), memory: 4 << 20 };
+
+/// The bytes of a guest. Guests are built beside the tests, so they are looked for in the same target directory.
+pub(crate) fn wasm(name: &str) -> Vec<u8> {
+    let exe = std::env::current_exe().unwrap();
+    let target = exe.ancestors().nth(3).unwrap();
+    let file = format!("wasm32-unknown-unknown/hook/examples/{}.wasm", name.replace('-', "_"));
+    let path: PathBuf = target.join(file);
+    match std::fs::read(&path) {
+        Ok(wasm) => wasm,
+        Err(error) => panic!("{}: {error}; run `make hooks`", path.display()),
+    }
+}
+
+/// A clock that tests move, predictable "random" bytes and a log to look at.
+#[derive(Default)]
+pub(crate) struct Services {
+    pub(crate) now: AtomicU64,
+    pub(crate) lines: Mutex<Vec<(String, String, LogLevel, String)>>,
+}
+
+impl HostServices for Services {
+    fn now_ms(&self) -> u64 {
+        // Moves at each read, so that a clock that is not frozen shows.
+        self.now.fetch_add(1, Ordering::SeqCst)
+    }
+
+    fn random(&self, out: &mut [u8]) {
+        out.fill(7);
+    }
+
+    fn log(&self, hook: &str, request_id: &str, level: LogLevel, message: &str) {
+        self.lines.lock().unwrap().push((hook.into(), request_id.into(), level, message.into()));
+    }
+}
+
+/// An engine of its own with a few slots.
+pub(crate) fn engine(slots: u32) -> (HookEngine, Arc<Services>) {
+    let services = Arc::new(Services::default());
+    let limits = EngineLimits { slots, ..EngineLimits::default() };
+    (HookEngine::new(limits, None, Arc::clone(&services) as _).unwrap(), services)
+}
+
+/// A guest in the engine that most tests share.
+pub(crate) fn load(name: &str) -> Arc<Hook> {
+    static SHARED: LazyLock<HookEngine> = LazyLock::new(|| engine(64).0);
+    SHARED.load(name, &wasm(name), LIMITS).unwrap()
+}
+
+pub(crate) struct Request {
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    pub(crate) headers: HeaderMap,
+}
+
+impl RequestView for Request {
+    fn method(&self) -> &str {
+        "GET"
+    }
+    fn scheme(&self) -> &str {
+        "https"
+    }
+    fn authority(&self) -> &str {
+        "www.example:8443"
+    }
+    fn path(&self) -> &str {
+        &self.path
+    }
+    fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+    fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
+
+pub(crate) struct Response(pub(crate) u16, pub(crate) HeaderMap);
+
+impl ResponseView for Response {
+    fn status(&self) -> u16 {
+        self.0
+    }
+    fn headers(&self) -> &HeaderMap {
+        &self.1
+    }
+    fn cache_outcome(&self) -> Option<&str> {
+        Some("hit")
+    }
+}
+
+pub(crate) struct Bern;
+
+impl GeoView for Bern {
+    fn country(&self) -> Option<&str> {
+        Some("CH")
+    }
+    fn asn(&self) -> Option<u32> {
+        Some(64_496)
+    }
+    fn coordinates(&self) -> Option<(f64, f64)> {
+        Some((46.95, 7.45))
+    }
+}
+
+pub(crate) fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    let fields = fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    let mut map = HeaderMap::new();
+    for (name, value) in fields {
+        map.append(name, value);
+    }
+    map
+}
+
+/// A call with these settings.
+pub(crate) fn call(settings: &str) -> Call {
+    let headers = headers(&[
+        ("x-many", "one"),
+        ("x-many", "two"),
+        ("connection", "close"),
+        ("x-real-ip", "192.0.2.9"),
+        ("cookie", "b=2; a=1"),
+        ("accept", "*/*"),
+    ]);
+    let request = Request { path: "/a%20b".into(), query: Some("q=x%20y&r".into()), headers };
+    let viewer = ViewerFacts {
+        address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        port: Some(4711),
+        http_version: Version::HTTP_2,
+        tls_version: Some("TLSv1.3"),
+        geo: Some(Arc::new(Bern)),
+    };
+    let facts = CallFacts { viewer, distribution: "site".into(), behavior: "/a*".into(), request_id: "id-1".into() };
+    Call {
+        request: Box::new(request),
+        response: None,
+        facts: Arc::new(facts),
+        origin: None,
+        settings: settings.into(),
+        note: None,
+        record_reads: false,
+    }
+}
+
+/// A call at a response stage.
+pub(crate) fn response_call(settings: &str) -> Call {
+    let response = Response(203, headers(&[("content-type", "text/plain"), ("connection", "close")]));
+    Call { response: Some(Box::new(response)), ..call(settings) }
+}
+
+/// The request that was moved in.
+pub(crate) fn request(call: Call) -> Box<Request> {
+    let any: Box<dyn Any> = call.request;
+    any.downcast().ok().unwrap()
+}

@@ -1,0 +1,126 @@
+//! The admin API: health, metrics, status and reload, over a Unix socket in the state folder and, if wanted, over TCP.
+//!
+//! Whoever can open the Unix socket (the owner of the state folder) may do everything. Over TCP reading is open and
+//! everything that changes state needs a bearer token. The edge is behind [`Control`]; nothing here knows pingora.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+mod access;
+pub mod client;
+mod routes;
+mod server;
+mod socket;
+
+pub use server::{AdminServer, AdminToken};
+
+/// Name of the Unix socket in the state folder.
+pub const SOCKET: &str = "admin.sock";
+
+/// What the admin API can ask of the edge.
+#[async_trait]
+pub trait Control: Send + Sync + 'static {
+    /// Whether the edge wants new requests: false before the start is done and from the stop signal on.
+    fn ready(&self) -> bool;
+    /// The metrics page in OpenMetrics text.
+    fn metrics(&self) -> String;
+    /// Version, snapshot number, uptime, listeners, connections.
+    fn status(&self) -> serde_json::Value;
+    /// Loads the configuration file again, all or nothing.
+    ///
+    /// # Errors
+    /// Why the old configuration stays.
+    async fn reload(&self) -> Result<serde_json::Value, ReloadFailure>;
+}
+
+/// Why a reload was refused.
+#[derive(Debug, Clone)]
+pub struct ReloadFailure {
+    /// 409 if there is nothing to load or another reload is under way, 422 if the file is bad, 500 otherwise.
+    pub status: u16,
+    /// What the caller is told; JSON with at least `error`, and `report` (text for people) if the file is bad.
+    pub body: serde_json::Value,
+}
+
+/// Why an admin listener did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// The folder of the socket cannot be made or closed to others.
+    #[error("cannot prepare the state folder `{}`: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Something that is no socket stands in the way.
+    #[error("`{}` exists and is not a socket", path.display())]
+    NotASocket {
+        /// What stands there.
+        path: PathBuf,
+    },
+    /// Addresses of Unix sockets are short (unix(7): 108 bytes with the terminator).
+    #[error("the path of the admin socket is too long, choose a shorter `state_dir`: `{}`", path.display())]
+    TooLong {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The socket cannot be made.
+    #[error("cannot listen on the admin socket `{}`: {source}", path.display())]
+    Socket {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The TCP address cannot be had.
+    #[error("cannot listen on the admin address {address}: {source}")]
+    Tcp {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Serves the admin API on a Unix socket that only the owner can open. A socket that is there, of a dead process or of
+/// an edge that still runs, is replaced without a gap; its own edge does not notice, and leaves the new one alone when
+/// it goes. Needs a tokio runtime.
+///
+/// # Errors
+/// The folder or the socket cannot be made; see [`AdminError`].
+pub fn serve_unix(path: &Path, control: Arc<dyn Control>) -> Result<AdminServer, AdminError> {
+    let (listener, guard) = socket::bind(path)?;
+    let router = routes::router(control, None);
+    Ok(AdminServer::start(server::Listener::Unix(listener), router, Some(guard), None))
+}
+
+/// Serves the admin API on TCP; `token` is the bearer token for calls that change state, without one they are refused.
+/// Port 0 lets the system choose. Needs a tokio runtime.
+///
+/// # Errors
+/// The address cannot be had.
+pub async fn serve_tcp(
+    address: SocketAddr,
+    token: Option<&str>,
+    control: Arc<dyn Control>,
+) -> Result<(SocketAddr, AdminServer), AdminError> {
+    let failed = |source| AdminError::Tcp { address, source };
+    let listener = server::bind_tcp(address).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let gate = Arc::new(access::Gate::new(bound.ip(), token));
+    let router = routes::router(control, Some(Arc::clone(&gate)));
+    Ok((bound, AdminServer::start(server::Listener::Tcp(listener), router, None, Some(AdminToken(gate)))))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests;

@@ -1,0 +1,74 @@
+//! The near side of the admin API for the command line: one call over the Unix socket of a running edge.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+
+/// A reload may compile many hooks; nothing takes longer.
+const DEADLINE: Duration = Duration::from_secs(300);
+/// Largest answer in bytes.
+const MAX_ANSWER: usize = 16 << 20;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// No edge listens there.
+    #[error("no edge is running with the admin socket `{}`: {source}", path.display())]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The connection broke, or what came was not HTTP.
+    #[error("the edge hung up: {0}")]
+    Http(#[from] hyper::Error),
+    /// The answer is too large, or broke off.
+    #[error("the answer cannot be read: {0}")]
+    Answer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The call itself is malformed.
+    #[error("the call is malformed: {0}")]
+    Call(#[from] http::Error),
+    /// No answer in five minutes.
+    #[error("the edge did not answer in {} seconds", DEADLINE.as_secs())]
+    Deadline,
+}
+
+/// Calls the edge; gives the status and the body of its answer.
+///
+/// # Errors
+/// No edge listens on the socket, or it does not answer; see [`ClientError`].
+pub async fn call(socket: &Path, method: Method, path: &str) -> Result<(u16, Vec<u8>), ClientError> {
+    tokio::time::timeout(DEADLINE, exchange(socket, method, path)).await.map_err(|_| ClientError::Deadline)?
+}
+
+async fn exchange(socket: &Path, method: Method, path: &str) -> Result<(u16, Vec<u8>), ClientError> {
+    let stream =
+        UnixStream::connect(socket).await.map_err(|source| ClientError::Connect { path: socket.to_owned(), source })?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(http::header::HOST, "localhost")
+        .header(http::header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())?;
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(ClientError::Answer)?;
+        Ok((status, body.to_bytes().to_vec()))
+    };
+    let driver = tokio::spawn(connection);
+    let answer = exchange.await;
+    driver.abort();
+    answer
+}

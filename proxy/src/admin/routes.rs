@@ -1,0 +1,97 @@
+//! What can be called, and the answers. Bodies of requests are never read.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+
+use super::Control;
+use super::access::{Gate, Verdict};
+use crate::telemetry::metrics;
+
+/// Bytes of a request body that are tolerated; no call needs one.
+const MAX_BODY: u64 = 64 << 10;
+
+/// All routes; `gate` is for TCP.
+pub(super) fn router(control: Arc<dyn Control>, gate: Option<Arc<Gate>>) -> Router {
+    let router = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(page))
+        .route("/v1/status", get(status))
+        .route("/v1/reload", post(reload))
+        .method_not_allowed_fallback(async || problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"))
+        .fallback(async || problem(StatusCode::NOT_FOUND, "no such call"))
+        .with_state(control);
+    router.layer(middleware::from_fn_with_state(gate, guard))
+}
+
+async fn guard(State(gate): State<Option<Arc<Gate>>>, request: Request, next: Next) -> Response {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let verdict = gate.map_or(Verdict::Pass, |gate| gate.check(request.method(), request.headers()));
+    let mut response = match verdict {
+        Verdict::Pass if length.is_some_and(|length: u64| length > MAX_BODY) => {
+            problem(StatusCode::PAYLOAD_TOO_LARGE, "no call needs a body")
+        }
+        Verdict::Pass => next.run(request).await,
+        Verdict::WrongHost => problem(
+            StatusCode::MISDIRECTED_REQUEST,
+            "ask by IP address or as localhost, or send the admin token: other host names are refused (DNS rebinding)",
+        ),
+        Verdict::NoToken => {
+            let mut response = problem(StatusCode::UNAUTHORIZED, "this call needs the admin token");
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"edgeweir\""));
+            response
+        }
+        Verdict::Closed => problem(
+            StatusCode::FORBIDDEN,
+            "no admin token is configured: calls that change state are only taken on the Unix socket",
+        ),
+    };
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn healthz() -> Response {
+    text(StatusCode::OK, "ok\n")
+}
+
+async fn readyz(State(control): State<Arc<dyn Control>>) -> Response {
+    if control.ready() { text(StatusCode::OK, "ready\n") } else { text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+}
+
+async fn page(State(control): State<Arc<dyn Control>>) -> Response {
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], control.metrics()).into_response()
+}
+
+async fn status(State(control): State<Arc<dyn Control>>) -> Response {
+    answer(StatusCode::OK, &control.status())
+}
+
+async fn reload(State(control): State<Arc<dyn Control>>) -> Response {
+    match control.reload().await {
+        Ok(report) => answer(StatusCode::OK, &report),
+        Err(failure) => {
+            let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            answer(status, &failure.body)
+        }
+    }
+}
+
+fn text(status: StatusCode, body: &'static str) -> Response {
+    (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
+}
+
+fn answer(status: StatusCode, body: &Value) -> Response {
+    (status, [(CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+}
+
+fn problem(status: StatusCode, error: &str) -> Response {
+    answer(status, &json!({ "error": error }))
+}

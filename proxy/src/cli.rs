@@ -1,0 +1,112 @@
+//! The command line: one file per verb. Here end all errors that a person must read.
+//!
+//! Exit codes: 0 it worked; 1 the configuration is bad, or the edge refused or failed; 2 the command line is wrong.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod check;
+mod demo;
+mod file;
+mod output;
+mod reload;
+mod schema;
+mod serve;
+mod signals;
+mod status;
+
+/// A self-hosted edge: reverse proxy with WASM hooks, cache, geo routing, throttling and API keys.
+#[derive(Debug, Parser)]
+#[command(name = "edgeweir", version, max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the edge until SIGTERM or Ctrl-C; SIGHUP loads the file again
+    Serve(serve::Args),
+    /// Check a configuration and everything it names, then print a summary
+    Check(check::Args),
+    /// Make the running edge load its configuration again, all or nothing
+    Reload(reload::Args),
+    /// Ask the running edge how it is
+    Status(status::Args),
+    /// Print the JSON Schema of the configuration
+    Schema,
+    /// Run the demo: an edge, an origin behind it, and requests to try
+    Demo(demo::Args),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // `--help` and `--version` are "errors" that go to stdout; a closed pipe is not worth another word.
+            let _closed = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let result = match args.verb {
+        Verb::Serve(args) => serve::run(&args),
+        Verb::Check(args) => check::run(&args),
+        Verb::Reload(args) => reload::run(&args),
+        Verb::Status(args) => status::run(&args),
+        Verb::Schema => schema::run(),
+        Verb::Demo(args) => demo::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        output::error(&error);
+        ExitCode::FAILURE
+    })
+}
+
+/// A runtime for one call of a running edge.
+fn small_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn verbs() {
+        for line in [
+            "edgeweir serve",
+            "edgeweir serve edge.toml",
+            "edgeweir serve -c edge.toml",
+            "edgeweir serve --config edge.toml",
+            "edgeweir check edge.toml --json",
+            "edgeweir reload --config edge.toml",
+            "edgeweir reload --socket state/admin.sock",
+            "edgeweir status --json",
+            "edgeweir schema",
+            "edgeweir demo",
+        ] {
+            Args::try_parse_from(line.split(' ')).unwrap();
+        }
+        for line in [
+            "edgeweir",
+            "edgeweir serve a b",
+            "edgeweir serve a -c b",
+            "edgeweir reload -c a --socket b",
+            "edgeweir srve",
+        ] {
+            let error = Args::try_parse_from(line.split(' ')).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! A configuration file on its way from the disk to a typed configuration, or to a report that a person reads.
+
+use std::path::{Path, PathBuf};
+
+use edgeweir_config::{Parsed, Problem, Report, Severity};
+
+use super::output;
+
+/// Where the configuration is when nobody says.
+pub(super) const DEFAULT: &str = "edgeweir.toml";
+
+/// The file argument of a verb: `FILE`, `-c FILE` or the default.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct FileArg {
+    /// The configuration [default: edgeweir.toml]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The same, as an option
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
+}
+
+impl FileArg {
+    pub(super) fn path(&self) -> &Path {
+        self.file.as_deref().or(self.config.as_deref()).unwrap_or(Path::new(DEFAULT))
+    }
+}
+
+/// A configuration file as it was read; the text is kept for reports.
+#[derive(Debug)]
+pub(super) struct File {
+    pub(super) name: String,
+    pub(super) source: String,
+    pub(super) result: Result<Parsed, Report>,
+}
+
+impl File {
+    /// Reads and parses. Everything that can be wrong is in the result's report.
+    pub(super) fn read(path: &Path) -> Self {
+        let name = path.display().to_string();
+        let (source, result) = match std::fs::read(path) {
+            Ok(bytes) => match edgeweir_config::text(&bytes) {
+                Ok(source) => {
+                    let base = path.parent().unwrap_or(Path::new(""));
+                    (source.to_owned(), edgeweir_config::parse(source, base))
+                }
+                Err(bad) => (bad.text, Err(bad.report)),
+            },
+            Err(error) => {
+                let problem = Problem::error("unreadable", 0..0, format!("cannot read `{name}`: {error}"));
+                let help = match error.kind() {
+                    std::io::ErrorKind::NotFound => Some("name the file: `edgeweir serve FILE`".to_owned()),
+                    _ => None,
+                };
+                (String::new(), Err(Report::of(problem.maybe_help(help))))
+            }
+        };
+        Self { name, source, result }
+    }
+
+    /// The report (errors, or the warnings of a good file) for people.
+    pub(super) fn render(&self, colour: bool) -> String {
+        match &self.result {
+            Ok(parsed) => parsed.warnings.render(&self.name, &self.source, colour),
+            // There is no line to point at.
+            Err(report)
+                if self.source.is_empty() && report.problems.iter().any(|problem| problem.code == "unreadable") =>
+            {
+                report.problems.iter().map(|problem| plain(problem, colour)).collect()
+            }
+            Err(report) => report.render(&self.name, &self.source, colour),
+        }
+    }
+
+    /// The configuration; without one the report goes to standard error. Warnings go there too.
+    pub(super) fn usable(self) -> Option<Parsed> {
+        output::err(&self.render(output::colour_on_stderr()));
+        self.result.ok()
+    }
+}
+
+/// A problem without a place in the text.
+pub(super) fn plain(problem: &Problem, colour: bool) -> String {
+    let (paint, reset) = match (colour, problem.severity) {
+        (false, _) => ("", ""),
+        (true, Severity::Error) => ("\u{1b}[1;31m", "\u{1b}[0m"),
+        (true, Severity::Warning) => ("\u{1b}[1;33m", "\u{1b}[0m"),
+    };
+    let help = problem.help.as_ref().map(|help| format!("  help: {help}\n")).unwrap_or_default();
+    format!("{paint}{}{reset}: {}\n{help}", problem.severity.as_str(), problem.message)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use super::*;
+
+    const GOOD: &str =
+        "[origins.app]\nurl = \"http://127.0.0.1:3000\"\n\n[distributions.site]\nhosts = [\"*\"]\norigin = \"app\"\n";
+
+    #[test]
+    fn files_good_and_bad() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let good = File::read(&write("good.toml", GOOD.as_bytes()));
+        let parsed = good.result.unwrap();
+        assert_eq!(parsed.config.state_dir, folder.path().join(".edgeweir"));
+
+        let bad = File::read(&write("bad.toml", b"[origins.app]\nurll = 1\n"));
+        assert!(bad.render(false).contains("urll"), "{}", bad.render(false));
+        let binary = File::read(&write("binary.toml", b"a = \xff"));
+        assert!(binary.render(false).contains("UTF-8"), "{}", binary.render(false));
+        let missing = File::read(&folder.path().join("none.toml"));
+        let text = missing.render(false);
+        assert!(
+            text.starts_with("error: cannot read `") && text.contains("none.toml") && text.contains("help:"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,55 @@
+//! What the command line writes. A reader that has gone away (a closed pipe) is never an error of ours.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// Writes to standard output.
+pub(super) fn out(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _closed = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// Writes to standard error.
+pub(super) fn err(text: &str) {
+    let _closed = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Writes an error and what caused it.
+pub(super) fn error(error: &anyhow::Error) {
+    let (red, plain) = if colour_on_stderr() { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
+    err(&format!("{red}error{plain}: {}\n", chain(error)));
+}
+
+/// The messages of an error and its causes in one line. A cause that its parent's message already tells is left out.
+fn chain(error: &anyhow::Error) -> String {
+    let mut line = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !line.contains(&cause) {
+            line.push_str(": ");
+            line.push_str(&cause);
+        }
+    }
+    line
+}
+
+/// Whether text on standard error may have colours: a terminal, and no `NO_COLOR` (no-color.org).
+pub(super) fn colour_on_stderr() -> bool {
+    io::stderr().is_terminal() && wanted()
+}
+
+fn wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let error = anyhow!("inner").context("cannot do: inner").context("outer");
+        assert_eq!(chain(&error), "outer: cannot do: inner");
+    }
+}

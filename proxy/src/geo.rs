@@ -1,0 +1,247 @@
+//! Where an address is: facts from MaxMind-format databases, each read whole into memory.
+//!
+//! Knows the layouts of MaxMind (GeoLite2, GeoIP2: Country, City, ASN) and DB-IP, and flat records (`country_code`,
+//! `latitude`, …). It must not know requests or headers, and does no I/O after [`Geo::open`].
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use maxminddb::{MaxMindDbError, Reader};
+
+mod record;
+
+use record::Record;
+
+/// A database that could not be used.
+#[derive(Debug, thiserror::Error)]
+#[error("geo database `{}` cannot be used: {source}", path.display())]
+pub struct GeoError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why: it cannot be read, or is not a MaxMind-format database.
+    #[source]
+    pub source: MaxMindDbError,
+}
+
+/// Up to three ASCII letters or digits, kept inline: codes of countries, continents and regions.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Code {
+    len: u8,
+    bytes: [u8; 3],
+}
+
+impl Code {
+    /// `None` unless `text` is one to three ASCII letters or digits.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let mut bytes = [0; 3];
+        if !fits {
+            return None;
+        }
+        for (slot, byte) in bytes.iter_mut().zip(text.bytes()) {
+            *slot = byte.to_ascii_uppercase();
+        }
+        Some(Self { len: u8::try_from(text.len()).ok()?, bytes })
+    }
+
+    /// The code in upper case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let used = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
+        std::str::from_utf8(used).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.as_str())
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the databases know of an address. Names are English.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GeoFacts {
+    /// ISO 3166-1 alpha-2 code of the country.
+    pub country: Option<Code>,
+    /// Name of the country.
+    pub country_name: Option<Box<str>>,
+    /// `AF`, `AN`, `AS`, `EU`, `NA`, `OC` or `SA`.
+    pub continent: Option<Code>,
+    /// ISO 3166-2 code of the largest subdivision, without the country.
+    pub region: Option<Code>,
+    /// Name of the largest subdivision.
+    pub region_name: Option<Box<str>>,
+    /// City.
+    pub city: Option<Box<str>>,
+    /// Postal code.
+    pub postal: Option<Box<str>>,
+    /// Metro code (United States).
+    pub metro: Option<u32>,
+    /// IANA time zone.
+    pub time_zone: Option<Box<str>>,
+    /// Latitude and longitude in degrees.
+    pub location: Option<(f64, f64)>,
+    /// Number of the autonomous system that announces the address.
+    pub asn: Option<u32>,
+}
+
+impl GeoFacts {
+    /// Takes from `record` what is not known yet.
+    fn fill(&mut self, record: &Record<'_>) {
+        fn text(slot: &mut Option<Box<str>>, value: Option<&str>) {
+            if slot.is_none() {
+                *slot = value.filter(|value| !value.is_empty()).map(Box::from);
+            }
+        }
+        self.country = self.country.or_else(|| record.country_code());
+        self.continent = self.continent.or_else(|| record.continent_code());
+        self.region = self.region.or_else(|| record.region_code());
+        self.metro = self.metro.or(record.location.metro_code);
+        self.asn = self.asn.or(record.autonomous_system_number);
+        self.location = self.location.or_else(|| record.position());
+        text(&mut self.country_name, record.country_name());
+        text(&mut self.region_name, record.region_name());
+        text(&mut self.city, record.city.name);
+        text(&mut self.postal, record.postal.code.or(record.postcode));
+        text(&mut self.time_zone, record.location.time_zone.or(record.timezone));
+    }
+}
+
+/// The open databases, in the order of the config.
+pub struct Geo {
+    readers: Vec<Reader<Vec<u8>>>,
+}
+
+impl fmt::Debug for Geo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let types = self.readers.iter().map(|reader| reader.metadata().database_type.as_str());
+        f.debug_list().entries(types).finish()
+    }
+}
+
+impl Geo {
+    /// Reads the databases into memory.
+    ///
+    /// # Errors
+    /// The first database that cannot be read or is not in MaxMind's format.
+    pub fn open(paths: &[PathBuf]) -> Result<Self, GeoError> {
+        let readers = paths.iter().map(|path| open_one(path)).collect::<Result<_, _>>()?;
+        Ok(Self { readers })
+    }
+
+    /// Whether there is no database at all: then no address has facts.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.readers.is_empty()
+    }
+
+    /// Everything the databases know of `address`; of two that know a fact the first wins.
+    #[must_use]
+    pub fn lookup(&self, address: IpAddr) -> GeoFacts {
+        let mut facts = GeoFacts::default();
+        for reader in &self.readers {
+            if let Some(record) = find(reader, address) {
+                facts.fill(&record);
+            }
+        }
+        facts
+    }
+
+    /// Only the country; allocates nothing.
+    #[must_use]
+    pub fn country(&self, address: IpAddr) -> Option<Code> {
+        self.readers.iter().find_map(|reader| find(reader, address)?.country_code())
+    }
+}
+
+fn open_one(path: &Path) -> Result<Reader<Vec<u8>>, GeoError> {
+    Reader::open_readfile(path).map_err(|source| GeoError { path: path.to_owned(), source })
+}
+
+/// The record of an address. A damaged record and an IPv6 address in an IPv4 database are the same as an unknown
+/// address: a request never fails for the want of a geo fact.
+fn find(reader: &Reader<Vec<u8>>, address: IpAddr) -> Option<Record<'_>> {
+    // `::ffff:192.0.2.1` is the IPv4 viewer of a dual-stack listener.
+    reader.lookup(address.to_canonical()).ok()?.decode().ok()?
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use super::*;
+
+    fn country_database() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/examples/demo/country.mmdb")
+    }
+
+    #[test]
+    fn codes_are_short_ascii_in_upper_case() {
+        assert_eq!(Code::new("ch").unwrap().as_str(), "CH");
+        assert_eq!(Code::new("ENG").unwrap().to_string(), "ENG");
+        for bad in ["", "ABCD", "é", "a-"] {
+            assert_eq!(Code::new(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_demo_database_knows_countries() {
+        let geo = Geo::open(&[country_database()]).unwrap();
+        for (address, country) in [
+            ("195.186.1.111", Some("CH")),
+            ("::ffff:195.186.1.111", Some("CH")),
+            ("80.12.0.1", Some("FR")),
+            ("127.0.0.1", None),
+        ] {
+            let address = address.parse().unwrap();
+            let found = geo.country(address);
+            assert_eq!(found.as_ref().map(Code::as_str), country, "{address}");
+            assert_eq!(geo.lookup(address).country, found, "{address}");
+        }
+    }
+
+    #[test]
+    fn ipv6_in_an_ipv4_database_is_unknown() {
+        let geo = Geo::open(&[country_database()]).unwrap();
+        assert_eq!(geo.lookup("2001:db8::1".parse().unwrap()), GeoFacts::default());
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let missing = Geo::open(&[PathBuf::from("no/such.mmdb")]).unwrap_err().to_string();
+        assert!(missing.contains("no/such.mmdb") && missing.contains("i/o error"), "{missing}");
+        let folder = tempfile::tempdir().unwrap();
+        let whole = std::fs::read(country_database()).unwrap();
+        for (name, bytes) in [("empty", &b""[..]), ("text", b"not a database"), ("cut", &whole[..whole.len() / 2])] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            let error = Geo::open(&[path]).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("cannot be used"), "{error}");
+        }
+    }
+
+    #[test]
+    fn damaged_records_never_panic() {
+        let mut bytes = std::fs::read(country_database()).unwrap();
+        let end = bytes.len() - 4_096;
+        for index in (bytes.len() / 2..end).step_by(7) {
+            bytes[index] ^= 0x5a;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("damaged.mmdb");
+        std::fs::write(&path, bytes).unwrap();
+        // Whether it opens depends on where the tree ends; looking up must be safe in any case.
+        if let Ok(geo) = Geo::open(&[path]) {
+            for first in 1..=255_u8 {
+                let _facts = geo.lookup(IpAddr::from([first, 7, 9, 1]));
+            }
+        }
+    }
+}

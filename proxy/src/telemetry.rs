@@ -1,0 +1,10 @@
+//! What the edge tells of itself: the access log, its own events, metrics. It never decides anything about a request.
+
+pub mod access_log;
+pub mod events;
+pub mod lines;
+pub mod metrics;
+
+mod json;
+mod redact;
+mod timestamp;

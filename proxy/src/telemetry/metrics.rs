@@ -1,0 +1,272 @@
+//! Counters, gauges and histograms, once per process.
+//!
+//! Labels come from the config or from fixed tables, never from a request, and the number of label sets is capped. The
+//! data path holds handles that were looked up when its snapshot was made, and only adds to atomics. Names are a promise
+//! to whoever watches the edge (docs/operations.md lists them).
+
+use std::collections::BTreeMap;
+use std::fmt::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::registry::Registry;
+
+use super::lines::LineCounters;
+
+mod encode;
+mod histogram;
+mod process;
+mod tables;
+
+use encode::Page;
+pub use histogram::Histogram;
+pub use tables::Labelled;
+
+/// Content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Most behaviors, and most uses of a hook at a stage, that get label sets of their own; the rest share `other`.
+pub const MAX_LABEL_SETS: usize = 2_000;
+
+/// Status classes, by the first digit; the first is a request whose viewer left before the status was sent.
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+/// Cache outcomes as the cache names them, and `none` for requests that never came to the cache.
+const OUTCOMES: [&str; 9] = ["none", "hit", "stale", "miss", "expired", "revalidated", "bypass", "collapsed", "other"];
+/// Bounds of request times in microseconds.
+const REQUEST_BOUNDS: &[u64] = &[
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000, 30_000_000,
+];
+/// Bounds of hook calls in microseconds.
+const HOOK_BOUNDS: &[u64] =
+    &[10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 1_000_000];
+
+/// What the metrics are told once.
+#[derive(Debug)]
+pub struct Setup {
+    /// Version of the edge.
+    pub version: &'static str,
+    /// When the process started.
+    pub started: SystemTime,
+    /// Labels of all faults.
+    pub faults: &'static [&'static str],
+    /// Labels of all verdicts and faults of hooks.
+    pub verdicts: &'static [&'static str],
+    /// Names of all throttle levels.
+    pub levels: &'static [&'static str],
+    /// Why connections are refused or cut.
+    pub refusals: &'static [&'static str],
+    /// Lost lines by log.
+    pub logs: Vec<(&'static str, Arc<LineCounters>)>,
+}
+
+/// All metrics of an edge.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    tables: Arc<Tables>,
+}
+
+/// What is shown as it is at the moment of a scrape; set before [`Metrics::encode`].
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Gauges {
+    /// Number of the snapshot that new requests see.
+    pub snapshot: u64,
+    /// Open viewer connections.
+    pub connections: u64,
+    /// Objects in the cache.
+    pub cache_entries: u64,
+    /// Bytes in the cache.
+    pub cache_bytes: u64,
+    /// Bytes the cache may hold.
+    pub cache_capacity: u64,
+}
+
+/// Label sets and their counters; at most [`MAX_LABEL_SETS`] and the one that the rest shares.
+type Table<K, M> = Mutex<BTreeMap<K, Arc<M>>>;
+
+#[derive(Debug)]
+struct Tables {
+    version: &'static str,
+    started: SystemTime,
+    gauges: Mutex<Gauges>,
+    /// By distribution and path pattern.
+    behaviors: Table<(Box<str>, Box<str>), BehaviorMetrics>,
+    /// By hook and stage.
+    hooks: Table<(Box<str>, &'static str), HookMetrics>,
+    verdicts: &'static [&'static str],
+    faults: Labelled,
+    throttled: Labelled,
+    refused: Labelled,
+    connections: AtomicU64,
+    reloads_ok: AtomicU64,
+    reloads_failed: AtomicU64,
+    logs: Vec<(&'static str, Arc<LineCounters>)>,
+}
+
+/// What is counted of the requests of a behavior.
+#[derive(Debug)]
+pub struct BehaviorMetrics {
+    requests: [[AtomicU64; OUTCOMES.len()]; CLASSES.len()],
+    duration: Histogram,
+    origin: Histogram,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+}
+
+/// One finished request.
+#[derive(Debug, Clone, Copy)]
+pub struct Finished<'a> {
+    /// Status sent; 0 if the viewer left before.
+    pub status: u16,
+    /// Cache outcome, if the request came to the cache.
+    pub cache: Option<&'a str>,
+    /// From the request head to the end of the response, in microseconds.
+    pub duration_us: u64,
+    /// From asking the origin to its response head, in microseconds, if it answered.
+    pub origin_us: Option<u64>,
+    /// Body bytes from the viewer.
+    pub bytes_in: u64,
+    /// Body bytes to the viewer.
+    pub bytes_out: u64,
+}
+
+impl Default for BehaviorMetrics {
+    fn default() -> Self {
+        Self {
+            requests: Default::default(),
+            duration: Histogram::new(REQUEST_BOUNDS),
+            origin: Histogram::new(REQUEST_BOUNDS),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+        }
+    }
+}
+
+impl BehaviorMetrics {
+    /// Counts a request.
+    pub fn observe(&self, request: &Finished<'_>) {
+        let class = usize::from(request.status / 100);
+        let outcome = request
+            .cache
+            .map_or(0, |cache| OUTCOMES.iter().position(|&known| known == cache).unwrap_or(OUTCOMES.len() - 1));
+        let counter = self.requests.get(class).unwrap_or(&self.requests[0]).get(outcome);
+        if let Some(counter) = counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        self.duration.observe(request.duration_us);
+        if let Some(time) = request.origin_us {
+            self.origin.observe(time);
+        }
+        self.bytes_in.fetch_add(request.bytes_in, Ordering::Relaxed);
+        self.bytes_out.fetch_add(request.bytes_out, Ordering::Relaxed);
+    }
+}
+
+/// What is counted of the calls of a hook at a stage.
+#[derive(Debug)]
+pub struct HookMetrics {
+    verdicts: Labelled,
+    duration: Histogram,
+}
+
+impl HookMetrics {
+    /// Counts a call that ended with `verdict` (or the label of a fault).
+    pub fn record(&self, verdict: &str, time: Duration) {
+        self.verdicts.add(verdict);
+        self.duration.observe(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    }
+}
+
+impl Metrics {
+    /// Once per process.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let tables = Arc::new(Tables {
+            version: setup.version,
+            started: setup.started,
+            gauges: Mutex::default(),
+            behaviors: Mutex::default(),
+            hooks: Mutex::default(),
+            verdicts: setup.verdicts,
+            faults: Labelled::new(setup.faults),
+            throttled: Labelled::new(setup.levels),
+            refused: Labelled::new(setup.refusals),
+            connections: AtomicU64::new(0),
+            reloads_ok: AtomicU64::new(0),
+            reloads_failed: AtomicU64::new(0),
+            logs: setup.logs,
+        });
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Arc::clone(&tables)));
+        Self { registry, tables }
+    }
+
+    /// The counters of a behavior, by the names of the config. For when a snapshot is made, not for requests.
+    #[must_use]
+    pub fn behavior(&self, distribution: &str, behavior: &str) -> Arc<BehaviorMetrics> {
+        let key = (Box::from(distribution), Box::from(behavior));
+        tables::capped(&mut self.tables.behaviors.lock(), key, ("other".into(), "other".into()), Default::default)
+    }
+
+    /// The counters of a hook at a stage. For when a snapshot is made, not for requests.
+    #[must_use]
+    pub fn hook(&self, hook: &str, stage: &'static str) -> Arc<HookMetrics> {
+        let fresh =
+            || HookMetrics { verdicts: Labelled::new(self.tables.verdicts), duration: Histogram::new(HOOK_BOUNDS) };
+        tables::capped(&mut self.tables.hooks.lock(), (Box::from(hook), stage), ("other".into(), "other"), fresh)
+    }
+
+    /// The edge answered by itself.
+    pub fn fault(&self, label: &str) {
+        self.tables.faults.add(label);
+    }
+
+    /// A throttle refused a request.
+    pub fn throttled(&self, level: &str) {
+        self.tables.throttled.add(level);
+    }
+
+    /// A viewer connected.
+    pub fn connection_opened(&self) {
+        self.tables.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A viewer connection was refused or cut.
+    pub fn connection_refused(&self, reason: &str) {
+        self.tables.refused.add(reason);
+    }
+
+    /// A reload ended.
+    pub fn reloaded(&self, ok: bool) {
+        let counter = if ok { &self.tables.reloads_ok } else { &self.tables.reloads_failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Sets the gauges and writes everything in OpenMetrics text ([`CONTENT_TYPE`]), which Prometheus reads too.
+    #[must_use]
+    pub fn encode(&self, gauges: Gauges) -> String {
+        *self.tables.gauges.lock() = gauges;
+        let mut page = String::with_capacity(16 << 10);
+        // Writing into a String cannot fail, and the tables add no error of their own.
+        let _infallible = prometheus_client::encoding::text::encode(&mut page, &self.registry);
+        page
+    }
+}
+
+impl Collector for Tables {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut page = Page::new(encoder);
+        self.encode_requests(&mut page)?;
+        self.encode_hooks(&mut page)?;
+        self.encode_edge(&mut page)?;
+        process::encode(&mut page, self.started)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! How the tables are written: one block for each metric, in a stable order.
+
+use std::fmt::Error;
+use std::sync::atomic::Ordering;
+
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue};
+use prometheus_client::metrics::MetricType;
+
+use super::{BehaviorMetrics, CLASSES, Histogram, OUTCOMES, Tables};
+
+/// No label set for an exemplar, no exemplar.
+type NoExemplar =
+    Option<&'static prometheus_client::metrics::exemplar::Exemplar<[(&'static str, &'static str); 0], u64>>;
+
+/// The page being written.
+#[derive(Debug)]
+pub(super) struct Page<'a> {
+    encoder: DescriptorEncoder<'a>,
+}
+
+impl<'a> Page<'a> {
+    pub(super) fn new(encoder: DescriptorEncoder<'a>) -> Self {
+        Self { encoder }
+    }
+
+    /// Counters of one name by label set; the encoder adds `_total` to the name.
+    pub(super) fn counters<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = ([(&'static str, String); N], u64)>,
+    ) -> Result<(), Error> {
+        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, value) in series {
+            let none: NoExemplar = None;
+            metric.encode_family(&labels)?.encode_counter(&value, none)?;
+        }
+        Ok(())
+    }
+
+    /// One counter without labels.
+    pub(super) fn counter(&mut self, name: &str, help: &str, value: u64) -> Result<(), Error> {
+        let none: NoExemplar = None;
+        self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?.encode_counter(&value, none)
+    }
+
+    /// Histograms of one name by label set; the unused are left out.
+    pub(super) fn histograms<'h, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = ([(&'static str, String); N], &'h Histogram)>,
+    ) -> Result<(), Error> {
+        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (labels, histogram) in series {
+            let (sum, count, buckets) = histogram.read();
+            if count > 0 {
+                let mut metric = metric.encode_family(&labels)?;
+                metric.encode_histogram::<[(&str, &str); 0]>(sum, count, &buckets, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One gauge.
+    pub(super) fn gauge(&mut self, name: &str, help: &str, value: &impl EncodeGaugeValue) -> Result<(), Error> {
+        self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(value)
+    }
+
+    /// Facts as labels of a constant; the encoder adds `_info` to the name.
+    pub(super) fn info(&mut self, name: &str, help: &str, labels: &[(&str, &str)]) -> Result<(), Error> {
+        self.encoder.encode_descriptor(name, help, None, MetricType::Info)?.encode_info(&labels)
+    }
+}
+
+impl Tables {
+    /// What the requests were, by behavior.
+    pub(super) fn encode_requests(&self, page: &mut Page<'_>) -> Result<(), Error> {
+        let behaviors = self.behaviors.lock();
+        let labels = |(distribution, behavior): &(Box<str>, Box<str>)| {
+            [("distribution", distribution.to_string()), ("behavior", behavior.to_string())]
+        };
+        let requests = behaviors.iter().flat_map(|(key, metrics)| {
+            let [distribution, behavior] = labels(key);
+            seen(metrics).map(move |(class, outcome, count)| {
+                let own = [("status", class.to_owned()), ("cache", outcome.to_owned())];
+                let [status, cache] = own;
+                ([distribution.clone(), behavior.clone(), status, cache], count)
+            })
+        });
+        page.counters("edgeweir_requests", "Requests by status class and cache outcome.", requests)?;
+        page.histograms(
+            "edgeweir_request_duration_seconds",
+            "From the request head to the end of the response.",
+            behaviors.iter().map(|(key, metrics)| (labels(key), &metrics.duration)),
+        )?;
+        page.histograms(
+            "edgeweir_origin_first_byte_seconds",
+            "From asking the origin to its response head.",
+            behaviors.iter().map(|(key, metrics)| (labels(key), &metrics.origin)),
+        )?;
+        page.counters(
+            "edgeweir_viewer_received_bytes",
+            "Body bytes from viewers.",
+            behaviors.iter().map(|(key, metrics)| (labels(key), metrics.bytes_in.load(Ordering::Relaxed))),
+        )?;
+        page.counters(
+            "edgeweir_viewer_sent_bytes",
+            "Body bytes to viewers.",
+            behaviors.iter().map(|(key, metrics)| (labels(key), metrics.bytes_out.load(Ordering::Relaxed))),
+        )
+    }
+
+    /// What the hooks did.
+    pub(super) fn encode_hooks(&self, page: &mut Page<'_>) -> Result<(), Error> {
+        let hooks = self.hooks.lock();
+        let calls = hooks.iter().flat_map(|((hook, stage), metrics)| {
+            let used = metrics.verdicts.read().filter(|&(_, count)| count > 0);
+            used.map(move |(verdict, count)| {
+                ([("hook", hook.to_string()), ("stage", (*stage).to_owned()), ("verdict", verdict.to_owned())], count)
+            })
+        });
+        page.counters("edgeweir_hook_calls", "Calls of hooks by verdict.", calls)?;
+        page.histograms(
+            "edgeweir_hook_duration_seconds",
+            "Time of one hook call.",
+            hooks.iter().map(|((hook, stage), metrics)| {
+                ([("hook", hook.to_string()), ("stage", (*stage).to_owned())], &metrics.duration)
+            }),
+        )
+    }
+
+    /// The edge as a whole.
+    pub(super) fn encode_edge(&self, page: &mut Page<'_>) -> Result<(), Error> {
+        let gauges = *self.gauges.lock();
+        let reloads = [("ok", &self.reloads_ok), ("failed", &self.reloads_failed)];
+        let opened = self.connections.load(Ordering::Relaxed);
+        page.counters("edgeweir_faults", "Requests the edge answered by itself.", by("fault", self.faults.read()))?;
+        page.counters(
+            "edgeweir_throttled_requests",
+            "Requests refused by a throttle.",
+            by("level", self.throttled.read()),
+        )?;
+        page.counter("edgeweir_connections", "Viewer connections accepted.", opened)?;
+        page.counters(
+            "edgeweir_refused_connections",
+            "Viewer connections refused or cut before a request.",
+            by("reason", self.refused.read()),
+        )?;
+        page.gauge("edgeweir_open_connections", "Viewer connections open now.", &gauges.connections)?;
+        page.counters(
+            "edgeweir_reloads",
+            "Loads of a new configuration.",
+            by("result", reloads.map(|(label, count)| (label, count.load(Ordering::Relaxed)))),
+        )?;
+        page.gauge("edgeweir_snapshot_number", "Number of the configuration in use.", &gauges.snapshot)?;
+        page.gauge("edgeweir_cache_entries", "Objects in the cache.", &gauges.cache_entries)?;
+        page.gauge("edgeweir_cache_bytes", "Bytes in the cache.", &gauges.cache_bytes)?;
+        page.gauge("edgeweir_cache_capacity_bytes", "Bytes the cache may hold.", &gauges.cache_capacity)?;
+        page.counters(
+            "edgeweir_log_dropped_lines",
+            "Log lines dropped because too many waited.",
+            by("log", self.logs.iter().map(|(log, counters)| (*log, counters.dropped()))),
+        )?;
+        page.counters(
+            "edgeweir_log_failed_lines",
+            "Log lines that could not be written.",
+            by("log", self.logs.iter().map(|(log, counters)| (*log, counters.failed()))),
+        )?;
+        page.info("edgeweir_build", "The running edge.", &[("version", self.version)])
+    }
+}
+
+/// The combinations of class and outcome that were met.
+fn seen(metrics: &BehaviorMetrics) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+    CLASSES.iter().zip(&metrics.requests).flat_map(|(&class, row)| {
+        let counts =
+            OUTCOMES.iter().zip(row).map(move |(&outcome, count)| (class, outcome, count.load(Ordering::Relaxed)));
+        counts.filter(|&(_, _, count)| count > 0)
+    })
+}
+
+/// One label before each count.
+fn by(
+    label: &'static str,
+    counts: impl IntoIterator<Item = (&'static str, u64)>,
+) -> impl Iterator<Item = ([(&'static str, String); 1], u64)> {
+    counts.into_iter().map(move |(value, count)| ([(label, value.to_owned())], count))
+}
