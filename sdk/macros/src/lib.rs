@@ -92,7 +92,12 @@ fn export(stage: &Stage, arguments: &Tokens, function: &ItemFn) -> Result<Tokens
     let export = format_ident!("export_{}", stage.name);
     let path = quote!(::edgeweir_sdk::__private);
     // The call carries the place of the return type, where the compiler then reports a type that does not fit.
-    let run = quote_spanned!(function.sig.output.span()=> #path::entry::#module(#hook));
+    let place = match &function.sig.output {
+        ReturnType::Type(_, returned) => returned.span(),
+        ReturnType::Default => hook.span(),
+    };
+    let entry = format_ident!("{}", stage.name, span = place);
+    let run = quote_spanned!(place=> ::edgeweir_sdk::__private::entry::#entry(#hook));
     Ok(quote! {
         #function
 
