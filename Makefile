@@ -31,7 +31,7 @@ hooks: setup
 	$(CARGO) build --locked --profile hook --target $(WASM) $(addprefix -p ,$(HOOKS))
 
 guests: setup
-	$(CARGO) build --locked --profile hook --target $(WASM) -p edgeweir-test-guests --examples
+	$(CARGO) build --locked --profile hook --target $(WASM) -p edgeweir-test-guests -p edgeweir-bench-hook --lib --examples
 
 build: setup
 	$(CARGO) build --locked -p edgeweir-proxy --bin edgeweir

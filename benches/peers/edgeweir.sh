@@ -10,7 +10,7 @@ POLICY=CachingDisabled; HOOKS=; KEYED=; VIEWER='viewer_headers = []'; EXTRA=; GE
 [ -n "$CACHE" ] && POLICY=bench
 [ -n "$HOOK" ] && HOOKS='hooks = { viewer-request = ["bench"], viewer-response = ["bench"] }' && EXTRA="
 [hooks.bench]
-file = \"$TARGET/wasm32-unknown-unknown/hook/examples/bench.wasm\"
+file = \"$TARGET/wasm32-unknown-unknown/hook/edgeweir_bench_hook.wasm\"
 "
 if [ "$WORKLOAD" = W5 ]; then
   KEYED='api_key_required = true'
@@ -23,7 +23,11 @@ fi
 if [ "$WORKLOAD" = W7 ]; then
   GEO="[geo]
 databases = [\"$H/lib/geo-country-nested.mmdb\"]"
-  VIEWER='viewer_headers = ["CloudFront-Viewer-Country"]'
+  HOOKS='hooks = { origin-request = [{ hook = "geo", settings = { request = [{ op = "set", name = "x-geo-country", value = "${country}" }] } }] }'
+  EXTRA="
+[hooks.geo]
+file = \"$TARGET/wasm32-unknown-unknown/hook/edgeweir_hook_header_rewrite.wasm\"
+"
 fi
 LISTEN="address = \"127.0.0.1:$PORT\""
 [ "$TLS" = 1 ] && LISTEN="address = \"127.0.0.1:$TLS_PORT\"
