@@ -51,7 +51,7 @@ pub struct ReloadFailure {
 #[non_exhaustive]
 pub enum AdminError {
     /// The folder of the socket cannot be made or closed to others.
-    #[error("cannot prepare the state folder `{}`: {source}", path.display())]
+    #[error("cannot prepare the state folder `{}`", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -72,7 +72,7 @@ pub enum AdminError {
         path: PathBuf,
     },
     /// The socket cannot be made.
-    #[error("cannot listen on the admin socket `{}`: {source}", path.display())]
+    #[error("cannot listen on the admin socket `{}`", path.display())]
     Socket {
         /// The path.
         path: PathBuf,
@@ -81,7 +81,7 @@ pub enum AdminError {
         source: io::Error,
     },
     /// The TCP address cannot be had.
-    #[error("cannot listen on the admin address {address}: {source}")]
+    #[error("cannot listen on the admin address {address}")]
     Tcp {
         /// The address.
         address: SocketAddr,
@@ -122,5 +122,4 @@ pub async fn serve_tcp(
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests;

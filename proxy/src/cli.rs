@@ -71,7 +71,6 @@ fn small_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use clap::CommandFactory as _;
 

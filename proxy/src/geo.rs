@@ -4,6 +4,7 @@
 //! `latitude`, …). It must not know requests or headers, and does no I/O after [`Geo::open`].
 
 use std::fmt;
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -15,13 +16,26 @@ use record::Record;
 
 /// A database that could not be used.
 #[derive(Debug, thiserror::Error)]
-#[error("geo database `{}` cannot be used: {source}", path.display())]
-pub struct GeoError {
-    /// The file.
-    pub path: PathBuf,
-    /// Why: it cannot be read, or is not a MaxMind-format database.
-    #[source]
-    pub source: MaxMindDbError,
+#[non_exhaustive]
+pub enum GeoError {
+    /// The file cannot be read.
+    #[error("cannot read the geo database `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not a database in MaxMind's format, or is damaged.
+    #[error("`{}` is not a geo database in MaxMind's format", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: MaxMindDbError,
+    },
 }
 
 /// Up to three ASCII letters or digits, kept inline: codes of countries, continents and regions.
@@ -163,7 +177,8 @@ impl Geo {
 }
 
 fn open_one(path: &Path) -> Result<Reader<Vec<u8>>, GeoError> {
-    Reader::open_readfile(path).map_err(|source| GeoError { path: path.to_owned(), source })
+    let bytes = std::fs::read(path).map_err(|source| GeoError::Read { path: path.to_owned(), source })?;
+    Reader::from_source(bytes).map_err(|source| GeoError::Format { path: path.to_owned(), source })
 }
 
 /// The record of an address. A damaged record and an IPv6 address in an IPv4 database are the same as an unknown
@@ -174,7 +189,6 @@ fn find(reader: &Reader<Vec<u8>>, address: IpAddr) -> Option<Record<'_>> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use super::*;
 
@@ -216,14 +230,14 @@ mod tests {
     #[test]
     fn errors_name_the_file() {
         let missing = Geo::open(&[PathBuf::from("no/such.mmdb")]).unwrap_err().to_string();
-        assert!(missing.contains("no/such.mmdb") && missing.contains("i/o error"), "{missing}");
+        assert!(missing.contains("no/such.mmdb") && missing.contains("cannot read"), "{missing}");
         let folder = tempfile::tempdir().unwrap();
         let whole = std::fs::read(country_database()).unwrap();
         for (name, bytes) in [("empty", &b""[..]), ("text", b"not a database"), ("cut", &whole[..whole.len() / 2])] {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
             let error = Geo::open(&[path]).unwrap_err().to_string();
-            assert!(error.contains(name) && error.contains("cannot be used"), "{error}");
+            assert!(error.contains(name) && error.contains("is not a geo database"), "{error}");
         }
     }
 

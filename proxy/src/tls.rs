@@ -31,7 +31,7 @@ pub enum TlsError {
     #[error("the listener has no certificate")]
     NoCertificates,
     /// A file cannot be read.
-    #[error("cannot read `{}`: {source}", path.display())]
+    #[error("cannot read `{}`", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -86,7 +86,7 @@ pub enum TlsError {
         key: PathBuf,
     },
     /// rustls refused the settings.
-    #[error("tls settings refused: {0}")]
+    #[error("the TLS settings are refused")]
     Settings(#[source] rustls::Error),
 }
 
@@ -193,5 +193,4 @@ fn pem_reason(error: &pem::Error) -> &'static str {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests;

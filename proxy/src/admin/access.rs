@@ -82,7 +82,6 @@ fn authorized(headers: &HeaderMap, expected: &[u8; 32]) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use super::*;
 

@@ -21,7 +21,7 @@ const MAX_ANSWER: usize = 16 << 20;
 #[non_exhaustive]
 pub enum ClientError {
     /// No edge listens there.
-    #[error("no edge is running with the admin socket `{}`: {source}", path.display())]
+    #[error("no edge is running with the admin socket `{}`", path.display())]
     Connect {
         /// The socket.
         path: PathBuf,
@@ -30,13 +30,13 @@ pub enum ClientError {
         source: io::Error,
     },
     /// The connection broke, or what came was not HTTP.
-    #[error("the edge hung up: {0}")]
+    #[error("the edge hung up")]
     Http(#[from] hyper::Error),
     /// The answer is too large, or broke off.
-    #[error("the answer cannot be read: {0}")]
+    #[error("the answer cannot be read")]
     Answer(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The call itself is malformed.
-    #[error("the call is malformed: {0}")]
+    #[error("the call is malformed")]
     Call(#[from] http::Error),
     /// No answer in five minutes.
     #[error("the edge did not answer in {} seconds", DEADLINE.as_secs())]

@@ -63,7 +63,6 @@ fn json(file: &mut File, beyond: Report) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use super::*;
 

@@ -92,7 +92,6 @@ fn origin_address(config: &Config) -> anyhow::Result<SocketAddr> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use super::*;
 

@@ -91,7 +91,6 @@ pub(super) fn plain(problem: &Problem, colour: bool) -> String {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use super::*;
 

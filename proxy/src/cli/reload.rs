@@ -70,9 +70,11 @@ fn success(answer: &Value) -> String {
 }
 
 fn refusal(status: u16, answer: &Value) -> String {
-    let report = answer["report"].as_str().unwrap_or_default();
-    let error = answer["error"].as_str().map_or_else(|| format!("the edge answered {status}"), str::to_owned);
-    format!("{report}not reloaded, the edge keeps the configuration it has: {error}\n")
+    match (answer["report"].as_str(), answer["error"].as_str()) {
+        (Some(report), _) => format!("{}\nnot reloaded: the edge keeps the configuration it has\n", report.trim_end()),
+        (None, Some(error)) => format!("not reloaded: {error}\n"),
+        (None, None) => format!("not reloaded: the edge answered {status}\n"),
+    }
 }
 
 #[cfg(test)]
@@ -97,11 +99,9 @@ mod tests {
              restart)\n"
         );
         assert_eq!(success(&Value::Null), "reloaded\n");
-        let answer = json!({ "error": "the file is bad", "report": "error: x\n" });
-        assert_eq!(
-            refusal(422, &answer),
-            "error: x\nnot reloaded, the edge keeps the configuration it has: the file is bad\n"
-        );
+        let answer = json!({ "error": "the file is bad", "report": "error: x\n\n" });
+        assert_eq!(refusal(422, &answer), "error: x\nnot reloaded: the edge keeps the configuration it has\n");
+        assert_eq!(refusal(409, &json!({ "error": "stopping" })), "not reloaded: stopping\n");
         assert!(refusal(500, &Value::Null).contains("answered 500"));
     }
 }

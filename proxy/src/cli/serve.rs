@@ -36,6 +36,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// What the edge of a process is started with.
+#[expect(clippy::disallowed_methods, reason = "here the environment is read, for everything else it is passed in")]
 pub(super) fn options(config_path: Option<&Path>) -> Options {
     Options {
         config_path: config_path.map(Path::to_owned),

@@ -148,7 +148,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for First<'a> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use super::*;
 

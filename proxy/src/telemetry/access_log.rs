@@ -236,5 +236,4 @@ fn hooks(buffer: &mut Vec<u8>, records: &[HookRecord<'_>]) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests;

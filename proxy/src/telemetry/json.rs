@@ -131,7 +131,6 @@ pub(super) fn number(buffer: &mut Vec<u8>, mut value: u64) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use proptest::prelude::*;
 

@@ -33,7 +33,7 @@ const REPORT_EVERY: u64 = 60_000_000_000;
 #[non_exhaustive]
 pub enum LogError {
     /// The file cannot be opened for appending.
-    #[error("cannot open the log file `{}`: {source}", path.display())]
+    #[error("cannot open the log file `{}`", path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -42,7 +42,7 @@ pub enum LogError {
         source: io::Error,
     },
     /// The system gives no thread.
-    #[error("cannot start the log writer: {0}")]
+    #[error("cannot start the log writer")]
     Thread(#[source] io::Error),
 }
 
@@ -171,6 +171,7 @@ impl Lines {
     /// Waits until everything handed over so far is written, or until `patience` is over. Blocks the thread.
     /// Returns whether it was written.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the caller asked to be blocked")]
     pub fn flush(&self, patience: Duration) -> bool {
         let (done, heard) = sync_channel(1);
         let mut message = Message::Flush(done);
@@ -251,6 +252,7 @@ struct Report {
 }
 
 impl Writer {
+    #[expect(clippy::disallowed_methods, reason = "the writer has its own thread")]
     fn run(&mut self, receiver: &Receiver<Message>) {
         while let Ok(first) = receiver.recv() {
             self.take(first);
@@ -323,7 +325,6 @@ impl Writer {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use super::*;
 
@@ -400,6 +401,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the writer's end cannot be waited for")]
     fn what_waits_is_written_after_the_near_end_is_gone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.log");

@@ -76,7 +76,6 @@ impl ResolvesServerCert for Resolver {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use rustls::SignatureAlgorithm;
     use rustls::sign::{Signer, SigningKey};

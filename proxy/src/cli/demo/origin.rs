@@ -30,7 +30,6 @@ async fn echo(State(answers): State<Arc<AtomicU64>>, request: Request) -> Respon
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use axum::body::Body;
     use http_body_util::BodyExt as _;
