@@ -3,8 +3,11 @@
 //! Exit codes: 0 it worked; 1 the configuration is bad, or the edge refused or failed; 2 the command line is wrong.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+
+use crate::telemetry::events;
 
 mod check;
 mod demo;
@@ -15,6 +18,9 @@ mod schema;
 mod serve;
 mod signals;
 mod status;
+
+/// What the event log gets to write its last lines.
+const LAST_EVENTS: Duration = Duration::from_secs(1);
 
 /// A self-hosted edge: reverse proxy with WASM hooks, cache, geo routing, throttling and API keys.
 #[derive(Debug, Parser)]
@@ -59,6 +65,8 @@ pub fn main() -> ExitCode {
         Verb::Schema => schema::run(),
         Verb::Demo(args) => demo::run(&args),
     };
+    // The last events are written by a thread that would end with the process.
+    let _in_time = events::flush(LAST_EVENTS);
     result.unwrap_or_else(|error| {
         output::error(&error);
         ExitCode::FAILURE
