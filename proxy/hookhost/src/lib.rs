@@ -1,11 +1,11 @@
 //! Edgeweir's hook host: loads WASM hooks and runs them at the four stages of a request.
 //!
 //! The only crate that sees wasmtime. It does not know pingora or the configuration: a request comes in as a
-//! [`RequestView`], what a hook decided goes out as a typed verdict that [`rules`](RULES) have already checked, and time,
+//! [`RequestView`], what a hook decided goes out as a typed verdict that was already checked, and time,
 //! randomness and the log are asked from the embedder through [`HostServices`].
 //!
 //! - [`HookEngine`] exists once per process: compiler, instance pool, epoch ticker.
-//! - [`Hook`] exists once per binding target and snapshot: compiled code and its limits.
+//! - [`Hook`] exists once per hook and snapshot: compiled code and its limits.
 //! - [`Call`] exists once per stage run. It is moved in and always comes back, also after a trap or a timeout.
 //!
 //! Every call gets a fresh instance; nothing of a hook survives a call.

@@ -1,16 +1,8 @@
 //! Reads nothing, changes nothing.
-#![expect(missing_docs, unsafe_code, reason = "generated bindings")]
 
-wit_bindgen::generate!({ world: "viewer-request-hook", path: "../../sdk/wit" });
+use edgeweir_sdk::{Request, Result, viewer_request};
 
-use exports::edgeweir::hook::viewer_request::{Guest, Verdict};
-
-struct Hook;
-
-impl Guest for Hook {
-    fn handle() -> Result<Verdict, String> {
-        Ok(Verdict::Next(Vec::new()))
-    }
+#[viewer_request]
+fn handle(_: &Request) -> Result<viewer_request::Verdict> {
+    Ok(viewer_request::Edits::new().into())
 }
-
-export!(Hook);

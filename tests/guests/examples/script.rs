@@ -9,6 +9,15 @@ use exports::edgeweir::hook::{origin_request, origin_response, viewer_request, v
 
 struct Hook;
 
+/// The lines: the settings themselves, or their only member `script`, as a binding in a config has it.
+fn script() -> String {
+    let settings = settings();
+    match settings.strip_prefix("{\"script\":\"").and_then(|rest| rest.strip_suffix("\"}")) {
+        Some(json) => json.replace("\\n", "\n").replace("\\\"", "\""),
+        None => settings,
+    }
+}
+
 /// `word rest`; a value `*N` stands for N times the letter x.
 fn split(line: &str) -> (&str, String) {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -47,7 +56,7 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 impl viewer_request::Guest for Hook {
     fn handle() -> Result<viewer_request::Verdict, String> {
         use viewer_request::{Edit, Verdict};
-        let script = settings();
+        let script = script();
         if let Some(response) = respond(&script) {
             return Ok(Verdict::Respond(response));
         }
@@ -74,7 +83,7 @@ impl viewer_request::Guest for Hook {
 impl origin_request::Guest for Hook {
     fn handle() -> Result<origin_request::Verdict, String> {
         use origin_request::{DynamicOrigin, Edit, Verdict};
-        let script = settings();
+        let script = script();
         if let Some(response) = respond(&script) {
             return Ok(Verdict::Respond(response));
         }
@@ -106,7 +115,7 @@ impl origin_response::Guest for Hook {
     fn handle() -> Result<Vec<origin_response::Edit>, String> {
         use origin_response::Edit;
         let mut edits = Vec::new();
-        for line in settings().lines() {
+        for line in script().lines() {
             let (word, rest) = split(line);
             edits.push(match word {
                 "status" => Edit::Status(number(&rest)?),
@@ -125,7 +134,7 @@ impl viewer_response::Guest for Hook {
     fn handle() -> Result<Vec<viewer_response::Edit>, String> {
         use viewer_response::Edit;
         let mut edits = Vec::new();
-        for line in settings().lines() {
+        for line in script().lines() {
             let (word, rest) = split(line);
             edits.push(match word {
                 "status" => Edit::Status(number(&rest)?),

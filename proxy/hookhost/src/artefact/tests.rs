@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;

@@ -65,6 +65,7 @@ impl Drop for Ticker {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the thread is this loop's own; sleeping is what it is for")]
 fn run(shared: &Shared, engine: &EngineWeak) {
     /// Ticks without a call before the thread parks, so that a steady trickle of calls does not wake it each time.
     const IDLE: u32 = 100;

@@ -27,19 +27,23 @@ impl Exports {
             match stage {
                 Stage::ViewerRequest => {
                     check::<raw::viewer_request::Verdict>(pre, *stage)?;
-                    exports.viewer_request = Some(raw::viewer_request::GuestIndices::new(pre).map_err(mismatch)?);
+                    exports.viewer_request =
+                        Some(raw::viewer_request::GuestIndices::new(pre).map_err(|error| mismatch(&error))?);
                 }
                 Stage::OriginRequest => {
                     check::<raw::origin_request::Verdict>(pre, *stage)?;
-                    exports.origin_request = Some(raw::origin_request::GuestIndices::new(pre).map_err(mismatch)?);
+                    exports.origin_request =
+                        Some(raw::origin_request::GuestIndices::new(pre).map_err(|error| mismatch(&error))?);
                 }
                 Stage::OriginResponse => {
                     check::<Vec<raw::origin_response::Edit>>(pre, *stage)?;
-                    exports.origin_response = Some(raw::origin_response::GuestIndices::new(pre).map_err(mismatch)?);
+                    exports.origin_response =
+                        Some(raw::origin_response::GuestIndices::new(pre).map_err(|error| mismatch(&error))?);
                 }
                 Stage::ViewerResponse => {
                     check::<Vec<raw::viewer_response::Edit>>(pre, *stage)?;
-                    exports.viewer_response = Some(raw::viewer_response::GuestIndices::new(pre).map_err(mismatch)?);
+                    exports.viewer_response =
+                        Some(raw::viewer_response::GuestIndices::new(pre).map_err(|error| mismatch(&error))?);
                 }
             }
         }
@@ -62,7 +66,7 @@ fn check<T: Lift + 'static>(pre: &InstancePre<CallState>, stage: Stage) -> Resul
         .map_err(|error| LoadError::Mismatch { detail: format!("`handle` of `{name}`: {error:#}") })
 }
 
-fn mismatch(error: wasmtime::Error) -> LoadError {
+fn mismatch(error: &wasmtime::Error) -> LoadError {
     LoadError::Mismatch { detail: format!("{error:#}") }
 }
 

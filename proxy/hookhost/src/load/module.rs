@@ -26,7 +26,7 @@ pub(super) fn to_component(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, Lo
 fn check(module: &[u8]) -> Result<(), LoadError> {
     let mut names = Names::default();
     for payload in Parser::new(0).parse_all(module) {
-        if let Payload::CustomSection(section) = payload.map_err(broken)?
+        if let Payload::CustomSection(section) = payload.map_err(|error| broken(&error))?
             && section.name().starts_with("component-type")
         {
             world(section.data(), &mut names)?;
@@ -41,9 +41,9 @@ fn world<'a>(section: &'a [u8], names: &mut Names<'a>) -> Result<(), LoadError> 
         return Err(malformed("its world is described in an outdated way"));
     }
     for payload in Parser::new(0).parse_all(section) {
-        let Payload::ComponentTypeSection(types) = payload.map_err(broken)? else { continue };
+        let Payload::ComponentTypeSection(types) = payload.map_err(|error| broken(&error))? else { continue };
         for outer in types {
-            let ComponentType::Component(outer) = outer.map_err(broken)? else { return Err(nested()) };
+            let ComponentType::Component(outer) = outer.map_err(|error| broken(&error))? else { return Err(nested()) };
             for declaration in outer {
                 match declaration {
                     ComponentTypeDeclaration::Type(ComponentType::Component(world)) => names.world(&world)?,
@@ -136,6 +136,6 @@ fn malformed(detail: &str) -> LoadError {
     LoadError::Encode { detail: detail.into() }
 }
 
-fn broken(error: wasmparser::BinaryReaderError) -> LoadError {
+fn broken(error: &wasmparser::BinaryReaderError) -> LoadError {
     LoadError::Encode { detail: error.to_string() }
 }

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests may panic")]
-
 use http::HeaderMap;
 use http::uri::PathAndQuery;
 use proptest::prelude::*;

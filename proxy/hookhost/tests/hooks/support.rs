@@ -24,7 +24,7 @@ pub(crate) fn wasm(name: &str) -> Vec<u8> {
     let path: PathBuf = target.join(file);
     match std::fs::read(&path) {
         Ok(wasm) => wasm,
-        Err(error) => panic!("{}: {error}; run `make hooks`", path.display()),
+        Err(error) => panic!("{}: {error}; run `make guests`", path.display()),
     }
 }
 

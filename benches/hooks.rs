@@ -1,0 +1,127 @@
+//! A hook's call from end to end: fresh instance, call, checked verdict, instance dropped. Needs `make guests`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use edgeweir_hookhost::{
+    Call, CallFacts, EngineLimits, GeoView, Hook, HookEngine, HookLimits, HostServices, LogLevel, RequestView,
+    ViewerFacts,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+
+/// Nothing that a bench measures: a standing clock and no log.
+struct Silent;
+
+impl HostServices for Silent {
+    fn now_ms(&self) -> u64 {
+        0
+    }
+    fn random(&self, out: &mut [u8]) {
+        out.fill(0);
+    }
+    fn log(&self, _: &str, _: &str, _: LogLevel, _: &str) {}
+}
+
+struct Swiss;
+
+impl GeoView for Swiss {
+    fn country(&self) -> Option<&str> {
+        Some("CH")
+    }
+}
+
+/// A request with the twelve header fields of a usual browser.
+struct Request(HeaderMap);
+
+impl RequestView for Request {
+    fn method(&self) -> &str {
+        "GET"
+    }
+    fn scheme(&self) -> &str {
+        "https"
+    }
+    fn authority(&self) -> &str {
+        "www.example"
+    }
+    fn path(&self) -> &str {
+        "/assets/app.js"
+    }
+    fn query(&self) -> Option<&str> {
+        Some("v=3")
+    }
+    fn headers(&self) -> &HeaderMap {
+        &self.0
+    }
+}
+
+fn call() -> Call {
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("host", "www.example"),
+        ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"),
+        ("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+        ("accept-language", "de-CH,de;q=0.8,en;q=0.5"),
+        ("accept-encoding", "gzip, deflate, br, zstd"),
+        ("referer", "https://www.example/"),
+        ("cookie", "theme=dark; id=0123456789abcdef; lang=de; consent=1"),
+        ("sec-fetch-dest", "document"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-site", "same-origin"),
+        ("if-none-match", "\"5f3c-60a1\""),
+        ("cache-control", "max-age=0"),
+    ] {
+        headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    let viewer = ViewerFacts {
+        address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        port: Some(4711),
+        http_version: Version::HTTP_11,
+        tls_version: None,
+        geo: Some(Arc::new(Swiss)),
+    };
+    let facts = CallFacts { viewer, distribution: "site".into(), behavior: "/*".into(), request_id: "id".into() };
+    Call {
+        request: Box::new(Request(headers)),
+        response: None,
+        facts: Arc::new(facts),
+        origin: None,
+        settings: "{}".into(),
+        note: None,
+        record_reads: false,
+    }
+}
+
+/// A test guest, from the target directory that this bench was built into.
+fn guest(engine: &HookEngine, name: &str) -> Arc<Hook> {
+    let exe = std::env::current_exe().expect("a running binary has a path");
+    let target = exe.ancestors().nth(3).expect("the bench runs from its target directory");
+    let path = target.join(format!("wasm32-unknown-unknown/hook/examples/{}.wasm", name.replace('-', "_")));
+    let wasm = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make guests`", path.display()));
+    let limits = HookLimits { timeout: Duration::from_secs(5), memory: 4 << 20 };
+    engine.load(name, &wasm, limits).expect("the guest loads")
+}
+
+fn fresh_call(c: &mut Criterion) {
+    let engine = HookEngine::new(EngineLimits::default(), None, Arc::new(Silent)).expect("an engine");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let mut group = c.benchmark_group("hook_call");
+    for name in ["no-op", "header-edit"] {
+        let hook = guest(&engine, name);
+        // The call comes back each time and goes in again, as between the stages of a request.
+        let mut waiting = Some(call());
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let call = waiting.take().expect("the call comes back");
+                let done = runtime.block_on(hook.viewer_request(call));
+                waiting = Some(done.call);
+                done.verdict.expect("a verdict")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, fresh_call);
+criterion_main!(benches);
