@@ -235,8 +235,12 @@ async fn sweep(core: Arc<Core>) {
         ticks.tick().await;
         let now = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let limit = core.snapshot.load().config.server.header_timeout;
-        for _ in 0..core.connections.sweep(now + 1, limit) {
+        let swept = core.connections.sweep(now + 1, limit);
+        for _ in 0..swept.heads {
             core.metrics.connection_refused("header-timeout");
+        }
+        for _ in 0..swept.origins {
+            core.metrics.fault(crate::fault::Fault::OriginTimeout.as_str());
         }
     }
 }

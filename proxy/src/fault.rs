@@ -108,18 +108,18 @@ impl Fault {
     /// Status, message and metric label.
     const fn row(self) -> (u16, &'static str, &'static str) {
         match self {
-            Self::BadFraming => (400, "Bad Request", "bad-framing"),
+            Self::BadFraming => (400, "Bad Request: ambiguous message length", "bad-framing"),
             Self::UnknownTransferCoding => (501, "Not Implemented", "unknown-transfer-coding"),
-            Self::BadHost => (400, "Bad Request", "bad-host"),
-            Self::BadTarget => (400, "Bad Request", "bad-target"),
-            Self::AmbiguousPath => (400, "Bad Request", "ambiguous-path"),
+            Self::BadHost => (400, "Bad Request: missing or malformed host", "bad-host"),
+            Self::BadTarget => (400, "Bad Request: malformed request target", "bad-target"),
+            Self::AmbiguousPath => (400, "Bad Request: ambiguous path", "ambiguous-path"),
             Self::UrlTooLong => (414, "URI Too Long", "url-too-long"),
             Self::HeadersTooLarge => (431, "Request Header Fields Too Large", "headers-too-large"),
             Self::BodyTooLarge => (413, "Content Too Large", "body-too-large"),
             Self::ExpectationFailed => (417, "Expectation Failed", "expectation-failed"),
             Self::MethodNotAllowed => (405, "Method Not Allowed", "method-not-allowed"),
-            Self::UnknownHost => (404, "Not Found", "unknown-host"),
-            Self::NoBehavior => (404, "Not Found", "no-behavior"),
+            Self::UnknownHost => (404, "Not Found: no distribution has this host", "unknown-host"),
+            Self::NoBehavior => (404, "Not Found: no behavior has this path", "no-behavior"),
             Self::Forbidden => (403, "Forbidden", "forbidden"),
             Self::Throttled => (429, "Too Many Requests", "throttled"),
             Self::HookFailed => (503, "Service Unavailable", "hook-failed"),
@@ -197,6 +197,7 @@ impl Fault {
                 | Self::HeadersTooLarge
                 | Self::BodyTooLarge
                 | Self::ExpectationFailed
+                | Self::MethodNotAllowed
                 | Self::ViewerGone
                 | Self::ViewerTimeout
                 | Self::BadRequest

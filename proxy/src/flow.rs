@@ -13,6 +13,7 @@ mod identity;
 mod log;
 mod origin;
 pub mod path;
+mod range;
 mod respond;
 mod throttle;
 mod viewer;
@@ -23,13 +24,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use edgeweir_cache::freshness::Times;
+use edgeweir_cache::storage::MokaHit;
 use edgeweir_cache::vary;
 use edgeweir_config::Stage;
+use http::header::EXPECT;
 use http::{StatusCode, Version};
 use pingora::cache::key::HashBinary;
-use pingora::cache::{CacheKey, CacheMeta, RespCacheable};
+use pingora::cache::storage::HitHandler;
+use pingora::cache::{CacheKey, CacheMeta, ForcedFreshness, RespCacheable};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::proxy::{FailToProxy, ProxyHttp, RangeType, Session, range_header_filter};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
@@ -62,7 +66,7 @@ impl Flow {
         let peer = ctx.conn.as_ref().map(|conn| conn.peer);
         let trusted = peer.is_some_and(|peer| snapshot.trusts(peer.ip()));
         if let Some(peer) = peer {
-            ctx.client = identity::client(&snapshot, peer, &session.req_header().headers);
+            (ctx.client, ctx.believed_hops) = identity::client(&snapshot, peer, &session.req_header().headers);
         }
         let tls = ctx.conn.as_ref().is_some_and(|conn| conn.tls.is_some());
         ctx.https = identity::https(tls, trusted, &session.req_header().headers);
@@ -111,6 +115,15 @@ impl Flow {
         Ok(false)
     }
 
+    /// Watches over the origin's answer from now on, or no longer. HTTP/2 viewers share a connection, so it is not done there.
+    fn await_origin(&self, ctx: &RequestCtx, origin: Option<&edgeweir_config::Origin>) {
+        if let Some(conn) = &ctx.conn
+            && ctx.version != Version::HTTP_2
+        {
+            conn.await_origin(origin.map(|origin| origin.read_timeout * 2));
+        }
+    }
+
     /// Takes what is known before the head is checked: the connection, the id.
     fn meet(&self, session: &mut Session, ctx: &mut RequestCtx) {
         let conn = session
@@ -126,6 +139,10 @@ impl Flow {
         ctx.version = session.req_header().version;
         ctx.id = identity::request_id(&session.req_header().headers);
         let server = &ctx.snapshot.config.server;
+        if session.get_keepalive().is_some() {
+            // pingora has set it to forever.
+            session.set_keepalive(Some(server.keepalive_timeout.as_secs().max(1)));
+        }
         session.set_read_timeout(Some(server.read_timeout));
         session.set_write_timeout(Some(server.write_timeout));
         session.set_total_drain_timeout(Some(server.read_timeout.min(Duration::from_secs(5))));
@@ -158,6 +175,9 @@ impl ProxyHttp for Flow {
         ctx: &mut RequestCtx,
     ) -> Result<()> {
         if let Some(body) = body {
+            if let Some(conn) = &ctx.conn {
+                conn.origin_restarts();
+            }
             ctx.body_in += u64::try_from(body.len()).unwrap_or(u64::MAX);
             if ctx.body_in > ctx.snapshot.config.gate.max_body {
                 return Err(stop(ctx, Fault::BodyTooLarge));
@@ -186,6 +206,11 @@ impl ProxyHttp for Flow {
         if session.cache.enabled() && cache::only_if_cached(session) {
             respond::fault(session, ctx, Fault::NotStored).await?;
             return Ok(false);
+        }
+        if session.req_header().headers.contains_key(EXPECT) {
+            // The request is let through, so the viewer may send its body: not every origin says so (RFC 9110, 10.1.1).
+            session.write_continue_response().await?;
+            session.req_header_mut().remove_header(&EXPECT);
         }
         if !ctx.behavior().is_some_and(|behavior| !behavior.hooks_at(Stage::OriginRequest).is_empty()) {
             return Ok(true);
@@ -218,6 +243,7 @@ impl ProxyHttp for Flow {
         ctx.attempts += 1;
         match origin.peer(attempt).await {
             Ok(peer) => {
+                self.await_origin(ctx, Some(&origin.config));
                 ctx.origin_address = peer._address.as_inet().copied();
                 Ok(peer)
             }
@@ -259,6 +285,10 @@ impl ProxyHttp for Flow {
     ) -> Result<()> {
         if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
+        }
+        self.await_origin(ctx, None);
+        if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
+            return Err(stop(ctx, Fault::OriginProtocol));
         }
         ctx.origin_times.1 = Some(self.core.clock.monotonic());
         ctx.origin_status = Some(head.status.as_u16());
@@ -312,7 +342,36 @@ impl ProxyHttp for Flow {
         FailToProxy { error_code: fault.status(), can_reuse_downstream: false }
     }
 
+    async fn cache_hit_filter(
+        &self,
+        _session: &mut Session,
+        _meta: &CacheMeta,
+        hit: &mut HitHandler,
+        _fresh: bool,
+        ctx: &mut RequestCtx,
+    ) -> Result<Option<ForcedFreshness>> {
+        let in_flight = hit.as_any().downcast_ref::<MokaHit>().is_some_and(MokaHit::is_in_flight);
+        if let (true, Some(conn)) = (in_flight, &ctx.conn) {
+            // More may come much later: what is there is sent at once.
+            conn.send_at_once();
+        }
+        Ok(None)
+    }
+
+    fn range_header_filter(
+        &self,
+        session: &mut Session,
+        head: &mut ResponseHeader,
+        _ctx: &mut RequestCtx,
+    ) -> RangeType {
+        if !range::is_valid(&session.req_header().headers) {
+            return RangeType::None;
+        }
+        range_header_filter(session.req_header(), head, Some(range::MAX_RANGES))
+    }
+
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestCtx) {
+        self.await_origin(ctx, None);
         let aborted = error.is_some() && matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
         log::finished(&self.core, session, ctx, aborted);
     }

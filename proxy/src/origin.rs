@@ -187,8 +187,8 @@ async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
 /// The peer without its address: everything else is the same for each request.
 fn template(config: &model::Origin) -> HttpPeer {
     let nowhere = SocketAddr::from(([0, 0, 0, 0], config.port));
-    let name = if config.host.parse::<IpAddr>().is_ok() { String::new() } else { config.host.clone() };
-    let mut peer = HttpPeer::new(nowhere, config.tls, name);
+    // An address is verified as a name is, but rustls does not send it as SNI (RFC 6066, 3).
+    let mut peer = HttpPeer::new(nowhere, config.tls, config.host.clone());
     let options = &mut peer.options;
     options.connection_timeout = Some(config.connect_timeout);
     options.total_connection_timeout = Some(config.connect_timeout);

@@ -1,6 +1,7 @@
 //! The impure rim: sockets, the accept loop, the clock. Nothing else in the crate opens a socket or reads a clock.
 
 pub mod accept;
+pub mod chunks;
 pub mod clock;
 pub mod conn;
 pub mod connections;

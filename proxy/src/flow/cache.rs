@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use edgeweir_cache::outcome::refusal;
-use edgeweir_cache::{MokaStorage, 
-    CacheOutcome, CacheStatus, Decision, KeyBuilder, MethodClass, Reason, RequestDirectives, RequestFacts, Selection,
-    decide,
+use edgeweir_cache::{
+    CacheOutcome, CacheStatus, Decision, KeyBuilder, MethodClass, MokaStorage, Reason, RequestDirectives, RequestFacts,
+    Selection, decide,
 };
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderName};
 use http::{HeaderValue, Method};

@@ -29,6 +29,8 @@ pub struct RequestCtx {
     pub id: Arc<str>,
     /// The viewer's address by the trust policy; the port only if it is the socket's.
     pub client: (IpAddr, Option<u16>),
+    /// Hops of `X-Forwarded-For` that were believed.
+    pub believed_hops: usize,
     /// Whether the viewer spoke TLS, by the trust policy.
     pub https: bool,
     /// The host asked for.
@@ -112,6 +114,7 @@ impl RequestCtx {
             version: http::Version::HTTP_11,
             id: Arc::from(""),
             client: (IpAddr::from([0, 0, 0, 0]), None),
+            believed_hops: 0,
             https: false,
             authority: Authority::none(),
             normal_path: None,

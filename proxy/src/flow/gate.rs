@@ -5,7 +5,7 @@
 //! spoofed forwarding fields. It decides nothing by configuration but limits and trust.
 
 use edgeweir_config::Gate;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
@@ -30,7 +30,7 @@ pub struct Passed {
 }
 
 /// Fields that would tell an origin who asked or what was asked, if it believed them.
-const FORWARDING: [HeaderName; 17] = [
+const FORWARDING: [HeaderName; 19] = [
     HeaderName::from_static("forwarded"),
     HeaderName::from_static("x-forwarded-host"),
     HeaderName::from_static("x-forwarded-port"),
@@ -48,6 +48,8 @@ const FORWARDING: [HeaderName; 17] = [
     HeaderName::from_static("x-rewrite-url"),
     HeaderName::from_static("x-original-host"),
     HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-method-override"),
 ];
 
 /// Checks one request and brings its head into the form that the rest relies on. `raw` is the head as it was received
@@ -75,7 +77,9 @@ pub fn check(req: &mut RequestHeader, raw: &[u8], limits: &Gate, trusted_peer: b
     }
     let authority = authority(req, http2)?;
     let (ambiguous_path, asterisk, normal_path) = target(req)?;
-    if !http2 {
+    if http2 {
+        join_cookies(req);
+    } else {
         connection(req);
     }
     hygiene(req, trusted_peer);
@@ -158,7 +162,11 @@ fn authority(req: &mut RequestHeader, http2: bool) -> Result<Authority, Fault> {
         return Err(Fault::BadHost);
     }
     // `:authority`, or the host of an absolute-form target. pingora has refused one that differs from `Host` in HTTP/1.
-    let named = req.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let absolute = absolute_form(req.raw_path());
+    let named = match &absolute {
+        Some((_scheme, authority, _rest)) => Some(*authority),
+        None => req.uri.authority().map(|authority| authority.as_str().as_bytes()),
+    };
     let authority = match (named, host) {
         (Some(named), host) => {
             let authority = Authority::parse(named).ok_or(Fault::BadHost)?;
@@ -182,13 +190,19 @@ fn authority(req: &mut RequestHeader, http2: bool) -> Result<Authority, Fault> {
     Ok(authority)
 }
 
+/// Scheme, authority and the rest of an absolute-form target (RFC 9112, 3.2.2).
+fn absolute_form(raw: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    if raw.starts_with(b"/") {
+        return None;
+    }
+    let at = memchr::memmem::find(raw, b"://")?;
+    let (scheme, rest) = (raw.get(..at)?, raw.get(at + 3..)?);
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
+    Some((scheme, rest.get(..end)?, rest.get(end..)?))
+}
+
 /// Brings the target into origin form with one spelling of the path.
 fn target(req: &mut RequestHeader) -> Result<(bool, bool, Option<Box<str>>), Fault> {
-    if let Some(scheme) = req.uri.scheme_str()
-        && !matches!(scheme, "http" | "https")
-    {
-        return Err(Fault::BadTarget);
-    }
     if !req.raw_path_is_utf8() {
         return Err(Fault::BadTarget);
     }
@@ -196,29 +210,31 @@ fn target(req: &mut RequestHeader) -> Result<(bool, bool, Option<Box<str>>), Fau
     if raw == b"*" {
         return if req.method == Method::OPTIONS { Ok((false, true, None)) } else { Err(Fault::BadTarget) };
     }
-    let absolute = req.uri.scheme().is_some();
-    if !absolute && !raw.starts_with(b"/") {
+    let http2 = req.uri.authority().is_some();
+    let absolute = match absolute_form(raw) {
+        Some((scheme, _authority, rest)) if !http2 => {
+            if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
+                return Err(Fault::BadTarget);
+            }
+            Some(std::str::from_utf8(rest).map_err(|_invalid| Fault::BadTarget)?.to_owned())
+        }
+        _ => None,
+    };
+    if let Some(rest) = absolute {
+        // An absolute form without a path asks for the root (RFC 9112, 3.2.1).
+        let rest = if rest.starts_with('/') { rest } else { format!("/{rest}") };
+        req.set_uri(Uri::from(PathAndQuery::try_from(rest).map_err(|_invalid| Fault::BadTarget)?));
+    } else if http2 {
+        let target = req.uri.path_and_query().cloned().ok_or(Fault::BadTarget)?;
+        req.set_uri(Uri::from(target));
+    }
+    if !req.raw_path().starts_with(b"/") {
         return Err(Fault::BadTarget);
     }
     let path = req.uri.path();
-    // An absolute form without a path asks for the root (RFC 9112, 3.2.1).
-    let path = if path.is_empty() { "/" } else { path };
-    if !path.starts_with('/') {
-        return Err(Fault::BadTarget);
-    }
     let normal = path::normalise(path);
-    let ambiguous = normal.ambiguous;
     let normal_path: Option<Box<str>> = (*normal.path != *path).then(|| normal.path.as_ref().into());
-    // `//host/path` parses as an authority in some readers; a path that was changed is sent as it was matched.
-    if absolute || req.uri.authority().is_some() || req.uri.path().is_empty() {
-        let text = match req.uri.query() {
-            Some(query) => format!("{path}?{query}"),
-            None => path.to_owned(),
-        };
-        let target = PathAndQuery::try_from(text).map_err(|_invalid| Fault::BadTarget)?;
-        req.set_uri(Uri::from(target));
-    }
-    Ok((ambiguous, false, normal_path))
+    Ok((normal.ambiguous, false, normal_path))
 }
 
 /// Sends the request on with the path that was matched.
@@ -312,6 +328,16 @@ fn is_end_to_end(name: &HeaderName) -> bool {
     ];
     let name = name.as_str();
     NAMES.contains(&name) || name.starts_with("sec-")
+}
+
+/// One `Cookie` line again, of those that HTTP/2 splits for its compression (RFC 9113, 8.2.3).
+fn join_cookies(req: &mut RequestHeader) {
+    let lines: Vec<&[u8]> = req.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if lines.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..]))
+    {
+        set(req, COOKIE, joined);
+    }
 }
 
 /// Drops what a viewer may not say.

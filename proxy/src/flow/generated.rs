@@ -30,7 +30,8 @@ pub(super) async fn serve(
     }
     ctx.origin_times = (None, None);
     if session.cache.enabled()
-        && let RespCacheable::Cacheable(meta) = cache::storable(session, &head, ctx, core.cache.storage, std::time::SystemTime::now())
+        && let RespCacheable::Cacheable(meta) =
+            cache::storable(session, &head, ctx, core.cache.storage, std::time::SystemTime::now())
     {
         session.cache.set_cache_meta(meta);
         session.cache.set_miss_handler().await?;

@@ -21,24 +21,33 @@ const MAX_ID: usize = 128;
 const MAX_HOPS: usize = 32;
 
 /// The viewer's address: the socket's, or what trusted proxies say, walked from the right to the first address that is not
-/// trusted itself.
+/// trusted itself. Also how many hops of `X-Forwarded-For` were believed: what is left of them anybody may have written.
 #[must_use]
-pub(super) fn client(snapshot: &Snapshot, peer: std::net::SocketAddr, headers: &HeaderMap) -> (IpAddr, Option<u16>) {
+pub(super) fn client(
+    snapshot: &Snapshot,
+    peer: std::net::SocketAddr,
+    headers: &HeaderMap,
+) -> ((IpAddr, Option<u16>), usize) {
     let socket = (peer.ip(), Some(peer.port()));
     if snapshot.config.trusted_proxies.is_empty() || !snapshot.trusts(peer.ip()) {
-        return socket;
+        return (socket, 0);
     }
-    let mut client = socket;
-    let lines: Vec<&str> = headers.get_all(X_FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
-    let hops = lines.iter().rev().flat_map(|line| line.rsplit(',')).take(MAX_HOPS);
-    for hop in hops {
-        let Some(address) = hop_address(hop.trim()) else { break };
+    let (mut client, mut believed) = (socket, 0);
+    for hop in hops(headers).take(MAX_HOPS) {
+        let Some(address) = hop_address(hop) else { break };
         client = (address, None);
+        believed += 1;
         if !snapshot.trusts(address) {
             break;
         }
     }
-    client
+    (client, believed)
+}
+
+/// The hops of `X-Forwarded-For`, the last one first.
+pub(super) fn hops(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(X_FORWARDED_FOR).into_iter().rev();
+    lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(',')).map(str::trim)
 }
 
 /// An address with or without port, IPv6 with or without brackets.

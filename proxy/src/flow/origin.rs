@@ -9,7 +9,7 @@ use pingora::http::RequestHeader;
 
 use super::context::RequestCtx;
 use super::gate::set;
-use super::{gate, hooks};
+use super::{gate, hooks, identity};
 use crate::fault::Fault;
 use crate::snapshot::{ViewerFact, ViewerHeader};
 
@@ -66,13 +66,12 @@ fn forwarded(req: &mut RequestHeader, ctx: &RequestCtx) {
         tracing::error!(%error, "Via could not be set");
     }
     let Some(conn) = &ctx.conn else { return };
-    // The gate dropped what an untrusted viewer sent.
-    if req.headers.contains_key(&X_FORWARDED_FOR) {
-        let lines: Vec<&[u8]> = req.headers.get_all(&X_FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
-        let mut value = lines.join(&b", "[..]);
-        value.extend_from_slice(b", ");
-        value.extend_from_slice(conn.peer.ip().to_string().as_bytes());
-        if let Ok(value) = HeaderValue::from_bytes(&value) {
+    // The gate dropped what an untrusted viewer sent. Of what a trusted proxy passed on, the chain starts with the viewer.
+    if ctx.believed_hops > 0 {
+        let mut chain: Vec<&str> = identity::hops(&req.headers).take(ctx.believed_hops).collect();
+        chain.reverse();
+        let value = format!("{}, {}", chain.join(", "), conn.peer.ip());
+        if let Ok(value) = HeaderValue::from_str(&value) {
             set(req, X_FORWARDED_FOR, value);
         }
     } else {

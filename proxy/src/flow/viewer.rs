@@ -1,9 +1,9 @@
 //! What the viewer gets: hop-by-hop fields gone, viewer-response hooks run, the edge's own fields added.
 
-use edgeweir_config::Stage;
 use edgeweir_cache::CacheOutcome;
-use http::header::{AGE, CONNECTION};
-use http::{HeaderName, HeaderValue, StatusCode};
+use edgeweir_config::Stage;
+use http::header::{AGE, CONNECTION, TRANSFER_ENCODING, VIA};
+use http::{HeaderName, HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
@@ -32,7 +32,7 @@ pub(super) fn strip_hop_by_hop(head: &mut ResponseHeader) {
                 // Framing fields cannot be named away.
                 if let Ok(name) = HeaderName::from_bytes(option)
                     && name != http::header::CONTENT_LENGTH
-                    && name != http::header::TRANSFER_ENCODING
+                    && name != TRANSFER_ENCODING
                 {
                     named.push(name);
                 }
@@ -71,6 +71,14 @@ pub(super) async fn finish(
     {
         // pingora sends the age that the object had before.
         hooks::set(head, AGE, HeaderValue::from(meta.age().as_secs()));
+    }
+    if ctx.version == Version::HTTP_10 && head.headers.contains_key(TRANSFER_ENCODING) {
+        // RFC 9112, 6.1: such a viewer knows no chunks; the body ends with the connection.
+        head.remove_header(&TRANSFER_ENCODING);
+        session.set_keepalive(None);
+    }
+    if let Err(error) = head.append_header(VIA, HeaderValue::from_static("1.1 edgeweir")) {
+        tracing::error!(%error, "Via could not be set");
     }
     let status = cache::status(session, ctx, outcome);
     if let Err(error) = head.append_header(CACHE_STATUS, status) {

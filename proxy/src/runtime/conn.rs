@@ -34,7 +34,7 @@ const WRITE_BUFFER: usize = 16 * 1024;
 /// First size of that buffer: most answers' heads fit.
 const FIRST_BUFFER: usize = 2048;
 /// How long a closing connection waits for the viewer to read its answer.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(1);
 /// Bytes that a lingering connection reads and throws away.
 const LINGER_BYTES: usize = 256 * 1024;
 /// Connections that may linger at once; over that they close at once.
@@ -63,6 +63,8 @@ pub struct Conn {
     /// Bytes read while finding out the protocol.
     peeked: Bytes,
     head: HeadCheck,
+    /// Something of an answer to the current request was written.
+    answered: bool,
     http2: bool,
     facts: Arc<ConnFacts>,
     digest: Arc<ProxyDigest>,
@@ -104,6 +106,7 @@ impl Conn {
             sent: 0,
             peeked: Bytes::new(),
             head: HeadCheck::done(),
+            answered: false,
             http2,
             facts,
             digest,
@@ -140,6 +143,8 @@ impl Conn {
 
     /// A new head is awaited, of at most `limit` bytes.
     pub fn await_head(&mut self, limit: usize) {
+        self.answered = false;
+        self.facts.hold_back();
         self.head.restart(limit);
     }
 
@@ -161,12 +166,34 @@ impl Conn {
         Poll::Ready(Ok(()))
     }
 
+    /// Writes the answer of a connection that closes over a head the flow never saw.
+    fn say_last_word(&mut self) {
+        if let (false, false, Some(word)) = (self.http2, self.answered, last_word(self.facts.last_word())) {
+            self.out.extend_from_slice(&word);
+            self.answered = true;
+            self.facts.linger();
+        }
+    }
+
+    /// The viewer has nothing to say now, and pingora nothing to do but wait: what is written goes out.
+    fn idle(&mut self, cx: &mut Context<'_>) {
+        if !self.out.is_empty() {
+            // An error shows at the next write; a full socket wakes this task when it has room.
+            let _waiting = self.poll_out(cx);
+        } else if self.head.in_head() {
+            // Between requests: an idle connection holds no buffer.
+            self.out = Vec::new();
+        }
+    }
+
     /// Looks at what was just read as part of a head.
     fn look(&mut self, bytes: &[u8]) -> io::Result<()> {
         if !self.head.active() || bytes.is_empty() {
             return Ok(());
         }
-        self.facts.head_begins();
+        if self.head.in_head() {
+            self.facts.head_begins();
+        }
         if let Err(flaw) = self.head.feed(bytes) {
             self.head = HeadCheck::done();
             self.facts.set_last_word(flaw.status());
@@ -187,9 +214,8 @@ impl AsyncRead for Conn {
                 Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
                 Transport::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
             };
-            if read.is_pending() && this.out.is_empty() && this.head.active() {
-                // Between requests: an idle connection holds no buffer.
-                this.out = Vec::new();
+            if read.is_pending() {
+                this.idle(cx);
             }
             ready!(read)?;
         } else {
@@ -209,6 +235,11 @@ impl AsyncWrite for Conn {
                 this.out.reserve(FIRST_BUFFER.max(bytes.len()));
             }
             this.out.extend_from_slice(bytes);
+            this.answered = true;
+            if this.facts.sends_at_once() {
+                // What does not go out now goes with the next write or flush.
+                let _waiting = this.poll_out(cx);
+            }
             return Poll::Ready(Ok(bytes.len()));
         }
         if let Transport::Plain(stream) = &mut this.transport
@@ -226,6 +257,7 @@ impl AsyncWrite for Conn {
             }
             this.sent += wrote;
         }
+        this.answered = true;
         ready!(this.poll_out(cx))?;
         match &mut this.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
@@ -244,7 +276,12 @@ impl AsyncWrite for Conn {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.say_last_word();
         ready!(self.poll_out(cx))?;
+        if self.facts.lingers() {
+            // The drop closes gently.
+            return Poll::Ready(Ok(()));
+        }
         match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
@@ -259,6 +296,7 @@ fn last_word(status: u16) -> Option<Vec<u8>> {
         400 => ("Bad Request", "Bad Request"),
         408 => ("Request Timeout", "Request Timeout"),
         414 => ("URI Too Long", "URI Too Long"),
+        504 => ("Gateway Timeout", "Gateway Timeout"),
         431 => ("Request Header Fields Too Large", "Request Header Fields Too Large"),
         _ => return None,
     };
@@ -275,11 +313,8 @@ fn last_word(status: u16) -> Option<Vec<u8>> {
 
 impl Drop for Conn {
     fn drop(&mut self) {
-        let word = if self.http2 { None } else { last_word(self.facts.last_word()) };
-        let linger = word.is_some() || self.facts.lingers();
-        if let Some(word) = word {
-            self.out.extend_from_slice(&word);
-        }
+        self.say_last_word();
+        let linger = self.facts.lingers();
         // Most often there is room in the socket's buffer, so this does not wait.
         let _flushed = self.flush().now_or_never();
         if !linger || LINGERING_NOW.load(Ordering::Relaxed) >= LINGERING {
@@ -324,10 +359,6 @@ async fn close_gently<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, rest: &[
 #[async_trait]
 impl Shutdown for Conn {
     async fn shutdown(&mut self) {
-        if self.facts.lingers() || self.facts.last_word() != 0 {
-            // The drop closes gently.
-            return;
-        }
         if let Err(error) = AsyncWriteExt::shutdown(self).await {
             tracing::trace!(%error, "closing a viewer connection");
         }

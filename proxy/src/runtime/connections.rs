@@ -28,6 +28,12 @@ pub struct ConnFacts {
     pub tls: Option<TlsFacts>,
     /// Milliseconds (of the sweep's clock) since when a head is awaited; [`NO_HEAD`] or [`UNSTAMPED`].
     head_since: AtomicU64,
+    /// How long the origin's head may take, in milliseconds; 0 while none is awaited.
+    origin_limit: AtomicU64,
+    /// As `head_since`, for the origin's head.
+    origin_since: AtomicU64,
+    /// Send what is written without waiting for more.
+    at_once: AtomicBool,
     /// The status that the connection says before it closes; 0 for none.
     last_word: AtomicU16,
     /// Close only after the viewer stopped sending, so that it can read the answer.
@@ -65,6 +71,36 @@ impl ConnFacts {
     /// The head is there.
     pub fn head_ends(&self) {
         self.head_since.store(NO_HEAD, Ordering::Relaxed);
+    }
+
+    /// The head of an origin's answer is awaited for this long at most, or none is awaited any more.
+    pub fn await_origin(&self, limit: Option<Duration>) {
+        let limit = limit.map_or(0, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1));
+        self.origin_limit.store(limit, Ordering::Relaxed);
+        self.origin_since.store(if limit == 0 { NO_HEAD } else { UNSTAMPED }, Ordering::Relaxed);
+    }
+
+    /// The origin is still being sent the request: its time starts again.
+    pub fn origin_restarts(&self) {
+        if self.origin_since.load(Ordering::Relaxed) != NO_HEAD {
+            self.origin_since.store(UNSTAMPED, Ordering::Relaxed);
+        }
+    }
+
+    /// What is written of the current answer is not held back to be sent together with more.
+    pub fn send_at_once(&self) {
+        self.at_once.store(true, Ordering::Relaxed);
+    }
+
+    /// Small writes are sent together again.
+    pub fn hold_back(&self) {
+        self.at_once.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether to hold nothing back.
+    #[must_use]
+    pub fn sends_at_once(&self) -> bool {
+        self.at_once.load(Ordering::Relaxed)
     }
 
     /// The connection answers this status by itself when it closes.
@@ -159,30 +195,23 @@ impl Connections {
         self.len() == 0
     }
 
-    /// Ends the connections whose head has been awaited for longer than `limit`; `now` is in milliseconds of any clock that
-    /// never goes back. Returns how many. A deadline is late by up to the time between two sweeps.
-    pub fn sweep(&self, now: u64, limit: Duration) -> usize {
-        let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        let mut ended = 0;
+    /// Ends the connections whose head, or whose origin's head, has been awaited for too long; `now` is in milliseconds of
+    /// any clock that never goes back. Returns how many of each. A deadline is late by up to the time between two sweeps.
+    pub fn sweep(&self, now: u64, head_limit: Duration) -> Swept {
+        let head_limit = u64::try_from(head_limit.as_millis()).unwrap_or(u64::MAX);
+        let mut swept = Swept::default();
         for facts in self.table.lock().open.values() {
-            match facts.head_since.load(Ordering::Relaxed) {
-                NO_HEAD => {}
-                // Only if the head has not ended meanwhile; if it has, there is nothing to do.
-                UNSTAMPED => drop(facts.head_since.compare_exchange(
-                    UNSTAMPED,
-                    now.clamp(1, u64::MAX - 1),
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                )),
-                since if now.saturating_sub(since) > limit => {
-                    facts.set_last_word(408);
-                    facts.killed.notify_one();
-                    ended += 1;
-                }
-                _ => {}
+            if is_late(&facts.head_since, now, head_limit) {
+                facts.set_last_word(408);
+                facts.killed.notify_one();
+                swept.heads += 1;
+            } else if is_late(&facts.origin_since, now, facts.origin_limit.load(Ordering::Relaxed)) {
+                facts.set_last_word(504);
+                facts.killed.notify_one();
+                swept.origins += 1;
             }
         }
-        ended
+        swept
     }
 
     /// Ends all connections, without a word.
@@ -206,6 +235,29 @@ impl Connections {
     }
 }
 
+/// What a sweep ended.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// Connections whose viewer did not send a head in time.
+    pub heads: usize,
+    /// Connections whose request got no head of an origin in time.
+    pub origins: usize,
+}
+
+/// Whether something has been awaited for too long. What has no stamp yet gets one.
+fn is_late(since: &AtomicU64, now: u64, limit: u64) -> bool {
+    match since.load(Ordering::Relaxed) {
+        NO_HEAD => false,
+        UNSTAMPED => {
+            let stamp = now.clamp(1, u64::MAX - 1);
+            // Only if it has not ended meanwhile; if it has, there is nothing to do.
+            let _ended = since.compare_exchange(UNSTAMPED, stamp, Ordering::Relaxed, Ordering::Relaxed);
+            false
+        }
+        since => now.saturating_sub(since) > limit,
+    }
+}
+
 /// A place in the table; freed when dropped.
 #[derive(Debug)]
 pub struct Place {
@@ -226,6 +278,9 @@ impl Place {
             local,
             tls,
             head_since: AtomicU64::new(NO_HEAD),
+            origin_limit: AtomicU64::new(0),
+            origin_since: AtomicU64::new(NO_HEAD),
+            at_once: AtomicBool::new(false),
             last_word: AtomicU16::new(0),
             linger: AtomicBool::new(false),
             killed: Notify::new(),
@@ -286,13 +341,20 @@ mod tests {
         let a = address("127.0.0.1:1");
         let mut place = table.admit(a.ip(), 3, 3).expect("room");
         let facts = place.enter(a, a, None);
-        assert_eq!(table.sweep(50_000, Duration::from_secs(1)), 0, "no head is awaited");
+        let heads = |now| table.sweep(now, Duration::from_secs(1)).heads;
+        assert_eq!(heads(50_000), 0, "no head is awaited");
         facts.head_begins();
-        assert_eq!(table.sweep(10_000, Duration::from_secs(1)), 0, "the first sweep stamps");
-        assert_eq!(table.sweep(10_900, Duration::from_secs(1)), 0);
-        assert_eq!(table.sweep(11_001, Duration::from_secs(1)), 1);
+        assert_eq!(heads(10_000), 0, "the first sweep stamps");
+        assert_eq!(heads(10_900), 0);
+        assert_eq!(heads(11_001), 1);
         assert_eq!(facts.last_word(), 408);
         facts.head_ends();
-        assert_eq!(table.sweep(99_000, Duration::from_secs(1)), 0);
+        assert_eq!(heads(99_000), 0);
+        facts.await_origin(Some(Duration::from_secs(5)));
+        let origins = |now| table.sweep(now, Duration::from_secs(1)).origins;
+        assert_eq!((origins(100_000), origins(104_000), origins(105_001)), (0, 0, 1));
+        assert_eq!(facts.last_word(), 504);
+        facts.await_origin(None);
+        assert_eq!(origins(200_000), 0);
     }
 }

@@ -6,6 +6,8 @@
 
 use memchr::memchr_iter;
 
+use super::chunks::ChunkCheck;
+
 /// Why a head is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadFlaw {
@@ -62,12 +64,20 @@ pub struct HeadCheck {
     spaces: u8,
     /// Bytes of the current line, without its end.
     line: usize,
+    /// How the current line begins, to know `Transfer-Encoding` by.
+    name: [u8; CODING.len()],
+    /// The head has that field: a chunked body follows, or the request is refused.
+    coded: bool,
+    chunks: ChunkCheck,
 }
+
+const CODING: &[u8] = b"transfer-encoding";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     RequestLine,
     Fields,
+    Chunks,
     Done,
 }
 
@@ -75,7 +85,17 @@ impl HeadCheck {
     /// A check that is done: it looks at nothing until [`HeadCheck::restart`].
     #[must_use]
     pub fn done() -> Self {
-        Self { part: Part::Done, seen: 0, limit: usize::MAX, previous: 0, spaces: 0, line: 0 }
+        Self {
+            part: Part::Done,
+            seen: 0,
+            limit: usize::MAX,
+            previous: 0,
+            spaces: 0,
+            line: 0,
+            name: [0; CODING.len()],
+            coded: false,
+            chunks: ChunkCheck::default(),
+        }
     }
 
     /// Starts over for the next head, of at most `limit` bytes.
@@ -83,10 +103,16 @@ impl HeadCheck {
         *self = Self { part: Part::RequestLine, limit, ..Self::done() };
     }
 
-    /// Whether bytes of a head are still expected.
+    /// Whether bytes of a head, or of the chunks after it, are still expected.
     #[must_use]
     pub fn active(&self) -> bool {
         self.part != Part::Done
+    }
+
+    /// Whether bytes of a head are still expected.
+    #[must_use]
+    pub fn in_head(&self) -> bool {
+        matches!(self.part, Part::RequestLine | Part::Fields)
     }
 
     /// Looks at the next bytes off the wire.
@@ -101,7 +127,17 @@ impl HeadCheck {
                     let used = self.request_line(bytes)?;
                     bytes = bytes.get(used..).unwrap_or_default();
                 }
-                Part::Fields => return self.fields(bytes),
+                Part::Fields => {
+                    let used = self.fields(bytes)?;
+                    bytes = bytes.get(used..).unwrap_or_default();
+                }
+                Part::Chunks => {
+                    self.chunks.feed(bytes)?;
+                    if !self.chunks.active() {
+                        self.part = Part::Done;
+                    }
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -152,26 +188,44 @@ impl HeadCheck {
         Ok(bytes.len())
     }
 
-    fn fields(&mut self, bytes: &[u8]) -> Result<(), HeadFlaw> {
+    /// Reads field lines up to the empty line; returns the bytes used.
+    fn fields(&mut self, bytes: &[u8]) -> Result<usize, HeadFlaw> {
         let mut start = 0;
         for at in memchr_iter(b'\n', bytes) {
             let before = if at == 0 { self.previous } else { bytes.get(at - 1).copied().unwrap_or_default() };
             if before != b'\r' {
                 return Err(HeadFlaw::BareLineFeed);
             }
+            self.note_name(bytes.get(start..at).unwrap_or_default());
             let length = self.line + (at - start);
             self.line = 0;
             start = at + 1;
+            self.coded |= self.name.eq_ignore_ascii_case(CODING);
             // Only the carriage return: the empty line that ends the head.
             if length == 1 {
                 self.grow(at + 1)?;
-                self.part = Part::Done;
-                return Ok(());
+                self.part = if self.coded { Part::Chunks } else { Part::Done };
+                return Ok(at + 1);
             }
         }
-        self.line += bytes.len() - start;
+        let rest = bytes.get(start..).unwrap_or_default();
+        self.note_name(rest);
+        self.line += rest.len();
         self.previous = bytes.last().copied().unwrap_or(self.previous);
-        self.grow(bytes.len())
+        self.grow(bytes.len())?;
+        Ok(bytes.len())
+    }
+
+    /// Keeps the first bytes of the current line.
+    fn note_name(&mut self, part: &[u8]) {
+        if self.line == 0 {
+            self.name = [0; CODING.len()];
+        }
+        if let Some(room) = self.name.get_mut(self.line..) {
+            for (to, from) in room.iter_mut().zip(part) {
+                *to = *from;
+            }
+        }
     }
 }
 
@@ -190,7 +244,10 @@ mod tests {
 
     #[test]
     fn verdicts_do_not_depend_on_how_the_bytes_are_cut() {
-        let cases: [(&[u8], Result<bool, HeadFlaw>); 14] = [
+        let cases: [(&[u8], Result<bool, HeadFlaw>); 17] = [
+            (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;a\r\nx\r\n0\r\n\r\n", Ok(true)),
+            (b"POST / HTTP/1.1\r\ntransfer-encodinG: chunked\r\n\r\n1;a\nb\r\nx\r\n", Err(HeadFlaw::BareLineFeed)),
+            (b"POST / HTTP/1.1\r\nX: Transfer-Encoding\r\n\r\nanything\n", Ok(true)),
             (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", Ok(true)),
             (b"GET / HTTP/1.1\r\n\r\nbody \n# with anything", Ok(true)),
             (b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Ok(true)),
