@@ -25,7 +25,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     changes.value("log", &old.log, &new.log, false);
     changes.value("geo.databases", &old.geo_databases, &new.geo_databases, false);
     changes.value("cache.capacity", &old.cache_capacity, &new.cache_capacity, true);
-    changes.value("cache.max_object", &old.cache_max_object, &new.cache_max_object, false);
+    changes.value("cache.max_object", &old.cache_max_object, &new.cache_max_object, true);
     changes.value(
         "admin.address",
         &old.admin.as_ref().map(|a| a.address),

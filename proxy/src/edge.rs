@@ -39,13 +39,15 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Where the configuration was read, for reloads by signal and admin API.
     pub config_path: Option<PathBuf>,
+    /// Whether events on a terminal may have colours.
+    pub colour: bool,
     /// Reads an environment variable, for secrets.
     pub env: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock::default()), config_path: None, env: Arc::new(|_name| None) }
+        Self { clock: Arc::new(SystemClock::default()), config_path: None, colour: false, env: Arc::new(|_name| None) }
     }
 }
 
@@ -151,9 +153,10 @@ impl Edge {
         let mut admin_address = None;
         if let Some(configured) = &config.admin {
             let token = control.admin_token(configured)?;
-            let control = Arc::clone(&control) as Arc<dyn admin::Control>;
-            let (address, server) = admin::serve_tcp(configured.address, token.as_deref(), control).await?;
+            let api = Arc::clone(&control) as Arc<dyn admin::Control>;
+            let (address, server) = admin::serve_tcp(configured.address, token.as_deref(), api).await?;
             admin_address = Some(address);
+            control.keep_token(server.token());
             admin.push(server);
         }
         let sweeper = tokio::spawn(sweep(Arc::clone(&core)));

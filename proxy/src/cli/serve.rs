@@ -41,6 +41,7 @@ pub(super) fn options(config_path: Option<&Path>) -> Options {
     Options {
         config_path: config_path.map(Path::to_owned),
         env: Arc::new(|name| std::env::var(name).ok()),
+        colour: output::colour_on_stderr(),
         ..Options::default()
     }
 }

@@ -73,8 +73,7 @@ pub struct Core {
 
 impl Core {
     pub(super) async fn start(config: Arc<Config>, options: &Options) -> Result<Arc<Self>, StartError> {
-        let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        events::configure(&config.log, colour)?;
+        events::configure(&config.log, options.colour)?;
         private_folder(&config.state_dir)?;
         let access_log = AccessLog::open(&config.log.access, Arc::clone(&options.clock))?;
         let mut logs = vec![("access", access_log.counters())];

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use super::core::Core;
 use super::listeners::Listeners;
 use super::{Options, StartError};
-use crate::admin::{Control, ReloadFailure};
+use crate::admin::{AdminToken, Control, ReloadFailure};
 use crate::fault::chain;
 use crate::snapshot::build::{self, BuildError, Materials};
 use crate::telemetry::events;
@@ -65,11 +65,17 @@ pub(super) struct EdgeControl {
     options: Options,
     /// One reload at a time.
     turn: Mutex<()>,
+    /// The token of the admin API on TCP, which a reload may change.
+    token: parking_lot::Mutex<Option<AdminToken>>,
 }
 
 impl EdgeControl {
     pub(super) fn new(core: Arc<Core>, listeners: Arc<Listeners>, options: Options) -> Self {
-        Self { core, listeners, options, turn: Mutex::new(()) }
+        Self { core, listeners, options, turn: Mutex::new(()), token: parking_lot::Mutex::new(None) }
+    }
+
+    pub(super) fn keep_token(&self, token: Option<AdminToken>) {
+        *self.token.lock() = token;
     }
 
     pub(super) fn admin_token(&self, admin: &Admin) -> Result<Option<String>, StartError> {
@@ -109,6 +115,8 @@ impl EdgeControl {
         let changes = edgeweir_config::diff(&old.config, &config);
         // Everything that can fail comes first.
         let listeners = self.listeners.prepare(&config.listeners)?;
+        let token = config.admin.as_ref().map(|admin| self.admin_token(admin)).transpose()?.flatten();
+        let colour = self.options.colour;
         let (env, wanted) = (Arc::clone(&self.options.env), Arc::clone(&config));
         let building = Arc::clone(&self.core);
         let snapshot = tokio::task::spawn_blocking(move || {
@@ -118,8 +126,11 @@ impl EdgeControl {
             let number = old.number + 1;
             let snapshot = build::build(wanted, number, &materials, Some(&old), &mut draft)?;
             core.access_log.set_target(&snapshot.config.log.access).map_err(StartError::Log)?;
-            let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            events::configure(&snapshot.config.log, colour).map_err(StartError::Log)?;
+            if let Err(error) = events::configure(&snapshot.config.log, colour) {
+                // Back to where it was: that target is open still, or was a moment ago.
+                let _best_effort = core.access_log.set_target(&old.config.log.access);
+                return Err(StartError::Log(error));
+            }
             // From here on nothing fails.
             draft.commit(Nanos(core.clock.monotonic()));
             core.snapshot.store(Arc::new(snapshot));
@@ -128,6 +139,9 @@ impl EdgeControl {
         .await
         .map_err(|_stopped| StartError::Interrupted)??;
         self.listeners.commit(listeners);
+        if let Some(kept) = &*self.token.lock() {
+            kept.set(token.as_deref());
+        }
         Ok(ReloadOutcome { snapshot, changes, warnings: String::new() })
     }
 }
@@ -137,7 +151,7 @@ async fn read(path: &Path) -> Result<(Config, String), ReloadError> {
     let name = path.display().to_string();
     let failed = |source| ReloadError::Read { path: path.display().to_string(), source };
     let bytes = tokio::fs::read(path).await.map_err(failed)?;
-    let text = edgeweir_config::text(&bytes).map_err(|error| ReloadError::Bad { report: error.to_string() })?;
+    let text = edgeweir_config::text(&bytes).map_err(|bad| ReloadError::Bad { report: bad.report.render(&name, &bad.text, false) })?;
     let base = path.parent().unwrap_or_else(|| Path::new(""));
     match edgeweir_config::parse(text, base) {
         Ok(parsed) => {
