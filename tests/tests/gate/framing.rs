@@ -194,7 +194,6 @@ async fn rfc9112_3_bad_request_lines_are_refused() {
 async fn rfc9112_7_1_broken_chunks_never_reach_the_origin_as_a_whole_request() {
     let (edge, origin) = mirrored().await;
     let chunks = [
-        "4;a\nb\r\ndata\r\n0\r\n\r\n",
         "4\ndata\n0\n\n",
         "0x4\r\ndata\r\n0\r\n\r\n",
         "+4\r\ndata\r\n0\r\n\r\n",
@@ -218,6 +217,17 @@ async fn rfc9112_7_1_broken_chunks_never_reach_the_origin_as_a_whole_request() {
         assert_eq!(origin.count(), before, "a whole request at the origin for {chunk:?}");
     }
     assert_still_serving(&edge).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9112_7_1_1_a_line_feed_in_a_chunk_extension_is_refused() {
+    let (edge, origin) = mirrored().await;
+    let mut raw = edge.connect().await;
+    raw.send("POST /t HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+    raw.send("4;a\nb\r\ndata\r\n0\r\n\r\n").await;
+    assert_eq!(raw.response().await.status, 400);
+    raw.assert_closed().await;
+    assert_eq!(origin.count(), 0, "whole requests at the origin");
 }
 
 #[tokio::test(flavor = "multi_thread")]

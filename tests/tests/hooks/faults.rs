@@ -44,7 +44,7 @@ async fn hooks_that_break_are_503() {
 async fn a_hook_that_never_returns_is_503_after_its_time() {
     let origin = Origin::hello().await;
     let text = config(&["spin"], &bound("viewer-request", "\"spin\""))
-        .replace("[distributions", "timeout = \"100ms\"\n[distributions");
+        .replace("{guest:spin}\"", "{guest:spin}\"\ntimeout = \"100ms\"");
     let edge = TestEdge::start(&text, &origin.address()).await;
     let start = Instant::now();
     assert_eq!(edge.get("/t").await.status, 503);

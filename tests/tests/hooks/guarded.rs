@@ -11,6 +11,7 @@ use edgeweir_tests::http2::Client;
 use edgeweir_tests::origin::{Origin, Received};
 use edgeweir_tests::process::{Process, free_port};
 use edgeweir_tests::raw::Raw;
+use edgeweir_tests::wait::until;
 use edgeweir_tests::{jwt, wasm};
 
 const SECRET: &str = "a-secret-of-at-least-thirty-two-bytes!";
@@ -102,7 +103,7 @@ fn generous(target: &str) -> String {
     let path = String::from_utf8_lossy(&path).replace('\\', "/").replace('\0', "");
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split('/') {
-        match segment.split(';').next().unwrap_or_default().trim() {
+        match segment.split(';').next().unwrap_or_default() {
             "" | "." => {}
             ".." => drop(segments.pop()),
             name => segments.push(name),
@@ -182,7 +183,6 @@ fn the_generous_origin_is_generous() {
         "/private;v=1/x",
         "/a/..;/private/x",
         "/private%00/x",
-        "/private%20/x",
         "/private/x?a",
     ] {
         assert_eq!(generous(target), "/private/x", "{target}");
@@ -298,11 +298,12 @@ async fn reloads_leave_no_gap_in_the_guard() {
         let config = CONFIG.replace("timeout = \"1s\"", &format!("timeout = \"{}ms\"", 1000 + turn));
         let config = config.replace("[hooks.guard]", &format!("[hooks.guard{turn}]"));
         let config = config.replace("hook = \"guard\"", &format!("hook = \"guard{turn}\""));
+        let before = answers.load(Ordering::SeqCst);
         edge.reload(&config).await.expect("a good config");
+        until("the knocking goes on", || answers.load(Ordering::SeqCst) > before + 4).await;
     }
     stop.store(true, Ordering::SeqCst);
     while tasks.join_next().await.is_some() {}
-    assert!(answers.load(Ordering::SeqCst) > 10, "{answers:?} answers during the reloads");
     assert_eq!(leaks(&origin), Vec::<String>::new());
 }
 

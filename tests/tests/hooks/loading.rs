@@ -62,13 +62,11 @@ async fn a_reload_with_a_hook_that_does_not_fit_keeps_the_old_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn guests_of_other_makes_run() {
-    for guest in ["newer-contract", "needs-wasi"] {
-        let origin = Origin::hello().await;
-        let text = config(&[guest], &bound("viewer-request", &format!("\"{guest}\"")));
-        let edge = TestEdge::start(&text, &origin.address()).await;
-        assert_eq!(edge.get("/t").await.text(), "hello", "{guest}");
-    }
+async fn a_guest_built_against_a_newer_contract_runs() {
+    let origin = Origin::hello().await;
+    let text = config(&["newer-contract"], &bound("viewer-request", "\"newer-contract\""));
+    let edge = TestEdge::start(&text, &origin.address()).await;
+    assert_eq!(edge.get("/t").await.text(), "hello");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,14 +66,14 @@ async fn forwarding_fields_tell_address_protocol_and_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rfc9110_7_6_3_via_is_appended_both_ways() {
+async fn rfc9110_7_6_3_via_is_appended() {
     let origin = Origin::start(|_| Reply::new(200, &[("via", "1.1 inner")], "")).await;
     let edge = TestEdge::plain(&origin.address()).await;
     let response = edge.get_with("/t", &[("Via", "1.0 outer")]).await;
     let at_origin = origin.only_request().header_all("via").join(", ");
     assert!(at_origin.starts_with("1.0 outer, 1.1 "), "{at_origin}");
-    let at_viewer = response.header_all("via").join(", ");
-    assert!(at_viewer.starts_with("1.1 inner, 1.1 "), "{at_viewer}");
+    // A gateway may, but need not, add itself to responses.
+    assert!(response.header_all("via").join(", ").starts_with("1.1 inner"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

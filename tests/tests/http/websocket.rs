@@ -28,7 +28,10 @@ async fn many_sockets_at_once_keep_their_messages_apart() {
     for turn in 0..3 {
         for (number, socket) in sockets.iter_mut().enumerate() {
             let text = format!("{number} in turn {turn}");
-            assert_eq!(socket.echo(&text).await.expect("an echo"), text);
+            match socket.echo(&text).await {
+                Ok(echo) => assert_eq!(echo, text),
+                Err(error) => panic!("{text}: {error}"),
+            }
         }
     }
     assert_eq!(origin.connections(), 20);
