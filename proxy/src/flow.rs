@@ -27,7 +27,7 @@ use edgeweir_cache::freshness::Times;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_cache::vary;
 use edgeweir_config::Stage;
-use http::header::EXPECT;
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 use pingora::cache::key::HashBinary;
 use pingora::cache::storage::HitHandler;
@@ -305,8 +305,27 @@ impl ProxyHttp for Flow {
             hooks::response_stage(session.req_header_mut(), head, ctx, Stage::OriginResponse)
                 .await
                 .map_err(|fault| stop(ctx, fault))?;
+            if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+                // A hook said so: these have no body (RFC 9110, 6.4.1).
+                ctx.drop_body = true;
+                head.remove_header(&CONTENT_LENGTH);
+                head.remove_header(&TRANSFER_ENCODING);
+            }
         }
         Ok(())
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut RequestCtx,
+    ) -> Result<Option<Duration>> {
+        if ctx.drop_body {
+            *body = None;
+        }
+        Ok(None)
     }
 
     fn response_cache_filter(

@@ -87,8 +87,8 @@ pub struct RequestCtx {
     pub hooks: Vec<HookRun>,
     /// Body bytes received so far.
     pub body_in: u64,
-    /// A `Via` of ours and others' is put on the response once.
-    pub response_done: bool,
+    /// A hook made the origin's answer one without a body.
+    pub drop_body: bool,
 }
 
 /// One run of a hook, for the log.
@@ -143,7 +143,7 @@ impl RequestCtx {
             answered_by_hook: false,
             hooks: Vec::new(),
             body_in: 0,
-            response_done: false,
+            drop_body: false,
         }
     }
 
