@@ -117,6 +117,7 @@ impl Setup {
             env: Arc::new(move |name| {
                 environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
             }),
+            ..Options::default()
         };
         let start = deadline_of(START_DEADLINE, "the edge starts", Edge::start(config, options));
         let edge = start.await.map_err(|error| chain(&error))?;
