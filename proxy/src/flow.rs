@@ -138,6 +138,8 @@ impl Flow {
         ctx.conn = conn;
         ctx.version = session.req_header().version;
         ctx.id = identity::request_id(&session.req_header().headers);
+        ctx.id_value =
+            http::HeaderValue::from_str(&ctx.id).unwrap_or_else(|_invalid| http::HeaderValue::from_static("-"));
         let server = &ctx.snapshot.config.server;
         if session.get_keepalive().is_some() {
             // pingora has set it to forever.
@@ -151,13 +153,14 @@ impl Flow {
 
 #[async_trait]
 impl ProxyHttp for Flow {
-    type CTX = RequestCtx;
+    // Boxed: pingora moves it about.
+    type CTX = Box<RequestCtx>;
 
-    fn new_ctx(&self) -> RequestCtx {
-        RequestCtx::new(self.core.snapshot.load_full(), self.core.clock.monotonic())
+    fn new_ctx(&self) -> Box<RequestCtx> {
+        Box::new(RequestCtx::new(self.core.snapshot.load_full(), self.core.clock.monotonic()))
     }
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<bool> {
         match self.admit(session, ctx).await {
             Ok(answered) => Ok(answered),
             Err(fault) => {
@@ -172,7 +175,7 @@ impl ProxyHttp for Flow {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         _end_of_stream: bool,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
         if let Some(body) = body {
             if let Some(conn) = &ctx.conn {
@@ -186,7 +189,7 @@ impl ProxyHttp for Flow {
         Ok(())
     }
 
-    fn request_cache_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
+    fn request_cache_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<()> {
         if ctx.behavior().is_some_and(|behavior| cache::applies(session, behavior)) {
             let cache = &self.core.cache;
             session.cache.enable(cache.storage, None, Some(cache.predictor), Some(cache.lock), None);
@@ -194,15 +197,20 @@ impl ProxyHttp for Flow {
         Ok(())
     }
 
-    fn cache_key_callback(&self, session: &Session, ctx: &mut RequestCtx) -> Result<CacheKey> {
+    fn cache_key_callback(&self, session: &Session, ctx: &mut Box<RequestCtx>) -> Result<CacheKey> {
         cache::key(session, ctx)
     }
 
-    fn cache_vary_filter(&self, meta: &CacheMeta, _ctx: &mut RequestCtx, req: &RequestHeader) -> Option<HashBinary> {
+    fn cache_vary_filter(
+        &self,
+        meta: &CacheMeta,
+        _ctx: &mut Box<RequestCtx>,
+        req: &RequestHeader,
+    ) -> Option<HashBinary> {
         vary::variance(meta.headers(), &req.headers)
     }
 
-    async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
+    async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<bool> {
         if session.cache.enabled() && cache::only_if_cached(session) {
             respond::fault(session, ctx, Fault::NotStored).await?;
             return Ok(false);
@@ -234,7 +242,7 @@ impl ProxyHttp for Flow {
         }
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<Box<HttpPeer>> {
         if ctx.origin_times.0.is_none() {
             ctx.origin_times.0 = Some(self.core.clock.monotonic());
         }
@@ -258,7 +266,7 @@ impl ProxyHttp for Flow {
         &self,
         _session: &mut Session,
         _peer: &HttpPeer,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
         mut error: Box<Error>,
     ) -> Box<Error> {
         // Nothing was sent, so another address may be tried, whatever the method.
@@ -271,7 +279,7 @@ impl ProxyHttp for Flow {
         &self,
         session: &mut Session,
         req: &mut RequestHeader,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
         let cacheable = session.cache.enabled();
         origin::prepare(req, ctx, cacheable).and_then(|()| origin::finish(req, ctx)).map_err(|fault| stop(ctx, fault))
@@ -281,7 +289,7 @@ impl ProxyHttp for Flow {
         &self,
         session: &mut Session,
         head: &mut ResponseHeader,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
         if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
@@ -320,7 +328,7 @@ impl ProxyHttp for Flow {
         _session: &mut Session,
         body: &mut Option<Bytes>,
         _end_of_stream: bool,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
     ) -> Result<Option<Duration>> {
         if ctx.drop_body {
             *body = None;
@@ -332,7 +340,7 @@ impl ProxyHttp for Flow {
         &self,
         session: &Session,
         head: &ResponseHeader,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
     ) -> Result<RespCacheable> {
         Ok(cache::storable(session, head, ctx, self.core.cache.storage, std::time::SystemTime::now()))
     }
@@ -341,7 +349,7 @@ impl ProxyHttp for Flow {
         &self,
         session: &mut Session,
         head: &mut ResponseHeader,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
         if head.status.is_informational() {
             return Ok(());
@@ -349,7 +357,7 @@ impl ProxyHttp for Flow {
         viewer::finish(session, head, ctx).await.map_err(|fault| stop(ctx, fault))
     }
 
-    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<RequestCtx>) -> FailToProxy {
         let fault = ctx.fault.unwrap_or_else(|| Fault::of(error));
         if matches!(fault, Fault::Internal) {
             tracing::error!(request_id = &*ctx.id, %error, "a request failed inside the edge");
@@ -367,7 +375,7 @@ impl ProxyHttp for Flow {
         _meta: &CacheMeta,
         hit: &mut HitHandler,
         _fresh: bool,
-        ctx: &mut RequestCtx,
+        ctx: &mut Box<RequestCtx>,
     ) -> Result<Option<ForcedFreshness>> {
         let in_flight = hit.as_any().downcast_ref::<MokaHit>().is_some_and(MokaHit::is_in_flight);
         if let (true, Some(conn)) = (in_flight, &ctx.conn) {
@@ -381,7 +389,7 @@ impl ProxyHttp for Flow {
         &self,
         session: &mut Session,
         head: &mut ResponseHeader,
-        _ctx: &mut RequestCtx,
+        _ctx: &mut Box<RequestCtx>,
     ) -> RangeType {
         if !range::is_valid(&session.req_header().headers) {
             return RangeType::None;
@@ -389,13 +397,13 @@ impl ProxyHttp for Flow {
         range_header_filter(session.req_header(), head, Some(range::MAX_RANGES))
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestCtx) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<RequestCtx>) {
         self.await_origin(ctx, None);
         let aborted = error.is_some() && matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
         log::finished(&self.core, session, ctx, aborted);
     }
 
-    fn suppress_error_log(&self, _session: &Session, _ctx: &RequestCtx, _error: &Error) -> bool {
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Box<RequestCtx>, _error: &Error) -> bool {
         // `fail_to_proxy` and the access log say it once, with its name.
         true
     }

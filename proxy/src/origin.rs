@@ -188,7 +188,8 @@ async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
 fn template(config: &model::Origin) -> HttpPeer {
     let nowhere = SocketAddr::from(([0, 0, 0, 0], config.port));
     // An address is verified as a name is, but rustls does not send it as SNI (RFC 6066, 3).
-    let mut peer = HttpPeer::new(nowhere, config.tls, config.host.clone());
+    let name = if config.tls { config.host.clone() } else { String::new() };
+    let mut peer = HttpPeer::new(nowhere, config.tls, name);
     let options = &mut peer.options;
     options.connection_timeout = Some(config.connect_timeout);
     options.total_connection_timeout = Some(config.connect_timeout);

@@ -151,7 +151,8 @@ async fn read(path: &Path) -> Result<(Config, String), ReloadError> {
     let name = path.display().to_string();
     let failed = |source| ReloadError::Read { path: path.display().to_string(), source };
     let bytes = tokio::fs::read(path).await.map_err(failed)?;
-    let text = edgeweir_config::text(&bytes).map_err(|bad| ReloadError::Bad { report: bad.report.render(&name, &bad.text, false) })?;
+    let text = edgeweir_config::text(&bytes)
+        .map_err(|bad| ReloadError::Bad { report: bad.report.render(&name, &bad.text, false) })?;
     let base = path.parent().unwrap_or_else(|| Path::new(""));
     match edgeweir_config::parse(text, base) {
         Ok(parsed) => {

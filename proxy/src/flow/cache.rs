@@ -7,7 +7,7 @@ use edgeweir_cache::{
     CacheOutcome, CacheStatus, Decision, KeyBuilder, MethodClass, MokaStorage, Reason, RequestDirectives, RequestFacts,
     Selection, decide,
 };
-use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderName};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE};
 use http::{HeaderValue, Method};
 use pingora::cache::{CacheKey, NoCacheReason, RespCacheable};
 use pingora::http::ResponseHeader;
@@ -16,8 +16,6 @@ use pingora::{Error, ErrorType, Result};
 
 use super::context::RequestCtx;
 use crate::snapshot::Behavior;
-
-pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Whether a request may be answered from the cache or fill it.
 #[must_use]

@@ -7,6 +7,7 @@ use edgeweir_cache::freshness::Times;
 use edgeweir_cache::{CacheOutcome, Reason};
 use edgeweir_hookhost::{CallFacts, RequestEdit};
 use edgeweir_limits::{LevelKind, Refused, Standing};
+use http::HeaderValue;
 
 use super::authority::Authority;
 use crate::fault::Fault;
@@ -27,6 +28,8 @@ pub struct RequestCtx {
     pub version: http::Version,
     /// In logs, in `x-request-id`, to hooks.
     pub id: Arc<str>,
+    /// The same as a field value.
+    pub id_value: HeaderValue,
     /// The viewer's address by the trust policy; the port only if it is the socket's.
     pub client: (IpAddr, Option<u16>),
     /// Hops of `X-Forwarded-For` that were believed.
@@ -113,6 +116,7 @@ impl RequestCtx {
             started,
             version: http::Version::HTTP_11,
             id: Arc::from(""),
+            id_value: HeaderValue::from_static(""),
             client: (IpAddr::from([0, 0, 0, 0]), None),
             believed_hops: 0,
             https: false,

@@ -5,10 +5,13 @@
 //! spoofed forwarding fields. It decides nothing by configuration but limits and trust.
 
 use edgeweir_config::Gate;
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING,
+    UPGRADE, USER_AGENT,
+};
 use http::uri::{PathAndQuery, Uri};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use pingora::http::RequestHeader;
+use pingora::http::{IntoCaseHeaderName, RequestHeader};
 
 use super::authority::Authority;
 use super::path;
@@ -60,17 +63,19 @@ const FORWARDING: [HeaderName; 19] = [
 pub fn check(req: &mut RequestHeader, raw: &[u8], limits: &Gate, trusted_peer: bool) -> Result<Passed, Fault> {
     let http2 = req.version == Version::HTTP_2;
     sizes(req, raw, limits)?;
-    if !http2 {
+    let seen = Seen::of(req, trusted_peer);
+    if seen.transfer_encoding && !http2 {
         framing(req, raw)?;
     }
-    let content_length = content_length(req)?;
+    let content_length = if seen.content_length { content_length(req)? } else { None };
     if content_length.is_some_and(|length| length > limits.max_body) {
         return Err(Fault::BodyTooLarge);
     }
     if req.method == Method::TRACE || req.method == Method::CONNECT {
         return Err(Fault::MethodNotAllowed);
     }
-    if let Some(expect) = req.headers.get(EXPECT)
+    if seen.expect
+        && let Some(expect) = req.headers.get(EXPECT)
         && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
     {
         return Err(Fault::ExpectationFailed);
@@ -78,12 +83,46 @@ pub fn check(req: &mut RequestHeader, raw: &[u8], limits: &Gate, trusted_peer: b
     let authority = authority(req, http2)?;
     let (ambiguous_path, asterisk, normal_path) = target(req)?;
     if http2 {
-        join_cookies(req);
-    } else {
+        if seen.cookie {
+            join_cookies(req);
+        }
+    } else if seen.connection {
         connection(req);
     }
-    hygiene(req, trusted_peer);
+    if seen.unwanted {
+        hygiene(req, trusted_peer);
+    }
     Ok(Passed { authority, ambiguous_path, asterisk, content_length, normal_path })
+}
+
+/// What of a head needs a closer look: one pass over the names instead of a look-up for each rule.
+#[derive(Default)]
+struct Seen {
+    transfer_encoding: bool,
+    content_length: bool,
+    expect: bool,
+    cookie: bool,
+    connection: bool,
+    unwanted: bool,
+}
+
+impl Seen {
+    fn of(req: &RequestHeader, trusted_peer: bool) -> Self {
+        let mut seen = Self::default();
+        for name in req.headers.keys() {
+            match *name {
+                HOST | USER_AGENT | ACCEPT | ACCEPT_ENCODING | ACCEPT_LANGUAGE => {}
+                TRANSFER_ENCODING => seen.transfer_encoding = true,
+                CONTENT_LENGTH => seen.content_length = true,
+                EXPECT => seen.expect = true,
+                COOKIE => seen.cookie = true,
+                CONNECTION | UPGRADE => seen.connection = true,
+                TE => seen.unwanted = true,
+                _ => seen.unwanted |= is_unwanted(name, trusted_peer),
+            }
+        }
+        seen
+    }
 }
 
 fn sizes(req: &RequestHeader, raw: &[u8], limits: &Gate) -> Result<(), Fault> {
@@ -182,8 +221,8 @@ fn authority(req: &mut RequestHeader, http2: bool) -> Result<Authority, Fault> {
         (None, None) => return Err(Fault::BadHost),
     };
     if req.version != Version::HTTP_10 || host.is_some() {
-        let value = HeaderValue::from_str(authority.as_str()).map_err(|_invalid| Fault::BadHost)?;
-        if req.headers.get(HOST) != Some(&value) {
+        if host.is_none_or(|host| host.as_bytes() != authority.as_str().as_bytes()) {
+            let value = HeaderValue::from_str(authority.as_str()).map_err(|_invalid| Fault::BadHost)?;
             set(req, HOST, value);
         }
     }
@@ -340,25 +379,25 @@ fn join_cookies(req: &mut RequestHeader) {
     }
 }
 
+/// Whether a viewer may not say this at all.
+fn is_unwanted(name: &HeaderName, trusted_peer: bool) -> bool {
+    let text = name.as_str();
+    // `X_Forwarded_For` is `X-Forwarded-For` to many an application (CGI variables).
+    text.contains('_')
+        || text.starts_with("cloudfront-")
+        || text.starts_with("x-amz-cf-")
+        || matches!(text, "keep-alive" | "proxy-connection" | "proxy-authorization" | "http2-settings" | "trailer")
+        || (!trusted_peer && (text == "x-forwarded-for" || FORWARDING.contains(name)))
+}
+
 /// Drops what a viewer may not say.
 fn hygiene(req: &mut RequestHeader, trusted_peer: bool) {
-    let mut drop_names: Vec<HeaderName> = Vec::new();
-    for name in req.headers.keys() {
-        let text = name.as_str();
-        // `X_Forwarded_For` is `X-Forwarded-For` to many an application (CGI variables).
-        let spoof = text.contains('_')
-            || text.starts_with("cloudfront-")
-            || text.starts_with("x-amz-cf-")
-            || matches!(text, "keep-alive" | "proxy-connection" | "proxy-authorization" | "http2-settings" | "trailer")
-            || (!trusted_peer && (text == "x-forwarded-for" || FORWARDING.contains(name)));
-        if spoof {
-            drop_names.push(name.clone());
-        }
-    }
+    let drop_names: Vec<HeaderName> =
+        req.headers.keys().filter(|name| is_unwanted(name, trusted_peer)).cloned().collect();
     for name in &drop_names {
         req.remove_header(name);
     }
-    if let Some(te) = req.headers.get(http::header::TE)
+    if let Some(te) = req.headers.get(TE)
         && !te.as_bytes().eq_ignore_ascii_case(b"trailers")
     {
         let trailers = te
@@ -366,15 +405,16 @@ fn hygiene(req: &mut RequestHeader, trusted_peer: bool) {
             .split(|&byte| byte == b',')
             .any(|coding| coding.trim_ascii().eq_ignore_ascii_case(b"trailers"));
         if trailers {
-            set(req, http::header::TE, HeaderValue::from_static("trailers"));
+            set(req, TE, HeaderValue::from_static("trailers"));
         } else {
-            req.remove_header(&http::header::TE);
+            req.remove_header(&TE);
         }
     }
 }
 
-/// Replaces a field. pingora's call fails only for a name that is none, and these are names.
-pub(super) fn set(req: &mut RequestHeader, name: HeaderName, value: HeaderValue) {
+/// Replaces a field. pingora's call fails only for a name that is none, and these are names. A name given as text goes out
+/// as it is spelled and costs no copy.
+pub(super) fn set(req: &mut RequestHeader, name: impl IntoCaseHeaderName, value: HeaderValue) {
     if let Err(error) = req.insert_header(name, value) {
         tracing::error!(%error, "a request field could not be set");
     }

@@ -48,6 +48,6 @@ pub(super) async fn serve(
         return respond::fault(session, ctx, fault).await;
     }
     let told = cache::status(session, ctx, outcome);
-    head.append_header(cache::CACHE_STATUS, told).or_err(pingora::ErrorType::InternalError, "setting Cache-Status")?;
+    head.append_header("Cache-Status", told).or_err(pingora::ErrorType::InternalError, "setting Cache-Status")?;
     respond::write(session, ctx, head, body).await
 }

@@ -11,8 +11,8 @@ use edgeweir_hookhost::{
     Call, CallFacts, GeneratedResponse, GeoView, HeaderEdit, Hook, HookFault, RequestEdit, RequestVerdict, RequestView,
     ResponseEdit, ResponseView, ViewerFacts,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::{HeaderMap, HeaderValue};
+use pingora::http::{IntoCaseHeaderName, RequestHeader, ResponseHeader};
 
 use super::context::{HookRun, RequestCtx};
 use super::gate;
@@ -366,7 +366,7 @@ fn apply_to_response(head: &mut ResponseHeader, ctx: &mut RequestCtx, edit: Resp
 }
 
 /// Replaces a response field. pingora's call fails only for a name that is none, and these are names.
-pub(super) fn set(head: &mut ResponseHeader, name: HeaderName, value: HeaderValue) {
+pub(super) fn set(head: &mut ResponseHeader, name: impl IntoCaseHeaderName, value: HeaderValue) {
     if let Err(error) = head.insert_header(name, value) {
         tracing::error!(%error, "a response field could not be set");
     }

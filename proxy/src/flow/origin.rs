@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use edgeweir_cache::{filtered_cookies, filtered_query};
-use http::header::{COOKIE, HOST, VIA};
+use http::header::{COOKIE, HOST};
 use http::{HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
@@ -13,8 +13,6 @@ use super::{gate, hooks, identity};
 use crate::fault::Fault;
 use crate::snapshot::{ViewerFact, ViewerHeader};
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Makes a viewer's request the origin's. `cacheable`: the answer may be stored, so only what is in the key goes along.
@@ -23,7 +21,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 /// If a target cannot be made.
 pub(super) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: bool) -> Result<(), Fault> {
     forwarded(req, ctx);
-    set(req, super::respond::X_REQUEST_ID, HeaderValue::from_str(&ctx.id).map_err(|_invalid| Fault::Internal)?);
+    set(req, "X-Request-Id", ctx.id_value.clone());
     viewer_headers(req, ctx);
     if cacheable {
         only_the_key(req, ctx)?;
@@ -62,7 +60,7 @@ fn forwarded(req: &mut RequestHeader, ctx: &RequestCtx) {
         http::Version::HTTP_2 => HeaderValue::from_static("2.0 edgeweir"),
         _ => HeaderValue::from_static("1.1 edgeweir"),
     };
-    if let Err(error) = req.append_header(VIA, via) {
+    if let Err(error) = req.append_header("Via", via) {
         tracing::error!(%error, "Via could not be set");
     }
     let Some(conn) = &ctx.conn else { return };
@@ -72,16 +70,16 @@ fn forwarded(req: &mut RequestHeader, ctx: &RequestCtx) {
         chain.reverse();
         let value = format!("{}, {}", chain.join(", "), conn.peer.ip());
         if let Ok(value) = HeaderValue::from_str(&value) {
-            set(req, X_FORWARDED_FOR, value);
+            set(req, "X-Forwarded-For", value);
         }
     } else {
-        set(req, X_FORWARDED_FOR, conn.peer_value.clone());
+        set(req, "X-Forwarded-For", conn.peer_value.clone());
     }
-    set(req, X_FORWARDED_PROTO, HeaderValue::from_static(if ctx.https { "https" } else { "http" }));
+    set(req, "X-Forwarded-Proto", HeaderValue::from_static(if ctx.https { "https" } else { "http" }));
     if !req.headers.contains_key(&X_FORWARDED_HOST)
         && let Some(host) = req.headers.get(HOST).cloned()
     {
-        set(req, X_FORWARDED_HOST, host);
+        set(req, "X-Forwarded-Host", host);
     }
 }
 

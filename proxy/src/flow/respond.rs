@@ -14,7 +14,6 @@ use super::throttle;
 use crate::fault::Fault;
 
 const X_AMZN_ERRORTYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
-pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Answers by the fault table. Nothing is written if an answer is already on its way.
 ///
@@ -118,11 +117,7 @@ pub(super) async fn write(
 
 /// Puts on an answer what all of them carry.
 pub(super) fn common(head: &mut ResponseHeader, ctx: &RequestCtx) {
-    if let Ok(id) = HeaderValue::from_str(&ctx.id)
-        && !id.is_empty()
-    {
-        set(head, X_REQUEST_ID, id);
-    }
+    set(head, "X-Request-Id", ctx.id_value.clone());
     if let Some(standing) = &ctx.standing {
         throttle::tell_standing(head, standing);
     }

@@ -2,50 +2,56 @@
 
 use edgeweir_cache::CacheOutcome;
 use edgeweir_config::Stage;
-use http::header::{AGE, CONNECTION, TRANSFER_ENCODING, VIA};
+use http::header::{
+    AGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE,
+    SERVER, TE, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{HeaderName, HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
-use super::cache::CACHE_STATUS;
 use super::context::RequestCtx;
 use super::{cache, hooks, respond};
 use crate::fault::Fault;
 
 /// Drops what the origin says to its next hop only (RFC 9110, 7.6.1), before anything is stored. Framing is pingora's.
 pub(super) fn strip_hop_by_hop(head: &mut ResponseHeader) {
-    const NAMES: [HeaderName; 6] = [
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("proxy-authenticate"),
-        HeaderName::from_static("proxy-authentication-info"),
-        HeaderName::from_static("proxy-connection"),
-        HeaderName::from_static("te"),
-        HeaderName::from_static("upgrade"),
-    ];
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return;
     }
-    if head.headers.contains_key(CONNECTION) {
-        let mut named = Vec::new();
-        for value in head.headers.get_all(CONNECTION) {
-            for option in value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
-                // Framing fields cannot be named away.
-                if let Ok(name) = HeaderName::from_bytes(option)
-                    && name != http::header::CONTENT_LENGTH
-                    && name != TRANSFER_ENCODING
-                {
-                    named.push(name);
+    let mut drop_names: Vec<HeaderName> = Vec::new();
+    for name in head.headers.keys() {
+        match *name {
+            CONTENT_TYPE | CONTENT_LENGTH | DATE | SERVER | ETAG | LAST_MODIFIED | CACHE_CONTROL => {}
+            CONNECTION => {
+                for value in head.headers.get_all(CONNECTION) {
+                    named(value.as_bytes(), &mut drop_names);
                 }
+                drop_names.push(CONNECTION);
             }
+            TE | UPGRADE | PROXY_AUTHENTICATE => drop_names.push(name.clone()),
+            _ if matches!(name.as_str(), "keep-alive" | "proxy-connection" | "proxy-authentication-info") => {
+                drop_names.push(name.clone());
+            }
+            _ => {}
         }
-        for name in &named {
-            head.remove_header(name);
-        }
-        head.remove_header(&CONNECTION);
     }
-    for name in &NAMES {
-        if head.headers.contains_key(name) {
-            head.remove_header(name);
+    for name in &drop_names {
+        head.remove_header(name);
+    }
+}
+
+/// Collects the fields that a `Connection` value names. Framing fields cannot be named away.
+fn named(value: &[u8], names: &mut Vec<HeaderName>) {
+    for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+        if option.eq_ignore_ascii_case(b"keep-alive") || option.eq_ignore_ascii_case(b"close") {
+            continue;
+        }
+        if let Ok(name) = HeaderName::from_bytes(option)
+            && name != CONTENT_LENGTH
+            && name != TRANSFER_ENCODING
+        {
+            names.push(name);
         }
     }
 }
@@ -77,11 +83,11 @@ pub(super) async fn finish(
         head.remove_header(&TRANSFER_ENCODING);
         session.set_keepalive(None);
     }
-    if let Err(error) = head.append_header(VIA, HeaderValue::from_static("1.1 edgeweir")) {
+    if let Err(error) = head.append_header("Via", HeaderValue::from_static("1.1 edgeweir")) {
         tracing::error!(%error, "Via could not be set");
     }
     let status = cache::status(session, ctx, outcome);
-    if let Err(error) = head.append_header(CACHE_STATUS, status) {
+    if let Err(error) = head.append_header("Cache-Status", status) {
         tracing::error!(%error, "Cache-Status could not be set");
     }
     respond::common(head, ctx);
