@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use tokio::net::UnixStream;
@@ -47,18 +48,19 @@ pub fn free_port() -> u16 {
 pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(binary());
     command.args(arguments).env("NO_COLOR", "1").envs(environment.iter().copied());
-    let mut child =
+    let child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
-    // Output of these verbs is far below what a pipe holds, so waiting first cannot block the child.
-    let start = Instant::now();
-    while child.try_wait().expect("the child can be waited for").is_none() {
-        if start.elapsed() > START_DEADLINE {
-            drop(child.kill());
+    let pid = child.id();
+    let (done, ended) = mpsc::channel();
+    // Reads while it waits, so that a full pipe cannot stop the child.
+    std::thread::spawn(move || done.send(child.wait_with_output()));
+    match ended.recv_timeout(START_DEADLINE) {
+        Ok(output) => output.expect("the output can be read"),
+        Err(_) => {
+            drop(Command::new("kill").arg("-KILL").arg(pid.to_string()).status());
             panic!("`edgeweir {}` does not end", arguments.join(" "));
         }
-        std::thread::sleep(Duration::from_millis(10));
     }
-    child.wait_with_output().expect("the output can be read")
 }
 
 /// `edgeweir serve` as a child. It is killed when this is dropped.
