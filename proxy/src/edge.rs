@@ -161,6 +161,7 @@ impl Edge {
         }
         let sweeper = tokio::spawn(sweep(Arc::clone(&core)));
         core.set_ready(true);
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), listeners = ?listeners.addresses(), "started");
         Ok(Self { core, app, listeners, admin, admin_address, admin_socket, control, shutdown, sweeper })
     }
 

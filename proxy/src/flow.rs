@@ -31,7 +31,7 @@ use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 use pingora::cache::key::HashBinary;
 use pingora::cache::storage::HitHandler;
-use pingora::cache::{CacheKey, CacheMeta, ForcedFreshness, RespCacheable};
+use pingora::cache::{CacheKey, CacheMeta, CachePhase, ForcedFreshness, RespCacheable};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, RangeType, Session, range_header_filter};
 use pingora::upstreams::peer::HttpPeer;
@@ -102,8 +102,8 @@ impl Flow {
                 return Ok(true);
             }
             hooks::Outcome::Fail(fault) => {
-                // The edge's own failure costs the viewer nothing.
-                if let Some(ticket) = ticket {
+                // Only what is the edge's own fault costs the viewer nothing: who makes a hook fail pays for it.
+                if let (Some(ticket), Fault::HookOverloaded) = (ticket, fault) {
                     ticket.refund();
                 }
                 return Err(fault);
@@ -140,6 +140,8 @@ impl Flow {
         ctx.id = identity::request_id(&session.req_header().headers);
         ctx.id_value =
             http::HeaderValue::from_str(&ctx.id).unwrap_or_else(|_invalid| http::HeaderValue::from_static("-"));
+        // RFC 9110, 15.2: HTTP/1.0 knows no interim responses.
+        session.set_ignore_info_resp(ctx.version == Version::HTTP_10);
         let server = &ctx.snapshot.config.server;
         if session.get_keepalive().is_some() {
             // pingora has set it to forever.
@@ -190,7 +192,9 @@ impl ProxyHttp for Flow {
     }
 
     fn request_cache_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<()> {
-        if ctx.behavior().is_some_and(|behavior| cache::applies(session, behavior)) {
+        let snapshot = Arc::clone(&ctx.snapshot);
+        let routed = ctx.route.and_then(|(site, at)| snapshot.distributions.get(site)?.behaviors.get(at));
+        if routed.is_some_and(|behavior| cache::applies(session, behavior)) {
             let cache = &self.core.cache;
             session.cache.enable(cache.storage, None, Some(cache.predictor), Some(cache.lock), None);
         }
@@ -292,14 +296,18 @@ impl ProxyHttp for Flow {
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
         if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+            viewer::strip_hop_by_hop(head);
+            head.remove_header(&TRANSFER_ENCODING);
             return Ok(());
         }
         self.await_origin(ctx, None);
+        viewer::framing(head).map_err(|fault| stop(ctx, fault))?;
         if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
             return Err(stop(ctx, Fault::OriginProtocol));
         }
         ctx.origin_times.1 = Some(self.core.clock.monotonic());
         ctx.origin_status = Some(head.status.as_u16());
+        viewer::forget_case(head).map_err(|fault| stop(ctx, fault))?;
         viewer::strip_hop_by_hop(head);
         if head.status == StatusCode::NOT_MODIFIED && session.cache.enabled() {
             // The merged head keeps the stored ones.
@@ -354,7 +362,28 @@ impl ProxyHttp for Flow {
         if head.status.is_informational() {
             return Ok(());
         }
-        viewer::finish(session, head, ctx).await.map_err(|fault| stop(ctx, fault))
+        match viewer::finish(session, head, ctx).await {
+            Ok(()) => Ok(()),
+            // pingora would answer a failed hit with a bare 500: the stored answer is replaced on its way.
+            Err(fault) if session.cache.enabled() && session.cache.phase() == CachePhase::Hit => {
+                respond::replace(head, ctx, fault).map_err(|_error| stop(ctx, fault))
+            }
+            Err(fault) => Err(stop(ctx, fault)),
+        }
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut Box<RequestCtx>,
+    ) -> Result<Option<Duration>> {
+        if let Some(replacement) = &mut ctx.replacement {
+            // Once, in place of the first part; nothing in place of the others.
+            *body = replacement.take();
+        }
+        Ok(None)
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<RequestCtx>) -> FailToProxy {
@@ -399,7 +428,9 @@ impl ProxyHttp for Flow {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<RequestCtx>) {
         self.await_origin(ctx, None);
-        let aborted = error.is_some() && matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
+        let left = matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
+        let gone = ctx.version != Version::HTTP_2 && ctx.conn.as_ref().is_some_and(|conn| conn.is_gone());
+        let aborted = (error.is_some() && left) || gone;
         log::finished(&self.core, session, ctx, aborted);
     }
 

@@ -15,6 +15,7 @@ use super::core::Core;
 use super::{BuildError, StartError};
 use crate::flow::Flow;
 use crate::runtime::accept::{self, AcceptContext, AcceptLimits, ListenerState};
+use crate::runtime::head::HeadFlaw;
 
 /// All listeners of an edge.
 pub(super) struct Listeners {
@@ -64,6 +65,10 @@ impl AcceptContext for Context {
         self.0.metrics.connection_opened();
     }
 
+    fn head_refused(&self, flaw: HeadFlaw) {
+        self.0.metrics.fault(flaw.fault().as_str());
+    }
+
     fn refused(&self, why: &'static str) {
         self.0.metrics.connection_refused(why);
     }
@@ -92,8 +97,13 @@ impl Listeners {
             let fresh = if open.contains(&wanted) {
                 None
             } else {
-                let bound = accept::bind(wanted).and_then(|bound| Ok((bound.local_addr()?, bound)));
-                let (local, bound) = bound.map_err(|source| StartError::Bind { address: wanted, source })?;
+                let bound = accept::bind(wanted).and_then(|(bound, shared)| Ok((bound.local_addr()?, bound, shared)));
+                let (local, bound, shared) = bound.map_err(|source| StartError::Bind { address: wanted, source })?;
+                if shared {
+                    tracing::warn!(
+                        "another process listens on {wanted} too; connections are shared between the two until one stops"
+                    );
+                }
                 Some((bound, local))
             };
             parts.push(Part { wanted, tls, h2c: listener.http2, fresh });

@@ -63,6 +63,7 @@ pub(super) struct EdgeControl {
     core: Arc<Core>,
     listeners: Arc<Listeners>,
     options: Options,
+    started_with: Arc<Config>,
     /// One reload at a time.
     turn: Mutex<()>,
     /// The token of the admin API on TCP, which a reload may change.
@@ -71,7 +72,8 @@ pub(super) struct EdgeControl {
 
 impl EdgeControl {
     pub(super) fn new(core: Arc<Core>, listeners: Arc<Listeners>, options: Options) -> Self {
-        Self { core, listeners, options, turn: Mutex::new(()), token: parking_lot::Mutex::new(None) }
+        let started_with = Arc::clone(&core.snapshot.load().config);
+        Self { core, listeners, options, started_with, turn: Mutex::new(()), token: parking_lot::Mutex::new(None) }
     }
 
     pub(super) fn keep_token(&self, token: Option<AdminToken>) {
@@ -112,7 +114,12 @@ impl EdgeControl {
         }
         let core = Arc::clone(&self.core);
         let old = core.snapshot.load_full();
-        let changes = edgeweir_config::diff(&old.config, &config);
+        let mut changes = edgeweir_config::diff(&old.config, &config);
+        // What needs a restart is compared with what the process was started with.
+        changes.retain(|change| !change.needs_restart);
+        changes.extend(
+            edgeweir_config::diff(&self.started_with, &config).into_iter().filter(|change| change.needs_restart),
+        );
         // Everything that can fail comes first.
         let listeners = self.listeners.prepare(&config.listeners)?;
         let token = config.admin.as_ref().map(|admin| self.admin_token(admin)).transpose()?.flatten();
@@ -171,6 +178,8 @@ impl Control for EdgeControl {
     }
 
     fn metrics(&self) -> String {
+        // moka counts lazily.
+        self.core.cache.storage.settle();
         let stats = self.core.cache.storage.stats();
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         self.core.metrics.encode(Gauges {
@@ -189,6 +198,7 @@ impl Control for EdgeControl {
             "version": env!("CARGO_PKG_VERSION"),
             "ready": self.core.ready(),
             "snapshot": snapshot.number,
+            "config": self.options.config_path.as_ref().map(|path| path.display().to_string()),
             "uptime_seconds": uptime.as_secs(),
             "listeners": self.listeners.addresses().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "connections": self.core.connections.len(),

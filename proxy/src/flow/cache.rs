@@ -19,9 +19,14 @@ use crate::snapshot::Behavior;
 
 /// Whether a request may be answered from the cache or fill it.
 #[must_use]
-pub(super) fn applies(session: &Session, behavior: &Behavior) -> bool {
+pub(super) fn applies(session: &mut Session, behavior: &Behavior) -> bool {
+    // A body is not in the key: what it makes an origin answer is for its sender only.
+    let bodyless = session.is_body_empty();
     let req = session.req_header();
-    !behavior.cache.disabled && (req.method == Method::GET || req.method == Method::HEAD) && !session.is_upgrade_req()
+    bodyless
+        && !behavior.cache.disabled
+        && (req.method == Method::GET || req.method == Method::HEAD)
+        && !session.is_upgrade_req()
 }
 
 /// The key of a request, after viewer-request hooks.
@@ -40,12 +45,18 @@ pub(super) fn key(session: &Session, ctx: &RequestCtx) -> Result<CacheKey> {
     key.scheme(if ctx.https { "https" } else { "http" })
         .path(req.uri.path().as_bytes())
         .query(req.uri.query(), &policy.query);
+    let mut host_keyed = false;
     for name in &policy.headers {
         if *name == http::header::HOST {
+            host_keyed = true;
             key.host(ctx.authority.without_default_port(ctx.https));
         } else {
             key.header(name, &req.headers);
         }
+    }
+    if !host_keyed && ctx.origin().is_some_and(|origin| origin.host_header.is_none()) {
+        // The origin gets the viewer's host, so its answer may differ by it.
+        key.host(ctx.authority.without_default_port(ctx.https));
     }
     if policy.cookies != Selection::None && req.headers.contains_key(COOKIE) {
         key.cookies(&req.headers, &policy.cookies);
@@ -78,7 +89,12 @@ pub(super) fn storable(
 ) -> RespCacheable {
     let Some(behavior) = ctx.behavior() else { return RespCacheable::Uncacheable(NoCacheReason::NeverEnabled) };
     let req = session.req_header();
-    let policy = behavior.cache.ttl;
+    let mut policy = behavior.cache.ttl;
+    let hook_ttl = ctx.ttl.map(|ttl| ttl.clamp(policy.min, policy.max));
+    if let Some(ttl) = hook_ttl {
+        // What may be stored at all is, for as long as the hook says.
+        (policy.min, policy.default) = (ttl, ttl);
+    }
     let facts = RequestFacts {
         has_authorization: req.headers.contains_key(AUTHORIZATION),
         no_store: req.headers.contains_key(CACHE_CONTROL) && RequestDirectives::of(&req.headers).no_store,
@@ -92,8 +108,8 @@ pub(super) fn storable(
     }
     match decide(&facts, head, &policy, now) {
         Decision::Store(mut freshness) => {
-            if let Some(ttl) = ctx.ttl {
-                freshness.fresh_until = freshness.created + ttl.clamp(policy.min, policy.max);
+            if let Some(ttl) = hook_ttl {
+                freshness.fresh_until = freshness.created + ttl;
             }
             ctx.stored = true;
             RespCacheable::Cacheable(freshness.into_meta(head.clone()))

@@ -90,6 +90,8 @@ pub struct RequestCtx {
     pub hooks: Vec<HookRun>,
     /// Body bytes received so far.
     pub body_in: u64,
+    /// What is sent in place of a stored body, taken when it is sent.
+    pub replacement: Option<Option<bytes::Bytes>>,
     /// A hook made the origin's answer one without a body.
     pub drop_body: bool,
 }
@@ -147,6 +149,7 @@ impl RequestCtx {
             answered_by_hook: false,
             hooks: Vec::new(),
             body_in: 0,
+            replacement: None,
             drop_body: false,
         }
     }

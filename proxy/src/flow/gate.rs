@@ -32,27 +32,47 @@ pub struct Passed {
     pub normal_path: Option<Box<str>>,
 }
 
-/// Fields that would tell an origin who asked or what was asked, if it believed them.
-const FORWARDING: [HeaderName; 19] = [
-    HeaderName::from_static("forwarded"),
-    HeaderName::from_static("x-forwarded-host"),
-    HeaderName::from_static("x-forwarded-port"),
-    HeaderName::from_static("x-forwarded-proto"),
-    HeaderName::from_static("x-forwarded-scheme"),
-    HeaderName::from_static("x-forwarded-ssl"),
-    HeaderName::from_static("x-forwarded-prefix"),
-    HeaderName::from_static("x-forwarded-server"),
-    HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-client-ip"),
-    HeaderName::from_static("x-cluster-client-ip"),
-    HeaderName::from_static("true-client-ip"),
-    HeaderName::from_static("cf-connecting-ip"),
-    HeaderName::from_static("x-original-url"),
-    HeaderName::from_static("x-rewrite-url"),
-    HeaderName::from_static("x-original-host"),
-    HeaderName::from_static("x-http-method-override"),
-    HeaderName::from_static("x-http-method"),
-    HeaderName::from_static("x-method-override"),
+/// Fields that would tell an origin who asked or what was asked, if it believed them; beside all that begin with
+/// `x-forwarded-`. Nobody's are passed on: a trusted proxy is believed about address and scheme, which the edge then says
+/// itself, and it may well pass on what viewers wrote in all the others.
+const SPOOFABLE: [&str; 37] = [
+    "appengine-user-ip",
+    "cf-connecting-ip",
+    "client-ip",
+    "fastly-client-ip",
+    "forwarded",
+    "forwarded-for",
+    "front-end-https",
+    "http2-settings",
+    "keep-alive",
+    "proxy",
+    "proxy-authorization",
+    "proxy-connection",
+    "trailer",
+    "true-client-ip",
+    "x-accel-redirect",
+    "x-appengine-user-ip",
+    "x-azure-clientip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "x-forwarded",
+    "x-host",
+    "x-http-host-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-middleware-subrequest",
+    "x-original-host",
+    "x-original-uri",
+    "x-original-url",
+    "x-originating-ip",
+    "x-proxyuser-ip",
+    "x-real-ip",
+    "x-remote-ip",
+    "x-remote-user",
+    "x-rewrite-url",
+    "x-url-scheme",
 ];
 
 /// Checks one request and brings its head into the form that the rest relies on. `raw` is the head as it was received
@@ -75,8 +95,7 @@ pub fn check(req: &mut RequestHeader, raw: &[u8], limits: &Gate, trusted_peer: b
         return Err(Fault::MethodNotAllowed);
     }
     if seen.expect
-        && let Some(expect) = req.headers.get(EXPECT)
-        && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
+        && !req.headers.get_all(EXPECT).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
     {
         return Err(Fault::ExpectationFailed);
     }
@@ -92,7 +111,19 @@ pub fn check(req: &mut RequestHeader, raw: &[u8], limits: &Gate, trusted_peer: b
     if seen.unwanted {
         hygiene(req, trusted_peer);
     }
+    forget_case(req)?;
     Ok(Passed { authority, ambiguous_path, asterisk, content_length, normal_path })
+}
+
+/// Forgets how the viewer spelled field names. They go out in lower case, as in HTTP/2 (names are case-insensitive: RFC 9110,
+/// 5.1): a second map of the spellings would be copied and kept in step with each change.
+fn forget_case(req: &mut RequestHeader) -> Result<(), Fault> {
+    if req.has_case() && req.raw_path_is_utf8() {
+        let empty = RequestHeader::build_no_case("GET", b"/", Some(0)).map_err(|_error| Fault::Internal)?;
+        let parts: http::request::Parts = std::mem::replace(req, empty).into();
+        *req = parts.into();
+    }
+    Ok(())
 }
 
 /// What of a head needs a closer look: one pass over the names instead of a look-up for each rule.
@@ -386,8 +417,8 @@ fn is_unwanted(name: &HeaderName, trusted_peer: bool) -> bool {
     text.contains('_')
         || text.starts_with("cloudfront-")
         || text.starts_with("x-amz-cf-")
-        || matches!(text, "keep-alive" | "proxy-connection" | "proxy-authorization" | "http2-settings" | "trailer")
-        || (!trusted_peer && (text == "x-forwarded-for" || FORWARDING.contains(name)))
+        || (text.starts_with("x-forwarded-") && !(trusted_peer && text == "x-forwarded-for"))
+        || SPOOFABLE.binary_search(&text).is_ok()
 }
 
 /// Drops what a viewer may not say.
@@ -423,4 +454,14 @@ pub(super) fn set(req: &mut RequestHeader, name: impl IntoCaseHeaderName, value:
 /// The first value of a field, if it is text.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SPOOFABLE;
+
+    #[test]
+    fn the_list_can_be_searched() {
+        assert!(SPOOFABLE.is_sorted());
+    }
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use edgeweir_config::{FailurePolicy, Stage};
 use edgeweir_hookhost::{
-    Call, CallFacts, GeneratedResponse, GeoView, HeaderEdit, Hook, HookFault, RequestEdit, RequestVerdict, RequestView,
-    ResponseEdit, ResponseView, ViewerFacts,
+    Call, CallFacts, CallReport, GeneratedResponse, GeoView, HeaderEdit, Hook, HookFault, RequestEdit, RequestVerdict,
+    RequestView, ResponseEdit, ResponseView, ViewerFacts,
 };
 use http::{HeaderMap, HeaderValue};
 use pingora::http::{IntoCaseHeaderName, RequestHeader, ResponseHeader};
@@ -147,7 +147,7 @@ async fn request_stage(head: &mut RequestHeader, ctx: &mut RequestCtx, stage: St
             Ok(RequestVerdict::Respond(_)) => "respond",
             Err(fault) => fault.label(),
         };
-        record(ctx, &bound.hook, stage, done.report.duration, label);
+        record(ctx, &bound.hook, stage, &done.report, label);
         bound.metrics.record(label, done.report.duration);
         match done.verdict {
             Ok(RequestVerdict::Respond(response)) => return Outcome::Respond(response),
@@ -203,7 +203,7 @@ pub(super) async fn response_stage(
             }
         }
         let label = done.verdict.as_ref().map_or_else(HookFault::label, |_edits| "next");
-        record(ctx, &bound.hook, stage, done.report.duration, label);
+        record(ctx, &bound.hook, stage, &done.report, label);
         bound.metrics.record(label, done.report.duration);
         match done.verdict {
             Ok(edits) => {
@@ -276,9 +276,13 @@ fn facts(ctx: &mut RequestCtx) -> Arc<CallFacts> {
     facts
 }
 
-fn record(ctx: &mut RequestCtx, hook: &Arc<Hook>, stage: Stage, duration: std::time::Duration, verdict: &'static str) {
-    let micros = u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
+fn record(ctx: &mut RequestCtx, hook: &Arc<Hook>, stage: Stage, report: &CallReport, verdict: &'static str) {
+    let micros = u32::try_from(report.duration.as_micros()).unwrap_or(u32::MAX);
     ctx.hooks.push(HookRun { hook: Arc::clone(hook), stage: stage.as_str(), micros, verdict });
+    if report.log_lines_dropped > 0 {
+        let (hook, stage, lines) = (hook.name(), stage.as_str(), report.log_lines_dropped);
+        tracing::warn!(request_id = &*ctx.id, hook, stage, lines, "log lines of a hook were left out: over its limits");
+    }
 }
 
 fn report(ctx: &RequestCtx, hook: &Hook, stage: Stage, fault: &HookFault) {
@@ -341,7 +345,11 @@ pub(super) fn apply_to_request(head: &mut RequestHeader, edit: &RequestEdit) -> 
             head.append_header(name.clone(), value.clone()).map_err(|_error| Fault::HookInvalid)?;
         }
         RequestEdit::Header(HeaderEdit::Remove(name)) => drop(head.remove_header(name)),
-        RequestEdit::Path(path) => gate::set_target(head, path, None).map_err(|_fault| Fault::HookInvalid)?,
+        RequestEdit::Path(path) => {
+            // In one spelling, as a viewer's: it cannot climb out of an origin's prefix.
+            let normal = super::path::normalise(path);
+            gate::set_target(head, &normal.path, None).map_err(|_fault| Fault::HookInvalid)?;
+        }
         RequestEdit::Query(query) => {
             let path = head.uri.path().to_owned();
             gate::set_target(head, &path, Some(query.as_deref())).map_err(|_fault| Fault::HookInvalid)?;

@@ -44,10 +44,13 @@ pub(super) fn client(
     (client, believed)
 }
 
-/// The hops of `X-Forwarded-For`, the last one first.
+/// The hops of `X-Forwarded-For`, the last one first. Each is read by itself: what a viewer wrote further left cannot hide
+/// what a proxy appended.
 pub(super) fn hops(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(X_FORWARDED_FOR).into_iter().rev();
-    lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(',')).map(str::trim)
+    lines
+        .flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','))
+        .map(|hop| std::str::from_utf8(hop).unwrap_or_default().trim())
 }
 
 /// An address with or without port, IPv6 with or without brackets.

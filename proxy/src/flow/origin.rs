@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use edgeweir_cache::{filtered_cookies, filtered_query};
 use http::header::{COOKIE, HOST};
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use pingora::http::RequestHeader;
 
 use super::context::RequestCtx;
@@ -13,14 +13,12 @@ use super::{gate, hooks, identity};
 use crate::fault::Fault;
 use crate::snapshot::{ViewerFact, ViewerHeader};
 
-const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
 /// Makes a viewer's request the origin's. `cacheable`: the answer may be stored, so only what is in the key goes along.
 ///
 /// # Errors
 /// If a target cannot be made.
 pub(super) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: bool) -> Result<(), Fault> {
-    forwarded(req, ctx);
+    forwarded(req, ctx, cacheable);
     set(req, "X-Request-Id", ctx.id_value.clone());
     viewer_headers(req, ctx);
     if cacheable {
@@ -53,7 +51,7 @@ pub(super) fn finish(req: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), Fa
     Ok(())
 }
 
-fn forwarded(req: &mut RequestHeader, ctx: &RequestCtx) {
+fn forwarded(req: &mut RequestHeader, ctx: &RequestCtx, cacheable: bool) {
     // RFC 9110, 7.6.3: a gateway says in each request what it received.
     let via = match ctx.version {
         http::Version::HTTP_10 => HeaderValue::from_static("1.0 edgeweir"),
@@ -76,7 +74,10 @@ fn forwarded(req: &mut RequestHeader, ctx: &RequestCtx) {
         set(req, "X-Forwarded-For", conn.peer_value.clone());
     }
     set(req, "X-Forwarded-Proto", HeaderValue::from_static(if ctx.https { "https" } else { "http" }));
-    if !req.headers.contains_key(&X_FORWARDED_HOST)
+    // Where the answer may be stored without the host in its key, the origin must not see the host.
+    let unkeyed = cacheable && ctx.behavior().is_some_and(|behavior| !behavior.cache.host_in_key);
+    let own_host = ctx.origin().is_some_and(|origin| origin.host_header.is_some());
+    if !(unkeyed && own_host)
         && let Some(host) = req.headers.get(HOST).cloned()
     {
         set(req, "X-Forwarded-Host", host);

@@ -22,6 +22,7 @@ pub fn normalise(path: &str) -> Normal<'_> {
         return Normal { path: Cow::Borrowed(path), ambiguous: false };
     }
     let (decoded, ambiguous) = decode(path.as_bytes());
+    let ambiguous = ambiguous || hides_an_escape(&decoded);
     let resolved = resolve(&decoded);
     let path = if resolved == path { Cow::Borrowed(path) } else { Cow::Owned(resolved) };
     Normal { path, ambiguous }
@@ -107,6 +108,13 @@ fn decode(path: &[u8]) -> (String, bool) {
     (out, ambiguous || std::str::from_utf8(&plain).is_err())
 }
 
+/// Whether a second decoding would find an escape: `%25` and two digits, also where decoding made the digits plain.
+fn hides_an_escape(path: &str) -> bool {
+    path.as_bytes().windows(5).any(|window| {
+        window.starts_with(b"%25") && window.get(3..).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
 /// Removes dot segments (RFC 3986, 5.2.4) and empty segments.
 fn resolve(path: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
@@ -174,6 +182,10 @@ mod tests {
             "/a;b",
             "/a;/..;/b",
             "/a%3bb",
+            "/%257%30rivate/x",
+            "/private%252%66x",
+            "/open/%252%65%252%65/private/x",
+            "/%252%3570rivate",
             "/%u002f",
             "/a%",
             "/a%g0",

@@ -25,14 +25,7 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
         session.set_keepalive(None);
         return Ok(());
     }
-    let body = Bytes::from(format!("{{\"message\":\"{}\"}}", fault.message()));
-    let mut head = ResponseHeader::build(fault.status(), Some(10))?;
-    set(&mut head, SERVER, HeaderValue::from_static("edgeweir"));
-    set(&mut head, CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    set(&mut head, http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(kind) = fault.error_type() {
-        set(&mut head, X_AMZN_ERRORTYPE, HeaderValue::from_static(kind));
-    }
+    let (mut head, body) = answer(fault)?;
     if fault == Fault::MethodNotAllowed {
         // RFC 9110, 15.5.6: Allow must be sent.
         let allow = ctx.behavior().map_or_else(
@@ -48,6 +41,33 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
         session.set_keepalive(None);
     }
     write(session, ctx, head, body).await
+}
+
+/// Head and body of a fault's answer.
+fn answer(fault: Fault) -> Result<(ResponseHeader, Bytes)> {
+    let body = Bytes::from(format!("{{\"message\":\"{}\"}}", fault.message()));
+    let mut head = ResponseHeader::build(fault.status(), Some(10))?;
+    set(&mut head, SERVER, HeaderValue::from_static("edgeweir"));
+    set(&mut head, CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    set(&mut head, http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(kind) = fault.error_type() {
+        set(&mut head, X_AMZN_ERRORTYPE, HeaderValue::from_static(kind));
+    }
+    Ok((head, body))
+}
+
+/// Puts a fault's answer in the place of one that is on its way: the head now, the body when its first part comes.
+///
+/// # Errors
+/// If pingora refuses the head.
+pub(super) fn replace(head: &mut ResponseHeader, ctx: &mut RequestCtx, fault: Fault) -> Result<()> {
+    let (mut answer, body) = answer(fault)?;
+    set(&mut answer, CONTENT_LENGTH, HeaderValue::from(body.len()));
+    common(&mut answer, ctx);
+    *head = answer;
+    ctx.fault = Some(fault);
+    ctx.replacement = Some(Some(body));
+    Ok(())
 }
 
 /// Answers with what a hook generated at viewer-request.

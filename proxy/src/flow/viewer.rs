@@ -14,6 +14,63 @@ use super::context::RequestCtx;
 use super::{cache, hooks, respond};
 use crate::fault::Fault;
 
+/// Forgets how the origin spelled field names; see the gate. Its reason phrase stays.
+pub(super) fn forget_case(head: &mut ResponseHeader) -> Result<(), Fault> {
+    if head.has_case() {
+        let reason = head.get_reason_phrase().filter(|&reason| Some(reason) != head.status.canonical_reason());
+        let reason = reason.map(str::to_owned);
+        let empty = ResponseHeader::build_no_case(200, Some(0)).map_err(|_error| Fault::Internal)?;
+        let parts: http::response::Parts = std::mem::replace(head, empty).into();
+        *head = parts.into();
+        if let Some(reason) = reason {
+            head.set_reason_phrase(Some(&reason)).map_err(|_error| Fault::Internal)?;
+        }
+    }
+    Ok(())
+}
+
+/// One length and no coding but `chunked`, so that whoever comes after reads what was read here (RFC 9112, 6; RFC 9110, 8.6).
+///
+/// # Errors
+/// `OriginProtocol` for a coding that would lose its name on the way.
+pub(super) fn framing(head: &mut ResponseHeader) -> Result<(), Fault> {
+    if let Some(coding) = head.headers.get(TRANSFER_ENCODING)
+        && !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")
+    {
+        return Err(Fault::OriginProtocol);
+    }
+    let Some(first) = head.headers.get(CONTENT_LENGTH) else { return Ok(()) };
+    if head.status == StatusCode::NO_CONTENT || head.status.is_informational() {
+        head.remove_header(&CONTENT_LENGTH);
+        return Ok(());
+    }
+    let text = first.to_str().map_err(|_invalid| Fault::OriginProtocol)?;
+    let single = head.headers.get_all(CONTENT_LENGTH).iter().count() == 1;
+    if single && !text.is_empty() && (text == "0" || !text.starts_with('0')) && text.bytes().all(|b| b.is_ascii_digit())
+    {
+        return Ok(());
+    }
+    // Repeated but equal: one value.
+    let mut lengths = Vec::new();
+    for line in head.headers.get_all(CONTENT_LENGTH) {
+        let line = line.to_str().map_err(|_invalid| Fault::OriginProtocol)?;
+        for value in line.split(',') {
+            let digits = value.trim();
+            if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(Fault::OriginProtocol);
+            }
+            lengths.push(digits.parse::<u64>().map_err(|_over| Fault::OriginProtocol)?);
+        }
+    }
+    match lengths.as_slice() {
+        [first, rest @ ..] if rest.iter().all(|other| other == first) => {
+            hooks::set(head, CONTENT_LENGTH, HeaderValue::from(*first));
+            Ok(())
+        }
+        _ => Err(Fault::OriginProtocol),
+    }
+}
+
 /// Drops what the origin says to its next hop only (RFC 9110, 7.6.1), before anything is stored. Framing is pingora's.
 pub(super) fn strip_hop_by_hop(head: &mut ResponseHeader) {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {

@@ -17,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::conn::{Conn, Transport};
 use super::connections::{Connections, Place, TlsFacts};
+use super::head::HeadFlaw;
 
 /// Connections that wait in the kernel for an accept.
 const BACKLOG: i32 = 1024;
@@ -44,6 +45,8 @@ pub trait AcceptContext: Send + Sync + 'static {
     fn limits(&self) -> AcceptLimits;
     /// A connection was taken.
     fn opened(&self);
+    /// A head was refused before it became a request.
+    fn head_refused(&self, flaw: HeadFlaw);
     /// A connection was not taken, or lost before its first request.
     fn refused(&self, why: &'static str);
 }
@@ -58,23 +61,26 @@ pub struct ListenerState {
 }
 
 /// Binds a listener. Another process may listen on the same address at the same time (`SO_REUSEPORT`): that is how a new
-/// binary takes over a port.
+/// binary takes over a port. Also says whether one does.
 ///
 /// # Errors
 /// What the system says, for example that the port is in use by a process that does not share it.
-pub fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.port() != 0 {
-        socket.set_reuse_port(true)?;
-    }
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
+pub fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, bool)> {
+    let socket = |share: bool| {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_reuse_port(share)?;
+        socket.bind(&address.into())?;
+        Ok::<_, std::io::Error>(socket)
+    };
+    let shared = address.port() != 0 && socket(false).is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse);
+    let socket = socket(address.port() != 0)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok((TcpListener::from_std(socket.into())?, shared))
 }
 
 /// Accepts until `stop` says true, then closes the listener. Connections already taken go on.
@@ -171,6 +177,9 @@ async fn connection<A, C>(
         () = serve(conn, h2c, app, context, &limits, &shutdown) => {}
         // Dropping the connection is what ends it; it has its last word then.
         () = facts.killed.notified() => {}
+    }
+    if let Some(flaw) = facts.flaw() {
+        context.head_refused(flaw);
     }
 }
 

@@ -45,7 +45,7 @@ impl ChunkCheck {
     /// Looks at the next bytes off the wire.
     ///
     /// # Errors
-    /// A line feed without a carriage return before it, or a line that is too long.
+    /// A line feed without a carriage return before it, a line that is too long, a chunk without a size.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Result<(), HeadFlaw> {
         while let Some((&byte, rest)) = bytes.split_first() {
             match self.part {
@@ -91,6 +91,7 @@ impl ChunkCheck {
         }
         if self.part == Part::Size && !self.sized {
             match char::from(byte).to_digit(16) {
+                None if self.line == 1 => return Err(HeadFlaw::ChunkSize),
                 Some(digit) => self.size = self.size.saturating_mul(16).saturating_add(u64::from(digit)),
                 None => self.sized = true,
             }
@@ -114,7 +115,9 @@ mod tests {
 
     #[test]
     fn rfc9112_7_1_lines_end_with_both_bytes_however_they_are_cut() {
-        let cases: [(&[u8], Result<bool, HeadFlaw>); 7] = [
+        let cases: [(&[u8], Result<bool, HeadFlaw>); 9] = [
+            (b"\r\ndata\r\n0\r\n\r\n", Err(HeadFlaw::ChunkSize)),
+            (b";x\r\n\r\n", Err(HeadFlaw::ChunkSize)),
             (b"0\r\n\r\n", Ok(true)),
             (b"4\r\na\nb\r\r\n0\r\n\r\n", Ok(true)),
             (b"1A;name=value\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\nx: y\r\n\r\n", Ok(true)),

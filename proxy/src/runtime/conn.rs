@@ -152,10 +152,11 @@ impl Conn {
         while self.sent < self.out.len() {
             let rest = self.out.get(self.sent..).unwrap_or_default();
             let wrote = match &mut self.transport {
-                Transport::Plain(stream) => ready!(Pin::new(stream).poll_write(cx, rest))?,
-                Transport::Tls(stream) => ready!(Pin::new(stream).poll_write(cx, rest))?,
-                Transport::Gone => return Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+                Transport::Plain(stream) => ready!(Pin::new(stream).poll_write(cx, rest)),
+                Transport::Tls(stream) => ready!(Pin::new(stream).poll_write(cx, rest)),
+                Transport::Gone => Err(io::ErrorKind::NotConnected.into()),
             };
+            let wrote = wrote.inspect_err(|_error| self.facts.set_gone())?;
             if wrote == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -196,7 +197,7 @@ impl Conn {
         }
         if let Err(flaw) = self.head.feed(bytes) {
             self.head = HeadCheck::done();
-            self.facts.set_last_word(flaw.status());
+            self.facts.refuse(flaw);
             tracing::debug!(peer = %self.facts.peer, flaw = flaw.as_str(), "request head refused");
             return Err(io::Error::new(io::ErrorKind::InvalidData, flaw.as_str()));
         }
@@ -217,7 +218,11 @@ impl AsyncRead for Conn {
             if read.is_pending() {
                 this.idle(cx);
             }
-            ready!(read)?;
+            let read = ready!(read);
+            if read.is_err() || (buf.filled().len() == before && buf.remaining() > 0) {
+                this.facts.set_gone();
+            }
+            read?;
         } else {
             let take = this.peeked.len().min(buf.remaining());
             buf.put_slice(&this.peeked.split_to(take));
@@ -235,7 +240,7 @@ impl AsyncWrite for Conn {
                 this.out.reserve(FIRST_BUFFER.max(bytes.len()));
             }
             this.out.extend_from_slice(bytes);
-            this.answered = true;
+            this.answered |= !is_interim(bytes);
             if this.facts.sends_at_once() {
                 // What does not go out now goes with the next write or flush.
                 let _waiting = this.poll_out(cx);
@@ -288,6 +293,11 @@ impl AsyncWrite for Conn {
             Transport::Gone => Poll::Ready(Ok(())),
         }
     }
+}
+
+/// Whether these are the first bytes of an interim response, after which a final one may still be said (RFC 9110, 15.2).
+fn is_interim(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HTTP/1.1 1") && !bytes.starts_with(b"HTTP/1.1 101")
 }
 
 /// The whole answer of a connection that closes over a head the flow never saw.

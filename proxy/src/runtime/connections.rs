@@ -13,6 +13,8 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::head::HeadFlaw;
+
 /// What is known of a viewer connection. Shared by the connection, its requests and the table.
 #[derive(Debug)]
 pub struct ConnFacts {
@@ -32,6 +34,10 @@ pub struct ConnFacts {
     origin_limit: AtomicU64,
     /// As `head_since`, for the origin's head.
     origin_since: AtomicU64,
+    /// The viewer left, or cannot be read or written any more.
+    gone: AtomicBool,
+    /// Why the head was refused before the flow saw it; an index into the flaws, 0 for none.
+    flaw: AtomicU16,
     /// Send what is written without waiting for more.
     at_once: AtomicBool,
     /// The status that the connection says before it closes; 0 for none.
@@ -95,6 +101,31 @@ impl ConnFacts {
     /// Small writes are sent together again.
     pub fn hold_back(&self) {
         self.at_once.store(false, Ordering::Relaxed);
+    }
+
+    /// The viewer cannot be reached any more.
+    pub fn set_gone(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the viewer cannot be reached any more.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    /// The head was refused for this flaw: it is the connection's last word.
+    pub fn refuse(&self, flaw: HeadFlaw) {
+        self.set_last_word(flaw.status());
+        let number = HeadFlaw::ALL.iter().position(|&other| other == flaw).unwrap_or_default();
+        self.flaw.store(u16::try_from(number + 1).unwrap_or(u16::MAX), Ordering::Relaxed);
+    }
+
+    /// The flaw that the head was refused for.
+    #[must_use]
+    pub fn flaw(&self) -> Option<HeadFlaw> {
+        let number = usize::from(self.flaw.load(Ordering::Relaxed));
+        HeadFlaw::ALL.get(number.checked_sub(1)?).copied()
     }
 
     /// Whether to hold nothing back.
@@ -280,6 +311,8 @@ impl Place {
             head_since: AtomicU64::new(NO_HEAD),
             origin_limit: AtomicU64::new(0),
             origin_since: AtomicU64::new(NO_HEAD),
+            gone: AtomicBool::new(false),
+            flaw: AtomicU16::new(0),
             at_once: AtomicBool::new(false),
             last_word: AtomicU16::new(0),
             linger: AtomicBool::new(false),

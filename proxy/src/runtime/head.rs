@@ -7,6 +7,7 @@
 use memchr::memchr_iter;
 
 use super::chunks::ChunkCheck;
+use crate::fault::Fault;
 
 /// Why a head is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,20 +24,45 @@ pub enum HeadFlaw {
     TargetTooLong,
     /// The head is larger than the limit.
     TooLarge,
+    /// A chunk without a size (RFC 9112, 7.1).
+    ChunkSize,
 }
 
 impl HeadFlaw {
+    /// All flaws.
+    pub const ALL: [Self; 7] = [
+        Self::BareLineFeed,
+        Self::RequestLine,
+        Self::Target,
+        Self::Fragment,
+        Self::TargetTooLong,
+        Self::TooLarge,
+        Self::ChunkSize,
+    ];
+
     /// The status that answers it.
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Self::BareLineFeed | Self::RequestLine | Self::Target | Self::Fragment => 400,
+            Self::BareLineFeed | Self::RequestLine | Self::Target | Self::Fragment | Self::ChunkSize => 400,
             Self::TargetTooLong => 414,
             Self::TooLarge => 431,
         }
     }
 
-    /// As metrics and logs name it.
+    /// The fault that it is counted as.
+    #[must_use]
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::BareLineFeed | Self::ChunkSize => Fault::BadFraming,
+            Self::RequestLine => Fault::BadRequest,
+            Self::Target | Self::Fragment => Fault::BadTarget,
+            Self::TargetTooLong => Fault::UrlTooLong,
+            Self::TooLarge => Fault::HeadersTooLarge,
+        }
+    }
+
+    /// As logs name it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -46,6 +72,7 @@ impl HeadFlaw {
             Self::Fragment => "fragment",
             Self::TargetTooLong => "uri-too-long",
             Self::TooLarge => "headers-too-large",
+            Self::ChunkSize => "chunk-size",
         }
     }
 }

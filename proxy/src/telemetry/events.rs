@@ -121,8 +121,9 @@ fn wanted(target: &str, event: Level, level: u8) -> bool {
     if own {
         return event <= most;
     }
-    // pingora tells each viewer that hangs up as an error; our own faults already say what matters of these.
-    if target.starts_with("pingora") && event == Level::ERROR && !debug {
+    // pingora tells each viewer that hangs up, with its whole target, secrets in the query included; our own faults and the
+    // access log already say what matters of these.
+    if target.starts_with("pingora") && !debug {
         return false;
     }
     event <= if debug { LevelFilter::INFO } else { LevelFilter::WARN.min(most) }
