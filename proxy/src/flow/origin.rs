@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use edgeweir_cache::{filtered_cookies, filtered_query};
-use http::header::{COOKIE, HOST};
 use http::HeaderValue;
+use http::header::{COOKIE, HOST};
 use pingora::http::RequestHeader;
 
 use super::context::RequestCtx;

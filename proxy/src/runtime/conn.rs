@@ -27,7 +27,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::connections::{ConnFacts, Place};
-use super::head::HeadCheck;
+use super::head::{HeadCheck, HeadFlaw};
 
 /// Bytes collected before a write goes out without a flush.
 const WRITE_BUFFER: usize = 16 * 1024;
@@ -167,6 +167,21 @@ impl Conn {
         Poll::Ready(Ok(()))
     }
 
+    /// Whether these bytes are pingora's own refusal of a head that never came to the flow: the last word is said instead,
+    /// so that all refusals look the same and are counted.
+    fn refused_by_pingora(&mut self, bytes: &[u8]) -> bool {
+        if self.http2 || self.answered || !self.facts.awaits_head() {
+            return false;
+        }
+        match bytes.get(..12) {
+            Some(b"HTTP/1.1 400") => self.facts.refuse(HeadFlaw::Malformed),
+            Some(b"HTTP/1.1 405") => self.facts.refuse(HeadFlaw::Connect),
+            // What follows a refusal is its body.
+            _ => {}
+        }
+        self.facts.last_word() != 0
+    }
+
     /// Writes the answer of a connection that closes over a head the flow never saw.
     fn say_last_word(&mut self) {
         if let (false, false, Some(word)) = (self.http2, self.answered, last_word(self.facts.last_word())) {
@@ -235,6 +250,9 @@ impl AsyncRead for Conn {
 impl AsyncWrite for Conn {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = &mut *self;
+        if this.refused_by_pingora(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         if this.out.len() + bytes.len() <= WRITE_BUFFER {
             if this.out.capacity() == 0 {
                 this.out.reserve(FIRST_BUFFER.max(bytes.len()));
@@ -304,6 +322,7 @@ fn is_interim(bytes: &[u8]) -> bool {
 fn last_word(status: u16) -> Option<Vec<u8>> {
     let (reason, message) = match status {
         400 => ("Bad Request", "Bad Request"),
+        405 => ("Method Not Allowed", "Method Not Allowed"),
         408 => ("Request Timeout", "Request Timeout"),
         414 => ("URI Too Long", "URI Too Long"),
         504 => ("Gateway Timeout", "Gateway Timeout"),
@@ -312,9 +331,11 @@ fn last_word(status: u16) -> Option<Vec<u8>> {
     };
     let body = format!("{{\"message\":\"{message}\"}}");
     let length = body.len();
+    // RFC 9110, 15.5.6: with a 405 it must be sent.
+    let allow = if status == 405 { "Allow: GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE\r\n" } else { "" };
     Some(
         format!(
-            "HTTP/1.1 {status} {reason}\r\nServer: edgeweir\r\nContent-Type: application/json\r\n\
+            "HTTP/1.1 {status} {reason}\r\nServer: edgeweir\r\n{allow}Content-Type: application/json\r\n\
              Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
         )
         .into_bytes(),

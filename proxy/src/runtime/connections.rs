@@ -74,6 +74,12 @@ impl ConnFacts {
         }
     }
 
+    /// Whether a head is awaited: nothing that is written now is the flow's.
+    #[must_use]
+    pub fn awaits_head(&self) -> bool {
+        self.head_since.load(Ordering::Relaxed) != NO_HEAD
+    }
+
     /// The head is there.
     pub fn head_ends(&self) {
         self.head_since.store(NO_HEAD, Ordering::Relaxed);

@@ -26,11 +26,15 @@ pub enum HeadFlaw {
     TooLarge,
     /// A chunk without a size (RFC 9112, 7.1).
     ChunkSize,
+    /// pingora's parser refused it.
+    Malformed,
+    /// The method CONNECT: this is no tunnel.
+    Connect,
 }
 
 impl HeadFlaw {
     /// All flaws.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::BareLineFeed,
         Self::RequestLine,
         Self::Target,
@@ -38,13 +42,21 @@ impl HeadFlaw {
         Self::TargetTooLong,
         Self::TooLarge,
         Self::ChunkSize,
+        Self::Malformed,
+        Self::Connect,
     ];
 
     /// The status that answers it.
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
-            Self::BareLineFeed | Self::RequestLine | Self::Target | Self::Fragment | Self::ChunkSize => 400,
+            Self::BareLineFeed
+            | Self::RequestLine
+            | Self::Target
+            | Self::Fragment
+            | Self::ChunkSize
+            | Self::Malformed => 400,
+            Self::Connect => 405,
             Self::TargetTooLong => 414,
             Self::TooLarge => 431,
         }
@@ -55,7 +67,8 @@ impl HeadFlaw {
     pub fn fault(self) -> Fault {
         match self {
             Self::BareLineFeed | Self::ChunkSize => Fault::BadFraming,
-            Self::RequestLine => Fault::BadRequest,
+            Self::RequestLine | Self::Malformed => Fault::BadRequest,
+            Self::Connect => Fault::MethodNotAllowed,
             Self::Target | Self::Fragment => Fault::BadTarget,
             Self::TargetTooLong => Fault::UrlTooLong,
             Self::TooLarge => Fault::HeadersTooLarge,
@@ -73,6 +86,8 @@ impl HeadFlaw {
             Self::TargetTooLong => "uri-too-long",
             Self::TooLarge => "headers-too-large",
             Self::ChunkSize => "chunk-size",
+            Self::Malformed => "malformed",
+            Self::Connect => "connect",
         }
     }
 }
