@@ -32,6 +32,9 @@ const SWEEP: Duration = Duration::from_millis(250);
 /// After the limit for requests in flight, connections are given this long to notice that they are ended.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// Reads an environment variable.
+pub type Env = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// What an edge is started with besides its configuration.
 #[derive(Clone)]
 pub struct Options {
@@ -42,7 +45,7 @@ pub struct Options {
     /// Whether events on a terminal may have colours.
     pub colour: bool,
     /// Reads an environment variable, for secrets.
-    pub env: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub env: Arc<Env>,
 }
 
 impl Default for Options {
@@ -131,11 +134,13 @@ impl Edge {
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         let config = Arc::new(config);
         let core = Core::start(Arc::clone(&config), &options).await?;
-        let mut conf = ServerConf::default();
-        conf.threads =
-            config.server.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        conf.max_retries = MAX_ATTEMPTS + 1;
-        conf.upstream_keepalive_pool_size = core::UPSTREAM_POOL;
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let conf = ServerConf {
+            threads: config.server.threads.unwrap_or_else(cores),
+            max_retries: MAX_ATTEMPTS + 1,
+            upstream_keepalive_pool_size: core::UPSTREAM_POOL,
+            ..ServerConf::default()
+        };
         let mut app = HttpProxy::new(Flow { core: Arc::clone(&core) }, Arc::new(conf));
         app.handle_init_modules();
         let mut server_options = pingora::apps::HttpServerOptions::default();
@@ -254,5 +259,5 @@ async fn sweep(core: Arc<Core>) {
 /// # Errors
 /// One sentence for each problem.
 pub fn check(config: Config, options: &Options) -> Result<(), Vec<String>> {
-    core::check(Arc::new(config), options)
+    core::check(&Arc::new(config), options)
 }

@@ -224,7 +224,7 @@ impl ProxyHttp for Flow {
             session.write_continue_response().await?;
             session.req_header_mut().remove_header(&EXPECT);
         }
-        if !ctx.behavior().is_some_and(|behavior| !behavior.hooks_at(Stage::OriginRequest).is_empty()) {
+        if ctx.behavior().is_none_or(|behavior| behavior.hooks_at(Stage::OriginRequest).is_empty()) {
             return Ok(true);
         }
         let mut head = session.req_header().clone();

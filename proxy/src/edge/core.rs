@@ -177,7 +177,7 @@ pub(super) fn h2_options(config: &Config) -> pingora::protocols::http::v2::serve
     options
 }
 
-pub(super) fn check(config: Arc<Config>, options: &Options) -> Result<(), Vec<String>> {
+pub(super) fn check(config: &Arc<Config>, options: &Options) -> Result<(), Vec<String>> {
     let mut problems = Vec::new();
     for listener in &config.listeners {
         if !listener.certificates.is_empty()
@@ -201,7 +201,7 @@ pub(super) fn check(config: Arc<Config>, options: &Options) -> Result<(), Vec<St
             let materials = Materials { engine: &engine, metrics: &metrics, clock: &options.clock, env: &*options.env };
             let buckets = BucketRegistry::new(MAX_BUCKETS);
             let mut draft = buckets.draft(Nanos(0));
-            if let Err(error) = build::build(Arc::clone(&config), 0, &materials, None, &mut draft) {
+            if let Err(error) = build::build(Arc::clone(config), 0, &materials, None, &mut draft) {
                 problems.extend(error.problems);
             }
         }

@@ -251,11 +251,10 @@ fn authority(req: &mut RequestHeader, http2: bool) -> Result<Authority, Fault> {
         (None, None) if req.version == Version::HTTP_10 && !http2 => Authority::none(),
         (None, None) => return Err(Fault::BadHost),
     };
-    if req.version != Version::HTTP_10 || host.is_some() {
-        if host.is_none_or(|host| host.as_bytes() != authority.as_str().as_bytes()) {
-            let value = HeaderValue::from_str(authority.as_str()).map_err(|_invalid| Fault::BadHost)?;
-            set(req, HOST, value);
-        }
+    let wanted = req.version != Version::HTTP_10 || host.is_some();
+    if wanted && host.is_none_or(|host| host.as_bytes() != authority.as_str().as_bytes()) {
+        let value = HeaderValue::from_str(authority.as_str()).map_err(|_invalid| Fault::BadHost)?;
+        set(req, HOST, value);
     }
     Ok(authority)
 }

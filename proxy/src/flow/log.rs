@@ -43,6 +43,7 @@ pub(super) fn finished(core: &Core, session: &Session, ctx: &RequestCtx, aborted
     }
 }
 
+#[derive(Clone, Copy)]
 struct Facts {
     status: u16,
     duration: u64,

@@ -147,7 +147,7 @@ impl Builder<'_> {
             match self.materials.engine.load(&hook.name, &bytes, HookLimits { timeout: hook.timeout, memory }) {
                 Ok(ready) => drop(loaded.insert(hook.name.clone(), ready)),
                 Err(error) => {
-                    self.problem(format!("hook `{}` (`{}`): {}", hook.name, hook.file.display(), chain(&error)))
+                    self.problem(format!("hook `{}` (`{}`): {}", hook.name, hook.file.display(), chain(&error)));
                 }
             }
         }
