@@ -20,7 +20,7 @@ pub(crate) use values::{
     Address, Count, FilePath, HeaderName, Host, HostHeaderText, Method, Network, Path, Rate, Sha256, Size, Text, Time,
     Url,
 };
-pub(crate) use words::{keyword, keyword_or_table, keywords};
+pub(crate) use words::{keyword, keyword_or, keywords};
 
 use crate::report::{Problem, Report};
 
@@ -94,7 +94,7 @@ impl<T: Decode, const REQUIRED: bool> Field<T, REQUIRED> {
             );
             return Self::Broken;
         };
-        match T::decode(node, key, out) {
+        match out.below(key, |out| T::decode(node, key, out)) {
             Some(value) => Self::Given(Spanned::new(node.span(), value)),
             None => Self::Broken,
         }

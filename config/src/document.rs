@@ -1,14 +1,17 @@
-//! From bytes to a TOML document with spans. Knows TOML's syntax only, no key (but asks `schema` where secrets are).
+//! From bytes to a TOML document with spans. Knows TOML's syntax only, no key (but asks `schema` where secrets are, and
+//! reads `state_dir` out of a text that is no configuration).
 
 use std::collections::HashSet;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use toml::Spanned;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use crate::decode::speaks_of_secret;
 use crate::report::{Problem, Report};
+use crate::resolve::DEFAULT_STATE_DIR;
 use crate::schema::File;
 
 /// Largest configuration in bytes: 4 MiB.
@@ -68,7 +71,14 @@ pub(crate) fn read(source: &str) -> Result<Spanned<DeTable<'_>>, Report> {
             continue;
         }
         report.hide(guess_secret(source, span.start));
-        report.push(Problem::error("syntax", span, error.message().trim_end().replace('\n', ", ")));
+        let message = error.message().trim_end().replace('\n', ", ");
+        let first = if message == "duplicate key" { first_place(source, &span) } else { None };
+        let mut problem = Problem::error("syntax", span, message);
+        if let Some(first) = first {
+            report.hide(guess_secret(source, first.start));
+            problem = problem.label("again here").also(first, "first here");
+        }
+        report.push(problem);
     }
     report.sort();
     // Only to learn where secrets are: the rest of what it finds may be wrong.
@@ -76,6 +86,59 @@ pub(crate) fn read(source: &str) -> Result<Spanned<DeTable<'_>>, Report> {
     drop(File::read(document, &mut rest));
     report.hide_as(&rest);
     Err(report)
+}
+
+/// Where the key at `again` is written before: the parser knows, but does not say. Headers and lines of their own only,
+/// not keys within `{ … }`.
+fn first_place(source: &str, again: &Range<usize>) -> Option<Range<usize>> {
+    let line_start = source.get(..again.start)?.rfind('\n').map_or(0, |at| at + 1);
+    let (before, written) = (source.get(..line_start)?, source.get(line_start..again.end)?.trim_start());
+    let path = if written.starts_with('[') {
+        keys(&format!("{} = 0", written.trim_start_matches('[')))?
+    } else {
+        let header = before.lines().rev().find(|line| line.trim_start().starts_with('['));
+        let mut path = header.map_or(Some(Vec::new()), keys)?;
+        path.extend(keys(&format!("{written} = 0"))?);
+        path
+    };
+    let (document, _) = DeTable::parse_recoverable(before);
+    let mut table = document.get_ref();
+    let mut place = None;
+    for key in &path {
+        let (key, value) = table.get_key_value(key.as_str())?;
+        place = Some(key.span());
+        table = match value.get_ref() {
+            DeValue::Table(inner) => inner,
+            DeValue::Array(items) => items.iter().last().and_then(|item| item.get_ref().as_table()).unwrap_or(table),
+            _ => table,
+        };
+    }
+    place
+}
+
+/// The keys of one line, from the outermost in: `[a.b]`, `[[a.b]]`, `a.b = 0`.
+fn keys(line: &str) -> Option<Vec<String>> {
+    let document = DeTable::parse(line).ok()?;
+    let mut table = document.get_ref();
+    let mut path = Vec::new();
+    while let Some((key, value)) = table.iter().next() {
+        path.push(key.get_ref().clone().into_owned());
+        table = match value.get_ref() {
+            DeValue::Table(inner) => inner,
+            DeValue::Array(items) => items.iter().next()?.get_ref().as_table()?,
+            _ => break,
+        };
+    }
+    Some(path)
+}
+
+/// The state folder of a text that is no configuration, as far as it can be read: the edge that runs with an earlier
+/// text of the file is still to be found.
+#[must_use]
+pub fn state_dir(source: &str, base_dir: &Path) -> PathBuf {
+    let (document, _) = DeTable::parse_recoverable(source);
+    let written = document.get_ref().get("state_dir").and_then(|value| value.get_ref().as_str());
+    base_dir.join(written.filter(|text| !text.is_empty()).unwrap_or(DEFAULT_STATE_DIR))
 }
 
 /// What may be a secret on the line of a syntax error: all after the first quote, if the line speaks of a secret. The
@@ -89,4 +152,37 @@ fn guess_secret(source: &str, offset: usize) -> Range<usize> {
         return 0..0;
     }
     line.find(['"', '\'']).map_or(0..0, |quote| start + quote..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_folder_of_a_broken_text() {
+        for (source, folder) in [
+            ("", ".edgeweir"),
+            ("state_dir = \"state\"\n[origins.app\nurl", "state"),
+            ("state_dir = \"/var/lib/edge\"\nurll = 1", "/var/lib/edge"),
+            ("state_dir = 7", ".edgeweir"),
+            ("state_dir = \"\"", ".edgeweir"),
+        ] {
+            assert_eq!(state_dir(source, Path::new("/base")), Path::new("/base").join(folder), "{source}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_two_keys() {
+        for (source, again, first) in [
+            ("[a.b]\n[a.c]\n[a.b]", 15, Some(3)),
+            ("[a]\nx = 1\n[b]\nx = 1\nx = 1", 20, Some(14)),
+            ("x = 1\n[a]\nx = 1\ny = 2", 16, None),
+            ("x.y = 1\nx.y = 2", 10, Some(2)),
+            ("x = { a = 1, a = 2 }", 13, None),
+            ("x = 1", 99, None),
+        ] {
+            let found = first_place(source, &(again..again + 1));
+            assert_eq!(found.map(|span| span.start), first, "{source}");
+        }
+    }
 }

@@ -34,7 +34,7 @@ pub mod units;
 use std::path::Path;
 
 pub use diff::{Change, diff};
-pub use document::{BadText, MAX_BYTES, text};
+pub use document::{BadText, MAX_BYTES, state_dir, text};
 pub use model::*;
 pub use report::{Problem, Report, Severity};
 pub use schema::json_schema;

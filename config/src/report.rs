@@ -107,13 +107,15 @@ pub struct Report {
     pub problems: Vec<Problem>,
     /// Places of secrets: [`Report::render`] does not show them, because reports of a reload are logged.
     hidden: Vec<Range<usize>>,
+    /// Keys from the root to the value that is being read. Empty before and after.
+    path: Vec<String>,
 }
 
 impl Report {
     /// A report with one problem.
     #[must_use]
     pub fn of(problem: Problem) -> Self {
-        Self { problems: vec![problem], hidden: Vec::new() }
+        Self { problems: vec![problem], ..Self::default() }
     }
 
     /// Adds a problem.
@@ -129,6 +131,20 @@ impl Report {
     /// Hides what `other` hides.
     pub(crate) fn hide_as(&mut self, other: &Self) {
         self.hidden.extend_from_slice(&other.hidden);
+    }
+
+    /// Does `read` for the value of `key`, one level below.
+    pub(crate) fn below<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+        self.path.push(if bare { key.to_owned() } else { format!("\"{}\"", key.escape_debug()) });
+        let value = read(self);
+        self.path.pop();
+        value
+    }
+
+    /// Where the value that is being read is, as a header of a table has it: `distributions.site.behaviors`.
+    pub(crate) fn path(&self) -> String {
+        self.path.join(".")
     }
 
     /// No problem at all.

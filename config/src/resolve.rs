@@ -20,6 +20,8 @@ pub(crate) use policies::PRESETS;
 
 /// Bytes the cache may hold by default: 256 MiB.
 pub(crate) const DEFAULT_CAPACITY: u64 = 256 << 20;
+/// The folder of the state, beside the config.
+pub(crate) const DEFAULT_STATE_DIR: &str = ".edgeweir";
 /// Largest stored object by default: 64 MiB.
 const DEFAULT_OBJECT: u64 = 64 << 20;
 
@@ -32,7 +34,7 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
     let capacity = file.cache.value().and_then(|c| c.capacity.value()).map_or(DEFAULT_CAPACITY, |size| size.0);
     let object = file.cache.value().and_then(|c| c.max_object.value()).map(|size| size.0);
     let config = Config {
-        state_dir: base.join(file.state_dir.value().map_or(Path::new(".edgeweir"), |path| &path.0)),
+        state_dir: base.join(file.state_dir.value().map_or(Path::new(DEFAULT_STATE_DIR), |path| &path.0)),
         server: edge::server(file.server.value()),
         listeners: edge::listeners(file, base),
         admin: edge::admin(file, base),

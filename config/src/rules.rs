@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use crate::decode::Field;
 use crate::report::{Problem, Report};
 use crate::schema::File;
 
@@ -53,6 +54,19 @@ fn first_or_report<K: Hash + Eq>(
         out.push(Problem::error("duplicate", span, message()).label("again here").also(first.clone(), "first here"));
     } else {
         seen.insert(key, span);
+    }
+}
+
+/// Whether there is a geo database. One that could not be read counts.
+fn has_geo(file: &File) -> bool {
+    match &file.geo {
+        Field::Absent => false,
+        Field::Broken => true,
+        Field::Given(geo) => match &geo.get_ref().databases {
+            Field::Absent => false,
+            Field::Broken => true,
+            Field::Given(list) => list.get_ref().broken || !list.get_ref().items.is_empty(),
+        },
     }
 }
 

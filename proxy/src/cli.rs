@@ -97,9 +97,10 @@ mod tests {
             "edgeweir serve -c edge.toml",
             "edgeweir serve --config edge.toml",
             "edgeweir check edge.toml --json",
+            "edgeweir reload edge.toml",
             "edgeweir reload --config edge.toml",
             "edgeweir reload --socket state/admin.sock",
-            "edgeweir status --json",
+            "edgeweir status edge.toml --json",
             "edgeweir schema",
             "edgeweir demo",
         ] {
@@ -110,6 +111,7 @@ mod tests {
             "edgeweir serve a b",
             "edgeweir serve a -c b",
             "edgeweir reload -c a --socket b",
+            "edgeweir status a --socket b",
             "edgeweir srve",
         ] {
             let error = Args::try_parse_from(line.split(' ')).unwrap_err();

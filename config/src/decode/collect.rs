@@ -23,7 +23,7 @@ impl<T: Decode> Decode for List<T> {
         let DeValue::Array(array) = node.get_ref() else {
             let tables = node.get_ref().is_table();
             let help = if tables {
-                format!("there can be several: write `[[{key}]]`, or an array")
+                format!("there can be several: write `[[{}]]`, or an array", out.path())
             } else {
                 format!("write `{key} = [ … ]`")
             };
@@ -83,7 +83,7 @@ fn check_name(name: &str) -> bool {
 impl<T: Decode> Decode for Named<T> {
     fn decode(node: &Node<'_>, key: &str, out: &mut Report) -> Option<Self> {
         let DeValue::Table(table) = node.get_ref() else {
-            wrong_type(node, key, "a table of names", Some(format!("write `[{key}.NAME]`")), out);
+            wrong_type(node, key, "a table of names", Some(format!("write `[{}.NAME]`", out.path())), out);
             return None;
         };
         let mut named = Vec::with_capacity(table.len());
@@ -97,7 +97,7 @@ impl<T: Decode> Decode for Named<T> {
                 );
             }
             // Keys below a broken name are still checked.
-            let value = T::decode(value, name.get_ref(), out);
+            let value = out.below(name.get_ref(), |out| T::decode(value, name.get_ref(), out));
             named.push((Spanned::new(name.span(), name.get_ref().clone().into_owned()), value));
         }
         Some(Self(named))

@@ -24,7 +24,8 @@ impl<'n, 'i> Entries<'n, 'i> {
         let DeValue::Table(table) = node.get_ref() else {
             let help = match node.get_ref() {
                 DeValue::Array(items) if items.iter().all(|i| i.get_ref().is_table()) && !items.is_empty() => {
-                    Some(format!("there can be only one: write `[{key}]`, not `[[{key}]]`"))
+                    let path = out.path();
+                    Some(format!("there can be only one: write `[{path}]`, not `[[{path}]]`"))
                 }
                 _ => None,
             };

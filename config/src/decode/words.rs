@@ -8,28 +8,38 @@ use crate::suggest;
 
 /// Reads one of a few words.
 pub(crate) fn keyword<T: Copy>(node: &Node<'_>, key: &str, words: &[(&str, T)], out: &mut Report) -> Option<T> {
-    keyword_or_table(node, key, "a string", words, out)
+    keyword_or(node, key, "a string", words, &[], out)
 }
 
-/// As [`keyword`], with what is `wanted` for types that can be written otherwise too.
-pub(crate) fn keyword_or_table<T: Copy>(
+/// As [`keyword`], with what is `wanted` for types that can be written in other `forms` too.
+pub(crate) fn keyword_or<T: Copy>(
     node: &Node<'_>,
     key: &str,
     wanted: &str,
     words: &[(&str, T)],
+    forms: &[&str],
     out: &mut Report,
 ) -> Option<T> {
     let DeValue::String(text) = node.get_ref() else {
-        let listed: Vec<String> = words.iter().map(|(word, _)| format!("`\"{word}\"`")).collect();
-        wrong_type(node, key, wanted, Some(format!("known values: {}", listed.join(", "))), out);
+        wrong_type(node, key, wanted, Some(known(words, forms)), out);
         return None;
     };
     if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
         return Some(*value);
     }
-    let help = suggest::did_you_mean(text, words.iter().map(|(word, _)| *word), "values");
-    bad_value(node, format!("unknown value `{}` of `{key}`", text.escape_debug()), help, out);
+    let help = match suggest::nearest(text, words.iter().map(|(word, _)| *word)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => known(words, forms),
+    };
+    bad_value(node, format!("unknown value `{}` of `{key}`", text.escape_debug()), Some(help), out);
     None
+}
+
+/// All that can be written.
+fn known<T>(words: &[(&str, T)], forms: &[&str]) -> String {
+    let words = words.iter().map(|(word, _)| format!("`\"{word}\"`"));
+    let listed: Vec<String> = words.chain(forms.iter().map(|form| (*form).to_owned())).collect();
+    format!("known values: {}", listed.join(", "))
 }
 
 /// An enum of the model that is written as one of a few words.

@@ -1,6 +1,7 @@
 //! The cache and its policies.
 
-use super::{in_list, no_duplicates};
+use super::distributions::VIEWER_HEADERS;
+use super::{has_geo, in_list, no_duplicates};
 use crate::decode::Time;
 use crate::report::{Problem, Report};
 use crate::resolve::{DEFAULT_CAPACITY, PRESETS};
@@ -59,9 +60,10 @@ pub(super) fn check(file: &File, out: &mut Report) {
             );
         }
     }
+    let geo = has_geo(file);
     for (_, policy) in policies.iter() {
         check_ttls(policy, out);
-        check_key(policy, out);
+        check_key(policy, geo, out);
     }
 }
 
@@ -85,13 +87,14 @@ fn check_ttls(policy: &CachePolicy, out: &mut Report) {
     }
 }
 
-fn check_key(policy: &CachePolicy, out: &mut Report) {
+fn check_key(policy: &CachePolicy, geo: bool, out: &mut Report) {
     if let Some(headers) = policy.headers.given() {
         let list = &headers.get_ref().items;
         no_duplicates(list, "header", |name| &name.0, out);
         for header in list {
             let name = header.get_ref().0.as_str();
             if !in_list(&NOT_IN_KEY, name) {
+                check_known(name, geo, header.span(), out);
                 continue;
             }
             let help = match name {
@@ -109,6 +112,17 @@ fn check_key(policy: &CachePolicy, out: &mut Report) {
         let (Selection::Only(names) | Selection::Except(names)) = selection.get_ref() else { continue };
         no_duplicates(names, what, |name| &name.0, out);
         too_many(names.len(), selection.span(), what, out);
+    }
+}
+
+/// A fact about the viewer that nobody knows is the same for all.
+fn check_known(name: &str, geo: bool, span: std::ops::Range<usize>, out: &mut Report) {
+    if !geo && VIEWER_HEADERS.iter().any(|(known, from_geo)| *from_geo && known.eq_ignore_ascii_case(name)) {
+        out.push(
+            Problem::warning("no-effect", span, format!("`{name}` does nothing in the cache key"))
+                .label("needs a geo database")
+                .help("add `databases = [ … ]` to `[geo]`"),
+        );
     }
 }
 

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{first_or_report, no_duplicates};
-use crate::decode::{Field, Named};
+use super::{first_or_report, has_geo, no_duplicates};
+use crate::decode::{Field, Method, Named};
 use crate::report::{Problem, Report};
 use crate::schema::{Behavior, Distribution, File};
 use crate::suggest;
@@ -23,7 +23,7 @@ origin = \"app\"";
 
 /// Facts about a viewer that can be sent to an origin (CloudFront Developer Guide, "Add CloudFront request headers").
 /// The flag says that the fact comes from a geo database.
-const VIEWER_HEADERS: [(&str, bool); 11] = [
+pub(super) const VIEWER_HEADERS: [(&str, bool); 11] = [
     ("CloudFront-Viewer-Country", true),
     ("CloudFront-Viewer-Country-Region", true),
     ("CloudFront-Viewer-City", true),
@@ -35,6 +35,48 @@ const VIEWER_HEADERS: [(&str, bool); 11] = [
     ("CloudFront-Viewer-Http-Version", false),
     ("CloudFront-Viewer-TLS", false),
     ("CloudFront-Forwarded-Proto", false),
+];
+
+/// IANA's "Hypertext Transfer Protocol (HTTP) Method Registry" without what can never be let through, and `PURGE`.
+const METHODS: [&str; 38] = [
+    "GET",
+    "HEAD",
+    "OPTIONS",
+    "PUT",
+    "POST",
+    "PATCH",
+    "DELETE",
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "COPY",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "ORDERPATCH",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
 ];
 
 /// Most hooks at one stage of a behavior: each is a call of its own.
@@ -49,7 +91,7 @@ pub(super) fn check(file: &File, out: &mut Report) {
     if distributions.0.is_empty() {
         out.push(Problem::error("no-distributions", 0..0, "no distributions: nothing would be served").help(MINIMAL));
     }
-    let geo = !file.geo.value().is_none_or(|geo| geo.databases.value().is_none_or(|list| list.items.is_empty()));
+    let geo = has_geo(file);
     let mut hosts = HashMap::new();
     for (name, distribution) in distributions.iter() {
         check_hosts(distribution, &mut hosts, out);
@@ -129,12 +171,29 @@ fn check_order(behaviors: &[Spanned<Behavior>], out: &mut Report) {
     }
 }
 
+/// Any method can be let through, but one that is nearly a known one was probably meant to be that.
+fn check_methods(methods: &[Spanned<Method>], out: &mut Report) {
+    for method in methods {
+        let text = method.get_ref().0.as_str();
+        if METHODS.contains(&text) {
+            continue;
+        }
+        if let Some(near) = suggest::nearest(text, METHODS) {
+            out.push(
+                Problem::warning("unknown-method", method.span(), format!("unknown method `{text}`"))
+                    .help(format!("did you mean `{near}`?")),
+            );
+        }
+    }
+}
+
 fn check_behavior(behavior: &Behavior, geo: bool, out: &mut Report) {
     if let Some(methods) = behavior.methods.given() {
         if methods.get_ref().items.is_empty() && !methods.get_ref().broken {
             out.push(Problem::error("empty-list", methods.span(), "a behavior without methods refuses everything"));
         }
         no_duplicates(&methods.get_ref().items, "method", |method| &method.0, out);
+        check_methods(&methods.get_ref().items, out);
     }
     let stages = behavior.hooks.value().map(|hooks| hooks.stages()).unwrap_or_default();
     for bindings in stages.into_iter().flatten() {

@@ -8,10 +8,23 @@ use super::{first_or_report, no_duplicates};
 use crate::decode::{Field, Named, Text};
 use crate::model::SecretSource;
 use crate::report::{Problem, Report};
-use crate::schema::{ApiKey, File, UsagePlan};
+use crate::schema::{ApiKey, Behavior, File, UsagePlan};
+use crate::units::parse_sha256;
 
 /// Characters of a key (API Gateway: 20 to 128).
 const KEY_LENGTH: std::ops::RangeInclusive<usize> = 20..=128;
+
+/// Digests of words that stand in examples and are the first that anybody tries.
+const WEAK: [(&str, &str); 8] = [
+    ("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "test"),
+    ("5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8", "password"),
+    ("2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b", "secret"),
+    ("2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683", "key"),
+    ("8c6976e5b5410415bde908bd4dee15dfb167a9c873fc4bb8a81f6f2ab448a918", "admin"),
+    ("2a97516c354b68848cdbd8f54a226a0a55b21ed138e207ad6c5cbb9c00aa5aea", "demo"),
+    ("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", ""),
+    ("057ba03d6c44104863dc7361fe4578965d1887360f90a0895882e58a6248fc86", "changeme"),
+];
 
 pub(super) fn check(file: &File, out: &mut Report) {
     if let Some(plans) = file.usage_plans.value() {
@@ -43,10 +56,12 @@ pub(super) fn check(file: &File, out: &mut Report) {
         if let Some(hash) = sha256.given() {
             let message = || "two API keys with the same value".to_owned();
             first_or_report(&mut hashes, hash.get_ref().0, hash.span(), message, out);
+            check_hash(&hash.get_ref().0, hash.span(), out);
         }
         check_plans_of(key.get_ref(), file, out);
     }
     check_required(file, out);
+    check_asked_for(file, out);
 }
 
 fn check_plan(plan: &UsagePlan, out: &mut Report) {
@@ -69,6 +84,17 @@ fn check_characters(text: &str, span: std::ops::Range<usize>, out: &mut Report) 
         );
     } else if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.~-".contains(&b)) {
         out.push(Problem::error("bad-key", span, "an API key has letters, digits, `_`, `.`, `~` and `-` only"));
+    }
+}
+
+fn check_hash(hash: &[u8; 32], span: std::ops::Range<usize>, out: &mut Report) {
+    let weak = WEAK.iter().find(|(digits, _)| parse_sha256(digits).as_ref() == Ok(hash));
+    if let Some((_, word)) = weak {
+        let what = if word.is_empty() { "an empty text".to_owned() } else { format!("`{word}`") };
+        out.push(
+            Problem::error("bad-key", span, format!("this is the SHA-256 of {what}: anybody can guess the key"))
+                .help("`openssl rand -hex 20` makes a key, `printf %s \"$KEY\" | sha256sum` its SHA-256"),
+        );
     }
 }
 
@@ -152,4 +178,30 @@ fn check_required(file: &File, out: &mut Report) {
             }
         }
     }
+}
+
+/// Keys or plans, and no behavior that asks for a key: everything is open.
+fn check_asked_for(file: &File, out: &mut Report) {
+    let Field::Given(distributions) = &file.distributions else { return };
+    for (_, distribution) in &distributions.get_ref().0 {
+        let Some(distribution) = distribution else { return };
+        let asks = |behavior: &Spanned<Behavior>| match &behavior.get_ref().api_key_required {
+            Field::Given(required) => *required.get_ref(),
+            Field::Absent => false,
+            // Perhaps.
+            Field::Broken => true,
+        };
+        match &distribution.behaviors {
+            Field::Given(list) if list.get_ref().broken || list.get_ref().items.iter().any(asks) => return,
+            Field::Broken => return,
+            Field::Given(_) | Field::Absent => {}
+        }
+    }
+    let key = file.api_keys.value().and_then(|keys| keys.items.first()).map(|key| (key.span(), "API keys do"));
+    let plan = || file.usage_plans.value()?.names().next().map(|name| (name.span(), "usage plans do"));
+    let Some((span, what)) = key.or_else(plan) else { return };
+    out.push(
+        Problem::warning("no-effect", span, format!("{what} nothing: no behavior asks for a key"))
+            .help("add `api_key_required = true` to the behaviors that only callers with a key may use"),
+    );
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::Spanned;
 
-use crate::decode::{Decode, HeaderName, List, Node, Size, Text, Time, keyword_or_table, table};
+use crate::decode::{Decode, HeaderName, List, Node, Size, Text, Time, keyword_or, table};
 use crate::report::{Problem, Report};
 
 const MIB: u64 = 1 << 20;
@@ -74,7 +74,9 @@ impl Decode for Selection {
         }
         if !node.get_ref().is_table() {
             let wanted = "\"none\", \"all\", an array, `{ only = [ … ] }` or `{ except = [ … ] }`";
-            let all = keyword_or_table(node, key, wanted, &[("none", false), ("all", true)], out)?;
+            let words = [("none", false), ("all", true)];
+            let forms = ["`[ … ]`", "`{ only = [ … ] }`", "`{ except = [ … ] }`"];
+            let all = keyword_or(node, key, wanted, &words, &forms, out)?;
             return Some(if all { Self::All } else { Self::None });
         }
         let table = SelectionTable::decode(node, key, out)?;

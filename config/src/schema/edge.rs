@@ -5,9 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::Secret;
-use crate::decode::{
-    Address, Count, Decode, FilePath, Host, List, Node, Size, Time, keyword_or_table, keywords, table,
-};
+use crate::decode::{Address, Count, Decode, FilePath, Host, List, Node, Size, Time, keyword_or, keywords, table};
 use crate::model::{LogLevel, LogTarget, TlsVersion};
 use crate::report::Report;
 
@@ -140,7 +138,7 @@ impl Decode for LogSink {
             return Some(Self(LogTarget::File(table.file.value()?.0.clone())));
         }
         let words = [("stdout", Stream::Stdout), ("stderr", Stream::Stderr), ("off", Stream::Off)];
-        let stream = keyword_or_table(node, key, "a string or `{ file = … }`", &words, out)?;
+        let stream = keyword_or(node, key, "a string or `{ file = … }`", &words, &["`{ file = \"…\" }`"], out)?;
         Some(Self(match stream {
             Stream::Off => LogTarget::Off,
             Stream::Stdout => LogTarget::Stdout,

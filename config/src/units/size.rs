@@ -69,15 +69,14 @@ pub fn parse_size(text: &str) -> Result<u64, SizeError> {
     number.checked_mul(factor).ok_or(SizeError::TooLarge)
 }
 
-/// The size in the largest binary unit that leaves a whole number.
+/// The size in the unit that leaves the smallest whole number: `64KiB`, `1GB`.
 #[must_use]
 pub fn format_size(bytes: u64) -> String {
-    for (name, factor) in UNITS.iter().rev().filter(|(name, _)| name.contains('i')) {
-        if bytes >= *factor && bytes.is_multiple_of(*factor) {
-            return format!("{}{name}", bytes / factor);
-        }
+    let whole = UNITS.iter().filter(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
+    match whole.min_by_key(|(_, factor)| bytes / factor) {
+        Some((name, factor)) => format!("{}{name}", bytes / factor),
+        None => format!("{bytes}B"),
     }
-    format!("{bytes}B")
 }
 
 #[cfg(test)]
@@ -98,6 +97,13 @@ mod tests {
             ("2TiB", 1 << 41),
         ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn formatted_in_the_unit_people_would_write() {
+        for text in ["0B", "512B", "1KB", "64KiB", "1GB", "1500MB", "256MiB", "2TiB", "1000000001B"] {
+            assert_eq!(format_size(parse_size(text).unwrap()), text);
         }
     }
 

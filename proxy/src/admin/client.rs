@@ -29,6 +29,15 @@ pub enum ClientError {
         #[source]
         source: io::Error,
     },
+    /// The socket is another user's.
+    #[error("cannot reach the edge: run this as the edge's user (its admin socket is `{}`)", path.display())]
+    Denied {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The connection broke, or what came was not HTTP.
     #[error("the edge hung up")]
     Http(#[from] hyper::Error),
@@ -51,9 +60,16 @@ pub async fn call(socket: &Path, method: Method, path: &str) -> Result<(u16, Vec
     tokio::time::timeout(DEADLINE, exchange(socket, method, path)).await.map_err(|_| ClientError::Deadline)?
 }
 
+fn no_connection(socket: &Path, source: io::Error) -> ClientError {
+    let path = socket.to_owned();
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => ClientError::Denied { path, source },
+        _ => ClientError::Connect { path, source },
+    }
+}
+
 async fn exchange(socket: &Path, method: Method, path: &str) -> Result<(u16, Vec<u8>), ClientError> {
-    let stream =
-        UnixStream::connect(socket).await.map_err(|source| ClientError::Connect { path: socket.to_owned(), source })?;
+    let stream = UnixStream::connect(socket).await.map_err(|source| no_connection(socket, source))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::builder()
         .method(method)
@@ -71,4 +87,19 @@ async fn exchange(socket: &Path, method: Method, path: &str) -> Result<(u16, Vec
     let answer = exchange.await;
     driver.abort();
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_of_another_user() {
+        // Nothing is denied to root, which tests may run as.
+        let denied = no_connection(Path::new("state/admin.sock"), io::ErrorKind::PermissionDenied.into());
+        assert_eq!(
+            denied.to_string(),
+            "cannot reach the edge: run this as the edge's user (its admin socket is `state/admin.sock`)"
+        );
+    }
 }

@@ -19,7 +19,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let mut file = File::read(args.file.path());
+    let mut file = File::read(args.file.path(), "edgeweir check FILE");
     let beyond = beyond_the_text(&file);
     let good = file.result.is_ok() && !beyond.has_errors();
     if args.json {
@@ -73,7 +73,7 @@ mod tests {
         let text = "[geo]\ndatabases = [\"none.mmdb\"]\n\n[origins.app]\nurl = \"http://127.0.0.1:3000\"\n\n\
                     [distributions.site]\nhosts = [\"*\"]\norigin = \"app\"\n";
         std::fs::write(&path, text).unwrap();
-        let mut file = File::read(&path);
+        let mut file = File::read(&path, "edgeweir check FILE");
         let beyond = beyond_the_text(&file);
         assert!(beyond.has_errors(), "{beyond:?}");
         let json: serde_json::Value = serde_json::from_str(&json(&mut file, beyond)).unwrap();

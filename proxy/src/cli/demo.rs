@@ -18,6 +18,7 @@ mod token;
 
 /// The configuration of the demo within the project.
 const CONFIG: &str = "config/examples/demo.toml";
+const USAGE: &str = "edgeweir demo --config FILE";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -28,7 +29,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let path = args.config.clone().unwrap_or_else(default_config);
-    let Some(parsed) = File::read(&path).usable() else { return Ok(ExitCode::FAILURE) };
+    let Some(parsed) = File::read(&path, USAGE).usable() else { return Ok(ExitCode::FAILURE) };
     let config = parsed.config;
     hooks_are_built(&config)?;
     ports_are_free(&config)?;
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_demo_is_what_its_configuration_says() {
-        let file = File::read(&default_config());
+        let file = File::read(&default_config(), USAGE);
         let config = file.result.unwrap().config;
         assert_eq!(origin_address(&config).unwrap().to_string(), "127.0.0.1:8081");
         assert!(file.source.contains(&format!("\"{}\"", token::SECRET)));
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_told_with_what_to_do() {
-        let mut config = File::read(&default_config()).result.unwrap().config;
+        let mut config = File::read(&default_config(), USAGE).result.unwrap().config;
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         config.listeners[0].address = taken.local_addr().unwrap();
         let error = ports_are_free(&config).unwrap_err().to_string();
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn hooks_that_are_not_built_are_told_with_what_to_do() {
-        let mut config = File::read(&default_config()).result.unwrap().config;
+        let mut config = File::read(&default_config(), USAGE).result.unwrap().config;
         config.hooks[0].file = "no/such.wasm".into();
         let error = hooks_are_built(&config).unwrap_err().to_string();
         assert!(error.contains("make hooks") && error.contains("no/such.wasm"), "{error}");

@@ -7,7 +7,7 @@ use edgeweir_config::{Parsed, Problem, Report, Severity};
 use super::output;
 
 /// Where the configuration is when nobody says.
-pub(super) const DEFAULT: &str = "edgeweir.toml";
+const DEFAULT: &str = "edgeweir.toml";
 
 /// The file argument of a verb: `FILE`, `-c FILE` or the default.
 #[derive(Debug, Clone, clap::Args)]
@@ -21,6 +21,11 @@ pub(super) struct FileArg {
 }
 
 impl FileArg {
+    #[cfg(test)]
+    pub(super) fn of(path: &Path) -> Self {
+        Self { file: Some(path.to_owned()), config: None }
+    }
+
     pub(super) fn path(&self) -> &Path {
         self.file.as_deref().or(self.config.as_deref()).unwrap_or(Path::new(DEFAULT))
     }
@@ -35,8 +40,9 @@ pub(super) struct File {
 }
 
 impl File {
-    /// Reads and parses. Everything that can be wrong is in the result's report.
-    pub(super) fn read(path: &Path) -> Self {
+    /// Reads and parses. Everything that can be wrong is in the result's report. `usage` is how the file is named on the
+    /// command line, for whoever did not.
+    pub(super) fn read(path: &Path, usage: &str) -> Self {
         let name = path.display().to_string();
         let (source, result) = match std::fs::read(path) {
             Ok(bytes) => match edgeweir_config::text(&bytes) {
@@ -48,10 +54,8 @@ impl File {
             },
             Err(error) => {
                 let problem = Problem::error("unreadable", 0..0, format!("cannot read `{name}`: {error}"));
-                let help = match error.kind() {
-                    std::io::ErrorKind::NotFound => Some("name the file: `edgeweir serve FILE`".to_owned()),
-                    _ => None,
-                };
+                let missing = error.kind() == std::io::ErrorKind::NotFound;
+                let help = missing.then(|| format!("name the file: `{usage}`"));
                 (String::new(), Err(Report::of(problem.maybe_help(help))))
             }
         };
@@ -63,13 +67,15 @@ impl File {
         match &self.result {
             Ok(parsed) => parsed.warnings.render(&self.name, &self.source, colour),
             // There is no line to point at.
-            Err(report)
-                if self.source.is_empty() && report.problems.iter().any(|problem| problem.code == "unreadable") =>
-            {
-                report.problems.iter().map(|problem| plain(problem, colour)).collect()
-            }
+            Err(report) if self.is_unreadable() => report.problems.iter().map(|p| plain(p, colour)).collect(),
             Err(report) => report.render(&self.name, &self.source, colour),
         }
+    }
+
+    /// The file itself could not be read.
+    pub(super) fn is_unreadable(&self) -> bool {
+        let unreadable = |report: &Report| report.problems.iter().any(|problem| problem.code == "unreadable");
+        self.source.is_empty() && self.result.as_ref().is_err_and(unreadable)
     }
 
     /// The configuration; without one the report goes to standard error. Warnings go there too.
@@ -105,18 +111,20 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             path
         };
-        let good = File::read(&write("good.toml", GOOD.as_bytes()));
+        let good = File::read(&write("good.toml", GOOD.as_bytes()), "edgeweir check FILE");
         let parsed = good.result.unwrap();
         assert_eq!(parsed.config.state_dir, folder.path().join(".edgeweir"));
 
-        let bad = File::read(&write("bad.toml", b"[origins.app]\nurll = 1\n"));
+        let bad = File::read(&write("bad.toml", b"[origins.app]\nurll = 1\n"), "edgeweir check FILE");
         assert!(bad.render(false).contains("urll"), "{}", bad.render(false));
-        let binary = File::read(&write("binary.toml", b"a = \xff"));
+        let binary = File::read(&write("binary.toml", b"a = \xff"), "edgeweir check FILE");
         assert!(binary.render(false).contains("UTF-8"), "{}", binary.render(false));
-        let missing = File::read(&folder.path().join("none.toml"));
+        let missing = File::read(&folder.path().join("none.toml"), "edgeweir check FILE");
         let text = missing.render(false);
         assert!(
-            text.starts_with("error: cannot read `") && text.contains("none.toml") && text.contains("help:"),
+            text.starts_with("error: cannot read `")
+                && text.contains("none.toml")
+                && text.contains("help: name the file: `edgeweir check FILE`"),
             "{text}"
         );
     }

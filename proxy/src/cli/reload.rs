@@ -1,13 +1,14 @@
 //! `edgeweir reload`: makes the running edge load its configuration again, and tells what changed or why not.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use http::Method;
 use serde_json::Value;
 
-use super::file::{DEFAULT, File};
+use super::file::{File, FileArg};
 use super::{output, small_runtime};
 use crate::admin::{self, client};
 
@@ -20,31 +21,64 @@ pub(super) struct Args {
 /// Which running edge is meant.
 #[derive(Debug, clap::Args)]
 pub(super) struct EdgeArg {
-    /// The configuration of the edge, which says where its state folder is [default: edgeweir.toml]
-    #[arg(short, long, value_name = "FILE", conflicts_with = "socket")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    file: FileArg,
     /// The admin socket of the edge
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["file", "config"])]
     socket: Option<PathBuf>,
 }
 
 impl EdgeArg {
-    /// The admin socket. With a bad configuration file there is none; its report has gone to standard error.
-    pub(super) fn socket(&self) -> Option<PathBuf> {
-        if let Some(socket) = &self.socket {
-            return Some(socket.clone());
+    /// The admin socket. Without a configuration file there is none; what is wrong has gone to standard error. A file
+    /// with errors will do: the edge runs with what was there before, and a reload is told them by the edge.
+    pub(super) fn socket(&self, usage: &str) -> Option<Socket> {
+        if let Some(path) = &self.socket {
+            return Some(Socket { path: path.clone(), broken: None });
         }
-        let path = self.config.clone().unwrap_or_else(|| DEFAULT.into());
-        Some(File::read(&path).usable()?.config.state_dir.join(admin::SOCKET))
+        let config = self.file.path();
+        let file = File::read(config, usage);
+        if file.is_unreadable() {
+            output::err(&file.render(output::colour_on_stderr()));
+            return None;
+        }
+        let (folder, broken) = match file.result {
+            Ok(parsed) => (parsed.config.state_dir, None),
+            Err(_) => {
+                let base = config.parent().unwrap_or(Path::new(""));
+                (edgeweir_config::state_dir(&file.source, base), Some(file.name))
+            }
+        };
+        Some(Socket { path: folder.join(admin::SOCKET), broken })
+    }
+}
+
+/// The admin socket of an edge.
+#[derive(Debug)]
+pub(super) struct Socket {
+    path: PathBuf,
+    /// The configuration file, if it has errors: then the state folder may be another one.
+    broken: Option<String>,
+}
+
+impl Socket {
+    /// One call of the edge.
+    pub(super) fn call(&self, method: Method, path: &str) -> anyhow::Result<(u16, Vec<u8>)> {
+        let answer = small_runtime()?.block_on(client::call(&self.path, method, path));
+        match &self.broken {
+            None => Ok(answer?),
+            Some(file) => answer.with_context(|| {
+                format!("`{file}` has errors (`edgeweir check` shows them), so this may be the wrong socket")
+            }),
+        }
     }
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let Some(socket) = args.edge.socket() else {
+    let Some(socket) = args.edge.socket("edgeweir reload FILE") else {
         output::err("not reloaded: the edge keeps the configuration it has\n");
         return Ok(ExitCode::FAILURE);
     };
-    let (status, body) = small_runtime()?.block_on(client::call(&socket, Method::POST, "/v1/reload"))?;
+    let (status, body) = socket.call(Method::POST, "/v1/reload")?;
     let answer = serde_json::from_slice(&body).unwrap_or(Value::Null);
     if status == 200 {
         output::out(&success(&answer));
@@ -82,6 +116,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_socket_is_found_with_a_broken_configuration_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("edge.toml");
+        let edge = EdgeArg { file: FileArg::of(&path), socket: None };
+        assert!(edge.socket("edgeweir status FILE").is_none(), "no file, no socket");
+        for (text, state) in [("[origins.app\n", ".edgeweir"), ("state_dir = \"state\"\nurll = 1\n", "state")] {
+            std::fs::write(&path, text).unwrap();
+            let socket = edge.socket("edgeweir status FILE").unwrap();
+            assert_eq!(socket.path, folder.path().join(state).join("admin.sock"));
+            let error = socket.call(Method::GET, "/v1/status").unwrap_err();
+            assert!(format!("{error:#}").contains("has errors") && format!("{error:#}").contains("no edge is running"));
+        }
+    }
 
     #[test]
     fn answers_for_people() {

@@ -26,7 +26,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let path = args.file.path();
-    let Some(parsed) = File::read(path).usable() else { return Ok(ExitCode::FAILURE) };
+    let Some(parsed) = File::read(path, "edgeweir serve FILE").usable() else { return Ok(ExitCode::FAILURE) };
     let options = options(Some(path));
     warn_of_certificates(&parsed.config, options.clock.wall());
     let runtime = runtime(&parsed.config)?;

@@ -7,9 +7,8 @@ use anyhow::bail;
 use http::Method;
 use serde_json::Value;
 
+use super::output;
 use super::reload::EdgeArg;
-use super::{output, small_runtime};
-use crate::admin::client;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,8 +20,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let Some(socket) = args.edge.socket() else { return Ok(ExitCode::FAILURE) };
-    let (status, body) = small_runtime()?.block_on(client::call(&socket, Method::GET, "/v1/status"))?;
+    let Some(socket) = args.edge.socket("edgeweir status FILE") else { return Ok(ExitCode::FAILURE) };
+    let (status, body) = socket.call(Method::GET, "/v1/status")?;
     if status != 200 {
         bail!("the edge answered {status}");
     }
