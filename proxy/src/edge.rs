@@ -243,8 +243,8 @@ async fn sweep(core: Arc<Core>) {
     loop {
         ticks.tick().await;
         let now = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let limit = core.snapshot.load().config.server.header_timeout;
-        let swept = core.connections.sweep(now + 1, limit);
+        let server = core.snapshot.load().config.server.clone();
+        let swept = core.connections.sweep(now + 1, server.header_timeout, server.keepalive_timeout);
         for _ in 0..swept.heads {
             core.metrics.connection_refused("header-timeout");
         }

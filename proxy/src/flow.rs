@@ -138,15 +138,9 @@ impl Flow {
         ctx.conn = conn;
         ctx.version = session.req_header().version;
         ctx.id = identity::request_id(&session.req_header().headers);
-        ctx.id_value =
-            http::HeaderValue::from_str(&ctx.id).unwrap_or_else(|_invalid| http::HeaderValue::from_static("-"));
         // RFC 9110, 15.2: HTTP/1.0 knows no interim responses.
         session.set_ignore_info_resp(ctx.version == Version::HTTP_10);
         let server = &ctx.snapshot.config.server;
-        if session.get_keepalive().is_some() {
-            // pingora has set it to forever.
-            session.set_keepalive(Some(server.keepalive_timeout.as_secs().max(1)));
-        }
         session.set_read_timeout(Some(server.read_timeout));
         session.set_write_timeout(Some(server.write_timeout));
         session.set_total_drain_timeout(Some(server.read_timeout.min(Duration::from_secs(5))));
@@ -389,9 +383,9 @@ impl ProxyHttp for Flow {
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<RequestCtx>) -> FailToProxy {
         let fault = ctx.fault.unwrap_or_else(|| Fault::of(error));
         if matches!(fault, Fault::Internal) {
-            tracing::error!(request_id = &*ctx.id, %error, "a request failed inside the edge");
+            tracing::error!(request_id = ctx.id(), %error, "a request failed inside the edge");
         } else {
-            tracing::debug!(request_id = &*ctx.id, fault = fault.as_str(), %error, "a request failed");
+            tracing::debug!(request_id = ctx.id(), fault = fault.as_str(), %error, "a request failed");
         }
         // If this fails too, the viewer is gone.
         let _gone = respond::fault(session, ctx, fault).await;

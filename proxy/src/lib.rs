@@ -3,6 +3,8 @@
 //! [`edge::Edge`] is the way in. The rooms: [`runtime`] is the impure rim (sockets, clock, signals), [`snapshot`] is what a
 //! request may consult, [`flow`] is the way of a request, [`fault`] is the only table from errors to answers.
 
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests may panic"))]
+
 pub mod admin;
 pub mod cli;
 pub mod edge;

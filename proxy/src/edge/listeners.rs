@@ -56,7 +56,6 @@ impl AcceptContext for Context {
             total: server.max_connections,
             per_address: server.max_connections_per_address,
             handshake_timeout: server.handshake_timeout,
-            keepalive: server.keepalive_timeout,
             max_head: snapshot.config.gate.max_headers,
         }
     }

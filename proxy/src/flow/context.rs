@@ -27,9 +27,7 @@ pub struct RequestCtx {
     /// The HTTP version that the viewer speaks.
     pub version: http::Version,
     /// In logs, in `x-request-id`, to hooks.
-    pub id: Arc<str>,
-    /// The same as a field value.
-    pub id_value: HeaderValue,
+    pub id: HeaderValue,
     /// The viewer's address by the trust policy; the port only if it is the socket's.
     pub client: (IpAddr, Option<u16>),
     /// Hops of `X-Forwarded-For` that were believed.
@@ -117,8 +115,7 @@ impl RequestCtx {
             conn: None,
             started,
             version: http::Version::HTTP_11,
-            id: Arc::from(""),
-            id_value: HeaderValue::from_static(""),
+            id: HeaderValue::from_static("-"),
             client: (IpAddr::from([0, 0, 0, 0]), None),
             believed_hops: 0,
             https: false,
@@ -152,6 +149,12 @@ impl RequestCtx {
             replacement: None,
             drop_body: false,
         }
+    }
+
+    /// The request id as text.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.id.to_str().unwrap_or("-")
     }
 
     /// The distribution, once routed.

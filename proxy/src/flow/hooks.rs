@@ -270,7 +270,7 @@ fn facts(ctx: &mut RequestCtx) -> Arc<CallFacts> {
         },
         distribution: ctx.distribution().map_or_else(|| Arc::from(""), |found| Arc::clone(&found.name)),
         behavior: ctx.behavior().map_or_else(|| Arc::from(""), |found| Arc::clone(&found.label)),
-        request_id: Arc::clone(&ctx.id),
+        request_id: ctx.id().into(),
     });
     ctx.facts = Some(Arc::clone(&facts));
     facts
@@ -281,13 +281,13 @@ fn record(ctx: &mut RequestCtx, hook: &Arc<Hook>, stage: Stage, report: &CallRep
     ctx.hooks.push(HookRun { hook: Arc::clone(hook), stage: stage.as_str(), micros, verdict });
     if report.log_lines_dropped > 0 {
         let (hook, stage, lines) = (hook.name(), stage.as_str(), report.log_lines_dropped);
-        tracing::warn!(request_id = &*ctx.id, hook, stage, lines, "log lines of a hook were left out: over its limits");
+        tracing::warn!(request_id = ctx.id(), hook, stage, lines, "log lines of a hook were left out: over its limits");
     }
 }
 
 fn report(ctx: &RequestCtx, hook: &Hook, stage: Stage, fault: &HookFault) {
     tracing::warn!(
-        request_id = &*ctx.id,
+        request_id = ctx.id(),
         hook = hook.name(),
         stage = stage.as_str(),
         fault = fault.label(),
@@ -316,7 +316,7 @@ fn apply(
         RequestEdit::Origin(name) => {
             let Some(&index) = ctx.snapshot.origin_names.get(&name) else {
                 let rule = "a hook may only choose an origin of the config";
-                tracing::warn!(request_id = &*ctx.id, hook = hook.name(), origin = &*name, rule, "hook answer refused");
+                tracing::warn!(request_id = ctx.id(), hook = hook.name(), origin = &*name, rule, "hook answer refused");
                 return Err(Fault::HookInvalid);
             };
             ctx.chosen_origin = Some(index);

@@ -1,9 +1,8 @@
 //! Who asks: the viewer's address by the trust policy, the request's id, the API key.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::context::RequestCtx;
 use super::gate::text;
@@ -75,12 +74,13 @@ pub(super) fn https(tls: bool, trusted: bool, headers: &HeaderMap) -> bool {
 
 /// The request's id: the one it came with, if that is harmless in logs and headers, or a new one of 32 hex digits.
 #[must_use]
-pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
-    if let Some(id) = text(headers, &X_REQUEST_ID)
+pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'=');
+    if let Some(id) = headers.get(X_REQUEST_ID)
         && (1..=MAX_ID).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'='))
+        && id.as_bytes().iter().all(harmless)
     {
-        return Arc::from(id);
+        return id.clone();
     }
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let number = fastrand::u128(..);
@@ -89,7 +89,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> Arc<str> {
         let nibble = usize::try_from(number >> (4 * at) & 15).unwrap_or_default();
         *digit = DIGITS.get(nibble).copied().unwrap_or(b'0');
     }
-    Arc::from(std::str::from_utf8(&digits).unwrap_or_default())
+    HeaderValue::from_bytes(&digits).unwrap_or_else(|_invalid| HeaderValue::from_static("-"))
 }
 
 /// Whether this is a CORS preflight (Fetch, "CORS-preflight request"): it carries no credentials, so it needs no key.
@@ -146,10 +146,10 @@ mod tests {
             headers.insert(X_REQUEST_ID, id.parse().expect("a value"));
             request_id(&headers)
         };
-        assert_eq!(&*with("abc-123"), "abc-123");
+        assert_eq!(with("abc-123"), "abc-123");
         for id in ["", "a b", "a\"b", &"x".repeat(129)] {
             let made = with(id);
-            assert!(made.len() == 32 && made.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}: {made}");
+            assert!(made.len() == 32 && made.as_bytes().iter().all(u8::is_ascii_hexdigit), "{id}: {made:?}");
         }
         assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
     }

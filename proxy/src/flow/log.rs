@@ -66,7 +66,7 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, facts: Facts) {
     let asked = ctx.origin_times.0.and_then(|_asked| ctx.origin());
     core.access_log.write(&Record {
         time: core.clock.wall() - Duration::from_nanos(facts.duration),
-        request_id: &ctx.id,
+        request_id: ctx.id(),
         // version "-" trace-id "-" parent-id "-" flags (W3C Trace Context, 3.2.2)
         trace_id: trace
             .and_then(|value| value.split('-').nth(1))

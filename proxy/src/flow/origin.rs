@@ -19,7 +19,7 @@ use crate::snapshot::{ViewerFact, ViewerHeader};
 /// If a target cannot be made.
 pub(super) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: bool) -> Result<(), Fault> {
     forwarded(req, ctx, cacheable);
-    set(req, "X-Request-Id", ctx.id_value.clone());
+    set(req, "X-Request-Id", ctx.id.clone());
     viewer_headers(req, ctx);
     if cacheable {
         only_the_key(req, ctx)?;

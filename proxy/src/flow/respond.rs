@@ -137,7 +137,7 @@ pub(super) async fn write(
 
 /// Puts on an answer what all of them carry.
 pub(super) fn common(head: &mut ResponseHeader, ctx: &RequestCtx) {
-    set(head, "X-Request-Id", ctx.id_value.clone());
+    set(head, "X-Request-Id", ctx.id.clone());
     if let Some(standing) = &ctx.standing {
         throttle::tell_standing(head, standing);
     }

@@ -76,6 +76,7 @@ pub(super) fn strip_hop_by_hop(head: &mut ResponseHeader) {
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return;
     }
+    let mut connection = false;
     let mut drop_names: Vec<HeaderName> = Vec::new();
     for name in head.headers.keys() {
         match *name {
@@ -84,7 +85,7 @@ pub(super) fn strip_hop_by_hop(head: &mut ResponseHeader) {
                 for value in head.headers.get_all(CONNECTION) {
                     named(value.as_bytes(), &mut drop_names);
                 }
-                drop_names.push(CONNECTION);
+                connection = true;
             }
             TE | UPGRADE | PROXY_AUTHENTICATE => drop_names.push(name.clone()),
             _ if matches!(name.as_str(), "keep-alive" | "proxy-connection" | "proxy-authentication-info") => {
@@ -95,6 +96,9 @@ pub(super) fn strip_hop_by_hop(head: &mut ResponseHeader) {
     }
     for name in &drop_names {
         head.remove_header(name);
+    }
+    if connection {
+        head.remove_header(&CONNECTION);
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::conn::{Conn, Transport};
-use super::connections::{Connections, Place, TlsFacts};
+use super::connections::{Connections, Place, TaskHandle, TlsFacts};
 use super::head::HeadFlaw;
 
 /// Connections that wait in the kernel for an accept.
@@ -33,8 +33,6 @@ pub struct AcceptLimits {
     pub per_address: usize,
     /// The TLS handshake.
     pub handshake_timeout: Duration,
-    /// Idle time between requests.
-    pub keepalive: Duration,
     /// Largest request head in bytes.
     pub max_head: usize,
 }
@@ -112,7 +110,9 @@ pub async fn run<A, C>(
             }
         };
         let limits = context.limits();
-        let place = match connections.admit(peer.ip().to_canonical(), limits.total, limits.per_address) {
+        let task = Arc::new(TaskHandle::new());
+        let address = peer.ip().to_canonical();
+        let place = match connections.admit(address, limits.total, limits.per_address, Arc::clone(&task)) {
             Ok(place) => place,
             Err(refusal) => {
                 context.refused(refusal.as_str());
@@ -121,10 +121,12 @@ pub async fn run<A, C>(
         };
         let (state, app, context) = (Arc::clone(&state), Arc::clone(&app), Arc::clone(&context));
         let shutdown = shutdown.clone();
-        tokio::spawn(async move {
+        let spawned = tokio::spawn(async move {
             context.opened();
             connection(stream, peer, place, &state, app, &*context, limits, shutdown).await;
         });
+        // Only this sets it.
+        let _once = task.set(spawned.abort_handle());
     }
 }
 
@@ -173,11 +175,7 @@ async fn connection<A, C>(
     let Ok(conn) = Conn::new(transport, Arc::clone(&facts), place) else { return };
     facts.head_begins();
     let h2c = facts.tls.is_none() && state.h2c.load(std::sync::atomic::Ordering::Relaxed);
-    tokio::select! {
-        () = serve(conn, h2c, app, context, &limits, &shutdown) => {}
-        // Dropping the connection is what ends it; it has its last word then.
-        () = facts.killed.notified() => {}
-    }
+    serve(conn, h2c, app, context, &limits, &shutdown).await;
     if let Some(flaw) = facts.flaw() {
         context.head_refused(flaw);
     }
@@ -227,8 +225,8 @@ async fn serve<A, C>(
     }
     conn.await_head(limits.max_head);
     let mut session = ServerSession::new_http1(Box::new(conn));
-    let keepalive = limits.keepalive.as_secs().max(1);
-    session.set_keepalive(if *shutdown.borrow() { None } else { Some(keepalive) });
+    // For ever, as far as pingora knows: the sweep ends idle connections without a timer for each request.
+    session.set_keepalive(if *shutdown.borrow() { None } else { Some(0) });
     let mut next = app.process_new_http(session, shutdown).await;
     while let Some(reused) = next {
         let (stream, settings) = reused.consume();
@@ -247,6 +245,7 @@ fn watch_next_head(stream: Stream, max_head: usize) -> Stream {
     match stream.into_any().downcast::<Conn>() {
         Ok(mut conn) => {
             conn.await_head(max_head);
+            conn.idles();
             conn
         }
         Err(_other) => unreachable!("every stream of this loop is a Conn"),

@@ -148,6 +148,11 @@ impl Conn {
         self.head.restart(limit);
     }
 
+    /// Nothing is asked until the next head.
+    pub fn idles(&self) {
+        self.facts.idles();
+    }
+
     fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.out.len() {
             let rest = self.out.get(self.sent..).unwrap_or_default();

@@ -5,15 +5,20 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderValue;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 use super::head::HeadFlaw;
+
+/// The task of a connection, known once it is spawned. An abort costs the data path nothing, where a signal would be polled
+/// each time that the connection wakes.
+pub type TaskHandle = OnceLock<AbortHandle>;
 
 /// What is known of a viewer connection. Shared by the connection, its requests and the table.
 #[derive(Debug)]
@@ -30,6 +35,8 @@ pub struct ConnFacts {
     pub tls: Option<TlsFacts>,
     /// Milliseconds (of the sweep's clock) since when a head is awaited; [`NO_HEAD`] or [`UNSTAMPED`].
     head_since: AtomicU64,
+    /// As `head_since`, for the time between requests.
+    idle_since: AtomicU64,
     /// How long the origin's head may take, in milliseconds; 0 while none is awaited.
     origin_limit: AtomicU64,
     /// As `head_since`, for the origin's head.
@@ -44,8 +51,8 @@ pub struct ConnFacts {
     last_word: AtomicU16,
     /// Close only after the viewer stopped sending, so that it can read the answer.
     linger: AtomicBool,
-    /// Raised to end the connection from outside.
-    pub(crate) killed: Notify,
+    /// Ends the connection's task; it drops its future, and the connection with it.
+    task: Arc<TaskHandle>,
 }
 
 /// No head is awaited.
@@ -67,8 +74,16 @@ pub struct TlsFacts {
 }
 
 impl ConnFacts {
+    /// Ends the connection from outside. It says its last word, if it has one.
+    pub fn end(&self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+
     /// A head is awaited from now on, unless one is already.
     pub fn head_begins(&self) {
+        self.idle_since.store(NO_HEAD, Ordering::Relaxed);
         if self.head_since.load(Ordering::Relaxed) == NO_HEAD {
             self.head_since.store(UNSTAMPED, Ordering::Relaxed);
         }
@@ -83,6 +98,11 @@ impl ConnFacts {
     /// The head is there.
     pub fn head_ends(&self) {
         self.head_since.store(NO_HEAD, Ordering::Relaxed);
+    }
+
+    /// A request is over and the next has not begun.
+    pub fn idles(&self) {
+        self.idle_since.store(UNSTAMPED, Ordering::Relaxed);
     }
 
     /// The head of an origin's answer is awaited for this long at most, or none is awaited any more.
@@ -205,7 +225,13 @@ impl Connections {
     ///
     /// # Errors
     /// Which cap is reached.
-    pub fn admit(self: &Arc<Self>, peer: IpAddr, total: usize, per_address: usize) -> Result<Place, Refusal> {
+    pub fn admit(
+        self: &Arc<Self>,
+        peer: IpAddr,
+        total: usize,
+        per_address: usize,
+        task: Arc<TaskHandle>,
+    ) -> Result<Place, Refusal> {
         let mut table = self.table.lock();
         if table.open.len() + table.pending >= total {
             return Err(Refusal::Total);
@@ -216,7 +242,7 @@ impl Connections {
         }
         *count += 1;
         table.pending += 1;
-        Ok(Place { table: Arc::clone(self), peer, id: None })
+        Ok(Place { table: Arc::clone(self), peer, id: None, task })
     }
 
     /// Connections that are open, those in the handshake included.
@@ -232,19 +258,22 @@ impl Connections {
         self.len() == 0
     }
 
-    /// Ends the connections whose head, or whose origin's head, has been awaited for too long; `now` is in milliseconds of
+    /// Ends the connections whose head, or whose origin's head, has been awaited for too long, and those that idled too long; `now` is in milliseconds of
     /// any clock that never goes back. Returns how many of each. A deadline is late by up to the time between two sweeps.
-    pub fn sweep(&self, now: u64, head_limit: Duration) -> Swept {
-        let head_limit = u64::try_from(head_limit.as_millis()).unwrap_or(u64::MAX);
+    pub fn sweep(&self, now: u64, head_limit: Duration, idle_limit: Duration) -> Swept {
+        let millis = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let (head_limit, idle_limit) = (millis(head_limit), millis(idle_limit));
         let mut swept = Swept::default();
         for facts in self.table.lock().open.values() {
             if is_late(&facts.head_since, now, head_limit) {
                 facts.set_last_word(408);
-                facts.killed.notify_one();
+                facts.end();
                 swept.heads += 1;
+            } else if is_late(&facts.idle_since, now, idle_limit) {
+                facts.end();
             } else if is_late(&facts.origin_since, now, facts.origin_limit.load(Ordering::Relaxed)) {
                 facts.set_last_word(504);
-                facts.killed.notify_one();
+                facts.end();
                 swept.origins += 1;
             }
         }
@@ -254,7 +283,7 @@ impl Connections {
     /// Ends all connections, without a word.
     pub fn kill_all(&self) {
         for facts in self.table.lock().open.values() {
-            facts.killed.notify_one();
+            facts.end();
         }
     }
 
@@ -301,6 +330,7 @@ pub struct Place {
     table: Arc<Connections>,
     peer: IpAddr,
     id: Option<u64>,
+    task: Arc<TaskHandle>,
 }
 
 impl Place {
@@ -315,6 +345,7 @@ impl Place {
             local,
             tls,
             head_since: AtomicU64::new(NO_HEAD),
+            idle_since: AtomicU64::new(NO_HEAD),
             origin_limit: AtomicU64::new(0),
             origin_since: AtomicU64::new(NO_HEAD),
             gone: AtomicBool::new(false),
@@ -322,7 +353,7 @@ impl Place {
             at_once: AtomicBool::new(false),
             last_word: AtomicU16::new(0),
             linger: AtomicBool::new(false),
-            killed: Notify::new(),
+            task: Arc::clone(&self.task),
         });
         let mut table = self.table.table.lock();
         table.open.insert(id, Arc::clone(&facts));
@@ -363,14 +394,14 @@ mod tests {
     fn caps_hold_and_places_come_back() {
         let table = Arc::new(Connections::default());
         let (a, b) = (address("127.0.0.1:1"), address("127.0.0.2:1"));
-        let mut first = table.admit(a.ip(), 3, 2).expect("room");
+        let mut first = table.admit(a.ip(), 3, 2, Arc::default()).expect("room");
         first.enter(a, b, None);
-        let _second = table.admit(a.ip(), 3, 2).expect("room");
-        assert_eq!(table.admit(a.ip(), 3, 2).expect_err("full"), Refusal::PerAddress);
-        let _third = table.admit(b.ip(), 3, 2).expect("room");
-        assert_eq!(table.admit(b.ip(), 3, 2).expect_err("full"), Refusal::Total);
+        let _second = table.admit(a.ip(), 3, 2, Arc::default()).expect("room");
+        assert_eq!(table.admit(a.ip(), 3, 2, Arc::default()).expect_err("full"), Refusal::PerAddress);
+        let _third = table.admit(b.ip(), 3, 2, Arc::default()).expect("room");
+        assert_eq!(table.admit(b.ip(), 3, 2, Arc::default()).expect_err("full"), Refusal::Total);
         drop(first);
-        assert!(table.admit(a.ip(), 3, 2).is_ok());
+        assert!(table.admit(a.ip(), 3, 2, Arc::default()).is_ok());
         assert_eq!(table.len(), 2);
     }
 
@@ -378,9 +409,9 @@ mod tests {
     fn the_sweep_ends_only_late_heads() {
         let table = Arc::new(Connections::default());
         let a = address("127.0.0.1:1");
-        let mut place = table.admit(a.ip(), 3, 3).expect("room");
+        let mut place = table.admit(a.ip(), 3, 3, Arc::default()).expect("room");
         let facts = place.enter(a, a, None);
-        let heads = |now| table.sweep(now, Duration::from_secs(1)).heads;
+        let heads = |now| table.sweep(now, Duration::from_secs(1), Duration::from_secs(60)).heads;
         assert_eq!(heads(50_000), 0, "no head is awaited");
         facts.head_begins();
         assert_eq!(heads(10_000), 0, "the first sweep stamps");
@@ -390,7 +421,7 @@ mod tests {
         facts.head_ends();
         assert_eq!(heads(99_000), 0);
         facts.await_origin(Some(Duration::from_secs(5)));
-        let origins = |now| table.sweep(now, Duration::from_secs(1)).origins;
+        let origins = |now| table.sweep(now, Duration::from_secs(1), Duration::from_secs(60)).origins;
         assert_eq!((origins(100_000), origins(104_000), origins(105_001)), (0, 0, 1));
         assert_eq!(facts.last_word(), 504);
         facts.await_origin(None);
