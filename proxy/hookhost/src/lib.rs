@@ -10,6 +10,8 @@
 //!
 //! Every call gets a fresh instance; nothing of a hook survives a call.
 
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests may panic"))]
+
 mod artefact;
 mod bindings;
 mod call;
