@@ -169,3 +169,43 @@ async fn http_and_https_and_both_versions_of_http_share_or_separate_on_purpose()
     let mut client = edgeweir_tests::http2::Client::connect(edge.address()).await;
     assert_eq!(client.get(HOST, "/t", &[]).await.text(), "1", "HTTP/2 viewers get the same object");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_keeps_a_request_away_from_the_cache() {
+    let origin = counting(CACHED).await;
+    let edge = with_policy(&origin, "").await;
+    for (method, number) in [("GET", "1"), ("GET", "2")] {
+        let request =
+            format!("{method} /a HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nContent-Length: 4\r\n\r\nevil");
+        assert_eq!(edge.exchange(request).await.text(), number, "not stored");
+    }
+    assert_eq!(edge.get("/a").await.text(), "3", "nobody gets what a body made");
+    assert_eq!(edge.get("/a").await.text(), "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_not_in_the_key_is_not_shown_to_the_origin() {
+    let told = |received: &edgeweir_tests::origin::Received| {
+        let host = received.header("x-forwarded-host").or(received.header("host")).unwrap_or_default().to_owned();
+        Reply::new(200, CACHED, host)
+    };
+    let config = |host_header: &str| {
+        format!(
+            "[origins.main]\nurl = \"http://{{origin}}\"\nhost_header = \"{host_header}\"\n\
+             [cache_policies.short]\ndefault_ttl = \"60s\"\n\
+             [distributions.site]\nhosts = [\"*\"]\norigin = \"main\"\n\
+             [[distributions.site.behaviors]]\ncache_policy = \"short\"\n"
+        )
+    };
+    for (host_header, second) in [("origin", None), ("viewer", Some("good.test"))] {
+        let origin = Origin::start(told).await;
+        let edge = TestEdge::start(&config(host_header), &origin.address()).await;
+        for host in ["evil.test", "good.test"] {
+            let text = get(edge.address(), host, "/a", &[]).await.text();
+            if host == "good.test" {
+                assert_ne!(text, "evil.test", "with host_header {host_header}");
+                assert!(second.is_none_or(|second| second == text), "{text}");
+            }
+        }
+    }
+}

@@ -200,3 +200,25 @@ async fn origin_errors_pass_as_they_are() {
         assert_eq!(response.header("retry-after"), Some("7"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9112_6_1_a_coding_that_would_lose_its_name_is_502() {
+    for coding in ["gzip", "gzip, chunked", "xchunked"] {
+        let head =
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: {coding}\r\nCache-Control: max-age=60\r\n\r\n0\r\n\r\n");
+        assert_eq!(answer(Reply::raw(head).then_close()).await.status, 502, "{coding}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_8_6_lengths_of_origins_are_made_one() {
+    for (lines, length) in
+        [("Content-Length: 2, 2", "2"), ("Content-Length: 2\r\nContent-Length: 2", "2"), ("Content-Length: 02", "2")]
+    {
+        let response = answer(Reply::raw(format!("HTTP/1.1 200 OK\r\n{lines}\r\n\r\nab"))).await;
+        if response.status != 502 {
+            assert_eq!(response.header_all("content-length"), [length], "{lines}");
+            assert_eq!(response.text(), "ab", "{lines}");
+        }
+    }
+}
