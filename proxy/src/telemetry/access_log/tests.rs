@@ -1,6 +1,5 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -207,34 +206,4 @@ fn a_full_disk_costs_lines_only() {
     }
     assert!(log.flush(Duration::from_secs(5)));
     assert_eq!(log.counters().failed() + log.counters().dropped(), 100);
-}
-
-/// Prints what a line costs: `cargo test --release -p edgeweir-proxy line_cost -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-#[expect(clippy::print_stderr, reason = "a measurement")]
-fn line_cost() {
-    const LINES: u32 = 200_000;
-    let log = AccessLog::open(&LogTarget::File(PathBuf::from("/dev/null")), Arc::new(SystemClock::default())).unwrap();
-    let record = usual();
-    let mut buffer = Vec::with_capacity(USUAL_LINE);
-    let start = Instant::now();
-    for _ in 0..LINES {
-        buffer.clear();
-        serialize(&mut buffer, std::hint::black_box(&record));
-    }
-    let serialized = start.elapsed() / LINES;
-    let start = Instant::now();
-    for number in 0..LINES {
-        log.write(std::hint::black_box(&record));
-        if number % 4_096 == 0 {
-            assert!(log.flush(Duration::from_secs(5)));
-        }
-    }
-    let written = start.elapsed() / LINES;
-    eprintln!(
-        "{serialized:?} to serialise {} bytes, {written:?} with the queue; lost {}",
-        buffer.len(),
-        log.counters().dropped()
-    );
 }
