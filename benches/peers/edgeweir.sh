@@ -6,7 +6,7 @@ BIN=${EDGEWEIR_BENCH_BIN:-$TARGET/release}
 [ "$1" = version ] && { "$BIN/edgeweir" --version; exit; }
 ACCESS=${EDGEWEIR_ACCESS_LOG:-off}
 [ "$ACCESS" = file ] && ACCESS="{ file = \"$DIR/access.log\" }" || ACCESS="\"$ACCESS\""
-POLICY=CachingDisabled; HOOKS=; KEYED=; VIEWER='viewer_headers = []'; EXTRA=; GEO=
+POLICY=CachingDisabled; HOOKS=; KEYED=; VIEWER='viewer_headers = []'; EXTRA=; GEO=; TRUST=
 [ -n "$CACHE" ] && POLICY=bench
 [ -n "$HOOK" ] && HOOKS='hooks = { viewer-request = ["bench"], viewer-response = ["bench"] }' && EXTRA="
 [hooks.bench]
@@ -21,6 +21,7 @@ $(for i in $(seq -f "%04g" 0 999); do printf '[[api_keys]]\nname = "k%s"\nsha256
 "
 fi
 if [ "$WORKLOAD" = W7 ]; then
+  TRUST='trusted_proxies = ["127.0.0.1/32"]'
   GEO="[geo]
 databases = [\"$H/lib/geo-country-nested.mmdb\"]"
   HOOKS='hooks = { origin-request = [{ hook = "geo", settings = { request = [{ op = "set", name = "x-geo-country", value = "${country}" }] } }] }'
@@ -35,7 +36,7 @@ min_tls = \"1.3\"
 certificates = [{ certificate = \"$CERT\", key = \"$KEY\" }]"
 cat > "$DIR/edgeweir.toml" <<C
 state_dir = "$DIR/state"
-trusted_proxies = ["127.0.0.1/32"]
+$TRUST
 [server]
 threads = 1
 max_connections_per_address = 10000

@@ -12,6 +12,7 @@ mod hooks;
 mod identity;
 mod log;
 mod origin;
+mod parts;
 pub mod path;
 mod range;
 mod respond;
@@ -62,7 +63,10 @@ impl Flow {
         self.meet(session, ctx);
         let snapshot = Arc::clone(&ctx.snapshot);
         let http1 = ctx.version != Version::HTTP_2;
-        let raw = if http1 { session.to_h1_raw() } else { Bytes::new() };
+        // The head as it came is only looked at where pingora's reading of it can hide something.
+        let coded = http1 && session.req_header().headers.contains_key(TRANSFER_ENCODING);
+        let raw = if coded { session.to_h1_raw() } else { Bytes::new() };
+        let size = ctx.conn.as_ref().filter(|_conn| http1).map(|conn| conn.head_size());
         let peer = ctx.conn.as_ref().map(|conn| conn.peer);
         let trusted = peer.is_some_and(|peer| snapshot.trusts(peer.ip()));
         if let Some(peer) = peer {
@@ -71,10 +75,11 @@ impl Flow {
         let tls = ctx.conn.as_ref().is_some_and(|conn| conn.tls.is_some());
         ctx.https = identity::https(tls, trusted, &session.req_header().headers);
         let head = session.req_header_mut();
-        let passed = gate::check(head, &raw, &snapshot.config.gate, trusted)?;
+        let passed = gate::check(head, gate::Wire { size, raw: &raw }, &snapshot.config.gate, trusted)?;
         ctx.authority = passed.authority;
+        ctx.expects = passed.expects;
         if passed.asterisk {
-            respond::asterisk(session, ctx).await.map_err(|_error| Fault::ViewerGone)?;
+            Box::pin(respond::asterisk(session, ctx)).await.map_err(|_error| Fault::ViewerGone)?;
             return Ok(true);
         }
         let distribution = snapshot.hosts.find(ctx.authority.host()).ok_or(Fault::UnknownHost)?;
@@ -93,12 +98,17 @@ impl Flow {
             normal => ctx.normal_path = normal,
         }
         identity::api_key(ctx, &head.method.clone(), &head.headers)?;
-        let ticket = throttle::reserve(ctx, self.core.clock.monotonic())?;
-        match hooks::viewer_request(session.req_header_mut(), ctx).await {
+        let ticket = throttle::reserve(ctx, &*self.core.clock)?;
+        // Boxed: most requests meet no hook, and need not carry room for its call.
+        let outcome = match ctx.has_hooks_at(Stage::ViewerRequest) {
+            true => Box::pin(hooks::viewer_request(session.req_header_mut(), ctx)).await,
+            false => hooks::Outcome::Next,
+        };
+        match outcome {
             hooks::Outcome::Next => {}
             hooks::Outcome::Respond(response) => {
                 ctx.answered_by_hook = true;
-                respond::generated(session, ctx, response).await.map_err(|_error| Fault::ViewerGone)?;
+                Box::pin(respond::generated(session, ctx, response)).await.map_err(|_error| Fault::ViewerGone)?;
                 return Ok(true);
             }
             hooks::Outcome::Fail(fault) => {
@@ -115,12 +125,40 @@ impl Flow {
         Ok(false)
     }
 
-    /// Watches over the origin's answer from now on, or no longer. HTTP/2 viewers share a connection, so it is not done there.
-    fn await_origin(&self, ctx: &RequestCtx, origin: Option<&edgeweir_config::Origin>) {
-        if let Some(conn) = &ctx.conn
+    /// Step 8: origin-request hooks, on what the origin would get. Returns whether it is asked.
+    async fn origin_request(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
+        let mut head = session.req_header().clone();
+        let cacheable = session.cache.enabled();
+        let outcome = match origin::prepare(&mut head, ctx, cacheable) {
+            Ok(()) => hooks::origin_request(&mut head, ctx).await,
+            Err(fault) => hooks::Outcome::Fail(fault),
+        };
+        match outcome {
+            hooks::Outcome::Next => Ok(true),
+            hooks::Outcome::Respond(response) => {
+                generated::serve(&self.core, session, ctx, response).await?;
+                Ok(false)
+            }
+            hooks::Outcome::Fail(fault) => {
+                respond::fault(session, ctx, fault).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Watches over the origin's silence from now on. HTTP/2 viewers share a connection, so it is not done there.
+    fn await_origin(ctx: &RequestCtx) {
+        if let (Some(conn), Some(origin)) = (&ctx.conn, ctx.origin())
             && ctx.version != Version::HTTP_2
         {
-            conn.await_origin(origin.map(|origin| origin.read_timeout * 2));
+            conn.await_origin(origin.config.read_timeout, ctx.swept);
+        }
+    }
+
+    /// Watches no longer.
+    fn origin_is_done(ctx: &RequestCtx) {
+        if let Some(conn) = ctx.conn.as_ref().filter(|_conn| ctx.version != Version::HTTP_2) {
+            conn.origin_is_done();
         }
     }
 
@@ -153,14 +191,14 @@ impl ProxyHttp for Flow {
     type CTX = Box<RequestCtx>;
 
     fn new_ctx(&self) -> Box<RequestCtx> {
-        Box::new(RequestCtx::new(self.core.snapshot.load_full(), self.core.clock.monotonic()))
+        Box::new(RequestCtx::new(self.core.snapshot.load_full(), self.core.clock.stopwatch()))
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<bool> {
         match self.admit(session, ctx).await {
             Ok(answered) => Ok(answered),
             Err(fault) => {
-                respond::fault(session, ctx, fault).await?;
+                Box::pin(respond::fault(session, ctx, fault)).await?;
                 Ok(true)
             }
         }
@@ -170,13 +208,14 @@ impl ProxyHttp for Flow {
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        end_of_stream: bool,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
+        if end_of_stream {
+            // Until then it is the viewer's turn, whose silence has a deadline of its own.
+            Self::await_origin(ctx);
+        }
         if let Some(body) = body {
-            if let Some(conn) = &ctx.conn {
-                conn.origin_restarts();
-            }
             ctx.body_in += u64::try_from(body.len()).unwrap_or(u64::MAX);
             if ctx.body_in > ctx.snapshot.config.gate.max_body {
                 return Err(stop(ctx, Fault::BodyTooLarge));
@@ -186,9 +225,7 @@ impl ProxyHttp for Flow {
     }
 
     fn request_cache_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<()> {
-        let snapshot = Arc::clone(&ctx.snapshot);
-        let routed = ctx.route.and_then(|(site, at)| snapshot.distributions.get(site)?.behaviors.get(at));
-        if routed.is_some_and(|behavior| cache::applies(session, behavior)) {
+        if ctx.behavior().is_some_and(|behavior| cache::applies(session, behavior)) {
             let cache = &self.core.cache;
             session.cache.enable(cache.storage, None, Some(cache.predictor), Some(cache.lock), None);
         }
@@ -210,46 +247,37 @@ impl ProxyHttp for Flow {
 
     async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<bool> {
         if session.cache.enabled() && cache::only_if_cached(session) {
-            respond::fault(session, ctx, Fault::NotStored).await?;
+            Box::pin(respond::fault(session, ctx, Fault::NotStored)).await?;
             return Ok(false);
         }
-        if session.req_header().headers.contains_key(EXPECT) {
+        if ctx.expects {
             // The request is let through, so the viewer may send its body: not every origin says so (RFC 9110, 10.1.1).
-            session.write_continue_response().await?;
+            Box::pin(session.write_continue_response()).await?;
             session.req_header_mut().remove_header(&EXPECT);
         }
-        if ctx.behavior().is_none_or(|behavior| behavior.hooks_at(Stage::OriginRequest).is_empty()) {
+        if !ctx.has_hooks_at(Stage::OriginRequest) {
             return Ok(true);
         }
-        let mut head = session.req_header().clone();
-        let cacheable = session.cache.enabled();
-        let outcome = match origin::prepare(&mut head, ctx, cacheable) {
-            Ok(()) => hooks::origin_request(&mut head, ctx).await,
-            Err(fault) => hooks::Outcome::Fail(fault),
-        };
-        match outcome {
-            hooks::Outcome::Next => Ok(true),
-            hooks::Outcome::Respond(response) => {
-                generated::serve(&self.core, session, ctx, response).await?;
-                Ok(false)
-            }
-            hooks::Outcome::Fail(fault) => {
-                respond::fault(session, ctx, fault).await?;
-                Ok(false)
-            }
-        }
+        Box::pin(self.origin_request(session, ctx)).await
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<Box<HttpPeer>> {
         if ctx.origin_times.0.is_none() {
-            ctx.origin_times.0 = Some(self.core.clock.monotonic());
+            // Nothing was waited for before, if there is neither hook nor cache: then one look at the clock will do.
+            let at_once = ctx.hooks.is_empty() && !session.cache.enabled();
+            ctx.origin_times.0 = Some(if at_once { ctx.started } else { self.core.clock.stopwatch() });
         }
         let Some(origin) = ctx.origin().cloned() else { return Err(stop(ctx, Fault::Internal)) };
         let attempt = ctx.attempts;
         ctx.attempts += 1;
         match origin.peer(attempt).await {
-            Ok(peer) => {
-                self.await_origin(ctx, Some(&origin.config));
+            Ok(mut peer) => {
+                // The sweep keeps the read timeout without a timer for each request, where an error of the viewer's side ends
+                // one: while the cache is filled, and behind an upgrade, it does not.
+                ctx.swept = ctx.version != Version::HTTP_2 && !session.cache.enabled() && !session.is_upgrade_req();
+                if ctx.swept {
+                    peer.options.read_timeout = None;
+                }
                 ctx.origin_address = peer._address.as_inet().copied();
                 Ok(peer)
             }
@@ -279,6 +307,9 @@ impl ProxyHttp for Flow {
         req: &mut RequestHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
+        if session.is_body_empty() {
+            Self::await_origin(ctx);
+        }
         let cacheable = session.cache.enabled();
         origin::prepare(req, ctx, cacheable).and_then(|()| origin::finish(req, ctx)).map_err(|fault| stop(ctx, fault))
     }
@@ -289,19 +320,28 @@ impl ProxyHttp for Flow {
         head: &mut ResponseHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
+        if let Some(conn) = ctx.conn.as_ref().filter(|_conn| ctx.swept) {
+            conn.origin_restarts();
+        }
         if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
             viewer::strip_hop_by_hop(head);
             head.remove_header(&TRANSFER_ENCODING);
             return Ok(());
         }
-        self.await_origin(ctx, None);
+        if !ctx.swept {
+            // pingora's read timeout watches over the body.
+            Self::origin_is_done(ctx);
+        }
         viewer::framing(head).map_err(|fault| stop(ctx, fault))?;
         if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
             return Err(stop(ctx, Fault::OriginProtocol));
         }
-        ctx.origin_times.1 = Some(self.core.clock.monotonic());
+        ctx.origin_times.1 = Some(self.core.clock.stopwatch());
         ctx.origin_status = Some(head.status.as_u16());
-        viewer::forget_case(head).map_err(|fault| stop(ctx, fault))?;
+        if session.cache.enabled() {
+            // What is stored is kept small; other answers forget it on their way out.
+            viewer::forget_case(head);
+        }
         viewer::strip_hop_by_hop(head);
         if head.status == StatusCode::NOT_MODIFIED && session.cache.enabled() {
             // The merged head keeps the stored ones.
@@ -311,8 +351,8 @@ impl ProxyHttp for Flow {
         if head.status == StatusCode::NOT_MODIFIED || head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
         }
-        if ctx.behavior().is_some_and(|behavior| !behavior.hooks_at(Stage::OriginResponse).is_empty()) {
-            hooks::response_stage(session.req_header_mut(), head, ctx, Stage::OriginResponse)
+        if ctx.has_hooks_at(Stage::OriginResponse) {
+            Box::pin(hooks::response_stage(session.req_header_mut(), head, ctx, Stage::OriginResponse))
                 .await
                 .map_err(|fault| stop(ctx, fault))?;
             if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
@@ -329,9 +369,14 @@ impl ProxyHttp for Flow {
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        end_of_stream: bool,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<Option<Duration>> {
+        if end_of_stream {
+            Self::origin_is_done(ctx);
+        } else if let (true, Some(conn)) = (ctx.swept, &ctx.conn) {
+            conn.origin_restarts();
+        }
         if ctx.drop_body {
             *body = None;
         }
@@ -381,14 +426,16 @@ impl ProxyHttp for Flow {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<RequestCtx>) -> FailToProxy {
-        let fault = ctx.fault.unwrap_or_else(|| Fault::of(error));
+        let late = ctx.swept && ctx.conn.as_ref().is_some_and(|conn| conn.origin_is_late());
+        Self::origin_is_done(ctx);
+        let fault = ctx.fault.unwrap_or_else(|| if late { Fault::OriginTimeout } else { Fault::of(error) });
         if matches!(fault, Fault::Internal) {
             tracing::error!(request_id = ctx.id(), %error, "a request failed inside the edge");
         } else {
             tracing::debug!(request_id = ctx.id(), fault = fault.as_str(), %error, "a request failed");
         }
         // If this fails too, the viewer is gone.
-        let _gone = respond::fault(session, ctx, fault).await;
+        let _gone = Box::pin(respond::fault(session, ctx, fault)).await;
         FailToProxy { error_code: fault.status(), can_reuse_downstream: false }
     }
 
@@ -421,7 +468,7 @@ impl ProxyHttp for Flow {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<RequestCtx>) {
-        self.await_origin(ctx, None);
+        Self::origin_is_done(ctx);
         let left = matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
         let gone = ctx.version != Version::HTTP_2 && ctx.conn.as_ref().is_some_and(|conn| conn.is_gone());
         let aborted = (error.is_some() && left) || gone;

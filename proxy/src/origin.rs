@@ -130,9 +130,9 @@ impl Origin {
     }
 
     fn refresh_if_due(&self) {
-        if self.clock.monotonic() < self.addresses.due.load(Ordering::Relaxed)
-            || self.addresses.looking.swap(true, Ordering::Relaxed)
-        {
+        let due = self.addresses.due.load(Ordering::Relaxed);
+        // A literal address is never due, and costs no look at the clock.
+        if due == u64::MAX || self.clock.monotonic() < due || self.addresses.looking.swap(true, Ordering::Relaxed) {
             return;
         }
         let addresses = Arc::clone(&self.addresses);

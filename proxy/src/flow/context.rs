@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use edgeweir_cache::freshness::Times;
 use edgeweir_cache::{CacheOutcome, Reason};
+use edgeweir_config::Stage;
 use edgeweir_hookhost::{CallFacts, RequestEdit};
 use edgeweir_limits::{LevelKind, Refused, Standing};
 use http::HeaderValue;
@@ -22,7 +23,7 @@ pub struct RequestCtx {
     pub snapshot: Arc<Snapshot>,
     /// Its connection.
     pub conn: Option<Arc<ConnFacts>>,
-    /// When the head was there, in nanoseconds of the clock.
+    /// When the head was there, in nanoseconds of the stopwatch.
     pub started: u64,
     /// The HTTP version that the viewer speaks.
     pub version: http::Version,
@@ -36,6 +37,8 @@ pub struct RequestCtx {
     pub https: bool,
     /// The host asked for.
     pub authority: Authority,
+    /// The viewer waits for a `100 Continue`.
+    pub expects: bool,
     /// The path in one spelling, if the request keeps the viewer's.
     pub normal_path: Option<Box<str>>,
     /// A spelling that only some behaviors take.
@@ -64,9 +67,11 @@ pub struct RequestCtx {
     pub origin_edits: Vec<RequestEdit>,
     /// Attempts to reach an origin.
     pub attempts: usize,
+    /// The sweep watches over the origin's silence, in place of pingora's read timeout.
+    pub swept: bool,
     /// The address tried last.
     pub origin_address: Option<std::net::SocketAddr>,
-    /// When the origin was first asked, and its head was there, in nanoseconds of the clock.
+    /// When the origin was first asked, and its head was there, in nanoseconds of the stopwatch.
     pub origin_times: (Option<u64>, Option<u64>),
     /// How long a hook says the response stays fresh.
     pub ttl: Option<std::time::Duration>,
@@ -120,6 +125,7 @@ impl RequestCtx {
             believed_hops: 0,
             https: false,
             authority: Authority::none(),
+            expects: false,
             normal_path: None,
             ambiguous_path: false,
             route: None,
@@ -134,6 +140,7 @@ impl RequestCtx {
             chosen_origin: None,
             origin_edits: Vec::new(),
             attempts: 0,
+            swept: false,
             origin_address: None,
             origin_times: (None, None),
             ttl: None,
@@ -167,6 +174,12 @@ impl RequestCtx {
     #[must_use]
     pub fn behavior(&self) -> Option<&Behavior> {
         self.distribution()?.behaviors.get(self.route?.1)
+    }
+
+    /// Whether hooks are bound at a stage.
+    #[must_use]
+    pub fn has_hooks_at(&self, stage: Stage) -> bool {
+        self.behavior().is_some_and(|behavior| !behavior.hooks_at(stage).is_empty())
     }
 
     /// The origin that will be asked.

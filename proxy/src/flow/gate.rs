@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use pingora::http::{IntoCaseHeaderName, RequestHeader};
 
 use super::authority::Authority;
-use super::path;
+use super::{parts, path};
 use crate::fault::Fault;
 
 /// What the gate found out.
@@ -28,6 +28,8 @@ pub struct Passed {
     pub asterisk: bool,
     /// The length that the head declares; none for a chunked or absent body.
     pub content_length: Option<u64>,
+    /// The viewer waits for a `100 Continue` before it sends its body.
+    pub expects: bool,
     /// The path in its one spelling, where the header keeps the viewer's own for behaviors with `raw_path`.
     pub normal_path: Option<Box<str>>,
 }
@@ -75,17 +77,25 @@ const SPOOFABLE: [&str; 37] = [
     "x-url-scheme",
 ];
 
-/// Checks one request and brings its head into the form that the rest relies on. `raw` is the head as it was received
-/// (HTTP/1 only; empty otherwise): pingora's header map has already lost what came twice.
+/// What is known of a head as it came over the wire. HTTP/1 only.
+#[derive(Debug, Clone, Copy)]
+pub struct Wire<'a> {
+    /// Its size in bytes.
+    pub size: Option<usize>,
+    /// The head itself, where it has a transfer coding: pingora's header map has already lost what came twice.
+    pub raw: &'a [u8],
+}
+
+/// Checks one request and brings its head into the form that the rest relies on.
 ///
 /// # Errors
 /// Why the request is refused.
-pub fn check(req: &mut RequestHeader, raw: &[u8], limits: &Gate, trusted_peer: bool) -> Result<Passed, Fault> {
+pub fn check(req: &mut RequestHeader, wire: Wire<'_>, limits: &Gate, trusted_peer: bool) -> Result<Passed, Fault> {
     let http2 = req.version == Version::HTTP_2;
-    sizes(req, raw, limits)?;
+    sizes(req, wire.size, limits)?;
     let seen = Seen::of(req, trusted_peer);
     if seen.transfer_encoding && !http2 {
-        framing(req, raw)?;
+        framing(req, wire.raw)?;
     }
     let content_length = if seen.content_length { content_length(req)? } else { None };
     if content_length.is_some_and(|length| length > limits.max_body) {
@@ -111,19 +121,16 @@ pub fn check(req: &mut RequestHeader, raw: &[u8], limits: &Gate, trusted_peer: b
     if seen.unwanted {
         hygiene(req, trusted_peer);
     }
-    forget_case(req)?;
-    Ok(Passed { authority, ambiguous_path, asterisk, content_length, normal_path })
+    forget_case(req);
+    Ok(Passed { authority, ambiguous_path, asterisk, content_length, expects: seen.expect, normal_path })
 }
 
 /// Forgets how the viewer spelled field names. They go out in lower case, as in HTTP/2 (names are case-insensitive: RFC 9110,
 /// 5.1): a second map of the spellings would be copied and kept in step with each change.
-fn forget_case(req: &mut RequestHeader) -> Result<(), Fault> {
+fn forget_case(req: &mut RequestHeader) {
     if req.has_case() && req.raw_path_is_utf8() {
-        let empty = RequestHeader::build_no_case("GET", b"/", Some(0)).map_err(|_error| Fault::Internal)?;
-        let parts: http::request::Parts = std::mem::replace(req, empty).into();
-        *req = parts.into();
+        parts::of_request(req, |_parts| ());
     }
-    Ok(())
 }
 
 /// What of a head needs a closer look: one pass over the names instead of a look-up for each rule.
@@ -156,20 +163,18 @@ impl Seen {
     }
 }
 
-fn sizes(req: &RequestHeader, raw: &[u8], limits: &Gate) -> Result<(), Fault> {
+fn sizes(req: &RequestHeader, size: Option<usize>, limits: &Gate) -> Result<(), Fault> {
     let target = match req.uri.path_and_query() {
-        Some(target) if raw.is_empty() => target.as_str().len(),
+        Some(target) if size.is_none() => target.as_str().len(),
         _ => req.raw_path().len(),
     };
     if target > limits.max_url {
         return Err(Fault::UrlTooLong);
     }
-    let head = if raw.is_empty() {
+    let head = size.unwrap_or_else(|| {
         // As HTTP/2 counts them (RFC 9113, 6.5.2), without its constant of 32.
         req.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
-    } else {
-        raw.len()
-    };
+    });
     if head > limits.max_headers || req.headers.len() > limits.max_header_count {
         return Err(Fault::HeadersTooLarge);
     }
@@ -319,14 +324,21 @@ pub fn use_normal_path(req: &mut RequestHeader, path: &str) -> Result<(), Fault>
 /// # Errors
 /// If they do not make a target.
 pub fn set_target(req: &mut RequestHeader, path: &str, query: Option<Option<&str>>) -> Result<(), Fault> {
-    let query = query.unwrap_or_else(|| req.uri.query());
+    let uri = target_of(path, query.unwrap_or_else(|| req.uri.query()))?;
+    req.set_uri(uri);
+    Ok(())
+}
+
+/// The URI of path and query.
+///
+/// # Errors
+/// If they do not make a target.
+pub(super) fn target_of(path: &str, query: Option<&str>) -> Result<Uri, Fault> {
     let text = match query {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };
-    let target = PathAndQuery::try_from(text).map_err(|_invalid| Fault::BadTarget)?;
-    req.set_uri(Uri::from(target));
-    Ok(())
+    Ok(Uri::from(PathAndQuery::try_from(text).map_err(|_invalid| Fault::BadTarget)?))
 }
 
 /// Acts on `Connection` and takes it away, so that no later step strips what it names (RFC 9110, 7.6.1). Only a WebSocket

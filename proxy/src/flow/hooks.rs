@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue};
 use pingora::http::{IntoCaseHeaderName, RequestHeader, ResponseHeader};
 
 use super::context::{HookRun, RequestCtx};
-use super::gate;
+use super::{gate, parts};
 use crate::fault::Fault;
 use crate::geo::GeoFacts;
 
@@ -132,10 +132,7 @@ async fn request_stage(head: &mut RequestHeader, ctx: &mut RequestCtx, stage: St
         return Outcome::Next;
     };
     for bound in behavior.hooks_at(stage) {
-        let view = match take(head, ctx) {
-            Ok(view) => view,
-            Err(fault) => return Outcome::Fail(fault),
-        };
+        let view = take(head, ctx);
         let call = call(Box::new(view), None, ctx, stage, Arc::clone(&bound.settings));
         let done = match stage {
             Stage::ViewerRequest => bound.hook.viewer_request(call).await,
@@ -186,10 +183,9 @@ pub(super) async fn response_stage(
         return Ok(());
     };
     for bound in behavior.hooks_at(stage) {
-        let view = take(request, ctx)?;
-        let empty = ResponseHeader::build_no_case(200, Some(0)).map_err(|_error| Fault::Internal)?;
+        let view = take(request, ctx);
         let outcome = ctx.outcome.map(|outcome| outcome.as_str());
-        let response = Response { head: Box::new(std::mem::replace(head, empty)), outcome };
+        let response = Response { head: Box::new(std::mem::replace(head, parts::empty_response())), outcome };
         let call = call(Box::new(view), Some(Box::new(response)), ctx, stage, Arc::clone(&bound.settings));
         let done = match stage {
             Stage::OriginResponse => bound.hook.origin_response(call).await,
@@ -223,13 +219,12 @@ pub(super) async fn response_stage(
 }
 
 /// Moves the head out of the request, leaving an empty one.
-fn take(head: &mut RequestHeader, ctx: &RequestCtx) -> Result<Request, Fault> {
-    let empty = RequestHeader::build_no_case("GET", b"/", Some(0)).map_err(|_error| Fault::Internal)?;
-    Ok(Request {
-        head: Box::new(std::mem::replace(head, empty)),
+fn take(head: &mut RequestHeader, ctx: &RequestCtx) -> Request {
+    Request {
+        head: Box::new(std::mem::replace(head, parts::empty_request())),
         https: ctx.https,
         authority: ctx.authority.as_str().into(),
-    })
+    }
 }
 
 fn restore(head: &mut RequestHeader, view: Box<dyn RequestView>) {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::context::RequestCtx;
@@ -9,9 +10,9 @@ use super::gate::text;
 use crate::fault::Fault;
 use crate::snapshot::Snapshot;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// API Gateway's name for it ("Choose an API key source").
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Longest request id that is taken over.
@@ -66,10 +67,8 @@ fn hop_address(hop: &str) -> Option<IpAddr> {
 /// Whether the viewer spoke TLS: the socket's answer, or a trusted proxy's.
 #[must_use]
 pub(super) fn https(tls: bool, trusted: bool, headers: &HeaderMap) -> bool {
-    match text(headers, &X_FORWARDED_PROTO) {
-        Some(proto) if trusted => proto.eq_ignore_ascii_case("https"),
-        _ => tls,
-    }
+    let said = if trusted { text(headers, &X_FORWARDED_PROTO) } else { None };
+    said.map_or(tls, |proto| proto.eq_ignore_ascii_case("https"))
 }
 
 /// The request's id: the one it came with, if that is harmless in logs and headers, or a new one of 32 hex digits.
@@ -89,7 +88,8 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
         let nibble = usize::try_from(number >> (4 * at) & 15).unwrap_or_default();
         *digit = DIGITS.get(nibble).copied().unwrap_or(b'0');
     }
-    HeaderValue::from_bytes(&digits).unwrap_or_else(|_invalid| HeaderValue::from_static("-"))
+    // Owned by count from the start: it is cloned for the origin and for the viewer.
+    HeaderValue::from_maybe_shared(Bytes::from_owner(digits)).unwrap_or_else(|_invalid| HeaderValue::from_static("-"))
 }
 
 /// Whether this is a CORS preflight (Fetch, "CORS-preflight request"): it carries no credentials, so it needs no key.

@@ -15,7 +15,7 @@ use crate::telemetry::metrics::Finished;
 /// Writes and counts one request.
 pub(super) fn finished(core: &Core, session: &Session, ctx: &RequestCtx, aborted: bool) {
     let status = session.response_written().map_or(0, |head| head.status.as_u16());
-    let duration = core.clock.monotonic().saturating_sub(ctx.started);
+    let duration = core.clock.stopwatch().saturating_sub(ctx.started);
     let duration_us = duration / 1_000;
     let origin_us = match ctx.origin_times {
         (Some(asked), Some(answered)) => Some(answered.saturating_sub(asked) / 1_000),

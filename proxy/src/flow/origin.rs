@@ -3,35 +3,42 @@
 use std::fmt::Write as _;
 
 use edgeweir_cache::{filtered_cookies, filtered_query};
-use http::HeaderValue;
-use http::header::{COOKIE, HOST};
+use http::header::{COOKIE, HOST, VIA};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
 use super::context::RequestCtx;
-use super::gate::set;
-use super::{gate, hooks, identity};
+use super::identity::{X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REQUEST_ID};
+use super::{gate, hooks, identity, parts};
 use crate::fault::Fault;
 use crate::snapshot::{ViewerFact, ViewerHeader};
+
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// Makes a viewer's request the origin's. `cacheable`: the answer may be stored, so only what is in the key goes along.
 ///
 /// # Errors
 /// If a target cannot be made.
 pub(super) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: bool) -> Result<(), Fault> {
-    forwarded(req, ctx, cacheable);
-    set(req, "X-Request-Id", ctx.id.clone());
-    viewer_headers(req, ctx);
-    if cacheable {
-        only_the_key(req, ctx)?;
-    }
-    let Some(origin) = ctx.origin().cloned() else { return Err(Fault::Internal) };
-    if let Some(host) = &origin.host_header {
-        set(req, HOST, host.clone());
-    }
-    for (name, value) in &origin.headers {
-        set(req, name.clone(), value.clone());
-    }
-    Ok(())
+    parts::of_request(req, |parts| {
+        // The five of `forwarded` and the id: one growth at most.
+        parts.headers.reserve(5);
+        forwarded(&mut parts.headers, ctx, cacheable);
+        parts.headers.insert(X_REQUEST_ID, ctx.id.clone());
+        viewer_headers(&mut parts.headers, ctx);
+        if cacheable {
+            only_the_key(parts, ctx)?;
+        }
+        let Some(origin) = ctx.origin() else { return Err(Fault::Internal) };
+        if let Some(host) = &origin.host_header {
+            parts.headers.insert(HOST, host.clone());
+        }
+        for (name, value) in &origin.headers {
+            parts.headers.insert(name.clone(), value.clone());
+        }
+        Ok(())
+    })
 }
 
 /// Applies the edits of origin-request hooks and the origin's path prefix.
@@ -51,40 +58,41 @@ pub(super) fn finish(req: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), Fa
     Ok(())
 }
 
-fn forwarded(req: &mut RequestHeader, ctx: &RequestCtx, cacheable: bool) {
+fn forwarded(headers: &mut HeaderMap, ctx: &RequestCtx, cacheable: bool) {
     // RFC 9110, 7.6.3: a gateway says in each request what it received.
     let via = match ctx.version {
         http::Version::HTTP_10 => HeaderValue::from_static("1.0 edgeweir"),
         http::Version::HTTP_2 => HeaderValue::from_static("2.0 edgeweir"),
         _ => HeaderValue::from_static("1.1 edgeweir"),
     };
-    if let Err(error) = req.append_header("Via", via) {
-        tracing::error!(%error, "Via could not be set");
-    }
+    headers.append(VIA, via);
     let Some(conn) = &ctx.conn else { return };
     // The gate dropped what an untrusted viewer sent. Of what a trusted proxy passed on, the chain starts with the viewer.
     if ctx.believed_hops > 0 {
-        let mut chain: Vec<&str> = identity::hops(&req.headers).take(ctx.believed_hops).collect();
+        let mut chain: Vec<&str> = identity::hops(headers).take(ctx.believed_hops).collect();
         chain.reverse();
         let value = format!("{}, {}", chain.join(", "), conn.peer.ip());
         if let Ok(value) = HeaderValue::from_str(&value) {
-            set(req, "X-Forwarded-For", value);
+            headers.insert(X_FORWARDED_FOR, value);
         }
     } else {
-        set(req, "X-Forwarded-For", conn.peer_value.clone());
+        headers.insert(X_FORWARDED_FOR, conn.peer_value.clone());
     }
-    set(req, "X-Forwarded-Proto", HeaderValue::from_static(if ctx.https { "https" } else { "http" }));
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(if ctx.https { "https" } else { "http" }));
     // Where the answer may be stored without the host in its key, the origin must not see the host.
     let unkeyed = cacheable && ctx.behavior().is_some_and(|behavior| !behavior.cache.host_in_key);
     let own_host = ctx.origin().is_some_and(|origin| origin.host_header.is_some());
     if !(unkeyed && own_host)
-        && let Some(host) = req.headers.get(HOST).cloned()
+        && let Some(host) = headers.get(HOST).cloned()
     {
-        set(req, "X-Forwarded-Host", host);
+        headers.insert(X_FORWARDED_HOST, host);
     }
 }
 
-fn viewer_headers(req: &mut RequestHeader, ctx: &mut RequestCtx) {
+fn viewer_headers(headers: &mut HeaderMap, ctx: &mut RequestCtx) {
+    if ctx.behavior().is_none_or(|behavior| behavior.viewer_headers.is_empty()) {
+        return;
+    }
     let snapshot = std::sync::Arc::clone(&ctx.snapshot);
     let Some((distribution, behavior)) = ctx.route else { return };
     let Some(behavior) = snapshot.distributions.get(distribution).and_then(|found| found.behaviors.get(behavior))
@@ -96,7 +104,7 @@ fn viewer_headers(req: &mut RequestHeader, ctx: &mut RequestCtx) {
             continue;
         }
         if let Some(value) = viewer_fact(*fact, ctx) {
-            set(req, name.clone(), value);
+            headers.insert(name.clone(), value);
         }
     }
 }
@@ -161,19 +169,18 @@ fn encoded(text: &str) -> String {
 
 /// Keeps of query and cookies what is in the key: what the origin does not see cannot make its answer differ, so nobody
 /// gets another's (CloudFront: "Understand cache policies").
-fn only_the_key(req: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), Fault> {
+fn only_the_key(req: &mut Parts, ctx: &RequestCtx) -> Result<(), Fault> {
     let Some(behavior) = ctx.behavior() else { return Ok(()) };
     if let Some(query) = req.uri.query() {
         let kept = filtered_query(Some(query), &behavior.cache.query);
         if kept.as_deref() != Some(query) {
-            let (kept, path) = (kept.map(std::borrow::Cow::into_owned), req.uri.path().to_owned());
-            gate::set_target(req, &path, Some(kept.as_deref()))?;
+            req.uri = gate::target_of(req.uri.path(), kept.as_deref())?;
         }
     }
     if req.headers.contains_key(COOKIE) && behavior.cache.cookies != edgeweir_cache::Selection::All {
         match filtered_cookies(&req.headers, &behavior.cache.cookies) {
-            Some(kept) => set(req, COOKIE, kept),
-            None => drop(req.remove_header(&COOKIE)),
+            Some(kept) => drop(req.headers.insert(COOKIE, kept)),
+            None => drop(req.headers.remove(COOKIE)),
         }
     }
     Ok(())

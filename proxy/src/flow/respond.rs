@@ -10,6 +10,7 @@ use pingora::proxy::Session;
 
 use super::context::RequestCtx;
 use super::hooks::set;
+use super::identity::X_REQUEST_ID;
 use super::throttle;
 use crate::fault::Fault;
 
@@ -137,7 +138,7 @@ pub(super) async fn write(
 
 /// Puts on an answer what all of them carry.
 pub(super) fn common(head: &mut ResponseHeader, ctx: &RequestCtx) {
-    set(head, "X-Request-Id", ctx.id.clone());
+    set(head, X_REQUEST_ID, ctx.id.clone());
     if let Some(standing) = &ctx.standing {
         throttle::tell_standing(head, standing);
     }

@@ -7,6 +7,7 @@ use pingora::http::ResponseHeader;
 use super::context::RequestCtx;
 use super::hooks::set;
 use crate::fault::Fault;
+use crate::runtime::clock::Clock;
 
 /// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -16,7 +17,7 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 ///
 /// # Errors
 /// `Throttled` if a level is empty; nothing is taken from the others.
-pub(super) fn reserve(ctx: &mut RequestCtx, now: u64) -> Result<Option<Ticket>, Fault> {
+pub(super) fn reserve(ctx: &mut RequestCtx, clock: &dyn Clock) -> Result<Option<Ticket>, Fault> {
     let snapshot = &ctx.snapshot;
     let Some((distribution, behavior)) = ctx.route else { return Ok(None) };
     let Some(distribution) = snapshot.distributions.get(distribution) else { return Ok(None) };
@@ -32,10 +33,11 @@ pub(super) fn reserve(ctx: &mut RequestCtx, now: u64) -> Result<Option<Ticket>, 
         .with(LevelKind::Key, key)
         .with(LevelKind::Behavior, behavior)
         .with(LevelKind::Distribution, distribution.throttle.as_ref());
-    match levels.reserve(Nanos(now), 1) {
+    let now = Nanos(clock.monotonic());
+    match levels.reserve(now, 1) {
         Ok(ticket) => {
             // Who has a key is told how it stands; to everybody else it would tell what others do.
-            ctx.standing = if key.is_some() { ticket.tightest(Nanos(now)) } else { None };
+            ctx.standing = if key.is_some() { ticket.tightest(now) } else { None };
             Ok(Some(ticket))
         }
         Err(refused) => {

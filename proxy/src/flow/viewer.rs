@@ -4,29 +4,24 @@ use edgeweir_cache::CacheOutcome;
 use edgeweir_config::Stage;
 use http::header::{
     AGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE,
-    SERVER, TE, TRANSFER_ENCODING, UPGRADE,
+    SERVER, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderName, HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use super::context::RequestCtx;
-use super::{cache, hooks, respond};
+use super::identity::X_REQUEST_ID;
+use super::{cache, hooks, parts, throttle};
 use crate::fault::Fault;
 
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
 /// Forgets how the origin spelled field names; see the gate. Its reason phrase stays.
-pub(super) fn forget_case(head: &mut ResponseHeader) -> Result<(), Fault> {
+pub(super) fn forget_case(head: &mut ResponseHeader) {
     if head.has_case() {
-        let reason = head.get_reason_phrase().filter(|&reason| Some(reason) != head.status.canonical_reason());
-        let reason = reason.map(str::to_owned);
-        let empty = ResponseHeader::build_no_case(200, Some(0)).map_err(|_error| Fault::Internal)?;
-        let parts: http::response::Parts = std::mem::replace(head, empty).into();
-        *head = parts.into();
-        if let Some(reason) = reason {
-            head.set_reason_phrase(Some(&reason)).map_err(|_error| Fault::Internal)?;
-        }
+        parts::of_response(head, |_parts| ());
     }
-    Ok(())
 }
 
 /// One length and no coding but `chunked`, so that whoever comes after reads what was read here (RFC 9112, 6; RFC 9110, 8.6).
@@ -130,8 +125,8 @@ pub(super) async fn finish(
     ctx.outcome = Some(outcome);
     // Not on origin errors (CloudFront: "Lambda@Edge: viewer response"); on a hit the stored status is the origin's.
     let failed = ctx.origin_status.unwrap_or_else(|| head.status.as_u16()) >= 400;
-    if !failed && ctx.behavior().is_some_and(|behavior| !behavior.hooks_at(Stage::ViewerResponse).is_empty()) {
-        hooks::response_stage(session.req_header_mut(), head, ctx, Stage::ViewerResponse).await?;
+    if !failed && ctx.has_hooks_at(Stage::ViewerResponse) {
+        Box::pin(hooks::response_stage(session.req_header_mut(), head, ctx, Stage::ViewerResponse)).await?;
     }
     if outcome == CacheOutcome::Revalidated
         && let Some(meta) = session.cache.maybe_cache_meta()
@@ -144,13 +139,15 @@ pub(super) async fn finish(
         head.remove_header(&TRANSFER_ENCODING);
         session.set_keepalive(None);
     }
-    if let Err(error) = head.append_header("Via", HeaderValue::from_static("1.1 edgeweir")) {
-        tracing::error!(%error, "Via could not be set");
-    }
     let status = cache::status(session, ctx, outcome);
-    if let Err(error) = head.append_header("Cache-Status", status) {
-        tracing::error!(%error, "Cache-Status could not be set");
+    parts::of_response(head, |parts| {
+        parts.headers.reserve(3);
+        parts.headers.append(VIA, HeaderValue::from_static("1.1 edgeweir"));
+        parts.headers.append(CACHE_STATUS, status);
+        parts.headers.insert(X_REQUEST_ID, ctx.id.clone());
+    });
+    if let Some(standing) = &ctx.standing {
+        throttle::tell_standing(head, standing);
     }
-    respond::common(head, ctx);
     Ok(())
 }

@@ -65,6 +65,8 @@ pub struct Conn {
     head: HeadCheck,
     /// Something of an answer to the current request was written.
     answered: bool,
+    /// The viewer did not take all that was to be written.
+    blocked: bool,
     http2: bool,
     facts: Arc<ConnFacts>,
     digest: Arc<ProxyDigest>,
@@ -107,6 +109,7 @@ impl Conn {
             peeked: Bytes::new(),
             head: HeadCheck::done(),
             answered: false,
+            blocked: false,
             http2,
             facts,
             digest,
@@ -212,7 +215,8 @@ impl Conn {
         if !self.head.active() || bytes.is_empty() {
             return Ok(());
         }
-        if self.head.in_head() {
+        let in_head = self.head.in_head();
+        if in_head {
             self.facts.head_begins();
         }
         if let Err(flaw) = self.head.feed(bytes) {
@@ -221,6 +225,9 @@ impl Conn {
             tracing::debug!(peer = %self.facts.peer, flaw = flaw.as_str(), "request head refused");
             return Err(io::Error::new(io::ErrorKind::InvalidData, flaw.as_str()));
         }
+        if in_head && !self.head.in_head() {
+            self.facts.set_head_size(self.head.size());
+        }
         Ok(())
     }
 }
@@ -228,6 +235,10 @@ impl Conn {
 impl AsyncRead for Conn {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        let watches = this.facts.watches_origin();
+        if watches && this.facts.origin_is_late() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the origin keeps silent")));
+        }
         let before = buf.filled().len();
         if this.peeked.is_empty() {
             let read = match &mut this.transport {
@@ -237,6 +248,9 @@ impl AsyncRead for Conn {
             };
             if read.is_pending() {
                 this.idle(cx);
+                if watches {
+                    this.facts.tell(cx.waker());
+                }
             }
             let read = ready!(read);
             if read.is_err() || (buf.filled().len() == before && buf.remaining() > 0) {
@@ -252,9 +266,22 @@ impl AsyncRead for Conn {
     }
 }
 
-impl AsyncWrite for Conn {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = &mut *self;
+impl Conn {
+    /// Keeps note of a viewer that takes nothing more: meanwhile the origin is not heard.
+    fn noted<T>(&mut self, written: Poll<T>) -> Poll<T> {
+        if written.is_pending() != self.blocked {
+            self.blocked = written.is_pending();
+            if self.blocked {
+                self.facts.origin_rests();
+            } else {
+                self.facts.origin_restarts();
+            }
+        }
+        written
+    }
+
+    fn poll_write_now(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self;
         if this.refused_by_pingora(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
@@ -294,13 +321,25 @@ impl AsyncWrite for Conn {
         }
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush_now(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_out(cx))?;
         match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
             Transport::Gone => Poll::Ready(Ok(())),
         }
+    }
+}
+
+impl AsyncWrite for Conn {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = self.poll_write_now(cx, bytes);
+        self.noted(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = self.poll_flush_now(cx);
+        self.noted(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -35,12 +37,20 @@ pub struct ConnFacts {
     pub tls: Option<TlsFacts>,
     /// Milliseconds (of the sweep's clock) since when a head is awaited; [`NO_HEAD`] or [`UNSTAMPED`].
     head_since: AtomicU64,
+    /// Bytes of the head that was read last.
+    head_size: AtomicUsize,
     /// As `head_since`, for the time between requests.
     idle_since: AtomicU64,
-    /// How long the origin's head may take, in milliseconds; 0 while none is awaited.
+    /// How long the origin may keep silent, in milliseconds; 0 while nothing is awaited of it.
     origin_limit: AtomicU64,
-    /// As `head_since`, for the origin's head.
+    /// As `head_since`, for what is awaited of the origin.
     origin_since: AtomicU64,
+    /// Whether the connection is told when the origin is late; if not, it is only ended in the end.
+    origin_tell: AtomicBool,
+    /// The origin is late.
+    origin_late: AtomicBool,
+    /// The connection's task, where it waits to be told.
+    waiting: AtomicWaker,
     /// The viewer left, or cannot be read or written any more.
     gone: AtomicBool,
     /// Why the head was refused before the flow saw it; an index into the flaws, 0 for none.
@@ -100,23 +110,82 @@ impl ConnFacts {
         self.head_since.store(NO_HEAD, Ordering::Relaxed);
     }
 
+    /// Keeps the size of a head, in bytes, once its end was read.
+    pub fn set_head_size(&self, size: usize) {
+        self.head_size.store(size, Ordering::Relaxed);
+    }
+
+    /// The size of the head that was read last, in bytes. HTTP/1 only.
+    #[must_use]
+    pub fn head_size(&self) -> usize {
+        self.head_size.load(Ordering::Relaxed)
+    }
+
     /// A request is over and the next has not begun.
     pub fn idles(&self) {
         self.idle_since.store(UNSTAMPED, Ordering::Relaxed);
     }
 
-    /// The head of an origin's answer is awaited for this long at most, or none is awaited any more.
-    pub fn await_origin(&self, limit: Option<Duration>) {
-        let limit = limit.map_or(0, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1));
+    /// From now on the origin may keep silent for `limit` at most. If it does not: with `tell`, reading from the viewer fails,
+    /// which ends the wait; without, or where that does not help, the connection is ended after twice the time.
+    pub fn await_origin(&self, limit: Duration, tell: bool) {
+        let limit = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX).max(1);
         self.origin_limit.store(limit, Ordering::Relaxed);
-        self.origin_since.store(if limit == 0 { NO_HEAD } else { UNSTAMPED }, Ordering::Relaxed);
+        self.origin_tell.store(tell, Ordering::Relaxed);
+        self.origin_since.store(UNSTAMPED, Ordering::Relaxed);
     }
 
-    /// The origin is still being sent the request: its time starts again.
+    /// Nothing is awaited of the origin any more.
+    pub fn origin_is_done(&self) {
+        self.origin_limit.store(0, Ordering::Relaxed);
+        self.origin_since.store(NO_HEAD, Ordering::Relaxed);
+        self.origin_late.store(false, Ordering::Relaxed);
+    }
+
+    /// The origin said something, or can be heard again: its time starts anew, if anything is awaited of it.
     pub fn origin_restarts(&self) {
-        if self.origin_since.load(Ordering::Relaxed) != NO_HEAD {
+        if self.origin_limit.load(Ordering::Relaxed) != 0 {
             self.origin_since.store(UNSTAMPED, Ordering::Relaxed);
         }
+    }
+
+    /// The viewer takes nothing more for now: how long the origin keeps silent does not count.
+    pub fn origin_rests(&self) {
+        self.origin_since.store(NO_HEAD, Ordering::Relaxed);
+    }
+
+    /// Whether the connection wants to be told when the origin is late.
+    #[must_use]
+    pub fn watches_origin(&self) -> bool {
+        self.origin_limit.load(Ordering::Relaxed) != 0 && self.origin_tell.load(Ordering::Relaxed)
+    }
+
+    /// Whether the origin is late.
+    #[must_use]
+    pub fn origin_is_late(&self) -> bool {
+        self.origin_late.load(Ordering::Acquire)
+    }
+
+    /// Wakes `waker` when the origin is late.
+    pub fn tell(&self, waker: &Waker) {
+        self.waiting.register(waker);
+    }
+
+    /// Acts on an origin that is late. Returns whether the connection was ended for it.
+    fn look_at_origin(&self, now: u64) -> bool {
+        let limit = self.origin_limit.load(Ordering::Relaxed);
+        if !is_late(&self.origin_since, now, limit) {
+            return false;
+        }
+        if self.origin_tell.load(Ordering::Relaxed) && !self.origin_late.swap(true, Ordering::Release) {
+            self.waiting.wake();
+        }
+        let ends = is_late(&self.origin_since, now, limit.saturating_mul(2));
+        if ends {
+            self.set_last_word(504);
+            self.end();
+        }
+        ends
     }
 
     /// What is written of the current answer is not held back to be sent together with more.
@@ -258,8 +327,8 @@ impl Connections {
         self.len() == 0
     }
 
-    /// Ends the connections whose head, or whose origin's head, has been awaited for too long, and those that idled too long; `now` is in milliseconds of
-    /// any clock that never goes back. Returns how many of each. A deadline is late by up to the time between two sweeps.
+    /// Ends the connections whose head has been awaited for too long, whose origin keeps silent, and those that idled too
+    /// long; `now` is in milliseconds of any clock that never goes back. Returns how many of each. A deadline is late by up to the time between two sweeps.
     pub fn sweep(&self, now: u64, head_limit: Duration, idle_limit: Duration) -> Swept {
         let millis = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         let (head_limit, idle_limit) = (millis(head_limit), millis(idle_limit));
@@ -271,10 +340,8 @@ impl Connections {
                 swept.heads += 1;
             } else if is_late(&facts.idle_since, now, idle_limit) {
                 facts.end();
-            } else if is_late(&facts.origin_since, now, facts.origin_limit.load(Ordering::Relaxed)) {
-                facts.set_last_word(504);
-                facts.end();
-                swept.origins += 1;
+            } else {
+                swept.origins += usize::from(facts.look_at_origin(now));
             }
         }
         swept
@@ -306,7 +373,7 @@ impl Connections {
 pub struct Swept {
     /// Connections whose viewer did not send a head in time.
     pub heads: usize,
-    /// Connections whose request got no head of an origin in time.
+    /// Connections whose origin kept silent for too long.
     pub origins: usize,
 }
 
@@ -345,9 +412,13 @@ impl Place {
             local,
             tls,
             head_since: AtomicU64::new(NO_HEAD),
+            head_size: AtomicUsize::new(0),
             idle_since: AtomicU64::new(NO_HEAD),
             origin_limit: AtomicU64::new(0),
             origin_since: AtomicU64::new(NO_HEAD),
+            origin_tell: AtomicBool::new(false),
+            origin_late: AtomicBool::new(false),
+            waiting: AtomicWaker::new(),
             gone: AtomicBool::new(false),
             flaw: AtomicU16::new(0),
             at_once: AtomicBool::new(false),
@@ -420,11 +491,26 @@ mod tests {
         assert_eq!(facts.last_word(), 408);
         facts.head_ends();
         assert_eq!(heads(99_000), 0);
-        facts.await_origin(Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_late_origin_is_told_of_and_then_ended() {
+        let table = Arc::new(Connections::default());
+        let a = address("127.0.0.1:1");
+        let mut place = table.admit(a.ip(), 3, 3, Arc::default()).expect("room");
+        let facts = place.enter(a, a, None);
         let origins = |now| table.sweep(now, Duration::from_secs(1), Duration::from_secs(60)).origins;
-        assert_eq!((origins(100_000), origins(104_000), origins(105_001)), (0, 0, 1));
-        assert_eq!(facts.last_word(), 504);
-        facts.await_origin(None);
-        assert_eq!(origins(200_000), 0);
+        facts.await_origin(Duration::from_secs(5), true);
+        assert_eq!((origins(100_000), origins(104_000), facts.origin_is_late()), (0, 0, false));
+        assert_eq!((origins(105_001), facts.origin_is_late(), facts.last_word()), (0, true, 0));
+        assert_eq!((origins(110_001), facts.last_word()), (1, 504));
+        facts.origin_is_done();
+        assert_eq!((origins(200_000), facts.origin_is_late()), (0, false));
+        facts.await_origin(Duration::from_secs(5), false);
+        assert_eq!((origins(300_000), origins(309_000), facts.origin_is_late()), (0, 0, false), "nobody is told");
+        facts.origin_rests();
+        assert_eq!(origins(400_000), 0, "a viewer that takes nothing is not the origin's fault");
+        facts.origin_restarts();
+        assert_eq!((origins(400_000), origins(410_001)), (0, 1));
     }
 }

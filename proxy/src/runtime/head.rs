@@ -157,6 +157,12 @@ impl HeadCheck {
         matches!(self.part, Part::RequestLine | Part::Fields)
     }
 
+    /// Bytes of the head seen so far.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.seen
+    }
+
     /// Looks at the next bytes off the wire.
     ///
     /// # Errors

@@ -1,0 +1,129 @@
+//! Who keeps silent, and who is told: the origin's silence is a 504 with a line in the log, the viewer's is not the origin's.
+
+use std::time::Duration;
+
+use edgeweir_tests::edge::TestEdge;
+use edgeweir_tests::hostile;
+use edgeweir_tests::origin::{Origin, Reply, Step};
+use edgeweir_tests::raw::framing;
+
+const CONFIG: &str = r#"
+    [server]
+    read_timeout = "400ms"
+    write_timeout = "20s"
+    [origins.main]
+    url = "http://{origin}"
+    read_timeout = "400ms"
+    [cache_policies.cached]
+    headers = []
+    [distributions.site]
+    hosts = ["site.test"]
+    origin = "main"
+    [[distributions.site.behaviors]]
+    path = "/cached/*"
+    cache_policy = "cached"
+    [[distributions.site.behaviors]]
+    cache_policy = "CachingDisabled"
+"#;
+
+fn text(text: &str) -> Step {
+    Step::Send(text.as_bytes().to_vec().into())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_origin_is_504_with_an_id_and_a_line() {
+    for reply in [hostile::silent(), hostile::trickling_head()] {
+        let origin = hostile::always(reply).await;
+        let edge = TestEdge::start(CONFIG, &origin.address()).await;
+        for method in ["GET", "POST"] {
+            let response = edge.request(method, "/t", &[], if method == "POST" { b"x" } else { b"" }).await;
+            assert_eq!(
+                (response.status, response.text().as_str()),
+                (504, "{\"message\":\"Gateway Timeout\"}"),
+                "{method}"
+            );
+            assert!(response.header("x-request-id").is_some(), "{method}");
+        }
+        for line in edge.log_lines(2).await {
+            assert_eq!((&line["status"], &line["fault"]), (&504.into(), &"origin-timeout".into()), "{line}");
+        }
+        assert_eq!(origin.heads(), 2, "nothing is asked twice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_in_line_does_not_keep_a_silent_origin_alive() {
+    let origin = hostile::always(hostile::silent()).await;
+    let edge = TestEdge::start(CONFIG, &origin.address()).await;
+    let mut raw = edge.connect().await;
+    raw.send("GET /one HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
+    edgeweir_tests::wait::until("the origin is asked", || origin.heads() == 1).await;
+    raw.send("GET /two HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
+    // Whatever it is told: it does not wait for ever.
+    raw.rest().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_falls_silent_in_its_body_is_given_up() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf";
+    let origin = Origin::start(move |_| Reply::script([text(head), Step::Pause(Duration::from_secs(3600))])).await;
+    let edge = TestEdge::start(CONFIG, &origin.address()).await;
+    for target in ["/t", "/cached/t"] {
+        let mut raw = edge.connect().await;
+        raw.send(format!("GET {target} HTTP/1.1\r\nHost: site.test\r\n\r\n")).await;
+        let (status, head, _) = raw.try_head().await.expect("a head");
+        assert_eq!(status, 200);
+        let (body, result) = raw.body(framing("GET", status, &head)).await;
+        assert!(result.is_err() && body.bytes == b"half"[..], "{target}: {result:?}");
+    }
+    assert!(edge.log_lines(2).await.iter().all(|line| line["fault"] == "origin-timeout"), "{}", edge.log_text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_speaks_slowly_but_steadily_is_heard_out() {
+    let mut steps = vec![text("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n")];
+    for _ in 0..10 {
+        steps.push(Step::Pause(Duration::from_millis(150)));
+        steps.push(text("a"));
+    }
+    let origin = Origin::start(move |_| Reply::script(steps.clone())).await;
+    let edge = TestEdge::start(CONFIG, &origin.address()).await;
+    assert_eq!(edge.get("/t").await.text(), "aaaaaaaaaa");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_that_reads_slowly_is_not_the_origins_silence() {
+    let origin = Origin::start(|_| Reply::ok(vec![b'a'; 32 << 20])).await;
+    let edge = TestEdge::start(CONFIG, &origin.address()).await;
+    let mut raw = edge.connect().await;
+    raw.send("GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
+    let (status, head, _) = raw.try_head().await.expect("a head");
+    // Several times the origin's read timeout, with all buffers full.
+    tokio::time::sleep(Duration::from_millis(1800)).await;
+    let (body, result) = raw.body(framing("GET", status, &head)).await;
+    assert!(result.is_ok() && body.length == 32 << 20, "{result:?} after {} bytes", body.length);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_that_stops_its_upload_is_told_so() {
+    let origin = Origin::hello().await;
+    let edge = TestEdge::start(CONFIG, &origin.address()).await;
+    let mut raw = edge.connect().await;
+    raw.send("POST /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: 100\r\n\r\nhalf").await;
+    assert_eq!(raw.response_to("POST").await.status, 408);
+    let line = &edge.log_lines(1).await[0];
+    assert_eq!((&line["status"], &line["fault"]), (&408.into(), &"viewer-timeout".into()), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_takes_longer_than_the_origin_may_be_silent_goes_through() {
+    let origin = Origin::mirror().await;
+    let edge = TestEdge::start(CONFIG, &origin.address()).await;
+    let mut raw = edge.connect().await;
+    raw.send("POST /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: 10\r\n\r\n").await;
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        raw.send("a").await;
+    }
+    assert!(raw.response_to("POST").await.text().ends_with("aaaaaaaaaa"));
+}
