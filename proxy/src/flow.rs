@@ -34,6 +34,7 @@ use pingora::cache::key::HashBinary;
 use pingora::cache::storage::HitHandler;
 use pingora::cache::{CacheKey, CacheMeta, CachePhase, ForcedFreshness, RespCacheable};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, RangeType, Session, range_header_filter};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
@@ -194,6 +195,10 @@ impl ProxyHttp for Flow {
         Box::new(RequestCtx::new(self.core.snapshot.load_full(), self.core.clock.stopwatch()))
     }
 
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {
+        // None: pingora's default is a compression that is off, made anew and asked at each step of each request.
+    }
+
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<bool> {
         match self.admit(session, ctx).await {
             Ok(answered) => Ok(answered),
@@ -277,6 +282,10 @@ impl ProxyHttp for Flow {
                 ctx.swept = ctx.version != Version::HTTP_2 && !session.cache.enabled() && !session.is_upgrade_req();
                 if ctx.swept {
                     peer.options.read_timeout = None;
+                    if session.is_body_empty() {
+                        // The watch over the answer begins before the head is written.
+                        peer.options.write_timeout = None;
+                    }
                 }
                 ctx.origin_address = peer._address.as_inet().copied();
                 Ok(peer)
@@ -324,7 +333,7 @@ impl ProxyHttp for Flow {
             conn.origin_restarts();
         }
         if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
-            viewer::strip_hop_by_hop(head);
+            viewer::clean(head);
             head.remove_header(&TRANSFER_ENCODING);
             return Ok(());
         }
@@ -338,11 +347,7 @@ impl ProxyHttp for Flow {
         }
         ctx.origin_times.1 = Some(self.core.clock.stopwatch());
         ctx.origin_status = Some(head.status.as_u16());
-        if session.cache.enabled() {
-            // What is stored is kept small; other answers forget it on their way out.
-            viewer::forget_case(head);
-        }
-        viewer::strip_hop_by_hop(head);
+        viewer::clean(head);
         if head.status == StatusCode::NOT_MODIFIED && session.cache.enabled() {
             // The merged head keeps the stored ones.
             ctx.revalidated = Some(Times::of(&head.headers));

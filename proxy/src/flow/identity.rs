@@ -82,11 +82,13 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
         return id.clone();
     }
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let number = fastrand::u128(..);
-    let mut digits = [0; 32];
-    for (at, digit) in digits.iter_mut().enumerate() {
-        let nibble = usize::try_from(number >> (4 * at) & 15).unwrap_or_default();
-        *digit = DIGITS.get(nibble).copied().unwrap_or(b'0');
+    let mut digits = [b'0'; 32];
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(fastrand::u128(..).to_be_bytes()) {
+        if let ([high, low], Some(&first), Some(&second)) =
+            (pair, DIGITS.get(usize::from(byte >> 4)), DIGITS.get(usize::from(byte & 15)))
+        {
+            (*high, *low) = (first, second);
+        }
     }
     // Owned by count from the start: it is cloned for the origin and for the viewer.
     HeaderValue::from_maybe_shared(Bytes::from_owner(digits)).unwrap_or_else(|_invalid| HeaderValue::from_static("-"))

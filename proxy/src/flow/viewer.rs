@@ -6,7 +6,7 @@ use http::header::{
     AGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE,
     SERVER, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
@@ -17,11 +17,16 @@ use crate::fault::Fault;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// Forgets how the origin spelled field names; see the gate. Its reason phrase stays.
-pub(super) fn forget_case(head: &mut ResponseHeader) {
-    if head.has_case() {
-        parts::of_response(head, |_parts| ());
-    }
+/// Forgets how the origin spelled field names (see the gate), and drops what it says to its next hop only, before anything
+/// is stored. Its reason phrase stays.
+pub(super) fn clean(head: &mut ResponseHeader) {
+    parts::of_response(head, |parts| {
+        // Room for what `finish` adds.
+        parts.headers.reserve(3);
+        if parts.status != StatusCode::SWITCHING_PROTOCOLS {
+            strip(&mut parts.headers);
+        }
+    });
 }
 
 /// One length and no coding but `chunked`, so that whoever comes after reads what was read here (RFC 9112, 6; RFC 9110, 8.6).
@@ -66,18 +71,15 @@ pub(super) fn framing(head: &mut ResponseHeader) -> Result<(), Fault> {
     }
 }
 
-/// Drops what the origin says to its next hop only (RFC 9110, 7.6.1), before anything is stored. Framing is pingora's.
-pub(super) fn strip_hop_by_hop(head: &mut ResponseHeader) {
-    if head.status == StatusCode::SWITCHING_PROTOCOLS {
-        return;
-    }
+/// Drops hop-by-hop fields (RFC 9110, 7.6.1). Framing is pingora's.
+fn strip(headers: &mut HeaderMap) {
     let mut connection = false;
     let mut drop_names: Vec<HeaderName> = Vec::new();
-    for name in head.headers.keys() {
+    for name in headers.keys() {
         match *name {
             CONTENT_TYPE | CONTENT_LENGTH | DATE | SERVER | ETAG | LAST_MODIFIED | CACHE_CONTROL => {}
             CONNECTION => {
-                for value in head.headers.get_all(CONNECTION) {
+                for value in headers.get_all(CONNECTION) {
                     named(value.as_bytes(), &mut drop_names);
                 }
                 connection = true;
@@ -90,10 +92,10 @@ pub(super) fn strip_hop_by_hop(head: &mut ResponseHeader) {
         }
     }
     for name in &drop_names {
-        head.remove_header(name);
+        headers.remove(name);
     }
     if connection {
-        head.remove_header(&CONNECTION);
+        headers.remove(CONNECTION);
     }
 }
 
@@ -141,7 +143,6 @@ pub(super) async fn finish(
     }
     let status = cache::status(session, ctx, outcome);
     parts::of_response(head, |parts| {
-        parts.headers.reserve(3);
         parts.headers.append(VIA, HeaderValue::from_static("1.1 edgeweir"));
         parts.headers.append(CACHE_STATUS, status);
         parts.headers.insert(X_REQUEST_ID, ctx.id.clone());

@@ -162,7 +162,9 @@ impl BehaviorMetrics {
         if let Some(time) = request.origin_us {
             self.origin.observe(time);
         }
-        self.bytes_in.fetch_add(request.bytes_in, Ordering::Relaxed);
+        if request.bytes_in > 0 {
+            self.bytes_in.fetch_add(request.bytes_in, Ordering::Relaxed);
+        }
         self.bytes_out.fetch_add(request.bytes_out, Ordering::Relaxed);
     }
 }
