@@ -30,6 +30,8 @@ pub struct Origin {
     /// Headers it gets with each request, secrets read.
     pub headers: Vec<(http::HeaderName, HeaderValue)>,
     template: HttpPeer,
+    /// The only address there will ever be, if the host is one.
+    literal: Option<SocketAddr>,
     addresses: Arc<Addresses>,
     turn: AtomicUsize,
     clock: Arc<dyn Clock>,
@@ -93,7 +95,7 @@ impl Origin {
             }),
         };
         let template = template(&config);
-        Self { config, host_header, headers, template, addresses, turn: AtomicUsize::new(0), clock }
+        Self { config, host_header, headers, template, literal, addresses, turn: AtomicUsize::new(0), clock }
     }
 
     /// A peer for the next address in turn; `attempt` counts up from 0 within a request, so that a retry gets another one.
@@ -101,6 +103,9 @@ impl Origin {
     /// # Errors
     /// If no address is known and none can be found.
     pub async fn peer(&self, attempt: usize) -> Result<Box<HttpPeer>, LookupError> {
+        if let Some(address) = self.literal {
+            return Ok(self.peer_at(address));
+        }
         let known = self.addresses.known.load_full();
         let addresses = match known {
             Some(known) => {
@@ -118,9 +123,13 @@ impl Origin {
         };
         let address =
             addresses.get(turn % addresses.len()).ok_or_else(|| LookupError::Empty(self.config.host.clone()))?;
+        Ok(self.peer_at(*address))
+    }
+
+    fn peer_at(&self, address: SocketAddr) -> Box<HttpPeer> {
         let mut peer = Box::new(self.template.clone());
-        peer._address = (*address).into();
-        Ok(peer)
+        peer._address = address.into();
+        peer
     }
 
     /// How many addresses are known.
@@ -130,9 +139,9 @@ impl Origin {
     }
 
     fn refresh_if_due(&self) {
-        let due = self.addresses.due.load(Ordering::Relaxed);
-        // A literal address is never due, and costs no look at the clock.
-        if due == u64::MAX || self.clock.monotonic() < due || self.addresses.looking.swap(true, Ordering::Relaxed) {
+        if self.clock.monotonic() < self.addresses.due.load(Ordering::Relaxed)
+            || self.addresses.looking.swap(true, Ordering::Relaxed)
+        {
             return;
         }
         let addresses = Arc::clone(&self.addresses);

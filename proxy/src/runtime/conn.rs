@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -65,6 +65,8 @@ pub struct Conn {
     head: HeadCheck,
     /// Something of an answer to the current request was written.
     answered: bool,
+    /// Who is woken when the origin is late: almost always the same task.
+    told: Option<Waker>,
     /// The viewer did not take all that was to be written.
     blocked: bool,
     http2: bool,
@@ -109,6 +111,7 @@ impl Conn {
             peeked: Bytes::new(),
             head: HeadCheck::done(),
             answered: false,
+            told: None,
             blocked: false,
             http2,
             facts,
@@ -248,7 +251,8 @@ impl AsyncRead for Conn {
             };
             if read.is_pending() {
                 this.idle(cx);
-                if watches {
+                if watches && this.told.as_ref().is_none_or(|told| !told.will_wake(cx.waker())) {
+                    this.told = Some(cx.waker().clone());
                     this.facts.tell(cx.waker());
                 }
             }

@@ -178,7 +178,11 @@ impl ConnFacts {
             return false;
         }
         if self.origin_tell.load(Ordering::Relaxed) && !self.origin_late.swap(true, Ordering::Release) {
-            self.waiting.wake();
+            // It stays registered: the connection does not say again whom to wake.
+            if let Some(waker) = self.waiting.take() {
+                waker.wake_by_ref();
+                self.waiting.register(&waker);
+            }
         }
         let ends = is_late(&self.origin_since, now, limit.saturating_mul(2));
         if ends {
