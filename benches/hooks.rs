@@ -99,7 +99,7 @@ fn guest(engine: &HookEngine, name: &str) -> Arc<Hook> {
     let target = exe.ancestors().nth(3).expect("the bench runs from its target directory");
     let path = target.join(format!("wasm32-unknown-unknown/hook/examples/{}.wasm", name.replace('-', "_")));
     let wasm = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make guests`", path.display()));
-    let limits = HookLimits { timeout: Duration::from_secs(5), memory: 4 << 20 };
+    let limits = HookLimits { timeout: Duration::from_secs(5), memory: 4 << 20, concurrent: 1000 };
     engine.load(name, &wasm, limits).expect("the guest loads")
 }
 

@@ -324,6 +324,8 @@ pub struct Hook {
     pub timeout: Duration,
     /// Linear memory of one instance in bytes. Default 16 MiB, at most 64 MiB.
     pub memory: u64,
+    /// Calls at once; more wait for at most `timeout`. Default 256.
+    pub max_concurrent: u32,
 }
 
 /// The four stages, in the order a request meets them.
@@ -366,6 +368,8 @@ pub struct Binding {
     pub secrets: Vec<(String, SecretSource)>,
     /// What happens when the hook fails.
     pub on_failure: FailurePolicy,
+    /// At viewer-response: run also on errors of the origin and of the edge.
+    pub on_errors: bool,
 }
 
 impl Binding {

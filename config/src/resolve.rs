@@ -116,6 +116,10 @@ fn hooks(file: &File, base: &Path) -> Vec<Hook> {
             file: base.join(&written.file.value()?.0),
             timeout: time(written.timeout.value(), 50),
             memory: written.memory.value().map_or(16 << 20, |size| size.0),
+            max_concurrent: written
+                .max_concurrent
+                .value()
+                .map_or(256, |count| u32::try_from(count.0).unwrap_or(u32::MAX)),
         })
     };
     hooks.iter().filter_map(|(name, written)| hook(name.get_ref(), written)).collect()

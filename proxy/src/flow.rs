@@ -4,6 +4,7 @@
 //! knows pingora and the order, and decides nothing itself.
 
 pub mod authority;
+mod body;
 mod cache;
 pub mod context;
 pub mod gate;
@@ -28,7 +29,7 @@ use edgeweir_cache::freshness::Times;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_cache::vary;
 use edgeweir_config::Stage;
-use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::header::{EXPECT, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 use pingora::cache::key::HashBinary;
 use pingora::cache::storage::HitHandler;
@@ -137,7 +138,8 @@ impl Flow {
         match outcome {
             hooks::Outcome::Next => Ok(true),
             hooks::Outcome::Respond(response) => {
-                generated::serve(&self.core, session, ctx, response).await?;
+                ctx.origin_times = (None, None);
+                generated::serve(&self.core, session, ctx, response, Stage::OriginRequest).await?;
                 Ok(false)
             }
             hooks::Outcome::Fail(fault) => {
@@ -357,15 +359,12 @@ impl ProxyHttp for Flow {
             return Ok(());
         }
         if ctx.has_hooks_at(Stage::OriginResponse) {
-            Box::pin(hooks::response_stage(session.req_header_mut(), head, ctx, Stage::OriginResponse))
+            let empty = body::is_empty(head, ctx);
+            Box::pin(hooks::response_stage(session.req_header_mut(), head, ctx, Stage::OriginResponse, false))
                 .await
                 .map_err(|fault| stop(ctx, fault))?;
-            if matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-                // A hook said so: these have no body (RFC 9110, 6.4.1).
-                ctx.drop_body = true;
-                head.remove_header(&CONTENT_LENGTH);
-                head.remove_header(&TRANSFER_ENCODING);
-            }
+            body::at_origin(session, head, ctx, empty);
+            body::detour(ctx)?;
         }
         Ok(())
     }
@@ -382,8 +381,9 @@ impl ProxyHttp for Flow {
         } else if let (true, Some(conn)) = (ctx.swept, &ctx.conn) {
             conn.origin_restarts();
         }
-        if ctx.drop_body {
-            *body = None;
+        if let Some(made) = &mut ctx.origin_body {
+            // Once, in place of the first part; nothing in place of the others.
+            *body = made.take();
         }
         Ok(None)
     }
@@ -407,7 +407,7 @@ impl ProxyHttp for Flow {
             return Ok(());
         }
         match viewer::finish(session, head, ctx).await {
-            Ok(()) => Ok(()),
+            Ok(()) => body::detour(ctx),
             // pingora would answer a failed hit with a bare 500: the stored answer is replaced on its way.
             Err(fault) if session.cache.enabled() && session.cache.phase() == CachePhase::Hit => {
                 respond::replace(head, ctx, fault).map_err(|_error| stop(ctx, fault))
@@ -431,6 +431,12 @@ impl ProxyHttp for Flow {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<RequestCtx>) -> FailToProxy {
+        if let Some((response, stage)) = ctx.generated.take() {
+            let status = response.status.as_u16();
+            // If this fails, the viewer is gone.
+            let _gone = Box::pin(generated::serve(&self.core, session, ctx, response, stage)).await;
+            return FailToProxy { error_code: status, can_reuse_downstream: false };
+        }
         let late = ctx.swept && ctx.conn.as_ref().is_some_and(|conn| conn.origin_is_late());
         Self::origin_is_done(ctx);
         let fault = ctx.fault.unwrap_or_else(|| if late { Fault::OriginTimeout } else { Fault::of(error) });

@@ -126,6 +126,8 @@ pub struct BoundHook {
     pub settings: Arc<str>,
     /// What its failure means.
     pub on_failure: FailurePolicy,
+    /// At viewer-response: it runs also on errors.
+    pub on_errors: bool,
     /// Counters.
     pub metrics: Arc<HookMetrics>,
 }

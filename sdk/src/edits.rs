@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use crate::bindings::imports::edgeweir::hook::types::{Header, HeaderEdit};
 use crate::bindings::{origin_response, viewer_request};
 use crate::error::{Error, Result};
-use crate::stage::{OriginResponse, RequestStage, Stage, ViewerRequest};
+use crate::stage::{OriginResponse, RequestStage, ResponseStage, Stage, ViewerRequest};
 
 /// The changes that a hook makes at stage `S`, applied in order after it returns.
 ///
@@ -136,13 +136,22 @@ impl Edits<ViewerRequest> {
     }
 }
 
-impl Edits<OriginResponse> {
+impl<S: ResponseStage> Edits<S> {
     /// A new status, 200 to 599.
     #[must_use]
     pub fn status(self, status: StatusCode) -> Self {
-        self.with(origin_response::exports::edgeweir::hook::origin_response::Edit::Status(status.as_u16()))
+        self.with(S::status(status.as_u16()))
     }
 
+    /// A new body: at most 1 MiB at origin-response, 40 KiB at viewer-response. Empty removes the body. The old
+    /// `content-encoding` goes with the old body; an `etag` is yours to correct.
+    #[must_use]
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        self.with(S::body(body.into()))
+    }
+}
+
+impl Edits<OriginResponse> {
     /// How long the response stays fresh, in seconds, within the limits of the cache policy.
     #[must_use]
     pub fn ttl(self, seconds: u32) -> Self {

@@ -77,3 +77,26 @@ macro_rules! request_stages {
 }
 
 request_stages!(ViewerRequest OriginRequest);
+
+/// A stage that edits the response: [`OriginResponse`] and [`ViewerResponse`].
+pub trait ResponseStage: Stage {
+    #[doc(hidden)]
+    fn status(status: u16) -> Self::Edit;
+    #[doc(hidden)]
+    fn body(body: Vec<u8>) -> Self::Edit;
+}
+
+macro_rules! response_stages {
+    ($($stage:ident)*) => {$(
+        impl ResponseStage for $stage {
+            fn status(status: u16) -> Self::Edit {
+                Self::Edit::Status(status)
+            }
+            fn body(body: Vec<u8>) -> Self::Edit {
+                Self::Edit::Body(body)
+            }
+        }
+    )*};
+}
+
+response_stages!(OriginResponse ViewerResponse);

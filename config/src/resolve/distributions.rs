@@ -118,5 +118,6 @@ fn binding(written: &schema::Binding, scope: &Scope<'_>, out: &mut Report) -> Op
     scope.names.origins.use_all(|name| settings.contains(&format!("\"{name}\"")));
     let secrets = secrets.iter().map(|(pointer, source)| (pointer.clone(), secret(source, scope.base))).collect();
     let on_failure = written.on_failure.value().copied().unwrap_or(FailurePolicy::Closed);
-    Some(Binding { hook, settings, secrets, on_failure })
+    let on_errors = written.on_errors.value().copied().unwrap_or(false);
+    Some(Binding { hook, settings, secrets, on_failure, on_errors })
 }

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::Spanned;
 
 use super::Settings;
-use crate::decode::{Decode, FilePath, Node, Opt, Req, Size, Text, Time, keywords, string, table};
+use crate::decode::{Count, Decode, FilePath, Node, Opt, Req, Size, Text, Time, keywords, string, table};
 use crate::model::FailurePolicy;
 use crate::report::Report;
 
@@ -22,6 +22,8 @@ table! {
         timeout: Opt<Time<1, 30_000>>,
         /// Memory of one call, 64KiB to 64MiB. Default: "16MiB".
         memory: Opt<Size<{64 * KIB}, {64 * MIB}>>,
+        /// Calls at once, 1 to 20,000. More wait for a place, at most for `timeout`, and then fail with 503. Default: 256.
+        max_concurrent: Opt<Count<1, 20_000>>,
     }
 }
 
@@ -34,6 +36,8 @@ pub(crate) struct Binding {
     pub(crate) settings: Opt<Settings>,
     /// What happens when it fails.
     pub(crate) on_failure: Opt<FailurePolicy>,
+    /// Whether it also sees errors.
+    pub(crate) on_errors: Opt<bool>,
 }
 
 table! {
@@ -47,6 +51,9 @@ table! {
         /// What happens when the hook fails: "closed" answers with an error, "open" goes on without the hook.
         /// Default: "closed".
         on_failure: Opt<FailurePolicy>,
+        /// Only at viewer-response: run it also on answers of the origin with status 400 and up, and on the edge's own
+        /// errors. Default: false, as in CloudFront.
+        on_errors: Opt<bool>,
     }
 }
 
@@ -55,12 +62,12 @@ keywords!(FailurePolicy { "closed" => Closed, "open" => Open });
 impl Decode for Binding {
     fn decode(node: &Node<'_>, key: &str, out: &mut Report) -> Option<Self> {
         if node.get_ref().is_table() {
-            let BindingTable { hook, settings, on_failure } = BindingTable::decode(node, key, out)?;
-            return Some(Self { hook, settings, on_failure });
+            let BindingTable { hook, settings, on_failure, on_errors } = BindingTable::decode(node, key, out)?;
+            return Some(Self { hook, settings, on_failure, on_errors });
         }
         let name = string(node, key, "the name of a hook or `{ hook = … }`", out)?;
         let hook = Req::Given(Spanned::new(node.span(), Text(name.to_owned())));
-        Some(Self { hook, settings: Opt::Absent, on_failure: Opt::Absent })
+        Some(Self { hook, settings: Opt::Absent, on_failure: Opt::Absent, on_errors: Opt::Absent })
     }
 }
 

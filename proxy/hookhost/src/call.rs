@@ -129,6 +129,10 @@ pub struct Done<V> {
 pub struct CallReport {
     /// From start to end, waiting included.
     pub duration: Duration,
+    /// Of that, the time until there was a place among the hook's calls.
+    pub waited: Duration,
+    /// Most linear memory that the call had, in bytes; 0 if it never got an instance.
+    pub memory: usize,
     /// Log lines that were dropped or cut because the call was over its log limits.
     pub log_lines_dropped: u32,
     /// What the hook read, if [`Call::record_reads`] asked for it.

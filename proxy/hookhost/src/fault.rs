@@ -33,7 +33,7 @@ pub enum HookFault {
     /// The hook returned an error.
     #[error("hook failed: {0}")]
     Failed(Box<str>),
-    /// All instance slots of the engine are in use.
+    /// All instance slots of the engine, or all places of the hook, are in use.
     #[error("too many hook calls at once")]
     Overloaded,
     /// The hook does not implement the stage that it was called for.

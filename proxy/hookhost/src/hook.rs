@@ -5,6 +5,7 @@ mod stages;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use wasmtime::component::InstancePre;
 use wasmtime::{Store, UpdateDeadline};
@@ -29,6 +30,8 @@ pub struct HookLimits {
     pub timeout: Duration,
     /// Linear memory in bytes. 64 KiB up to the engine's `max_memory`.
     pub memory: usize,
+    /// Calls at once, at least 1. One more waits for a place, at most for `timeout`.
+    pub concurrent: u32,
 }
 
 impl HookLimits {
@@ -38,6 +41,9 @@ impl HookLimits {
         }
         if self.memory < 64 << 10 {
             return Err(LoadError::Limits("the memory must be at least 64 KiB"));
+        }
+        if self.concurrent == 0 {
+            return Err(LoadError::Limits("at least one call must be allowed at once"));
         }
         if self.memory > engine.max_memory {
             return Err(LoadError::Limits("the memory is over the engine's maximum"));
@@ -67,6 +73,8 @@ pub struct Hook {
     name: Box<str>,
     program: Arc<Program>,
     limits: HookLimits,
+    /// One for each call that may run now.
+    places: Semaphore,
     engine: Arc<Inner>,
 }
 
@@ -80,7 +88,8 @@ impl Hook {
         if program.memory > limits.memory {
             return Err(too_much_memory(program.memory, limits.memory));
         }
-        Ok(Arc::new(Self { name: name.into(), program, limits, engine }))
+        let places = usize::try_from(limits.concurrent).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Ok(Arc::new(Self { name: name.into(), program, limits, places: Semaphore::new(places), engine }))
     }
 
     /// The name that it was loaded with.
@@ -132,7 +141,11 @@ impl Hook {
 
     async fn run<S: StageCall>(self: &Arc<Self>, call: Call) -> Done<S::Verdict> {
         let start = Instant::now();
-        let deadline = start + self.limits.timeout;
+        let Some((_place, began)) = self.place(start).await else {
+            let report = CallReport { duration: start.elapsed(), ..CallReport::default() };
+            return Done { call, verdict: Err(HookFault::Overloaded), report };
+        };
+        let deadline = began + self.limits.timeout;
         // The store stays outside of the timed future: when that is dropped, the call is still here.
         let mut store = self.store(S::STAGE, call, deadline);
         let verdict = {
@@ -146,9 +159,20 @@ impl Hook {
                 Ok(Ok(Some(Ok(raw)))) => S::check(raw, &store.data().call).map_err(HookFault::from),
             }
         };
-        let CallState { call, log_dropped, reads, .. } = store.into_data();
-        let report = CallReport { duration: start.elapsed(), log_lines_dropped: log_dropped, reads };
+        let CallState { call, log_dropped, reads, memory, .. } = store.into_data();
+        let waited = began.saturating_duration_since(start);
+        let report = CallReport { duration: start.elapsed(), waited, memory, log_lines_dropped: log_dropped, reads };
         Done { call, verdict, report }
+    }
+
+    /// Waits for a place among this hook's calls, and says when there was one; none after the timeout. Who comes first is
+    /// served first.
+    async fn place(&self, start: Instant) -> Option<(SemaphorePermit<'_>, Instant)> {
+        if let Ok(place) = self.places.try_acquire() {
+            return Some((place, start));
+        }
+        let place = tokio::time::timeout_at(start + self.limits.timeout, self.places.acquire()).await.ok()?.ok()?;
+        Some((place, Instant::now()))
     }
 
     /// A store with all its limits, before anything of the hook runs.

@@ -40,8 +40,10 @@ pub enum RequestEdit {
 pub enum ResponseEdit {
     /// A change to the header fields.
     Header(HeaderEdit),
-    /// origin-response only: a new status, 200 to 599. The embedder drops the body where the new status has none.
+    /// A new status, 200 to 599. The embedder drops the body where the new status has none.
     Status(StatusCode),
+    /// A new body, in place of the old one, whose length and coding no longer hold.
+    Body(Bytes),
     /// origin-response only: how long the response stays fresh; the embedder clamps it to the policy's limits.
     Ttl(Duration),
     /// origin-response only: a note for viewer-response, at most 4 KiB.

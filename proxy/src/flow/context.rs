@@ -93,10 +93,14 @@ pub struct RequestCtx {
     pub hooks: Vec<HookRun>,
     /// Body bytes received so far.
     pub body_in: u64,
-    /// What is sent in place of a stored body, taken when it is sent.
+    /// A body that a response hook made, until it is put in place.
+    pub new_body: Option<bytes::Bytes>,
+    /// What is stored and sent in place of the origin's body, taken when it is sent; `Some(None)` for nothing.
+    pub origin_body: Option<Option<bytes::Bytes>>,
+    /// What is sent in place of the body, taken when it is sent; `Some(None)` for nothing.
     pub replacement: Option<Option<bytes::Bytes>>,
-    /// A hook made the origin's answer one without a body.
-    pub drop_body: bool,
+    /// The whole answer, where a body was made for an answer that has no room for one.
+    pub generated: Option<(edgeweir_hookhost::GeneratedResponse, Stage)>,
 }
 
 /// One run of a hook, for the log.
@@ -153,8 +157,10 @@ impl RequestCtx {
             answered_by_hook: false,
             hooks: Vec::new(),
             body_in: 0,
+            new_body: None,
+            origin_body: None,
             replacement: None,
-            drop_body: false,
+            generated: None,
         }
     }
 
@@ -180,6 +186,13 @@ impl RequestCtx {
     #[must_use]
     pub fn has_hooks_at(&self, stage: Stage) -> bool {
         self.behavior().is_some_and(|behavior| !behavior.hooks_at(stage).is_empty())
+    }
+
+    /// Whether a viewer-response hook also runs on errors.
+    #[must_use]
+    pub fn sees_errors(&self) -> bool {
+        self.behavior()
+            .is_some_and(|behavior| behavior.hooks_at(Stage::ViewerResponse).iter().any(|bound| bound.on_errors))
     }
 
     /// The origin that will be asked.

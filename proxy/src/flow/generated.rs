@@ -1,9 +1,9 @@
-//! Answers that an origin-request hook made: taken as the origin's, stored by the usual rules, then sent.
+//! Answers that hooks of later stages than viewer-request made: taken as the origin's, stored by the usual rules, then sent.
 
 use edgeweir_config::Stage;
 use edgeweir_hookhost::GeneratedResponse;
 use http::HeaderValue;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, VIA};
 use pingora::cache::RespCacheable;
 use pingora::proxy::Session;
 use pingora::{OrErr, Result};
@@ -12,8 +12,8 @@ use super::context::RequestCtx;
 use super::{cache, hooks, respond};
 use crate::edge::Core;
 
-/// Stores the answer if it may be stored, runs viewer-response and writes it. origin-response does not run (CloudFront:
-/// "Lambda@Edge: generating HTTP responses").
+/// Stores the answer that was made at `stage` if it may be stored, runs viewer-response and writes it. After origin-request,
+/// origin-response does not run (CloudFront: "Lambda@Edge: generating HTTP responses").
 ///
 /// # Errors
 /// If the viewer cannot be written to, or pingora refuses the head.
@@ -22,14 +22,15 @@ pub(super) async fn serve(
     session: &mut Session,
     ctx: &mut RequestCtx,
     response: GeneratedResponse,
+    stage: Stage,
 ) -> Result<()> {
     let (mut head, body) = respond::head_of(response)?;
     let status = head.status.as_u16();
     if status != 204 && status != 304 {
         hooks::set(&mut head, CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
-    ctx.origin_times = (None, None);
-    if session.cache.enabled()
+    if stage != Stage::ViewerResponse
+        && session.cache.enabled()
         && let RespCacheable::Cacheable(meta) =
             cache::storable(session, &head, ctx, core.cache.storage, std::time::SystemTime::now())
     {
@@ -42,10 +43,21 @@ pub(super) async fn serve(
     }
     let outcome = cache::outcome(session);
     ctx.outcome = Some(outcome);
-    if ctx.behavior().is_some_and(|behavior| !behavior.hooks_at(Stage::ViewerResponse).is_empty())
-        && let Err(fault) = hooks::response_stage(session.req_header_mut(), &mut head, ctx, Stage::ViewerResponse).await
-    {
-        return respond::fault(session, ctx, fault).await;
+    let mut body = body;
+    if stage != Stage::ViewerResponse && ctx.has_hooks_at(Stage::ViewerResponse) {
+        let failed = ctx.origin_status.is_some_and(|status| status >= 400);
+        let ran = hooks::response_stage(session.req_header_mut(), &mut head, ctx, Stage::ViewerResponse, failed).await;
+        if let Err(fault) = ran {
+            return respond::fault(session, ctx, fault).await;
+        }
+        if let Some(made) = ctx.new_body.take() {
+            body = made;
+        }
+    }
+    if stage != Stage::OriginRequest {
+        // The origin was asked (RFC 9110, 7.6.3).
+        head.append_header(VIA, HeaderValue::from_static("1.1 edgeweir"))
+            .or_err(pingora::ErrorType::InternalError, "setting Via")?;
     }
     let told = cache::status(session, ctx, outcome);
     head.append_header("Cache-Status", told).or_err(pingora::ErrorType::InternalError, "setting Cache-Status")?;

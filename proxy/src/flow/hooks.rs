@@ -11,6 +11,7 @@ use edgeweir_hookhost::{
     Call, CallFacts, CallReport, GeneratedResponse, GeoView, HeaderEdit, Hook, HookFault, RequestEdit, RequestVerdict,
     RequestView, ResponseEdit, ResponseView, ViewerFacts,
 };
+use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue};
 use pingora::http::{IntoCaseHeaderName, RequestHeader, ResponseHeader};
 
@@ -18,6 +19,7 @@ use super::context::{HookRun, RequestCtx};
 use super::{gate, parts};
 use crate::fault::Fault;
 use crate::geo::GeoFacts;
+use crate::snapshot::BoundHook;
 
 /// What the request hooks of a stage decided together.
 #[derive(Debug)]
@@ -145,7 +147,7 @@ async fn request_stage(head: &mut RequestHeader, ctx: &mut RequestCtx, stage: St
             Err(fault) => fault.label(),
         };
         record(ctx, &bound.hook, stage, &done.report, label);
-        bound.metrics.record(label, done.report.duration);
+        bound.metrics.record(label, done.report.duration, done.report.memory);
         match done.verdict {
             Ok(RequestVerdict::Respond(response)) => return Outcome::Respond(response),
             Ok(RequestVerdict::Next(edits)) => {
@@ -157,7 +159,7 @@ async fn request_stage(head: &mut RequestHeader, ctx: &mut RequestCtx, stage: St
             }
             Err(fault) => {
                 report(ctx, &bound.hook, stage, &fault);
-                if bound.on_failure == FailurePolicy::Closed {
+                if !goes_on(bound, &fault) {
                     return Outcome::Fail(Fault::from(&fault));
                 }
             }
@@ -166,7 +168,7 @@ async fn request_stage(head: &mut RequestHeader, ctx: &mut RequestCtx, stage: St
     Outcome::Next
 }
 
-/// Runs the hooks of a response stage in order.
+/// Runs the hooks of a response stage in order; at viewer-response on an error only those that want to see errors.
 ///
 /// # Errors
 /// The fault that answers instead, if a hook fails closed.
@@ -175,6 +177,7 @@ pub(super) async fn response_stage(
     head: &mut ResponseHeader,
     ctx: &mut RequestCtx,
     stage: Stage,
+    on_error: bool,
 ) -> Result<(), Fault> {
     let snapshot = Arc::clone(&ctx.snapshot);
     let Some((distribution, behavior)) = ctx.route else { return Ok(()) };
@@ -182,7 +185,7 @@ pub(super) async fn response_stage(
     else {
         return Ok(());
     };
-    for bound in behavior.hooks_at(stage) {
+    for bound in behavior.hooks_at(stage).iter().filter(|bound| !on_error || bound.on_errors) {
         let view = take(request, ctx);
         let outcome = ctx.outcome.map(|outcome| outcome.as_str());
         let response = Response { head: Box::new(std::mem::replace(head, parts::empty_response())), outcome };
@@ -200,22 +203,32 @@ pub(super) async fn response_stage(
         }
         let label = done.verdict.as_ref().map_or_else(HookFault::label, |_edits| "next");
         record(ctx, &bound.hook, stage, &done.report, label);
-        bound.metrics.record(label, done.report.duration);
+        bound.metrics.record(label, done.report.duration, done.report.memory);
         match done.verdict {
             Ok(edits) => {
+                if edits.iter().any(|edit| matches!(edit, ResponseEdit::Body(_))) {
+                    // It told of the old body. What the hook says of the new one comes with its edits.
+                    drop(head.remove_header(&CONTENT_ENCODING));
+                }
                 for edit in edits {
                     apply_to_response(head, ctx, edit)?;
                 }
             }
             Err(fault) => {
                 report(ctx, &bound.hook, stage, &fault);
-                if bound.on_failure == FailurePolicy::Closed {
+                if !goes_on(bound, &fault) {
                     return Err(Fault::from(&fault));
                 }
             }
         }
     }
     Ok(())
+}
+
+/// Whether the request goes on after a fault. A hook without a place was not asked at all, so nobody may pass for that: a
+/// flood of calls would open what the hook guards.
+fn goes_on(bound: &BoundHook, fault: &HookFault) -> bool {
+    bound.on_failure == FailurePolicy::Open && !matches!(fault, HookFault::Overloaded)
 }
 
 /// Moves the head out of the request, leaving an empty one.
@@ -273,9 +286,24 @@ fn facts(ctx: &mut RequestCtx) -> Arc<CallFacts> {
 
 fn record(ctx: &mut RequestCtx, hook: &Arc<Hook>, stage: Stage, report: &CallReport, verdict: &'static str) {
     let micros = u32::try_from(report.duration.as_micros()).unwrap_or(u32::MAX);
+    let limits = hook.limits();
     ctx.hooks.push(HookRun { hook: Arc::clone(hook), stage: stage.as_str(), micros, verdict });
+    let (hook, stage) = (hook.name(), stage.as_str());
+    // Lambda's REPORT line, in its words (AWS Lambda Developer Guide, "Viewing CloudWatch logs").
+    tracing::debug!(
+        request_id = ctx.id(),
+        hook,
+        stage,
+        verdict,
+        duration_us = micros,
+        billed_duration_ms = report.duration.as_micros().div_ceil(1000),
+        waited_us = report.waited.as_micros(),
+        memory_size = limits.memory,
+        max_memory_used = report.memory,
+        "REPORT"
+    );
     if report.log_lines_dropped > 0 {
-        let (hook, stage, lines) = (hook.name(), stage.as_str(), report.log_lines_dropped);
+        let lines = report.log_lines_dropped;
         tracing::warn!(request_id = ctx.id(), hook, stage, lines, "log lines of a hook were left out: over its limits");
     }
 }
@@ -362,6 +390,7 @@ fn apply_to_response(head: &mut ResponseHeader, ctx: &mut RequestCtx, edit: Resp
         }
         ResponseEdit::Header(HeaderEdit::Remove(name)) => drop(head.remove_header(&name)),
         ResponseEdit::Status(status) => head.set_status(status).map_err(|_error| Fault::HookInvalid)?,
+        ResponseEdit::Body(body) => ctx.new_body = Some(body),
         ResponseEdit::Ttl(ttl) => ctx.ttl = Some(ttl),
         ResponseEdit::Note(note) => ctx.note = Some(note),
     }

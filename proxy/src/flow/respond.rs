@@ -1,6 +1,7 @@
 //! Answers that the edge makes itself: faults by their table, and what hooks generate.
 
 use bytes::Bytes;
+use edgeweir_config::Stage;
 use edgeweir_hookhost::GeneratedResponse;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, SERVER};
 use http::{HeaderName, HeaderValue, Method};
@@ -9,7 +10,7 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use super::context::RequestCtx;
-use super::hooks::set;
+use super::hooks::{self, set};
 use super::identity::X_REQUEST_ID;
 use super::throttle;
 use crate::fault::Fault;
@@ -40,6 +41,17 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
     }
     if fault.closes() {
         session.set_keepalive(None);
+    }
+    let failed_itself = ctx.hooks.last().is_some_and(|run| run.stage == Stage::ViewerResponse.as_str());
+    if ctx.sees_errors() && !failed_itself {
+        // A hook that fails here changes nothing: this is the answer to a failure already.
+        let before = head.clone();
+        if Box::pin(hooks::response_stage(session.req_header_mut(), &mut head, ctx, Stage::ViewerResponse, true))
+            .await
+            .is_err()
+        {
+            head = before;
+        }
     }
     write(session, ctx, head, body).await
 }

@@ -12,7 +12,7 @@ use pingora::proxy::Session;
 
 use super::context::RequestCtx;
 use super::identity::X_REQUEST_ID;
-use super::{cache, hooks, parts, throttle};
+use super::{body, cache, hooks, parts, throttle};
 use crate::fault::Fault;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -125,10 +125,16 @@ pub(super) async fn finish(
 ) -> Result<(), Fault> {
     let outcome = cache::outcome(session);
     ctx.outcome = Some(outcome);
-    // Not on origin errors (CloudFront: "Lambda@Edge: viewer response"); on a hit the stored status is the origin's.
+    // On origin errors only if asked for (CloudFront: "Lambda@Edge: viewer response"); on a hit the stored status is the
+    // origin's.
     let failed = ctx.origin_status.unwrap_or_else(|| head.status.as_u16()) >= 400;
-    if !failed && ctx.has_hooks_at(Stage::ViewerResponse) {
-        Box::pin(hooks::response_stage(session.req_header_mut(), head, ctx, Stage::ViewerResponse)).await?;
+    if ctx.has_hooks_at(Stage::ViewerResponse) {
+        let empty = body::is_empty(head, ctx);
+        Box::pin(hooks::response_stage(session.req_header_mut(), head, ctx, Stage::ViewerResponse, failed)).await?;
+        body::at_viewer(session, head, ctx, empty);
+        if ctx.generated.is_some() {
+            return Ok(());
+        }
     }
     if outcome == CacheOutcome::Revalidated
         && let Some(meta) = session.cache.maybe_cache_meta()

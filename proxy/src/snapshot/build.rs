@@ -144,7 +144,11 @@ impl Builder<'_> {
             };
             let memory = usize::try_from(hook.memory).unwrap_or(usize::MAX);
             // What did not change since the last snapshot is still compiled: the engine knows it by its bytes.
-            match self.materials.engine.load(&hook.name, &bytes, HookLimits { timeout: hook.timeout, memory }) {
+            match self.materials.engine.load(
+                &hook.name,
+                &bytes,
+                HookLimits { timeout: hook.timeout, memory, concurrent: hook.max_concurrent },
+            ) {
                 Ok(ready) => drop(loaded.insert(hook.name.clone(), ready)),
                 Err(error) => {
                     self.problem(format!("hook `{}` (`{}`): {}", hook.name, hook.file.display(), chain(&error)));
@@ -358,6 +362,7 @@ impl Builder<'_> {
                 hook: Arc::clone(loaded),
                 settings: settings.into(),
                 on_failure: binding.on_failure,
+                on_errors: binding.on_errors,
                 metrics: self.materials.metrics.hook(&configured.name, stage.as_str()),
             });
         }

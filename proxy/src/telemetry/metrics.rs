@@ -174,12 +174,18 @@ impl BehaviorMetrics {
 pub struct HookMetrics {
     verdicts: Labelled,
     duration: Histogram,
+    /// Most linear memory of a call so far, in bytes.
+    memory: AtomicU64,
 }
 
 impl HookMetrics {
-    /// Counts a call that ended with `verdict` (or the label of a fault).
-    pub fn record(&self, verdict: &str, time: Duration) {
+    /// Counts a call that ended with `verdict` (or the label of a fault) and had this much linear memory, in bytes.
+    pub fn record(&self, verdict: &str, time: Duration, memory: usize) {
         self.verdicts.add(verdict);
+        let memory = u64::try_from(memory).unwrap_or(u64::MAX);
+        if memory > self.memory.load(Ordering::Relaxed) {
+            self.memory.fetch_max(memory, Ordering::Relaxed);
+        }
         self.duration.observe(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 }
@@ -218,8 +224,11 @@ impl Metrics {
     /// The counters of a hook at a stage. For when a snapshot is made, not for requests.
     #[must_use]
     pub fn hook(&self, hook: &str, stage: &'static str) -> Arc<HookMetrics> {
-        let fresh =
-            || HookMetrics { verdicts: Labelled::new(self.tables.verdicts), duration: Histogram::new(HOOK_BOUNDS) };
+        let fresh = || HookMetrics {
+            verdicts: Labelled::new(self.tables.verdicts),
+            duration: Histogram::new(HOOK_BOUNDS),
+            memory: AtomicU64::new(0),
+        };
         tables::capped(&mut self.tables.hooks.lock(), (Box::from(hook), stage), ("other".into(), "other"), fresh)
     }
 

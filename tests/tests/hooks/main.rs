@@ -1,11 +1,13 @@
 //! Hooks in the way of a request: when each stage runs, what it may change, what a broken hook can and cannot do.
 
+mod bodies;
 mod edits;
 mod faults;
 mod guarded;
 mod isolation;
 mod jwt_auth;
 mod loading;
+mod on_errors;
 mod shipped;
 mod stages;
 mod support;

@@ -7,8 +7,8 @@ use super::{Rule, Violation, count, headers};
 use crate::bindings::imports::types::GeneratedResponse as Raw;
 use crate::{GeneratedResponse, Stage};
 
-const MAX_AT_VIEWER: usize = 40 * 1024;
-const MAX_AT_ORIGIN: usize = 1024 * 1024;
+pub(super) const MAX_AT_VIEWER: usize = 40 * 1024;
+pub(super) const MAX_AT_ORIGIN: usize = 1024 * 1024;
 
 /// Checks a response that a hook made at a request stage.
 pub(super) fn respond(stage: Stage, raw: Raw) -> Result<GeneratedResponse, Violation> {

@@ -2,11 +2,22 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::headers::HeaderRules;
-use super::respond::status;
-use super::{Violation, count, note};
+use super::respond::{MAX_AT_ORIGIN, MAX_AT_VIEWER, status};
+use super::{Rule, Violation, count, note};
 use crate::bindings::stages::{origin_response as origin, viewer_response as viewer};
 use crate::{ResponseEdit, Stage};
+
+/// A body that is no larger than the stage allows ("Quotas on Lambda@Edge": 40 KB at viewer, 1 MB at origin stages).
+fn content(stage: Stage, body: Vec<u8>) -> Result<Bytes, Violation> {
+    let limit = if stage == Stage::ViewerResponse { MAX_AT_VIEWER } else { MAX_AT_ORIGIN };
+    if body.len() > limit {
+        return Err(Violation::new(Rule::ResponseTooLarge, format!("{} bytes", body.len())));
+    }
+    Ok(Bytes::from(body))
+}
 
 /// Checks what an origin-response hook decided.
 pub(crate) fn origin_response(raw: Vec<origin::Edit>) -> Result<Vec<ResponseEdit>, Violation> {
@@ -19,7 +30,7 @@ pub(crate) fn origin_response(raw: Vec<origin::Edit>) -> Result<Vec<ResponseEdit
             origin::Edit::Status(code) => ResponseEdit::Status(status(code)?),
             origin::Edit::Ttl(seconds) => ResponseEdit::Ttl(Duration::from_secs(seconds.into())),
             origin::Edit::Note(text) => ResponseEdit::Note(note(text)?),
-            origin::Edit::Body(_) => return Err(Violation::not_provided("body")),
+            origin::Edit::Body(body) => ResponseEdit::Body(content(Stage::OriginResponse, body)?),
             origin::Edit::CacheTag(_) => return Err(Violation::not_provided("cache-tag")),
         });
     }
@@ -34,8 +45,8 @@ pub(crate) fn viewer_response(raw: Vec<viewer::Edit>) -> Result<Vec<ResponseEdit
     for edit in raw {
         edits.push(match edit {
             viewer::Edit::Header(edit) => ResponseEdit::Header(headers.edit(edit)?),
-            viewer::Edit::Status(_) => return Err(Violation::not_provided("status")),
-            viewer::Edit::Body(_) => return Err(Violation::not_provided("body")),
+            viewer::Edit::Status(code) => ResponseEdit::Status(status(code)?),
+            viewer::Edit::Body(body) => ResponseEdit::Body(content(Stage::ViewerResponse, body)?),
         });
     }
     Ok(edits)

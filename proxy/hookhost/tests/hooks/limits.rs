@@ -133,3 +133,38 @@ async fn handing_over_more_than_fits_is_a_fault() {
     let fault = load("script").viewer_request(call("respond 200 *1000000")).await.verdict.unwrap_err();
     assert_eq!(fault.status(), 502, "{fault}");
 }
+
+#[tokio::test]
+async fn calls_over_the_hooks_own_number_wait_and_then_give_up() {
+    let (engine, _) = engine(8);
+    let hook = engine.load("spin", &wasm("spin"), HookLimits { concurrent: 1, ..SHORT }).unwrap();
+    let no_op = engine.load("no-op", &wasm("no-op"), LIMITS).unwrap();
+    let (first, second, third, other) = tokio::join!(
+        hook.viewer_request(call("")),
+        hook.viewer_request(call("")),
+        hook.viewer_request(call("")),
+        no_op.viewer_request(call(""))
+    );
+    assert!(matches!(first.verdict, Err(HookFault::Timeout)), "it had the place");
+    assert!(matches!(third.verdict, Err(HookFault::Overloaded)), "{:?}", third.verdict);
+    assert_eq!((third.report.memory, request(third.call).path.as_str()), (0, "/a%20b"), "it never ran");
+    assert!(other.verdict.is_ok(), "other hooks have places of their own");
+    // The second one had its place when the first left, or gave up in that same moment.
+    match second.verdict {
+        Err(HookFault::Timeout) => assert!(second.report.waited >= SHORT.timeout / 2, "{:?}", second.report),
+        Err(HookFault::Overloaded) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(hook.viewer_request(call("")).await.verdict, Err(HookFault::Timeout)), "the place is free again");
+}
+
+#[tokio::test]
+async fn the_memory_of_a_call_is_reported() {
+    let (engine, _) = engine(2);
+    let small = load("no-op").viewer_request(call("")).await.report.memory;
+    assert!((64 << 10..1 << 20).contains(&small), "{small}");
+    let hook = engine.load("alloc", &wasm("alloc"), LIMITS).unwrap();
+    let done = hook.viewer_request(call("")).await;
+    assert!(matches!(done.verdict, Err(HookFault::OutOfMemory { .. })), "{:?}", done.verdict);
+    assert!(done.report.memory > small && done.report.memory <= LIMITS.memory, "{:?}", done.report);
+}

@@ -14,7 +14,8 @@ use edgeweir_hookhost::{
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 /// Limits that no guest should reach, except those that try.
-pub(crate) const LIMITS: HookLimits = HookLimits { timeout: Duration::from_secs(10), memory: 4 << 20 };
+pub(crate) const LIMITS: HookLimits =
+    HookLimits { timeout: Duration::from_secs(10), memory: 4 << 20, concurrent: 1000 };
 
 /// The bytes of a guest. Guests are built beside the tests, so they are looked for in the same target directory.
 pub(crate) fn wasm(name: &str) -> Vec<u8> {

@@ -62,6 +62,20 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
+    /// Gauges of one name by label set.
+    pub(super) fn gauges<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = ([(&'static str, String); N], u64)>,
+    ) -> Result<(), Error> {
+        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, value) in series {
+            metric.encode_family(&labels)?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+
     /// One gauge.
     pub(super) fn gauge(&mut self, name: &str, help: &str, value: &impl EncodeGaugeValue) -> Result<(), Error> {
         self.encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(value)
@@ -126,6 +140,13 @@ impl Tables {
             "Time of one hook call.",
             hooks.iter().map(|((hook, stage), metrics)| {
                 ([("hook", hook.to_string()), ("stage", (*stage).to_owned())], &metrics.duration)
+            }),
+        )?;
+        page.gauges(
+            "edgeweir_hook_memory_max_bytes",
+            "Most linear memory that one call has had.",
+            hooks.iter().map(|((hook, stage), metrics)| {
+                ([("hook", hook.to_string()), ("stage", (*stage).to_owned())], metrics.memory.load(Ordering::Relaxed))
             }),
         )
     }

@@ -60,14 +60,15 @@ fn the_same_names_are_the_same_counters() {
 fn hooks_by_verdict() {
     let metrics = metrics();
     let hook = metrics.hook("jwt", "viewer-request");
-    hook.record("next", Duration::from_micros(20));
-    hook.record("next", Duration::from_micros(30));
-    hook.record("trap", Duration::from_millis(90));
+    hook.record("next", Duration::from_micros(20), 64 << 10);
+    hook.record("next", Duration::from_micros(30), 128 << 10);
+    hook.record("trap", Duration::from_millis(90), 0);
     let page = metrics.encode(Gauges::default());
     let labels = r#"hook="jwt",stage="viewer-request""#;
     assert_has(&page, &format!(r#"edgeweir_hook_calls_total{{{labels},verdict="next"}} 2"#));
     assert_has(&page, &format!(r#"edgeweir_hook_calls_total{{{labels},verdict="trap"}} 1"#));
     assert_has(&page, &format!(r#"edgeweir_hook_duration_seconds_bucket{{le="0.000025",{labels}}} 1"#));
+    assert_has(&page, &format!(r#"edgeweir_hook_memory_max_bytes{{{labels}}} 131072"#));
 }
 
 #[test]

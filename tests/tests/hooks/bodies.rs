@@ -1,0 +1,120 @@
+//! Bodies and statuses that response hooks make.
+
+use edgeweir_tests::edge::TestEdge;
+use edgeweir_tests::hostile;
+use edgeweir_tests::origin::{Origin, Reply};
+
+use crate::support::{bound, config, script, scripted};
+
+const CACHED: (&str, &str) = ("cache-control", "max-age=60");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_origin_response_is_stored_and_sent() {
+    let origin = Origin::start(|_| {
+        Reply::new(200, &[CACHED, ("content-encoding", "x-secret"), ("etag", "\"1\"")], vec![b'o'; 300_000])
+    })
+    .await;
+    let edge = scripted(&origin, "origin-response", &["body made"]).await;
+    for outcome in ["miss", "hit"] {
+        let response = edge.get("/t").await;
+        assert_eq!((response.status, response.text().as_str()), (200, "made"), "{outcome}");
+        assert_eq!(response.header("content-encoding"), None, "it told of the old body");
+        assert_eq!(response.header("content-length"), Some("4"), "{outcome}");
+    }
+    assert_eq!(origin.count(), 1);
+    let head = edge.request("HEAD", "/t", &[], b"").await;
+    assert_eq!((head.status, head.header("content-length"), head.body.length), (200, Some("4"), 0));
+    // A range of the new body, not of the old one.
+    assert_eq!(edge.request("GET", "/t", &[("range", "bytes=1-2")], b"").await.text(), "ad");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_made_for_answers_of_any_shape() {
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let shapes = [
+        ("a length", Reply::new(200, &[], "origin")),
+        ("chunks", Reply::raw(chunked)),
+        ("chunks of nothing", Reply::raw("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n")),
+        ("no body", Reply::new(200, &[], "")),
+        ("an error without a body", Reply::new(404, &[], "")),
+        ("until the end", Reply::raw("HTTP/1.0 200 OK\r\n\r\nold").then_close()),
+    ];
+    for stage in ["origin-response", "viewer-response"] {
+        for (shape, reply) in shapes.clone() {
+            let origin = hostile::always(reply).await;
+            let on_errors = stage == "viewer-response";
+            let binding = script(&["body made", "status 200", "set x-made 1"])
+                .replace("hook = \"script\",", &format!("hook = \"script\", on_errors = {on_errors},"))
+                .replace("on_errors = false,", "");
+            let text = config(&["script"], &bound(stage, &binding));
+            let edge = TestEdge::start(&text, &origin.address()).await;
+            for method in ["GET", "HEAD", "POST"] {
+                let response = edge.request(method, "/t", &[], if method == "POST" { b"x" } else { b"" }).await;
+                let wanted = if method == "HEAD" { "" } else { "made" };
+                assert_eq!((response.status, response.text().as_str()), (200, wanted), "{stage}, {shape}, {method}");
+                assert_eq!(response.header("content-length"), Some("4"), "{stage}, {shape}, {method}");
+                assert_eq!(response.header("x-made"), Some("1"), "{stage}, {shape}, {method}");
+                assert!(response.header("cache-status").is_some() && response.header("via").is_some(), "{response:?}");
+            }
+            for line in edge.log_lines(3).await {
+                assert_eq!((&line["status"], &line["fault"]), (&200.into(), &serde_json::Value::Null), "{line}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_viewer_response_is_made_for_each_viewer_and_never_stored() {
+    for body in ["origin's", ""] {
+        let origin = Origin::start(move |_| Reply::new(200, &[CACHED], body)).await;
+        let behaviors = format!(
+            "[[distributions.site.behaviors]]\npath = \"/made/*\"\nhooks = {{ viewer-response = [{}] }}\n",
+            script(&["body made", "status 203"])
+        );
+        let edge = TestEdge::start(&config(&["script"], &behaviors), &origin.address()).await;
+        for turn in ["miss", "hit", "hit"] {
+            let response = edge.get("/made/t").await;
+            assert_eq!((response.status, response.text().as_str()), (203, "made"), "{body:?}, {turn}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_body_removes_the_old_one() {
+    for stage in ["origin-response", "viewer-response"] {
+        let origin = Origin::start(|_| Reply::new(200, &[CACHED], "origin's")).await;
+        let edge = scripted(&origin, stage, &["body "]).await;
+        for turn in ["miss", "hit"] {
+            let response = edge.get("/t").await;
+            assert_eq!((response.status, response.text().as_str()), (200, ""), "{stage}, {turn}");
+            assert_eq!(response.header("content-length"), Some("0"), "{stage}, {turn}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_6_4_1_a_status_without_a_body_has_none() {
+    for stage in ["origin-response", "viewer-response"] {
+        let origin = Origin::start(|_| Reply::new(200, &[CACHED], "origin's")).await;
+        let edge = scripted(&origin, stage, &["status 204", "body made"]).await;
+        let mut raw = edge.connect().await;
+        for turn in ["miss", "hit"] {
+            raw.send("GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
+            let response = raw.response().await;
+            assert_eq!((response.status, response.body.length), (204, 0), "{stage}, {turn}");
+            assert_eq!(response.header("content-length"), None, "{stage}, {turn}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_the_stages_limit_is_a_502() {
+    for (stage, most) in [("origin-response", 1 << 20), ("viewer-response", 40 << 10)] {
+        let origin = Origin::hello().await;
+        let edge = scripted(&origin, stage, &[&format!("body *{most}")]).await;
+        let response = edge.get("/t").await;
+        assert_eq!((response.status, response.body.length), (200, most), "{stage}");
+        let edge = scripted(&origin, stage, &[&format!("body *{}", most + 1)]).await;
+        assert_eq!(edge.get("/t").await.status, 502, "{stage}");
+    }
+}
