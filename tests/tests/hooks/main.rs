@@ -1,11 +1,14 @@
 //! Hooks in the way of a request: when each stage runs, what it may change, what a broken hook can and cannot do.
 
+mod ab_test;
+mod basic_auth;
 mod edits;
 mod faults;
 mod guarded;
 mod isolation;
 mod jwt_auth;
 mod loading;
+mod redirects;
 mod shipped;
 mod stages;
 mod support;
