@@ -1,6 +1,6 @@
 //! `edgeweir explain`: what the real binary says of requests, and that a real edge does the same with them.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Output;
 
 use edgeweir_tests::origin::Origin;
@@ -73,7 +73,7 @@ fn site() -> Site {
     Site::new(&config("127.0.0.1:9"))
 }
 
-fn call(file: &PathBuf, arguments: &[&str]) -> Output {
+fn call(file: &Path, arguments: &[&str]) -> Output {
     let file = file.to_string_lossy();
     run(&[&["explain", &file], arguments].concat(), &[])
 }
