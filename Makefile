@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-HOOKS := edgeweir-hook-jwt-auth edgeweir-hook-header-rewrite edgeweir-hook-geo-route
+HOOKS := edgeweir-hook-jwt-auth edgeweir-hook-header-rewrite edgeweir-hook-geo-route edgeweir-hook-basic-auth \
+  edgeweir-hook-redirects edgeweir-hook-ab-test
 WASM := wasm32-unknown-unknown
 # As root, or through sudo.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)

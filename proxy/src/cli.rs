@@ -11,6 +11,7 @@ use crate::telemetry::events;
 
 mod check;
 mod demo;
+mod explain;
 mod file;
 mod output;
 mod reload;
@@ -36,6 +37,8 @@ enum Verb {
     Serve(serve::Args),
     /// Check a configuration and everything it names, then print a summary
     Check(check::Args),
+    /// Explain what the edge would do with a request, without sending it
+    Explain(explain::Args),
     /// Make the running edge load its configuration again, all or nothing
     Reload(reload::Args),
     /// Ask the running edge how it is
@@ -60,6 +63,7 @@ pub fn main() -> ExitCode {
     let result = match args.verb {
         Verb::Serve(args) => serve::run(&args),
         Verb::Check(args) => check::run(&args),
+        Verb::Explain(args) => explain::run(&args),
         Verb::Reload(args) => reload::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Schema => schema::run(),
@@ -97,6 +101,7 @@ mod tests {
             "edgeweir serve -c edge.toml",
             "edgeweir serve --config edge.toml",
             "edgeweir check edge.toml --json",
+            "edgeweir explain edge.toml http://a.test/ -X POST -H a:b -H c:d --client ::1 --country CH --json",
             "edgeweir reload edge.toml",
             "edgeweir reload --config edge.toml",
             "edgeweir reload --socket state/admin.sock",
@@ -112,6 +117,11 @@ mod tests {
             "edgeweir serve a -c b",
             "edgeweir reload -c a --socket b",
             "edgeweir status a --socket b",
+            "edgeweir explain edge.toml",
+            "edgeweir explain edge.toml a.test",
+            "edgeweir explain edge.toml http://a.test -H a",
+            "edgeweir explain edge.toml http://a.test --client a.test",
+            "edgeweir explain edge.toml http://a.test --country CHE",
             "edgeweir srve",
         ] {
             let error = Args::try_parse_from(line.split(' ')).unwrap_err();

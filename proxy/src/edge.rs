@@ -25,6 +25,7 @@ pub use self::reload::{ReloadError, ReloadOutcome};
 use crate::admin::{self, AdminServer};
 use crate::flow::Flow;
 use crate::runtime::clock::{Clock, SystemClock};
+use crate::snapshot::Snapshot;
 use crate::snapshot::build::BuildError;
 
 /// How often heads that do not arrive are looked for; a deadline is late by at most this.
@@ -252,6 +253,14 @@ async fn sweep(core: Arc<Core>) {
             core.metrics.fault(crate::fault::Fault::OriginTimeout.as_str());
         }
     }
+}
+
+/// Makes the snapshot of a configuration without an edge: no port is opened, nothing is written.
+///
+/// # Errors
+/// One sentence for each problem.
+pub(crate) fn snapshot(config: Config, options: &Options) -> Result<Snapshot, Vec<String>> {
+    core::snapshot_of(&Arc::new(config), options)
 }
 
 /// Makes everything that a configuration needs and throws it away: what `edgeweir check` does beyond the text.

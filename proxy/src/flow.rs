@@ -5,19 +5,20 @@
 
 pub mod authority;
 mod body;
-mod cache;
+pub(crate) mod cache;
 pub mod context;
 pub mod gate;
 mod generated;
 mod hooks;
-mod identity;
+pub(crate) mod identity;
 mod log;
-mod origin;
+pub(crate) mod origin;
 mod parts;
 pub mod path;
 mod range;
 mod respond;
-mod throttle;
+pub(crate) mod route;
+pub(crate) mod throttle;
 mod viewer;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
 use self::context::RequestCtx;
+use self::route::Subject;
 use crate::edge::Core;
 use crate::fault::Fault;
 use crate::runtime::conn::ConnHandle;
@@ -63,43 +65,15 @@ impl Flow {
     /// Steps 2 to 6: gate, route, identity, throttle, viewer-request. Returns whether the viewer has its answer.
     async fn admit(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool, Fault> {
         self.meet(session, ctx);
-        let snapshot = Arc::clone(&ctx.snapshot);
         let http1 = ctx.version != Version::HTTP_2;
         // The head as it came is only looked at where pingora's reading of it can hide something.
         let coded = http1 && session.req_header().headers.contains_key(TRANSFER_ENCODING);
         let raw = if coded { session.to_h1_raw() } else { Bytes::new() };
         let size = ctx.conn.as_ref().filter(|_conn| http1).map(|conn| conn.head_size());
-        let peer = ctx.conn.as_ref().map(|conn| conn.peer);
-        let trusted = peer.is_some_and(|peer| snapshot.trusts(peer.ip()));
-        if let Some(peer) = peer {
-            (ctx.client, ctx.believed_hops) = identity::client(&snapshot, peer, &session.req_header().headers);
-        }
-        let tls = ctx.conn.as_ref().is_some_and(|conn| conn.tls.is_some());
-        ctx.https = identity::https(tls, trusted, &session.req_header().headers);
-        let head = session.req_header_mut();
-        let passed = gate::check(head, gate::Wire { size, raw: &raw }, &snapshot.config.gate, trusted)?;
-        ctx.authority = passed.authority;
-        ctx.expects = passed.expects;
-        if passed.asterisk {
+        if route::enter(session.req_header_mut(), gate::Wire { size, raw: &raw }, ctx)? == Subject::Server {
             Box::pin(respond::asterisk(session, ctx)).await.map_err(|_error| Fault::ViewerGone)?;
             return Ok(true);
         }
-        let distribution = snapshot.hosts.find(ctx.authority.host()).ok_or(Fault::UnknownHost)?;
-        let path = passed.normal_path.as_deref().unwrap_or_else(|| head.uri.path());
-        let behavior = snapshot.route(distribution, path).ok_or(Fault::NoBehavior)?;
-        ctx.route = Some((distribution, behavior));
-        let behavior = ctx.behavior().ok_or(Fault::NoBehavior)?;
-        if passed.ambiguous_path && !behavior.allow_ambiguous_paths {
-            return Err(Fault::AmbiguousPath);
-        }
-        if !behavior.methods.contains(&head.method) {
-            return Err(Fault::MethodNotAllowed);
-        }
-        match passed.normal_path {
-            Some(path) if !behavior.raw_path => gate::use_normal_path(head, &path)?,
-            normal => ctx.normal_path = normal,
-        }
-        identity::api_key(ctx, &head.method.clone(), &head.headers)?;
         let ticket = throttle::reserve(ctx, &*self.core.clock)?;
         // Boxed: most requests meet no hook, and need not carry room for its call.
         let outcome = match ctx.has_hooks_at(Stage::ViewerRequest) {

@@ -6,5 +6,5 @@ pub mod lines;
 pub mod metrics;
 
 mod json;
-mod redact;
+pub(crate) mod redact;
 mod timestamp;

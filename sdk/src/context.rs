@@ -57,6 +57,12 @@ impl Context {
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T> {
         parse(&host::settings())
     }
+
+    /// The settings of this binding as JSON text, for a hook that reads them in its own way; `{}` if it has none.
+    #[must_use]
+    pub fn settings_text(&self) -> String {
+        host::settings()
+    }
 }
 
 /// The settings of this binding: short for [`Context::settings`].

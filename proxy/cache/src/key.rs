@@ -6,6 +6,7 @@
 //! does not have. This module must not know policies by name, nor what the parts mean.
 
 mod cookies;
+mod parts;
 mod query;
 mod selection;
 
@@ -13,6 +14,7 @@ use http::{HeaderMap, HeaderName, Method};
 use pingora::cache::CacheKey;
 
 pub use cookies::filtered_cookies;
+pub use parts::KeyPart;
 pub use query::filtered_query;
 pub use selection::{Names, Selection};
 
@@ -130,6 +132,11 @@ impl KeyBuilder {
     /// The bytes so far.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The parts in the order they were written, for people.
+    pub fn parts(&self) -> Vec<KeyPart> {
+        parts::of(&self.bytes)
     }
 
     /// Pingora's form of the key. It is hashed (Blake2b, 128 bits) where it is looked up.

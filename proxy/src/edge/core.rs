@@ -186,26 +186,8 @@ pub(super) fn check(config: &Arc<Config>, options: &Options) -> Result<(), Vec<S
             problems.push(crate::fault::chain(&error));
         }
     }
-    let services = Arc::new(Services { clock: Arc::clone(&options.clock) });
-    match HookEngine::new(EngineLimits { slots: 1, ..EngineLimits::default() }, None, services) {
-        Ok(engine) => {
-            let metrics = Metrics::new(Setup {
-                version: env!("CARGO_PKG_VERSION"),
-                started: options.clock.wall(),
-                faults: &[],
-                verdicts: &[],
-                levels: &[],
-                refusals: &[],
-                logs: Vec::new(),
-            });
-            let materials = Materials { engine: &engine, metrics: &metrics, clock: &options.clock, env: &*options.env };
-            let buckets = BucketRegistry::new(MAX_BUCKETS);
-            let mut draft = buckets.draft(Nanos(0));
-            if let Err(error) = build::build(Arc::clone(config), 0, &materials, None, &mut draft) {
-                problems.extend(error.problems);
-            }
-        }
-        Err(error) => problems.push(crate::fault::chain(&error)),
+    if let Err(found) = snapshot_of(config, options) {
+        problems.extend(found);
     }
     if let Some(admin) = &config.admin
         && let Some(token) = &admin.token
@@ -214,4 +196,24 @@ pub(super) fn check(config: &Arc<Config>, options: &Options) -> Result<(), Vec<S
         problems.push(format!("admin token: {problem}"));
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// A snapshot that serves nobody: its hooks are compiled, but it opens no port and writes nothing.
+pub(super) fn snapshot_of(config: &Arc<Config>, options: &Options) -> Result<Snapshot, Vec<String>> {
+    let services = Arc::new(Services { clock: Arc::clone(&options.clock) });
+    let engine = HookEngine::new(EngineLimits { slots: 1, ..EngineLimits::default() }, None, services)
+        .map_err(|error| vec![crate::fault::chain(&error)])?;
+    let metrics = Metrics::new(Setup {
+        version: env!("CARGO_PKG_VERSION"),
+        started: options.clock.wall(),
+        faults: &[],
+        verdicts: &[],
+        levels: &[],
+        refusals: &[],
+        logs: Vec::new(),
+    });
+    let materials = Materials { engine: &engine, metrics: &metrics, clock: &options.clock, env: &*options.env };
+    let buckets = BucketRegistry::new(MAX_BUCKETS);
+    let mut draft = buckets.draft(Nanos(0));
+    build::build(Arc::clone(config), 0, &materials, None, &mut draft).map_err(|error| error.problems)
 }

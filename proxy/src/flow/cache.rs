@@ -10,23 +10,50 @@ use edgeweir_cache::{
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE};
 use http::{HeaderValue, Method};
 use pingora::cache::{CacheKey, NoCacheReason, RespCacheable};
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
 use super::context::RequestCtx;
 use crate::snapshot::Behavior;
 
+/// Whether the cache is asked for a request, or why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// It is, and may be filled with the answer.
+    Asked,
+    /// The request has a body.
+    Body,
+    /// The policy stores nothing.
+    Disabled,
+    /// The method is neither GET nor HEAD.
+    Method,
+    /// It becomes another protocol.
+    Upgrade,
+}
+
 /// Whether a request may be answered from the cache or fill it.
 #[must_use]
 pub(super) fn applies(session: &mut Session, behavior: &Behavior) -> bool {
-    // A body is not in the key: what it makes an origin answer is for its sender only.
     let bodyless = session.is_body_empty();
-    let req = session.req_header();
-    bodyless
-        && !behavior.cache.disabled
-        && (req.method == Method::GET || req.method == Method::HEAD)
-        && !session.is_upgrade_req()
+    lookup(session.req_header(), bodyless, session.is_upgrade_req(), behavior) == Lookup::Asked
+}
+
+/// Whether the cache is asked for a request with this head.
+#[must_use]
+pub(crate) fn lookup(req: &RequestHeader, bodyless: bool, upgrade: bool, behavior: &Behavior) -> Lookup {
+    if !bodyless {
+        // A body is not in the key: what it makes an origin answer is for its sender only.
+        Lookup::Body
+    } else if behavior.cache.disabled {
+        Lookup::Disabled
+    } else if req.method != Method::GET && req.method != Method::HEAD {
+        Lookup::Method
+    } else if upgrade {
+        Lookup::Upgrade
+    } else {
+        Lookup::Asked
+    }
 }
 
 /// The key of a request, after viewer-request hooks.
@@ -34,12 +61,17 @@ pub(super) fn applies(session: &mut Session, behavior: &Behavior) -> bool {
 /// # Errors
 /// Only if the request was never routed.
 pub(super) fn key(session: &Session, ctx: &RequestCtx) -> Result<CacheKey> {
-    let req = session.req_header();
-    let (Some(distribution), Some(behavior), Some(class)) =
-        (ctx.distribution(), ctx.behavior(), MethodClass::of(&req.method))
-    else {
-        return Error::e_explain(ErrorType::InternalError, "a request without a route has no cache key");
-    };
+    match key_of(session.req_header(), ctx) {
+        Some(key) => Ok(key.into_key()),
+        None => Error::e_explain(ErrorType::InternalError, "a request without a route has no cache key"),
+    }
+}
+
+/// The key of a request with this head; none if it was never routed, or its method has no key.
+#[must_use]
+pub(crate) fn key_of(req: &RequestHeader, ctx: &RequestCtx) -> Option<KeyBuilder> {
+    let (distribution, behavior) = (ctx.distribution()?, ctx.behavior()?);
+    let class = MethodClass::of(&req.method)?;
     let policy = &behavior.cache;
     let mut key = KeyBuilder::new(&distribution.name, class);
     key.scheme(if ctx.https { "https" } else { "http" })
@@ -68,7 +100,7 @@ pub(super) fn key(session: &Session, ctx: &RequestCtx) -> Result<CacheKey> {
         // A hook that sends one URL to two origins must not mix up what they answer.
         key.extra("origin", origin.config.name.as_bytes());
     }
-    Ok(key.into_key())
+    Some(key)
 }
 
 /// Whether the viewer wants a stored answer or none.

@@ -73,7 +73,7 @@ pub(super) fn https(tls: bool, trusted: bool, headers: &HeaderMap) -> bool {
 
 /// The request's id: the one it came with, if that is harmless in logs and headers, or a new one of 32 hex digits.
 #[must_use]
-pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
+pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
     let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'=');
     if let Some(id) = headers.get(X_REQUEST_ID)
         && (1..=MAX_ID).contains(&id.len())
@@ -96,7 +96,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
 
 /// Whether this is a CORS preflight (Fetch, "CORS-preflight request"): it carries no credentials, so it needs no key.
 #[must_use]
-pub(super) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
+pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS
         && headers.contains_key(http::header::ORIGIN)
         && headers.contains_key(http::header::ACCESS_CONTROL_REQUEST_METHOD)

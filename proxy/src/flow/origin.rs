@@ -20,7 +20,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 ///
 /// # Errors
 /// If a target cannot be made.
-pub(super) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: bool) -> Result<(), Fault> {
+pub(crate) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: bool) -> Result<(), Fault> {
     parts::of_request(req, |parts| {
         // The five of `forwarded` and the id: one growth at most.
         parts.headers.reserve(5);
@@ -45,7 +45,7 @@ pub(super) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: 
 ///
 /// # Errors
 /// If a target cannot be made.
-pub(super) fn finish(req: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), Fault> {
+pub(crate) fn finish(req: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), Fault> {
     for edit in &ctx.origin_edits {
         hooks::apply_to_request(req, edit)?;
     }

@@ -17,7 +17,7 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 ///
 /// # Errors
 /// `Throttled` if a level is empty; nothing is taken from the others.
-pub(super) fn reserve(ctx: &mut RequestCtx, clock: &dyn Clock) -> Result<Option<Ticket>, Fault> {
+pub(crate) fn reserve(ctx: &mut RequestCtx, clock: &dyn Clock) -> Result<Option<Ticket>, Fault> {
     let snapshot = &ctx.snapshot;
     let Some((distribution, behavior)) = ctx.route else { return Ok(None) };
     let Some(distribution) = snapshot.distributions.get(distribution) else { return Ok(None) };

@@ -103,7 +103,7 @@ fn secret_at(pair: &[u8]) -> Option<usize> {
             [b'%', b'3', b'd' | b'D', ..] => 3,
             _ => 0,
         };
-        if equals > 0 && rest.len() > equals && sensitive(pair.get(name..at).unwrap_or_default()) {
+        if equals > 0 && rest.len() > equals && is_sensitive(pair.get(name..at).unwrap_or_default()) {
             return Some(at + equals);
         }
         // Some origins take `;` for a separator; the others are those of a URL within a value.
@@ -126,7 +126,7 @@ fn split_at(value: &[u8], separator: u8) -> (&[u8], &[u8]) {
 }
 
 /// Whether the value of a parameter of this name is dropped.
-fn sensitive(name: &[u8]) -> bool {
+pub(crate) fn is_sensitive(name: &[u8]) -> bool {
     let mut folded = [0_u8; MAX_NAME];
     let mut len = 0;
     let mut bytes = name.iter().copied();

@@ -1,5 +1,7 @@
 //! Hooks in the way of a request: when each stage runs, what it may change, what a broken hook can and cannot do.
 
+mod ab_test;
+mod basic_auth;
 mod bodies;
 mod edits;
 mod faults;
@@ -8,6 +10,7 @@ mod isolation;
 mod jwt_auth;
 mod loading;
 mod on_errors;
+mod redirects;
 mod shipped;
 mod stages;
 mod support;

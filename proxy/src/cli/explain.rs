@@ -1,0 +1,78 @@
+//! `edgeweir explain`: what the edge would do with a request, and why, without a port and without traffic.
+//!
+//! The request takes the same functions as a real one (`flow`), on a snapshot made as `serve` makes it; what they found is
+//! told here. Hooks are compiled and listed, not run: what they would change is not known.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use http::{HeaderName, HeaderValue, Method};
+
+use super::file::{File, plain};
+use super::{output, serve};
+use crate::edge;
+use crate::geo::Code;
+
+mod bindings;
+mod fetch;
+mod outcome;
+mod request;
+mod text;
+mod walk;
+
+use request::Target;
+
+/// A viewer's address where none is given: one for documentation (RFC 5737), which no database knows.
+const NOBODY: &str = "192.0.2.1";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The configuration
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The URL that a viewer asks for: `http://` or `https://`, host, path and query
+    #[arg(value_name = "URL", value_parser = Target::parse)]
+    url: Target,
+    /// The request's method
+    #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET", value_parser = request::method)]
+    method: Method,
+    /// A header line of the request; may be given again
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = request::header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Where the connection comes from
+    #[arg(long, value_name = "ADDRESS", default_value = NOBODY)]
+    client: IpAddr,
+    /// The viewer's country, in place of what the geo databases say
+    #[arg(long, value_name = "XX", value_parser = request::country)]
+    country: Option<Code>,
+    /// Print the explanation as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let Some(parsed) = File::read(&args.file, "edgeweir explain FILE URL").usable() else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let options = serve::options(None);
+    let snapshot = match edge::snapshot(parsed.config, &options) {
+        Ok(snapshot) => snapshot,
+        Err(problems) => {
+            for problem in problems {
+                let problem = edgeweir_config::Problem::error("unusable", 0..0, problem);
+                output::err(&plain(&problem, output::colour_on_stderr()));
+            }
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let outcome = walk::explain(args, snapshot, &*options.clock)?;
+    if args.json {
+        let json = serde_json::to_string_pretty(&outcome).context("cannot write the explanation as JSON")?;
+        output::out(&format!("{json}\n"));
+    } else {
+        output::out(&text::render(&outcome));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,111 @@
+//! Cache and origin of a request that was let through: which key it has, and what the origin would get.
+
+use edgeweir_config::HostHeader;
+use http::HeaderName;
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use pingora::http::RequestHeader;
+
+use super::outcome::{Cache, Field, Origin, Part};
+use crate::fault::Fault;
+use crate::flow::cache::{Lookup, key_of, lookup};
+use crate::flow::context::RequestCtx;
+use crate::flow::origin;
+
+/// What the cache does with a request.
+pub(super) fn cache(head: &RequestHeader, ctx: &RequestCtx) -> Option<Cache> {
+    let behavior = ctx.behavior()?;
+    let policy = &behavior.cache;
+    let length = head.headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+    let bodyless = !length && !head.headers.contains_key(TRANSFER_ENCODING);
+    let asked = lookup(head, bodyless, head.headers.contains_key(UPGRADE), behavior);
+    let why = match asked {
+        Lookup::Asked => "GET and HEAD without a body are looked up; what the origin says decides about storing",
+        Lookup::Body => "the request has a body, which is not in the key",
+        Lookup::Disabled => "all TTLs of the policy are zero",
+        Lookup::Method => "only GET and HEAD are looked up",
+        Lookup::Upgrade => "the connection becomes another protocol",
+    };
+    let cacheable = asked == Lookup::Asked;
+    let parts = if cacheable { key_of(head, ctx).map(|key| key.parts()) } else { None };
+    Some(Cache {
+        policy: policy.name.clone(),
+        cacheable,
+        why: why.to_owned(),
+        min_ttl: policy.ttl.min.as_secs_f64(),
+        default_ttl: policy.ttl.default.as_secs_f64(),
+        max_ttl: policy.ttl.max.as_secs_f64(),
+        key: parts.into_iter().flatten().map(|part| Part { name: part.name, value: part.value }).collect(),
+    })
+}
+
+/// What the origin gets. `sent` is the viewer's head after the gate.
+///
+/// # Errors
+/// The fault that would answer.
+pub(super) fn origin(sent: &RequestHeader, ctx: &mut RequestCtx, cacheable: bool) -> Result<Origin, Fault> {
+    let mut head = sent.clone();
+    origin::prepare(&mut head, ctx, cacheable)?;
+    origin::finish(&mut head, ctx)?;
+    let chosen = ctx.origin().ok_or(Fault::Internal)?;
+    let config = &chosen.config;
+    let mut headers = Vec::new();
+    for (name, value) in &head.headers {
+        let same = sent.headers.get_all(name).iter().any(|had| had == value);
+        if same || name == HOST {
+            continue;
+        }
+        let secret = value.is_sensitive();
+        let value = if secret { "***".into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
+        headers.push(Field { name: name.as_str().to_owned(), value, why: why(name, ctx) });
+    }
+    let gone = sent.headers.keys().filter(|name| !head.headers.contains_key(*name));
+    let removed = gone.map(|name| Field {
+        name: name.as_str().to_owned(),
+        value: sent
+            .headers
+            .get(name)
+            .map_or_else(String::new, |value| String::from_utf8_lossy(value.as_bytes()).into()),
+        why: "it is not in the cache key, so the answer must not depend on it".to_owned(),
+    });
+    Ok(Origin {
+        name: config.name.clone(),
+        why: "the origin of the behavior",
+        url: format!(
+            "{}://{}:{}{}",
+            if config.tls { "https" } else { "http" },
+            if config.host.contains(':') { format!("[{}]", config.host) } else { config.host.clone() },
+            config.port,
+            config.path_prefix
+        ),
+        host: head.headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned()),
+        host_why: match config.host_header {
+            HostHeader::Origin => "the origin's own name, as `host_header` is not set otherwise",
+            HostHeader::Viewer => "the viewer's, by `host_header`",
+            HostHeader::Fixed(_) => "fixed by `host_header`",
+        },
+        target: String::from_utf8_lossy(head.raw_path()).into_owned(),
+        headers,
+        removed: removed.collect(),
+    })
+}
+
+/// What put a field there.
+fn why(name: &HeaderName, ctx: &RequestCtx) -> String {
+    let origin = ctx.origin().filter(|origin| origin.headers.iter().any(|(own, _)| own == name));
+    if let Some(origin) = origin {
+        return format!("`headers` of the origin `{}`", origin.config.name);
+    }
+    if ctx.behavior().is_some_and(|behavior| behavior.viewer_headers.iter().any(|header| header.name == name)) {
+        return "`viewer_headers` of the behavior".to_owned();
+    }
+    match name.as_str() {
+        "via" => "each gateway says what it received (RFC 9110, 7.6.3)",
+        "x-forwarded-for" => "the viewer's address and the proxies that are trusted",
+        "x-forwarded-proto" => "what the viewer spoke",
+        "x-forwarded-host" => "the host that the viewer asked for",
+        "x-request-id" => "the id of the request, a new one for each unless the viewer sends one",
+        "cookie" => "only the cookies that are in the cache key",
+        _ => "changed by the edge",
+    }
+    .to_owned()
+}

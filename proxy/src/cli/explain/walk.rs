@@ -1,0 +1,229 @@
+//! Takes a request through the steps of the flow and notes what each found.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use edgeweir_config as model;
+use http::Version;
+use pingora::http::RequestHeader;
+
+use super::outcome::{ApiKey, Behavior, Distribution, Gate, Outcome, Refused, Request, Throttle};
+use super::request::{Head, quoted};
+use super::{Args, NOBODY, bindings, fetch};
+use crate::fault::Fault;
+use crate::flow::context::RequestCtx;
+use crate::flow::gate::Wire;
+use crate::flow::route::{self, Subject};
+use crate::flow::{identity, path, throttle};
+use crate::geo::GeoFacts;
+use crate::runtime::clock::Clock;
+use crate::runtime::connections::{Connections, TlsFacts};
+use crate::runtime::head::HeadCheck;
+use crate::snapshot::Snapshot;
+
+/// Explains a request.
+///
+/// # Errors
+/// If the head cannot be made at all.
+pub(super) fn explain(args: &Args, snapshot: Snapshot, clock: &dyn Clock) -> anyhow::Result<Outcome> {
+    let Head { wire, parsed: original } = Head::of(args)?;
+    let mut ctx = RequestCtx::new(Arc::new(snapshot), clock.stopwatch());
+    let connections = Arc::new(Connections::default());
+    let peer = SocketAddr::new(args.client, 50_000);
+    let mut place = connections
+        .admit(peer.ip(), 1, 1, Arc::default())
+        .map_err(|refusal| anyhow::anyhow!("no place for a connection: {}", refusal.as_str()))?;
+    let tls = args.url.https.then(|| TlsFacts {
+        version: "TLSv1.3",
+        cipher: "TLS_AES_128_GCM_SHA256".to_owned(),
+        server_name: None,
+        resumed: false,
+    });
+    ctx.conn = Some(place.enter(peer, peer, tls));
+    ctx.version = Version::HTTP_11;
+    ctx.id = identity::request_id(&original.headers);
+    if args.country.is_some() {
+        ctx.geo = Some(Arc::new(GeoFacts { country: args.country, ..GeoFacts::default() }));
+    }
+    let mut head = original.clone();
+    let entered = enter(&mut head, &wire, &mut ctx);
+    // What the gate drops, it drops before it refuses a path or a method, and nothing is forwarded after a refusal.
+    let gone = original.headers.keys().filter(|name| entered.is_ok() && !head.headers.contains_key(*name));
+    let dropped = gone.map(|name| name.as_str().to_owned()).collect();
+    let request = request(args, &mut ctx);
+    let mut outcome = Outcome {
+        request,
+        refused: None,
+        gate: Gate { path: Some(path::normalise(original.uri.path()).path.into_owned()), dropped },
+        distribution: distribution(&ctx),
+        behavior: behavior(&ctx),
+        api_key: api_key(&original, &ctx),
+        throttles: Vec::new(),
+        hooks: Vec::new(),
+        cache: None,
+        origin: None,
+    };
+    match entered.and_then(|subject| forward(subject, &head, &mut ctx, clock, &mut outcome)) {
+        Ok(()) => {}
+        Err(fault) => {
+            if outcome.distribution.is_none() && !matches!(fault, Fault::UnknownHost | Fault::NoBehavior) {
+                outcome.gate.path = None;
+            }
+            outcome.refused = Some(Refused {
+                fault: fault.as_str(),
+                status: fault.status(),
+                message: fault.message(),
+                why: why(fault, &original, &ctx),
+            });
+        }
+    }
+    Ok(outcome)
+}
+
+/// The look at the raw head, then gate, route and identity.
+fn enter(head: &mut RequestHeader, wire: &[u8], ctx: &mut RequestCtx) -> Result<Subject, Fault> {
+    let mut check = HeadCheck::done();
+    check.restart(ctx.snapshot.config.gate.max_headers);
+    check.feed(wire).map_err(|flaw| flaw.fault())?;
+    route::enter(head, Wire { size: Some(wire.len()), raw: wire }, ctx)
+}
+
+/// Throttles, hooks, cache and origin.
+fn forward(
+    subject: Subject,
+    head: &RequestHeader,
+    ctx: &mut RequestCtx,
+    clock: &dyn Clock,
+    outcome: &mut Outcome,
+) -> Result<(), Fault> {
+    if subject == Subject::Server {
+        return Ok(());
+    }
+    if let Some(ticket) = throttle::reserve(ctx, clock)? {
+        let standings = ticket.standings(edgeweir_limits::Nanos(clock.monotonic()));
+        outcome.throttles = standings
+            .map(|standing| Throttle {
+                level: standing.level.as_str(),
+                rate: standing.throttle.rate(),
+                burst: standing.throttle.burst(),
+            })
+            .collect();
+        ticket.refund();
+    }
+    if let Some(written) = written(ctx) {
+        outcome.hooks = bindings::of(&ctx.snapshot.config, written.1);
+    }
+    outcome.cache = fetch::cache(head, ctx);
+    let cacheable = outcome.cache.as_ref().is_some_and(|cache| cache.cacheable);
+    outcome.origin = Some(fetch::origin(head, ctx, cacheable)?);
+    Ok(())
+}
+
+/// Distribution and behavior as the configuration has them.
+fn written(ctx: &RequestCtx) -> Option<(&model::Distribution, &model::Behavior)> {
+    let (distribution, behavior) = ctx.route?;
+    let distribution = ctx.snapshot.config.distributions.get(distribution)?;
+    Some((distribution, distribution.behaviors.get(behavior)?))
+}
+
+fn request(args: &Args, ctx: &mut RequestCtx) -> Request {
+    let country_why = match (args.country.is_some(), ctx.snapshot.geo.is_some()) {
+        (true, _) => "given",
+        (false, true) => "by the geo databases",
+        (false, false) => "no geo database is configured",
+    };
+    let country = ctx.geo().and_then(|geo| geo.country).map(|code| code.to_string());
+    let client_why = match (ctx.believed_hops, ctx.snapshot.trusts(args.client)) {
+        (0, true) => "a trusted proxy, which names nobody".to_owned(),
+        (0, false) if args.client.to_string() == NOBODY => "an example; choose one with --client".to_owned(),
+        (0, false) => "where the connection comes from".to_owned(),
+        (hops, _) => format!("from `X-Forwarded-For`, because {} is trusted; hops believed: {hops}", args.client),
+    };
+    Request {
+        method: args.method.to_string(),
+        url: args.url.url(),
+        client: ctx.client.0.to_string(),
+        client_why,
+        scheme: if ctx.https { "https" } else { "http" },
+        country,
+        country_why,
+    }
+}
+
+fn distribution(ctx: &RequestCtx) -> Option<Distribution> {
+    let number =
+        ctx.route.map(|(distribution, _)| distribution).or_else(|| ctx.snapshot.hosts.find(ctx.authority.host()))?;
+    let found = ctx.snapshot.config.distributions.get(number)?;
+    let host = ctx.authority.host();
+    // The longest is the one that decides, as in the index of hosts; `*` is the shortest.
+    let patterns = found.hosts.iter().filter(|pattern| pattern.matches(host));
+    let pattern = patterns.max_by_key(|pattern| pattern.as_str().len()).map(|pattern| pattern.as_str().to_owned());
+    Some(Distribution { name: found.name.clone(), host: host.to_owned(), pattern })
+}
+
+fn behavior(ctx: &RequestCtx) -> Option<Behavior> {
+    let (distribution, written) = written(ctx)?;
+    let (_, at) = ctx.route?;
+    Some(Behavior {
+        pattern: written.path.as_str().to_owned(),
+        number: at + 1,
+        of: distribution.behaviors.len(),
+        passed_over: distribution.behaviors.iter().take(at).map(|before| before.path.as_str().to_owned()).collect(),
+        methods: written.methods.clone(),
+    })
+}
+
+fn api_key(original: &RequestHeader, ctx: &RequestCtx) -> Option<ApiKey> {
+    let behavior = ctx.behavior()?;
+    let preflight = identity::is_preflight(&original.method, &original.headers);
+    let why = match (behavior.api_key_required, preflight) {
+        (false, _) => "`api_key_required` is not set",
+        (true, true) => "a CORS preflight carries no credentials",
+        (true, false) => "`api_key_required` is set",
+    };
+    let key = ctx.key.and_then(|key| ctx.snapshot.keys.get(key)).map(|entry| entry.name.clone());
+    let plan = ctx.plan.and_then(|plan| ctx.snapshot.plans.get(plan)).map(|plan| plan.name.clone());
+    Some(ApiKey { required: behavior.api_key_required && !preflight, why: why.to_owned(), key, plan })
+}
+
+/// Why a fault came about, in the words of the configuration.
+fn why(fault: Fault, original: &RequestHeader, ctx: &RequestCtx) -> String {
+    let config = &ctx.snapshot.config;
+    match fault {
+        Fault::UnknownHost => {
+            let hosts = config.distributions.iter().flat_map(|each| each.hosts.iter().map(|host| host.as_str()));
+            format!("no distribution has the host `{}`; there are {}", ctx.authority.host(), quoted(hosts))
+        }
+        Fault::NoBehavior => {
+            let found = ctx.snapshot.hosts.find(ctx.authority.host()).and_then(|at| config.distributions.get(at));
+            let patterns = found.into_iter().flat_map(|each| each.behaviors.iter().map(|each| each.path.as_str()));
+            format!("no pattern takes the path; there are {}", quoted(patterns))
+        }
+        Fault::AmbiguousPath => {
+            "servers read this spelling of the path in two ways; `allow_ambiguous_paths` of the behavior would let it \
+             through"
+                .to_owned()
+        }
+        Fault::MethodNotAllowed => match written(ctx) {
+            Some((_, behavior)) => {
+                format!("the behavior lets {} through", quoted(behavior.methods.iter().map(String::as_str)))
+            }
+            None => format!("no behavior can let {} through", original.method),
+        },
+        Fault::Forbidden => match original.headers.get_all("x-api-key").iter().count() {
+            0 => "the behavior needs an API key: send `x-api-key`".to_owned(),
+            1 => "the key is unknown or disabled, or has no plan for this distribution".to_owned(),
+            _ => "there are two `x-api-key`".to_owned(),
+        },
+        Fault::UrlTooLong => format!("`gate.max_url` is {} bytes", config.gate.max_url),
+        Fault::HeadersTooLarge => {
+            format!(
+                "`gate.max_headers` is {} bytes, `gate.max_header_count` {}",
+                config.gate.max_headers, config.gate.max_header_count
+            )
+        }
+        Fault::BodyTooLarge => format!("`gate.max_body` is {} bytes", config.gate.max_body),
+        Fault::Throttled => "a throttle lets nobody through".to_owned(),
+        _ => "the gate takes only what can be read in one way".to_owned(),
+    }
+}

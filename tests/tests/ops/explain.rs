@@ -1,0 +1,277 @@
+//! `edgeweir explain`: what the real binary says of requests, and that a real edge does the same with them.
+
+use std::path::Path;
+use std::process::Output;
+
+use edgeweir_tests::origin::Origin;
+use edgeweir_tests::process::run;
+use edgeweir_tests::{raw, wasm};
+use serde_json::{Value, json};
+
+use crate::support::Site;
+
+/// `{origin}` is filled by each test.
+fn config(origin: &str) -> String {
+    let hook = |name: &str| wasm::hook(name).display().to_string();
+    format!(
+        r#"
+        [log]
+        access = "off"
+        [origins.main]
+        url = "http://{origin}/base"
+        headers = {{ "x-origin-secret" = "hush-hush" }}
+        [origins.other]
+        url = "http://{origin}"
+        host_header = "fixed.test"
+        [hooks.jwt]
+        file = "{}"
+        timeout = "20ms"
+        [hooks.rewrite]
+        file = "{}"
+        [cache_policies.pages]
+        default_ttl = "1h"
+        query = ["page"]
+        cookies = ["lang"]
+        headers = ["accept-language"]
+        [usage_plans.gold]
+        throttle = {{ rate = 10, burst = 20 }}
+        [[api_keys]]
+        name = "partner"
+        key = "a-key-of-a-partner-0123456789"
+        plans = ["gold"]
+        [distributions.shop]
+        hosts = ["shop.test", "*.shop.test"]
+        origin = "main"
+        throttle = {{ rate = 1000, burst = 2000 }}
+        [[distributions.shop.behaviors]]
+        path = "/static/*"
+        methods = ["GET", "HEAD"]
+        [[distributions.shop.behaviors]]
+        path = "/api/*"
+        api_key_required = true
+        cache_policy = "CachingDisabled"
+        origin = "other"
+        throttle = {{ rate = 50, burst = 50 }}
+        [[distributions.shop.behaviors]]
+        path = "/pages/*"
+        cache_policy = "pages"
+        viewer_headers = ["CloudFront-Viewer-Address"]
+        [[distributions.shop.behaviors.hooks.viewer-request]]
+        hook = "jwt"
+        settings = {{ algorithm = "HS256", secret = "a-secret-of-at-least-thirty-two-bytes!", issuer = "me" }}
+        [[distributions.shop.behaviors.hooks.viewer-response]]
+        hook = "rewrite"
+        on_failure = "open"
+        settings = {{ response = [{{ op = "set", name = "x-edge", value = "1" }}] }}
+    "#,
+        hook("jwt-auth"),
+        hook("header-rewrite")
+    )
+}
+
+fn site() -> Site {
+    Site::new(&config("127.0.0.1:9"))
+}
+
+fn call(file: &Path, arguments: &[&str]) -> Output {
+    let file = file.to_string_lossy();
+    run(&[&["explain", &file], arguments].concat(), &[])
+}
+
+fn explain(site: &Site, arguments: &[&str]) -> Value {
+    let output = call(&site.file, &[arguments, &["--json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn named<'a>(list: &'a Value, name: &str) -> &'a Value {
+    let found = list.as_array().into_iter().flatten().find(|each| each["name"] == name);
+    found.unwrap_or(&Value::Null)
+}
+
+#[test]
+fn a_page_is_explained_from_host_to_headers() {
+    let told = explain(
+        &site(),
+        &[
+            "http://eu.shop.test/pages/./a?page=2&utm=x",
+            "-H",
+            "Cookie: lang=de; id=7",
+            "-H",
+            "X-Forwarded-Host: evil.test",
+            "--client",
+            "198.51.100.7",
+        ],
+    );
+    assert_eq!(told["refused"], Value::Null);
+    assert_eq!(told["request"]["client"], "198.51.100.7");
+    assert_eq!(told["gate"], json!({"path": "/pages/a", "dropped": ["x-forwarded-host"]}));
+    assert_eq!(told["distribution"], json!({"name": "shop", "host": "eu.shop.test", "pattern": "*.shop.test"}));
+    assert_eq!(told["behavior"]["pattern"], "/pages/*");
+    assert_eq!(told["behavior"]["passed_over"], json!(["/static/*", "/api/*"]));
+    assert_eq!(told["api_key"]["required"], false);
+    assert_eq!(told["throttles"], json!([{"level": "distribution", "rate": 1000.0, "burst": 2000}]));
+
+    let cache = &told["cache"];
+    assert_eq!(
+        (&cache["policy"], &cache["cacheable"], &cache["default_ttl"]),
+        (&json!("pages"), &json!(true), &json!(3600.0))
+    );
+    for (name, value) in [
+        ("path", json!("/pages/a")),
+        ("query", json!("page=2")),
+        ("cookies", json!("lang=de")),
+        ("header accept-language", Value::Null),
+    ] {
+        let part = named(&cache["key"], name);
+        assert_eq!((&part["name"], &part["value"]), (&json!(name), &value), "{cache}");
+    }
+
+    let origin = &told["origin"];
+    assert_eq!(origin["target"], "/base/pages/a?page=2");
+    assert_eq!(origin["host"], "127.0.0.1:9");
+    assert_eq!(named(&origin["headers"], "cookie")["value"], "lang=de");
+    assert_eq!(named(&origin["headers"], "x-forwarded-for")["value"], "198.51.100.7");
+    assert_eq!(named(&origin["headers"], "x-origin-secret")["value"], "***");
+    assert_eq!(named(&origin["headers"], "cloudfront-viewer-address")["why"], "`viewer_headers` of the behavior");
+}
+
+#[test]
+fn hooks_are_listed_without_secrets() {
+    let site = site();
+    let told = explain(&site, &["http://shop.test/pages/a"]);
+    let hooks = told["hooks"].as_array().expect("a list");
+    assert_eq!(hooks.len(), 2);
+    assert_eq!((&hooks[0]["stage"], &hooks[0]["hook"]), (&json!("viewer-request"), &json!("jwt")));
+    assert_eq!(hooks[0]["settings"], json!({"algorithm": "HS256", "secret": "***", "issuer": "me"}));
+    assert_eq!((&hooks[0]["timeout_ms"], &hooks[0]["on_failure"]), (&json!(20), &json!("closed")));
+    assert_eq!((&hooks[1]["stage"], &hooks[1]["on_failure"]), (&json!("viewer-response"), &json!("open")));
+    let text = String::from_utf8_lossy(&call(&site.file, &["http://shop.test/pages/a"]).stdout).into_owned();
+    for word in ["jwt_auth.wasm`, 20 ms, 16MiB, fails closed", "hooks were not run", "behavior        `/pages/*` (3 of"]
+    {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert!(!text.contains("thirty-two") && !text.contains("hush-hush"), "{text}");
+}
+
+#[test]
+fn a_key_and_its_throttles() {
+    let site = site();
+    let url = "https://shop.test/api/items";
+    let told = explain(&site, &[url, "-X", "POST", "-H", "x-api-key: a-key-of-a-partner-0123456789"]);
+    assert_eq!(told["refused"], Value::Null, "{told}");
+    assert_eq!((&told["api_key"]["key"], &told["api_key"]["plan"]), (&json!("partner"), &json!("gold")));
+    let levels: Vec<&Value> = told["throttles"].as_array().into_iter().flatten().map(|each| &each["level"]).collect();
+    assert_eq!(levels, ["key", "behavior", "distribution"]);
+    assert_eq!(told["cache"]["cacheable"], false);
+    assert_eq!(told["origin"]["host"], "fixed.test");
+    assert_eq!(named(&told["origin"]["headers"], "x-forwarded-proto")["value"], "https");
+
+    let told = explain(
+        &site,
+        &[url, "-X", "OPTIONS", "-H", "Origin: https://a.test", "-H", "Access-Control-Request-Method: PUT"],
+    );
+    assert_eq!(told["api_key"]["why"], "a CORS preflight carries no credentials");
+    assert_eq!(told["refused"], Value::Null);
+}
+
+/// Requests that are refused, the fault, and a word of the reason.
+const REFUSED: [(&[&str], u16, &str, &str); 10] = [
+    (&["http://other.test/"], 404, "unknown-host", "`*.shop.test`"),
+    (&["http://shop.test/other"], 404, "no-behavior", "`/static/*`, `/api/*`, `/pages/*`"),
+    (&["http://shop.test/static/a%2fb"], 400, "ambiguous-path", "allow_ambiguous_paths"),
+    (&["http://shop.test/static/a", "-X", "PUT"], 405, "method-not-allowed", "`GET`, `HEAD`"),
+    (&["http://shop.test/", "-X", "TRACE"], 405, "method-not-allowed", "no behavior can let TRACE through"),
+    (&["http://shop.test/api/a"], 403, "forbidden", "send `x-api-key`"),
+    (&["http://shop.test/api/a", "-H", "x-api-key: wrong"], 403, "forbidden", "unknown or disabled"),
+    (&["http://shop.test/", "-H", "Host: a b"], 400, "bad-host", "one way"),
+    (
+        &["http://shop.test/", "-H", "Content-Length: 1", "-H", "Transfer-Encoding: chunked"],
+        400,
+        "bad-framing",
+        "one way",
+    ),
+    (&["http://shop.test/", "-H", "Expect: wonders"], 417, "expectation-failed", "one way"),
+];
+
+#[test]
+fn a_refusal_is_told_with_its_reason() {
+    let site = site();
+    for (arguments, status, fault, word) in REFUSED {
+        let told = explain(&site, arguments);
+        let refused = &told["refused"];
+        assert_eq!((&refused["status"], &refused["fault"]), (&json!(status), &json!(fault)), "{arguments:?}: {told}");
+        assert!(refused["why"].as_str().is_some_and(|why| why.contains(word)), "{arguments:?}: {refused}");
+        assert_eq!(told["origin"], Value::Null, "{arguments:?}");
+    }
+    let text = String::from_utf8_lossy(&call(&site.file, &["http://shop.test/api/a"]).stdout).into_owned();
+    assert!(text.contains("refused         403 Forbidden (fault `forbidden`)"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_edge_does_what_was_explained() {
+    let origin = Origin::hello().await;
+    let site = Site::new(&config(&origin.address()));
+    // Before the edge runs, and while it does: no port is needed, none is taken.
+    let told = explain(&site, &["http://shop.test/x/../static/a?b=c", "--client", "127.0.0.1"]);
+    let process = site.serve().await;
+    assert_eq!(
+        explain(&site, &["http://shop.test/x/../static/a?b=c", "--client", "127.0.0.1"])["origin"]["target"],
+        told["origin"]["target"]
+    );
+    let response = raw::get(site.address, "shop.test", "/x/../static/a?b=c", &[]).await;
+    assert_eq!(response.status, 200);
+    let received = origin.only_request();
+    assert_eq!(told["origin"]["target"], received.target());
+    assert_eq!(told["origin"]["host"], received.header("host").expect("a host"));
+    for field in told["origin"]["headers"].as_array().expect("a list") {
+        let name = field["name"].as_str().expect("a name");
+        match name {
+            // A new one for each request; a secret.
+            "x-request-id" | "x-origin-secret" => assert!(received.header(name).is_some(), "{name}"),
+            _ => assert_eq!(received.header(name), field["value"].as_str(), "{name}"),
+        }
+    }
+    for (arguments, status, fault, _) in REFUSED.iter().filter(|(arguments, ..)| arguments.len() == 1) {
+        let target = arguments[0].trim_start_matches("http://");
+        let (host, path) = target.split_at(target.find('/').expect("a path"));
+        assert_eq!(raw::get(site.address, host, path, &[]).await.status, *status, "{fault}");
+    }
+    drop(process);
+}
+
+#[test]
+fn mistakes_of_the_command_line_are_told() {
+    let site = site();
+    for (arguments, word) in [
+        (&["shop.test/a"][..], "begin it with `http://` or `https://`"),
+        (&["http://shop.test/#a"], "leave out the fragment"),
+        (&["http:///a"], "it has no host"),
+        (&["http://shop.test/", "-H", "x-a"], "write `name: value`"),
+        (&["http://shop.test/", "-H", "x a: b"], "`x a` is no header name"),
+        (&["http://shop.test/", "-X", "G T"], "`G T` is no method"),
+        (&["http://shop.test/", "--country", "Swiss"], "two letters"),
+        (&["http://shop.test/", "--client", "me"], "invalid"),
+    ] {
+        let output = call(&site.file, arguments);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+        assert!(errors.contains(word), "{arguments:?}: {errors}");
+    }
+    let missing = site.folder.path().join("none.toml");
+    assert_eq!(call(&missing, &["http://shop.test/"]).status.code(), Some(1));
+    site.write("[distributions.site]\nhosts = [\"*\"]\norigin = \"none\"\n");
+    let output = call(&site.file, &["http://shop.test/"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("none"), "the report is shown");
+}
+
+#[test]
+fn the_country_is_given_or_unknown() {
+    let site = site();
+    let told = explain(&site, &["http://shop.test/static/a", "--country", "ch"]);
+    assert_eq!((&told["request"]["country"], &told["request"]["country_why"]), (&json!("CH"), &json!("given")));
+    let told = explain(&site, &["http://shop.test/static/a"]);
+    assert_eq!(told["request"]["country"], Value::Null);
+    assert_eq!(told["request"]["country_why"], "no geo database is configured");
+}
