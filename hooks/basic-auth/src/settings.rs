@@ -9,7 +9,7 @@ use serde::Deserialize;
 use crate::credentials::Credentials;
 
 /// Most users of a binding: it is a list in a config, not a directory.
-const MAX_USERS: usize = 1000;
+const MAX_USERS: usize = 500;
 
 /// Longest name in bytes: it goes into the cache key.
 const MAX_NAME: usize = 200;

@@ -74,7 +74,7 @@ impl<'a> Table<'a> {
             // A backslash of somebody's own is two in JSON, so an even number before the `n` is no line break.
             false => {
                 let mut hits = memmem::find_iter(bytes, &wanted);
-                hits.find(|&at| backslashes_before(bytes, at) % 2 == 0)? + wanted.len()
+                hits.find(|&at| backslashes_before(bytes, at).is_multiple_of(2))? + wanted.len()
             }
         };
         let rest = self.0.get(start..)?;
@@ -147,7 +147,7 @@ fn end_of_table(text: &[u8], start: usize) -> Option<usize> {
 fn closing_quote(text: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += memchr(b'"', text.get(at..)?)?;
-        if backslashes_before(text, at) % 2 == 0 {
+        if backslashes_before(text, at).is_multiple_of(2) {
             return Some(at);
         }
         at += 1;
