@@ -228,3 +228,15 @@ async fn a_flood_of_log_lines_is_cut() {
     let edge = Setup::new(&text).set("origin", &origin.address()).start().await;
     assert_eq!(edge.get("/t").await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_makes_a_hook_fail_pays_for_it() {
+    let origin = Origin::hello().await;
+    let text = config(&["trap"], &bound("viewer-request", "\"trap\"")) + "throttle = { rate = 0.001, burst = 2 }\n";
+    let edge = TestEdge::start(&text, &origin.address()).await;
+    let mut statuses = Vec::new();
+    for _ in 0..4 {
+        statuses.push(edge.get("/t").await.status);
+    }
+    assert_eq!(statuses, [503, 503, 429, 429]);
+}

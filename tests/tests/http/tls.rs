@@ -122,3 +122,20 @@ async fn verification_of_an_origin_can_be_turned_off() {
     let edge = TestEdge::start(&origin_config("verify_tls = false"), &origin.address()).await;
     assert_eq!(edge.get("/t").await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_end_under_tls_too() {
+    let (edge, authority, _, _origin) = three("").await;
+    edge.reload(&CONFIG.replace("{listener}", "").replacen(
+        "[[listeners]]",
+        "[server]\nkeepalive_timeout = \"1s\"\n[[listeners]]",
+        1,
+    ))
+    .await
+    .expect("a good config");
+    let stream = authority.connect(edge.address(), "a.test", &["http/1.1"]).await.expect("a handshake");
+    let mut raw = Raw::over(stream);
+    raw.send(request_bytes("GET", "a.test", "/t", &[], b"")).await;
+    assert_eq!(raw.response().await.status, 200);
+    raw.assert_closed().await;
+}
