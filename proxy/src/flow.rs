@@ -8,7 +8,7 @@ mod cache;
 pub mod context;
 pub mod gate;
 mod generated;
-mod hooks;
+pub(crate) mod hooks;
 mod identity;
 mod log;
 mod origin;

@@ -129,6 +129,8 @@ pub struct Done<V> {
 pub struct CallReport {
     /// From start to end, waiting included.
     pub duration: Duration,
+    /// The most linear memory that the hook had, in bytes: a whole number of pages of 64 KiB.
+    pub memory: usize,
     /// Log lines that were dropped or cut because the call was over its log limits.
     pub log_lines_dropped: u32,
     /// What the hook read, if [`Call::record_reads`] asked for it.

@@ -146,8 +146,8 @@ impl Hook {
                 Ok(Ok(Some(Ok(raw)))) => S::check(raw, &store.data().call).map_err(HookFault::from),
             }
         };
-        let CallState { call, log_dropped, reads, .. } = store.into_data();
-        let report = CallReport { duration: start.elapsed(), log_lines_dropped: log_dropped, reads };
+        let CallState { call, log_dropped, reads, memory, .. } = store.into_data();
+        let report = CallReport { duration: start.elapsed(), memory, log_lines_dropped: log_dropped, reads };
         Done { call, verdict, report }
     }
 

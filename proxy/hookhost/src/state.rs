@@ -22,12 +22,14 @@ pub(crate) struct CallState {
     pub(crate) log_bytes: usize,
     pub(crate) log_dropped: u32,
     pub(crate) reads: Option<Box<ReadSet>>,
+    /// The largest size of linear memory so far, in bytes.
+    pub(crate) memory: usize,
 }
 
 impl CallState {
     pub(crate) fn new(hook: Arc<Hook>, stage: Stage, call: Call) -> Self {
         let reads = call.record_reads.then(Box::default);
-        Self { call, stage, hook, now: None, log_lines: 0, log_bytes: 0, log_dropped: 0, reads }
+        Self { call, stage, hook, now: None, log_lines: 0, log_bytes: 0, log_dropped: 0, reads, memory: 0 }
     }
 
     /// Records that the hook read a fact.
@@ -50,7 +52,12 @@ impl ResourceLimiter for CallState {
     fn memory_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {
         let limit = self.hook.limits().memory;
         // An error ends the call with a clear fault. A refused growth would come back as an abort in the hook.
-        if desired > limit { Err(MemoryLimit(limit).into()) } else { Ok(true) }
+        if desired > limit {
+            return Err(MemoryLimit(limit).into());
+        }
+        // Also asked for the first memory, when the instance is made. A hook has one memory.
+        self.memory = self.memory.max(desired);
+        Ok(true)
     }
 
     fn table_growing(&mut self, _current: usize, desired: usize, _max: Option<usize>) -> wasmtime::Result<bool> {

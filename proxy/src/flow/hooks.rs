@@ -30,10 +30,11 @@ pub(super) enum Outcome {
     Fail(Fault),
 }
 
-struct Request {
-    head: Box<RequestHeader>,
-    https: bool,
-    authority: Box<str>,
+/// A request's head, lent to a hook. The workshop (`cli/hook`) shows its requests to hooks as this too.
+pub(crate) struct Request {
+    pub(crate) head: Box<RequestHeader>,
+    pub(crate) https: bool,
+    pub(crate) authority: Box<str>,
 }
 
 impl RequestView for Request {
@@ -62,9 +63,10 @@ impl RequestView for Request {
     }
 }
 
-struct Response {
-    head: Box<ResponseHeader>,
-    outcome: Option<&'static str>,
+/// A response's head, lent to a hook.
+pub(crate) struct Response {
+    pub(crate) head: Box<ResponseHeader>,
+    pub(crate) outcome: Option<&'static str>,
 }
 
 impl ResponseView for Response {
@@ -204,7 +206,11 @@ pub(super) async fn response_stage(
         match done.verdict {
             Ok(edits) => {
                 for edit in edits {
-                    apply_to_response(head, ctx, edit)?;
+                    match edit {
+                        ResponseEdit::Ttl(ttl) => ctx.ttl = Some(ttl),
+                        ResponseEdit::Note(note) => ctx.note = Some(note),
+                        edit => apply_to_response(head, edit)?,
+                    }
                 }
             }
             Err(fault) => {
@@ -333,7 +339,7 @@ fn apply(
 ///
 /// # Errors
 /// If a path or query does not make a target after all.
-pub(super) fn apply_to_request(head: &mut RequestHeader, edit: &RequestEdit) -> Result<(), Fault> {
+pub(crate) fn apply_to_request(head: &mut RequestHeader, edit: &RequestEdit) -> Result<(), Fault> {
     match edit {
         RequestEdit::Header(HeaderEdit::Set(name, value)) => gate::set(head, name.clone(), value.clone()),
         RequestEdit::Header(HeaderEdit::Append(name, value)) => {
@@ -354,7 +360,11 @@ pub(super) fn apply_to_request(head: &mut RequestHeader, edit: &RequestEdit) -> 
     Ok(())
 }
 
-fn apply_to_response(head: &mut ResponseHeader, ctx: &mut RequestCtx, edit: ResponseEdit) -> Result<(), Fault> {
+/// Applies an edit of header or status.
+///
+/// # Errors
+/// If pingora refuses the field or the status.
+pub(crate) fn apply_to_response(head: &mut ResponseHeader, edit: ResponseEdit) -> Result<(), Fault> {
     match edit {
         ResponseEdit::Header(HeaderEdit::Set(name, value)) => set(head, name, value),
         ResponseEdit::Header(HeaderEdit::Append(name, value)) => {
@@ -362,8 +372,7 @@ fn apply_to_response(head: &mut ResponseHeader, ctx: &mut RequestCtx, edit: Resp
         }
         ResponseEdit::Header(HeaderEdit::Remove(name)) => drop(head.remove_header(&name)),
         ResponseEdit::Status(status) => head.set_status(status).map_err(|_error| Fault::HookInvalid)?,
-        ResponseEdit::Ttl(ttl) => ctx.ttl = Some(ttl),
-        ResponseEdit::Note(note) => ctx.note = Some(note),
+        ResponseEdit::Ttl(_) | ResponseEdit::Note(_) => {}
     }
     Ok(())
 }
