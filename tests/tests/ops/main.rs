@@ -9,3 +9,4 @@ mod reload;
 mod reload_load;
 mod stop;
 mod support;
+mod workshop;

@@ -133,3 +133,12 @@ async fn handing_over_more_than_fits_is_a_fault() {
     let fault = load("script").viewer_request(call("respond 200 *1000000")).await.verdict.unwrap_err();
     assert_eq!(fault.status(), 502, "{fault}");
 }
+
+#[tokio::test]
+async fn the_report_has_the_most_memory_of_the_call() {
+    let small = load("no-op").viewer_request(call("")).await;
+    assert_eq!(small.report.memory, 256 << 10, "what the module starts with");
+    let hoarder = load("alloc").viewer_request(call("")).await;
+    assert!(matches!(hoarder.verdict, Err(HookFault::OutOfMemory { .. })));
+    assert!((LIMITS.memory / 2..=LIMITS.memory).contains(&hoarder.report.memory), "{}", hoarder.report.memory);
+}

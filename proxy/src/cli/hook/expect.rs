@@ -128,9 +128,9 @@ impl Differences {
         self.maybe("query", expect.query.as_deref(), Some(uri.query().unwrap_or_default()));
         self.maybe("origin", expect.origin.as_deref(), outcome.origin.as_deref());
         self.maybe("note", expect.note.as_deref(), outcome.note.as_deref());
-        let key = outcome.cache_key.join(" | ");
-        let key = if key.is_empty() { NONE } else { &key };
-        self.maybe("cache_key", expect.cache_key.as_ref().map(|parts| parts.join(" | ")).as_deref(), Some(key));
+        let key = |parts: &[String]| if parts.is_empty() { NONE.to_owned() } else { parts.join(" | ") };
+        let expected = expect.cache_key.as_deref().map(key);
+        self.maybe("cache_key", expected.as_deref(), Some(&key(&outcome.cache_key)));
         let ttl = outcome.ttl.map(format_duration);
         self.maybe("ttl", expect.ttl.map(format_duration).as_deref(), ttl.as_deref());
     }

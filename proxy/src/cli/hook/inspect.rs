@@ -79,7 +79,11 @@ impl Facts {
     pub(super) fn text(&self) -> String {
         let found = &self.found;
         let or_none = |list: String| if list.is_empty() { "none".to_owned() } else { list };
-        let short = |name: &String| name.strip_prefix("edgeweir:hook/").unwrap_or(name).to_owned();
+        // The contract's own names are short here: its version has a line of its own.
+        let short = |name: &String| match name.strip_prefix("edgeweir:hook/").and_then(|name| name.split_once('@')) {
+            Some((interface, _version)) => interface.to_owned(),
+            None => name.clone(),
+        };
         let imports = found.imports.iter().map(short).collect::<Vec<_>>().join(", ");
         let memory = found.memory.map_or_else(|| "none".to_owned(), format_size);
         let limit = u64::try_from(MAX_WASM).unwrap_or(u64::MAX);

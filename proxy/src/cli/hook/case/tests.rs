@@ -86,3 +86,17 @@ fn what_is_not_a_case_is_refused_with_a_reason() {
         assert!(message.contains(word), "{text}: {message}");
     }
 }
+
+#[test]
+fn the_case_in_the_book_is_one() {
+    let book = include_str!("../../../../../docs/hooks.md");
+    let blocks = book.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
+    let cases: Vec<_> = blocks.filter(|block| block.trim_start().starts_with("stage = ")).collect();
+    assert!(cases.iter().any(|case| case.contains("[budget]")), "the whole case is among them");
+    for case in cases {
+        let lines: String =
+            case.lines().map(|line| format!("{}\n", line.strip_prefix("   ").unwrap_or(line))).collect();
+        let read = Case::read(&lines).and_then(|case| case.input().map(drop));
+        assert!(read.is_ok(), "{read:?}\n{lines}");
+    }
+}
