@@ -43,9 +43,15 @@ pub(super) fn build(folder: &Path, profile: &str) -> anyhow::Result<PathBuf> {
     }
     let manifest = folder.join("Cargo.toml").canonicalize().context("cannot resolve the crate's folder")?;
     match artefact(&String::from_utf8_lossy(&output.stdout), &manifest) {
-        Some(path) => Ok(path),
+        Some(path) => Ok(from_here(path)),
         None => bail!("the crate makes no WASM: it needs `crate-type = [\"cdylib\", \"rlib\"]` under `[lib]`"),
     }
+}
+
+/// The path as seen from the current folder, if it lies below.
+fn from_here(path: PathBuf) -> PathBuf {
+    let below = env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+    below.unwrap_or(path)
 }
 
 /// The WASM among cargo's messages.
