@@ -19,11 +19,15 @@ struct Settings {
 fn handle(request: &Request) -> Result<origin_request::Edits> {
     let settings = settings::<Settings>()?;
     let country = country_or(request.viewer().country(), &settings);
-    origin_request::Edits::new().set_header("x-country", country)?.remove_header("x-debug")
+    origin_request::Edits::new()
+        .set_header("x-country", country)?
+        .remove_header("x-debug")
 }
 
 fn country_or(country: Option<String>, settings: &Settings) -> String {
-    country.or_else(|| settings.unknown.clone()).unwrap_or_else(|| "unknown".to_owned())
+    country
+        .or_else(|| settings.unknown.clone())
+        .unwrap_or_else(|| "unknown".to_owned())
 }
 
 #[cfg(test)]
@@ -32,8 +36,19 @@ mod tests {
 
     #[test]
     fn settings_say_what_is_unknown() {
-        assert_eq!(country_or(Some("CH".to_owned()), &Settings::default()), "CH");
+        assert_eq!(
+            country_or(Some("CH".to_owned()), &Settings::default()),
+            "CH"
+        );
         assert_eq!(country_or(None, &Settings::default()), "unknown");
-        assert_eq!(country_or(None, &Settings { unknown: Some("ZZ".to_owned()) }), "ZZ");
+        assert_eq!(
+            country_or(
+                None,
+                &Settings {
+                    unknown: Some("ZZ".to_owned())
+                }
+            ),
+            "ZZ"
+        );
     }
 }

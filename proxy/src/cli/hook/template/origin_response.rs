@@ -13,8 +13,12 @@ const DAY: u32 = 24 * 60 * 60;
 fn handle(_: &Request, response: &Response) -> Result<origin_response::Edits> {
     let edits = origin_response::Edits::new();
     let kind = response.header("content-type");
-    if response.header("cache-control").is_none() && kind.is_some_and(|kind| is_image(kind.as_bytes())) {
-        return edits.ttl(DAY).set_header("cache-control", "public, max-age=86400");
+    if response.header("cache-control").is_none()
+        && kind.is_some_and(|kind| is_image(kind.as_bytes()))
+    {
+        return edits
+            .ttl(DAY)
+            .set_header("cache-control", "public, max-age=86400");
     }
     Ok(edits)
 }

@@ -21,9 +21,14 @@ fn handle(request: &Request) -> Result<viewer_request::Verdict> {
     let settings = settings::<Settings>()?;
     let Some(target) = new_place(&settings, &request.path(), request.query().as_deref()) else {
         // Not ours: go on, and let the origin know that the hook was here.
-        return Ok(viewer_request::Edits::new().set_header("x-hook", "no redirect")?.into());
+        return Ok(viewer_request::Edits::new()
+            .set_header("x-hook", "no redirect")?
+            .into());
     };
-    let response = http::Response::builder().status(308).header("location", target).body("")?;
+    let response = http::Response::builder()
+        .status(308)
+        .header("location", target)
+        .body("")?;
     Ok(viewer_request::Verdict::respond(response))
 }
 
@@ -42,8 +47,13 @@ mod tests {
 
     #[test]
     fn the_query_is_kept() {
-        let settings = Settings { moved: BTreeMap::from([("/old".to_owned(), "/new".to_owned())]) };
-        assert_eq!(new_place(&settings, "/old", Some("a=1")).as_deref(), Some("/new?a=1"));
+        let settings = Settings {
+            moved: BTreeMap::from([("/old".to_owned(), "/new".to_owned())]),
+        };
+        assert_eq!(
+            new_place(&settings, "/old", Some("a=1")).as_deref(),
+            Some("/new?a=1")
+        );
         assert_eq!(new_place(&settings, "/other", None), None);
     }
 }

@@ -17,8 +17,16 @@ fn handle(_: &Request, response: &Response) -> Result<viewer_response::Edits> {
 
 /// Pages get all of them, everything else only what matters for files.
 fn protection(content_type: &[u8]) -> &'static [(&'static str, &'static str)] {
-    let all = &[("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "same-origin")];
-    if content_type.starts_with(b"text/html") { all } else { &all[..1] }
+    let all = &[
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "same-origin"),
+    ];
+    if content_type.starts_with(b"text/html") {
+        all
+    } else {
+        &all[..1]
+    }
 }
 
 #[cfg(test)]
