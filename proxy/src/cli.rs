@@ -1,6 +1,6 @@
 //! The command line: one file per verb. Here end all errors that a person must read.
 //!
-//! Exit codes: 0 it worked; 1 the configuration is bad, or the edge refused or failed; 2 the command line is wrong.
+//! Exit codes: 0 it worked; 1 the configuration, hook or case is bad, or the edge refused or failed; 2 the command line is wrong.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +13,7 @@ mod check;
 mod demo;
 mod explain;
 mod file;
+mod hook;
 mod output;
 mod reload;
 mod schema;
@@ -45,6 +46,9 @@ enum Verb {
     Status(status::Args),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// Write, build, test and measure hooks
+    #[command(subcommand)]
+    Hook(hook::Verb),
     /// Run the demo: an edge, an origin behind it, and requests to try
     Demo(demo::Args),
 }
@@ -67,6 +71,7 @@ pub fn main() -> ExitCode {
         Verb::Reload(args) => reload::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Schema => schema::run(),
+        Verb::Hook(verb) => hook::run(&verb),
         Verb::Demo(args) => demo::run(&args),
     };
     // The last events are written by a thread that would end with the process.
@@ -108,6 +113,11 @@ mod tests {
             "edgeweir status edge.toml --json",
             "edgeweir schema",
             "edgeweir demo",
+            "edgeweir hook new hello --stage viewer-response --sdk sdk",
+            "edgeweir hook build",
+            "edgeweir hook inspect hello.wasm --json",
+            "edgeweir hook test hello.wasm --cases cases/*.toml",
+            "edgeweir hook bench --case cases/a.toml --seconds 1",
         ] {
             Args::try_parse_from(line.split(' ')).unwrap();
         }
@@ -123,6 +133,10 @@ mod tests {
             "edgeweir explain edge.toml http://a.test --client a.test",
             "edgeweir explain edge.toml http://a.test --country CHE",
             "edgeweir srve",
+            "edgeweir hook",
+            "edgeweir hook new hello --stage request",
+            "edgeweir hook new hello --sdk a --sdk-git b",
+            "edgeweir hook bench --seconds 0",
         ] {
             let error = Args::try_parse_from(line.split(' ')).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");

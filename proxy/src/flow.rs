@@ -9,7 +9,7 @@ pub(crate) mod cache;
 pub mod context;
 pub mod gate;
 mod generated;
-mod hooks;
+pub(crate) mod hooks;
 pub(crate) mod identity;
 mod log;
 pub(crate) mod origin;

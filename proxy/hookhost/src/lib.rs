@@ -19,6 +19,7 @@ mod engine;
 mod fault;
 mod hook;
 mod host;
+mod inspect;
 mod keys;
 mod load;
 mod precompiled;
@@ -33,6 +34,7 @@ pub use call::{Call, CallFacts, CallReport, Done, GeoView, RequestView, Response
 pub use engine::{EngineError, EngineLimits, HookEngine};
 pub use fault::{HookFault, TrapKind};
 pub use hook::{Hook, HookLimits};
+pub use inspect::{Inspection, Kind, inspect};
 pub use load::{LoadError, MAX_WASM};
 pub use reads::{Fact, ReadSet};
 pub use rules::{Rule, Violation};

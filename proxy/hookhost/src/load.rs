@@ -11,6 +11,8 @@ use crate::engine::Inner;
 use crate::hook::Program;
 use crate::precompiled;
 
+pub(crate) use contract::interface as interface_of;
+
 /// Largest hook, in bytes, as uploaded: not compressed.
 pub const MAX_WASM: usize = 10 << 20;
 

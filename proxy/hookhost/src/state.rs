@@ -55,6 +55,7 @@ impl ResourceLimiter for CallState {
         if desired > limit {
             return Err(MemoryLimit(limit).into());
         }
+        // Also asked for the first memory, when the instance is made. A hook has one memory.
         self.memory = self.memory.max(desired);
         Ok(true)
     }

@@ -20,7 +20,7 @@ pub(super) fn error(error: &anyhow::Error) {
 }
 
 /// The messages of an error and its causes in one line. A cause that its parent's message already tells is left out.
-fn chain(error: &anyhow::Error) -> String {
+pub(super) fn chain(error: &anyhow::Error) -> String {
     let mut line = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();

@@ -32,10 +32,11 @@ pub(super) enum Outcome {
     Fail(Fault),
 }
 
-struct Request {
-    head: Box<RequestHeader>,
-    https: bool,
-    authority: Box<str>,
+/// A request's head, lent to a hook. The workshop (`cli/hook`) shows its requests to hooks as this too.
+pub(crate) struct Request {
+    pub(crate) head: Box<RequestHeader>,
+    pub(crate) https: bool,
+    pub(crate) authority: Box<str>,
 }
 
 impl RequestView for Request {
@@ -64,9 +65,10 @@ impl RequestView for Request {
     }
 }
 
-struct Response {
-    head: Box<ResponseHeader>,
-    outcome: Option<&'static str>,
+/// A response's head, lent to a hook.
+pub(crate) struct Response {
+    pub(crate) head: Box<ResponseHeader>,
+    pub(crate) outcome: Option<&'static str>,
 }
 
 impl ResponseView for Response {
@@ -206,12 +208,14 @@ pub(super) async fn response_stage(
         bound.metrics.record(label, done.report.duration, done.report.memory);
         match done.verdict {
             Ok(edits) => {
-                if edits.iter().any(|edit| matches!(edit, ResponseEdit::Body(_))) {
-                    // It told of the old body. What the hook says of the new one comes with its edits.
-                    drop(head.remove_header(&CONTENT_ENCODING));
-                }
+                before_edits(head, &edits);
                 for edit in edits {
-                    apply_to_response(head, ctx, edit)?;
+                    match edit {
+                        ResponseEdit::Body(body) => ctx.new_body = Some(body),
+                        ResponseEdit::Ttl(ttl) => ctx.ttl = Some(ttl),
+                        ResponseEdit::Note(note) => ctx.note = Some(note),
+                        edit => apply_to_response(head, edit)?,
+                    }
                 }
             }
             Err(fault) => {
@@ -361,7 +365,7 @@ fn apply(
 ///
 /// # Errors
 /// If a path or query does not make a target after all.
-pub(super) fn apply_to_request(head: &mut RequestHeader, edit: &RequestEdit) -> Result<(), Fault> {
+pub(crate) fn apply_to_request(head: &mut RequestHeader, edit: &RequestEdit) -> Result<(), Fault> {
     match edit {
         RequestEdit::Header(HeaderEdit::Set(name, value)) => gate::set(head, name.clone(), value.clone()),
         RequestEdit::Header(HeaderEdit::Append(name, value)) => {
@@ -382,7 +386,18 @@ pub(super) fn apply_to_request(head: &mut RequestHeader, edit: &RequestEdit) -> 
     Ok(())
 }
 
-fn apply_to_response(head: &mut ResponseHeader, ctx: &mut RequestCtx, edit: ResponseEdit) -> Result<(), Fault> {
+/// What a head loses before its edits are applied: a new body has not the coding of the old one, unless an edit says so.
+pub(crate) fn before_edits(head: &mut ResponseHeader, edits: &[ResponseEdit]) {
+    if edits.iter().any(|edit| matches!(edit, ResponseEdit::Body(_))) {
+        drop(head.remove_header(&CONTENT_ENCODING));
+    }
+}
+
+/// Applies an edit of header or status; the others are the caller's.
+///
+/// # Errors
+/// If pingora refuses the field or the status.
+pub(crate) fn apply_to_response(head: &mut ResponseHeader, edit: ResponseEdit) -> Result<(), Fault> {
     match edit {
         ResponseEdit::Header(HeaderEdit::Set(name, value)) => set(head, name, value),
         ResponseEdit::Header(HeaderEdit::Append(name, value)) => {
@@ -390,9 +405,7 @@ fn apply_to_response(head: &mut ResponseHeader, ctx: &mut RequestCtx, edit: Resp
         }
         ResponseEdit::Header(HeaderEdit::Remove(name)) => drop(head.remove_header(&name)),
         ResponseEdit::Status(status) => head.set_status(status).map_err(|_error| Fault::HookInvalid)?,
-        ResponseEdit::Body(body) => ctx.new_body = Some(body),
-        ResponseEdit::Ttl(ttl) => ctx.ttl = Some(ttl),
-        ResponseEdit::Note(note) => ctx.note = Some(note),
+        ResponseEdit::Body(_) | ResponseEdit::Ttl(_) | ResponseEdit::Note(_) => {}
     }
     Ok(())
 }

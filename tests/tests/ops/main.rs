@@ -10,3 +10,4 @@ mod reload;
 mod reload_load;
 mod stop;
 mod support;
+mod workshop;

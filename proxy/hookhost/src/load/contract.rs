@@ -47,7 +47,8 @@ fn imported(import: &str) -> Result<(), LoadError> {
     }
 }
 
-fn interface(name: &str) -> Option<&str> {
+/// The interface's name, if it is one of `edgeweir:hook@0.1.*`.
+pub(crate) fn interface(name: &str) -> Option<&str> {
     of_contract(name).map(|(interface, _)| interface)
 }
 

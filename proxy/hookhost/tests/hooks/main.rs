@@ -3,6 +3,7 @@
 
 mod calls;
 mod edits;
+mod inspecting;
 mod limits;
 mod loading;
 mod support;

@@ -1,0 +1,49 @@
+//! `edgeweir hook`: the workshop. New hooks, their builds, tests and measurements, without a running edge.
+//!
+//! Hooks run here in the host that production uses, with its header rules and limits, and their edits are applied by
+//! `flow::hooks`. What differs is said in `host`: time, randomness and the log come from the case.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+mod aws;
+mod bench;
+mod build;
+mod cargo;
+mod case;
+mod expect;
+mod files;
+mod host;
+mod inspect;
+mod name;
+mod new;
+mod run;
+mod test;
+
+/// Exit code 1 where a hook or a case is not good.
+const NOT_GOOD: ExitCode = ExitCode::FAILURE;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Write a new hook: a crate with an example, a test case and the build flags that hooks need
+    New(new::Args),
+    /// Build a hook's crate to WASM and tell its size, stages and imports
+    Build(build::Args),
+    /// Tell what a WASM file is, and whether this edge would take it
+    Inspect(inspect::Args),
+    /// Run a hook's cases and show what differs from the expected
+    Test(test::Args),
+    /// Measure the calls of a hook
+    Bench(bench::Args),
+}
+
+pub(super) fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::New(args) => new::run(args),
+        Verb::Build(args) => build::run(args),
+        Verb::Inspect(args) => inspect::run(args),
+        Verb::Test(args) => test::run(args),
+        Verb::Bench(args) => bench::run(args),
+    }
+}

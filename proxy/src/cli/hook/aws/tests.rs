@@ -1,0 +1,135 @@
+use edgeweir_hookhost::{CallReport, GeneratedResponse};
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
+
+use super::*;
+
+fn lambda() -> Value {
+    json!({"Records": [{"cf": {
+        "config": {"distributionId": "E1", "eventType": "viewer-request", "requestId": "abc=="},
+        "request": {
+            "clientIp": "203.0.113.7", "method": "GET", "uri": "/a", "querystring": "x=1",
+            "headers": {
+                "host": [{"key": "Host", "value": "www.example.com"}],
+                "x-iD": [{"key": "X-ID", "value": "1"}, {"key": "X-ID", "value": "2"}],
+                "cloudfront-viewer-country": [{"key": "CloudFront-Viewer-Country", "value": "CH"}],
+            },
+        },
+    }}]})
+}
+
+fn functions() -> Value {
+    json!({
+        "version": "1.0",
+        "context": {"distributionId": "E1", "eventType": "viewer-request", "requestId": "abc=="},
+        "viewer": {"ip": "203.0.113.7"},
+        "request": {
+            "method": "GET", "uri": "/a",
+            "querystring": {"id": {"value": "1"}, "t": {"value": "x", "multiValue": [{"value": "x"}, {"value": "y"}]}},
+            "headers": {"host": {"value": "www.example.com"}},
+            "cookies": {"s": {"value": "1"}, "t": {"value": "2"}},
+        },
+    })
+}
+
+fn outcome(input: Input, decision: Decision) -> Outcome {
+    Outcome {
+        body: None,
+        decision,
+        request: input.request,
+        response: input.response.map(|(head, _)| head),
+        origin: None,
+        note: None,
+        cache_key: Vec::new(),
+        ttl: None,
+        report: CallReport::default(),
+        log: Vec::new(),
+    }
+}
+
+#[test]
+fn an_event_that_nothing_edits_comes_back() {
+    let event = Event::read(&functions().to_string()).unwrap();
+    let input = event.input().unwrap();
+    assert_eq!(input.request.uri, "/a?id=1&t=x&t=y");
+    assert_eq!(input.request.headers["cookie"], "s=1; t=2");
+    let result = event.result(&outcome(input, Decision::Next)).unwrap();
+    assert_eq!(result, json!({ "request": functions()["request"] }));
+
+    let event = Event::read(&lambda().to_string()).unwrap();
+    let input = event.input().unwrap();
+    assert_eq!((input.facts.viewer.address.to_string().as_str(), &*input.facts.request_id), ("203.0.113.7", "abc=="));
+    assert_eq!(input.facts.viewer.geo.as_ref().and_then(|geo| geo.country()), Some("CH"));
+    assert_eq!(input.request.headers.get_all("x-id").iter().count(), 2);
+    let mut outcome = outcome(input, Decision::Next);
+    outcome.request.append_header("x-new-one", "1").unwrap();
+    let result = event.result(&outcome).unwrap();
+    assert_eq!((&result["uri"], &result["querystring"]), (&json!("/a"), &json!("x=1")));
+    assert_eq!(result["headers"]["host"], json!([{"key": "Host", "value": "www.example.com"}]));
+    assert_eq!(result["headers"]["x-new-one"], json!([{"key": "X-New-One", "value": "1"}]));
+}
+
+#[test]
+fn answers_have_the_shape_of_the_event() {
+    let answer = || {
+        Decision::Respond(GeneratedResponse {
+            status: StatusCode::FOUND,
+            headers: vec![
+                (http::header::LOCATION, HeaderValue::from_static("/b")),
+                (http::header::SET_COOKIE, HeaderValue::from_static("id=a; Path=/")),
+            ],
+            body: "gone".into(),
+        })
+    };
+    let event = Event::read(&lambda().to_string()).unwrap();
+    let result = event.result(&outcome(event.input().unwrap(), answer())).unwrap();
+    assert_eq!((&result["status"], &result["body"]), (&json!("302"), &json!("gone")));
+    assert_eq!(result["headers"]["location"], json!([{"key": "Location", "value": "/b"}]));
+    let event = Event::read(&functions().to_string()).unwrap();
+    let result = event.result(&outcome(event.input().unwrap(), answer())).unwrap();
+    let response = &result["response"];
+    assert_eq!((&response["statusCode"], &response["statusDescription"]), (&json!(302), &json!("Found")));
+    assert_eq!(response["cookies"], json!({"id": {"value": "a", "attributes": "Path=/"}}));
+    assert_eq!(response["body"], json!({"encoding": "text", "data": "gone"}));
+}
+
+#[test]
+fn responses_of_both_shapes() {
+    let mut text = lambda();
+    text["Records"][0]["cf"]["config"]["eventType"] = json!("origin-response");
+    text["Records"][0]["cf"]["response"] = json!({
+        "status": "200", "statusDescription": "Fine", "headers": {"server": [{"key": "Server", "value": "x"}]},
+    });
+    let event = Event::read(&text.to_string()).unwrap();
+    let mut outcome_of_lambda = outcome(event.input().unwrap(), Decision::Next);
+    assert_eq!(event.result(&outcome_of_lambda).unwrap(), text["Records"][0]["cf"]["response"]);
+    if let Some(head) = &mut outcome_of_lambda.response {
+        head.set_status(404).unwrap();
+    }
+    let result = event.result(&outcome_of_lambda).unwrap();
+    assert_eq!((&result["status"], &result["statusDescription"]), (&json!("404"), &json!("Not Found")));
+
+    let mut text = functions();
+    text["context"]["eventType"] = json!("viewer-response");
+    text["response"] = json!({
+        "statusCode": 200, "statusDescription": "OK", "headers": {"server": {"value": "x"}},
+        "cookies": {"id": {"value": "a", "attributes": "Path=/; Secure"}},
+    });
+    let event = Event::read(&text.to_string()).unwrap();
+    let result = event.result(&outcome(event.input().unwrap(), Decision::Next)).unwrap();
+    assert_eq!(result, json!({ "response": text["response"] }));
+}
+
+#[test]
+fn what_is_no_event_is_refused() {
+    for (text, word) in [
+        ("{", "no JSON"),
+        ("{}", "no event of AWS"),
+        (r#"{"version": "1.0", "context": {}}"#, "context.eventType"),
+        (r#"{"version": "1.0", "context": {"eventType": "connect"}}"#, "no stage"),
+        (r#"{"version": "1.0", "context": {"eventType": "viewer-request"}}"#, "request.uri"),
+    ] {
+        let message = format!("{:#}", Event::read(text).and_then(|event| event.input().map(drop)).unwrap_err());
+        assert!(message.contains(word), "{text}: {message}");
+    }
+}

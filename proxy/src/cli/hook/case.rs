@@ -1,0 +1,306 @@
+//! The case file: one call of a hook at one stage, and what should come of it. TOML, unknown keys are errors.
+//! What is expected of a call is compared in `expect`; how it runs is `run`'s.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use edgeweir_hookhost::{CallFacts, GeoView, HookLimits, Stage, ViewerFacts};
+use http::{HeaderName, HeaderValue, Version};
+use pingora::http::{RequestHeader, ResponseHeader};
+use serde::Deserialize;
+
+use super::run::Input;
+
+mod values;
+
+use values::Word;
+pub(super) use values::{OneOrMore, stage_of};
+
+/// 2026-01-01T00:00:00Z in milliseconds of Unix time: the clock of a case that names none, so that it gives the same result
+/// each time.
+pub(super) const DEFAULT_NOW: u64 = 1_767_225_600_000;
+/// Limits of a case that names none. The memory is the edge's default. The time is longer than the edge's 50 ms: what a
+/// call takes on a busy machine is no property of the hook.
+pub(super) const DEFAULT_LIMITS: HookLimits =
+    HookLimits { timeout: Duration::from_secs(1), memory: 16 << 20, concurrent: 256 };
+
+/// A case as people write it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Case {
+    #[serde(deserialize_with = "values::stage")]
+    pub(super) stage: Stage,
+    /// What the clock says.
+    #[serde(default, deserialize_with = "values::moment")]
+    now: Option<u64>,
+    /// The note that an earlier stage left.
+    note: Option<String>,
+    /// Name of the origin that would be asked.
+    origin: Option<String>,
+    distribution: Option<String>,
+    behavior: Option<String>,
+    request_id: Option<String>,
+    /// Limits as in `[hooks.*]` of the configuration.
+    #[serde(default, deserialize_with = "values::duration")]
+    timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "values::size")]
+    memory: Option<u64>,
+    #[serde(default)]
+    request: Request,
+    response: Option<Response>,
+    #[serde(default)]
+    viewer: Viewer,
+    #[serde(default)]
+    settings: toml::Table,
+    #[serde(default)]
+    pub(super) expect: Expect,
+    #[serde(default)]
+    pub(super) budget: Budget,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Request {
+    method: String,
+    scheme: String,
+    /// Path and query.
+    uri: String,
+    headers: BTreeMap<String, OneOrMore>,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self { method: "GET".into(), scheme: "https".into(), uri: "/".into(), headers: BTreeMap::new() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Response {
+    status: u16,
+    #[serde(default)]
+    headers: BTreeMap<String, OneOrMore>,
+    #[serde(default, deserialize_with = "values::outcome")]
+    cache_outcome: Option<Word>,
+}
+
+/// Who asks; geo facts that are not named are not known.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Viewer {
+    pub(super) address: Option<IpAddr>,
+    pub(super) port: Option<u16>,
+    #[serde(default, deserialize_with = "values::http_version")]
+    pub(super) http_version: Option<Version>,
+    #[serde(default, deserialize_with = "values::tls_version")]
+    pub(super) tls_version: Option<Word>,
+    pub(super) country: Option<String>,
+    pub(super) continent: Option<String>,
+    pub(super) region: Option<String>,
+    pub(super) city: Option<String>,
+    pub(super) asn: Option<u32>,
+    pub(super) time_zone: Option<String>,
+    /// Latitude and longitude in degrees.
+    pub(super) coordinates: Option<(f64, f64)>,
+}
+
+impl GeoView for Viewer {
+    fn country(&self) -> Option<&str> {
+        self.country.as_deref()
+    }
+    fn continent(&self) -> Option<&str> {
+        self.continent.as_deref()
+    }
+    fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+    fn city(&self) -> Option<&str> {
+        self.city.as_deref()
+    }
+    fn asn(&self) -> Option<u32> {
+        self.asn
+    }
+    fn time_zone(&self) -> Option<&str> {
+        self.time_zone.as_deref()
+    }
+    fn coordinates(&self) -> Option<(f64, f64)> {
+        self.coordinates
+    }
+}
+
+/// What should come of the call. What is not named is not compared.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expect {
+    /// `next` or `respond`; at response stages there is only `next`.
+    pub(super) verdict: Option<String>,
+    /// Label of the fault, for example `failed`.
+    pub(super) fault: Option<String>,
+    /// Part of the fault's message.
+    pub(super) message: Option<String>,
+    /// Header fields of the result: all their values, in order.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, OneOrMore>,
+    /// Header fields that the result must not have.
+    #[serde(default)]
+    pub(super) removed: Vec<String>,
+    pub(super) path: Option<String>,
+    /// Without `?`; empty for none.
+    pub(super) query: Option<String>,
+    pub(super) status: Option<u16>,
+    /// Of a generated response.
+    pub(super) body: Option<String>,
+    /// The origin that the hook chose.
+    pub(super) origin: Option<String>,
+    /// The note that it left.
+    pub(super) note: Option<String>,
+    /// The parts that it added to the cache key.
+    pub(super) cache_key: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "values::duration")]
+    pub(super) ttl: Option<Duration>,
+    /// Parts of lines that it logged.
+    #[serde(default)]
+    pub(super) log: Vec<String>,
+}
+
+/// What the hook may grow to before the test fails.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Budget {
+    /// Size of the file in bytes.
+    #[serde(default, deserialize_with = "values::size")]
+    pub(super) size: Option<u64>,
+    /// Most linear memory of the call in bytes.
+    #[serde(default, deserialize_with = "values::size")]
+    pub(super) memory: Option<u64>,
+}
+
+impl Case {
+    /// Reads a case.
+    ///
+    /// # Errors
+    /// With line and caret, where the text is not a case.
+    pub(super) fn read(text: &str) -> anyhow::Result<Self> {
+        let case: Self = toml::from_str(text)?;
+        if case.stage.has_response() != case.response.is_some() {
+            let wanted = if case.stage.has_response() { "needs a" } else { "has no" };
+            return Err(anyhow!("a case at {} {wanted} table `[response]`", case.stage));
+        }
+        let expect = &case.expect;
+        match expect.verdict.as_deref() {
+            None | Some("next") => {}
+            Some("respond") if !case.stage.has_response() => {}
+            Some(other) => {
+                let verdicts = if case.stage.has_response() { "`next`" } else { "`next` or `respond`" };
+                return Err(anyhow!("`{other}` is no verdict of {}: it is {verdicts}", case.stage));
+            }
+        }
+        if expect.verdict.is_some() && expect.fault.is_some() {
+            return Err(anyhow!("a call ends in a verdict or in a fault: `[expect]` names both"));
+        }
+        if expect.verdict.is_none() && expect.fault.is_none() {
+            return Err(anyhow!("`[expect]` needs a `verdict` or a `fault`"));
+        }
+        Ok(case)
+    }
+
+    /// The call that the case describes.
+    ///
+    /// # Errors
+    /// If the request or the response is none.
+    pub(super) fn input(&self) -> anyhow::Result<Input> {
+        let mut request = request_head(&self.request.method, &self.request.uri)?;
+        for (name, values) in &self.request.headers {
+            for value in values.iter() {
+                let (name, value) = field(name, value)?;
+                request.append_header(name, value)?;
+            }
+        }
+        let response = self.response.as_ref().map(|case| -> anyhow::Result<_> {
+            let mut head = response_head(case.status)?;
+            for (name, values) in &case.headers {
+                for value in values.iter() {
+                    let (name, value) = field(name, value)?;
+                    head.append_header(name, value)?;
+                }
+            }
+            Ok((head, case.cache_outcome.map(|word| word.0)))
+        });
+        let https = match self.request.scheme.as_str() {
+            "https" => true,
+            "http" => false,
+            other => return Err(anyhow!("`{other}` is no scheme: it is `http` or `https`")),
+        };
+        let viewer = ViewerFacts {
+            address: self.viewer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            port: self.viewer.port,
+            http_version: self.viewer.http_version.unwrap_or(Version::HTTP_11),
+            tls_version: self.viewer.tls_version.map(|word| word.0).or(https.then_some("TLSv1.3")),
+            geo: Some(Arc::new(self.viewer.clone())),
+        };
+        let or = |value: &Option<String>, default: &str| Arc::from(value.as_deref().unwrap_or(default));
+        let facts = CallFacts {
+            viewer,
+            distribution: or(&self.distribution, "site"),
+            behavior: or(&self.behavior, "*"),
+            request_id: or(&self.request_id, "00000000000000000000000000"),
+        };
+        let memory = self.memory.map_or(DEFAULT_LIMITS.memory, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let timeout = self.timeout.unwrap_or(DEFAULT_LIMITS.timeout);
+        let at_origin = matches!(self.stage, Stage::OriginRequest | Stage::OriginResponse);
+        Ok(Input {
+            stage: self.stage,
+            authority: authority(&request),
+            request,
+            https,
+            response: response.transpose()?,
+            facts,
+            origin: self.origin.as_deref().filter(|_| at_origin).map(Arc::from),
+            settings: values::json(&self.settings)?.to_string().into(),
+            note: self.note.as_deref().map(Arc::from),
+            now: self.now.unwrap_or(DEFAULT_NOW),
+            limits: HookLimits { timeout, memory, ..DEFAULT_LIMITS },
+        })
+    }
+}
+
+/// A request's head, without header fields.
+pub(super) fn request_head(method: &str, uri: &str) -> anyhow::Result<RequestHeader> {
+    if !uri.starts_with('/') {
+        return Err(anyhow!("the request's `uri` must start with `/`: `{uri}`"));
+    }
+    http::Request::builder()
+        .method(method)
+        .uri(uri)
+        .body(())
+        .map(|request| request.into_parts().0.into())
+        .with_context(|| format!("`{method} {uri}` is no request"))
+}
+
+/// A response's head, without header fields.
+pub(super) fn response_head(status: u16) -> anyhow::Result<ResponseHeader> {
+    http::Response::builder()
+        .status(status)
+        .body(())
+        .map(|response| response.into_parts().0.into())
+        .with_context(|| format!("`{status}` is no status"))
+}
+
+/// A header field.
+pub(super) fn field(name: &str, value: &str) -> anyhow::Result<(HeaderName, HeaderValue)> {
+    let parsed = HeaderName::try_from(name).with_context(|| format!("`{name}` is no header name"))?;
+    let value = HeaderValue::try_from(value).with_context(|| format!("header `{name}` has a value that is none"))?;
+    Ok((parsed, value))
+}
+
+/// The host that the request names.
+pub(super) fn authority(head: &RequestHeader) -> Box<str> {
+    let host = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    host.unwrap_or("www.example.com").to_ascii_lowercase().into()
+}
+
+#[cfg(test)]
+mod tests;

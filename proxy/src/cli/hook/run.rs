@@ -1,0 +1,206 @@
+//! One call of a hook and what it makes of request and response. Edits are applied by the flow's own functions, so that a
+//! result here is a result in production. Origins are not checked: there is no configuration.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use edgeweir_hookhost::{
+    Call, CallFacts, CallReport, GeneratedResponse, Hook, HookFault, HookLimits, RequestEdit, RequestVerdict,
+    ResponseEdit, ResponseView, Stage,
+};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::host::Host;
+use crate::fault::Fault;
+use crate::flow::hooks::{Request, Response, apply_to_request, apply_to_response, before_edits};
+
+/// Everything that a call gets to see, and its limits.
+#[derive(Clone)]
+pub(super) struct Input {
+    pub(super) stage: Stage,
+    pub(super) request: RequestHeader,
+    pub(super) https: bool,
+    pub(super) authority: Box<str>,
+    /// With what the cache did.
+    pub(super) response: Option<(ResponseHeader, Option<&'static str>)>,
+    pub(super) facts: CallFacts,
+    pub(super) origin: Option<Arc<str>>,
+    /// JSON text.
+    pub(super) settings: Arc<str>,
+    pub(super) note: Option<Arc<str>>,
+    /// Milliseconds of Unix time.
+    pub(super) now: u64,
+    pub(super) limits: HookLimits,
+}
+
+/// How a call ended.
+pub(super) enum Decision {
+    /// The request or the response goes on, edited.
+    Next,
+    /// The hook answered.
+    Respond(GeneratedResponse),
+    /// There is no verdict: what the edge does then is `on_failure`'s.
+    Fault {
+        /// As in logs and metrics.
+        label: &'static str,
+        message: String,
+    },
+}
+
+impl Decision {
+    /// `next`, `respond` or `fault`.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Respond(_) => "respond",
+            Self::Fault { .. } => "fault",
+        }
+    }
+}
+
+/// What came of a call.
+pub(super) struct Outcome {
+    pub(super) decision: Decision,
+    /// With the hook's edits.
+    pub(super) request: RequestHeader,
+    /// With the hook's edits, at response stages.
+    pub(super) response: Option<ResponseHeader>,
+    /// The body that a response hook made.
+    pub(super) body: Option<Bytes>,
+    pub(super) origin: Option<Box<str>>,
+    pub(super) note: Option<Arc<str>>,
+    pub(super) cache_key: Vec<String>,
+    pub(super) ttl: Option<Duration>,
+    pub(super) report: CallReport,
+    pub(super) log: Vec<String>,
+}
+
+impl Input {
+    /// The call, as the edge would make it.
+    pub(super) fn call(self) -> Call {
+        let response = self
+            .response
+            .map(|(head, outcome)| -> Box<dyn ResponseView> { Box::new(Response { head: Box::new(head), outcome }) });
+        let view = Request { head: Box::new(self.request), https: self.https, authority: self.authority };
+        Call {
+            request: Box::new(view),
+            response,
+            facts: Arc::new(self.facts),
+            origin: self.origin,
+            settings: self.settings,
+            note: self.note,
+            record_reads: false,
+        }
+    }
+}
+
+/// What a stage gave back, whichever it was.
+pub(super) enum Verdict {
+    Request(RequestVerdict),
+    Response(Vec<ResponseEdit>),
+}
+
+/// Calls the hook at a stage.
+pub(super) async fn call(hook: &Arc<Hook>, stage: Stage, call: Call) -> (Call, Result<Verdict, HookFault>, CallReport) {
+    match stage {
+        Stage::ViewerRequest => {
+            let done = hook.viewer_request(call).await;
+            (done.call, done.verdict.map(Verdict::Request), done.report)
+        }
+        Stage::OriginRequest => {
+            let done = hook.origin_request(call).await;
+            (done.call, done.verdict.map(Verdict::Request), done.report)
+        }
+        Stage::OriginResponse => {
+            let done = hook.origin_response(call).await;
+            (done.call, done.verdict.map(Verdict::Response), done.report)
+        }
+        Stage::ViewerResponse => {
+            let done = hook.viewer_response(call).await;
+            (done.call, done.verdict.map(Verdict::Response), done.report)
+        }
+    }
+}
+
+/// Runs one call and applies what it decides.
+pub(super) async fn run(host: &Host, hook: &Arc<Hook>, input: Input) -> Outcome {
+    let stage = input.stage;
+    host.prepare(input.now);
+    let (done, verdict, report) = call(hook, stage, input.call()).await;
+    let (request, response) = heads(done);
+    let mut outcome = Outcome {
+        decision: Decision::Next,
+        request,
+        response,
+        body: None,
+        origin: None,
+        note: None,
+        cache_key: Vec::new(),
+        ttl: None,
+        report,
+        log: host.take_lines(),
+    };
+    let applied = match verdict {
+        Ok(Verdict::Request(RequestVerdict::Next(edits))) => {
+            edits.into_iter().try_for_each(|edit| outcome.edit_request(edit))
+        }
+        Ok(Verdict::Request(RequestVerdict::Respond(response))) => {
+            outcome.decision = Decision::Respond(response);
+            Ok(())
+        }
+        Ok(Verdict::Response(edits)) => {
+            if let Some(head) = &mut outcome.response {
+                before_edits(head, &edits);
+            }
+            edits.into_iter().try_for_each(|edit| outcome.edit_response(edit))
+        }
+        Err(fault) => {
+            outcome.decision = Decision::Fault { label: fault.label(), message: fault.to_string() };
+            Ok(())
+        }
+    };
+    if applied.is_err() {
+        // The host has checked every edit; what is left is a target that is too long once it is put together.
+        let message = "the edits do not make a valid head".to_owned();
+        outcome.decision = Decision::Fault { label: "validation", message };
+    }
+    outcome
+}
+
+impl Outcome {
+    fn edit_request(&mut self, edit: RequestEdit) -> Result<(), Fault> {
+        match edit {
+            RequestEdit::Note(note) => self.note = Some(note),
+            RequestEdit::CacheKey(part) => self.cache_key.push(part.into()),
+            RequestEdit::Origin(name) => self.origin = Some(name),
+            edit => apply_to_request(&mut self.request, &edit)?,
+        }
+        Ok(())
+    }
+
+    fn edit_response(&mut self, edit: ResponseEdit) -> Result<(), Fault> {
+        match (edit, &mut self.response) {
+            (ResponseEdit::Note(note), _) => self.note = Some(note),
+            (ResponseEdit::Ttl(ttl), _) => self.ttl = Some(ttl),
+            (ResponseEdit::Body(body), _) => self.body = Some(body),
+            (edit, Some(head)) => apply_to_response(head, edit)?,
+            (_, None) => {}
+        }
+        Ok(())
+    }
+}
+
+/// The heads that were moved into the call.
+fn heads(call: Call) -> (RequestHeader, Option<ResponseHeader>) {
+    let request: Box<dyn Any> = call.request;
+    let Ok(request) = request.downcast::<Request>() else {
+        unreachable!("a call gives back the view that it was given")
+    };
+    let response = call.response.and_then(|response| {
+        let response: Box<dyn Any> = response;
+        response.downcast::<Response>().ok().map(|response| *response.head)
+    });
+    (*request.head, response)
+}

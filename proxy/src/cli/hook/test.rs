@@ -1,0 +1,236 @@
+//! `edgeweir hook test`: runs cases and shows what is not as expected.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use edgeweir_hookhost::{Hook, HookLimits, Stage};
+use serde_json::{Value, json};
+
+use super::aws::Event;
+use super::case::{Case, DEFAULT_LIMITS};
+use super::expect::{Difference, compare, kib, over_budget};
+use super::host::{Host, Randomness, name_of, read_wasm};
+use super::run::{self, Decision, Outcome};
+use super::{NOT_GOOD, build, files};
+use crate::cli::{output, small_runtime};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The WASM file, or the folder of a hook's crate, which is built first
+    #[arg(value_name = "FILE|DIR", default_value = ".")]
+    path: PathBuf,
+    /// Cases: a file, a folder, or a pattern with `*` in its last part [default: cases in DIR or the current folder]
+    #[arg(long, value_name = "GLOB")]
+    cases: Option<PathBuf>,
+    /// Profile of cargo, for DIR
+    #[arg(long, default_value = "release")]
+    profile: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What came of one case.
+struct Run {
+    file: PathBuf,
+    stage: Stage,
+    verdict: &'static str,
+    differences: Vec<Difference>,
+    log: Vec<String>,
+    time: Duration,
+    memory: usize,
+    /// Of an event: the result in the event's own shape.
+    result: Option<Value>,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    // Before the build, so that a wrong pattern does not cost one.
+    let folder = if args.path.is_dir() { args.path.join("cases") } else { PathBuf::from("cases") };
+    let cases = files::cases(args.cases.as_deref().unwrap_or(&folder))?;
+    let wasm_path = build::artefact(&args.path, &args.profile)?;
+    let wasm = read_wasm(&wasm_path)?;
+    let host = Host::new(Randomness::Counted)?;
+    let tester = Tester { host, name: name_of(&wasm_path), wasm };
+    // Keeps the compiled code for cases with other limits.
+    let _first = tester.load(DEFAULT_LIMITS).with_context(|| format!("`{}`", wasm_path.display()))?;
+    let runtime = small_runtime()?;
+    let mut runs = Vec::new();
+    for case in &cases {
+        let run = runtime.block_on(tester.run(case)).with_context(|| format!("case `{}`", case.display()))?;
+        if !args.json {
+            output::out(&text(&run));
+        }
+        runs.push(run);
+    }
+    let failed = runs.iter().filter(|run| !run.differences.is_empty()).count();
+    let passed = runs.len() - failed;
+    if args.json {
+        let cases: Vec<_> = runs.iter().map(json).collect();
+        let report = json!({
+            "hook": wasm_path.display().to_string(),
+            "size": tester.wasm.len(),
+            "passed": passed,
+            "failed": failed,
+            "cases": cases,
+        });
+        output::out(&format!("{report:#}\n"));
+    } else {
+        let size = kib(u64::try_from(tester.wasm.len()).unwrap_or(u64::MAX));
+        output::out(&format!("{passed} passed, {failed} failed: {} ({size})\n", wasm_path.display()));
+    }
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { NOT_GOOD })
+}
+
+struct Tester {
+    host: Host,
+    name: String,
+    wasm: Vec<u8>,
+}
+
+impl Tester {
+    fn load(&self, limits: HookLimits) -> anyhow::Result<Arc<Hook>> {
+        self.host.load(&self.name, &self.wasm, limits)
+    }
+
+    async fn run(&self, file: &Path) -> anyhow::Result<Run> {
+        let text = fs::read_to_string(file).context("cannot be read")?;
+        if file.extension().is_some_and(|extension| extension == "json") {
+            return self.event(file, &text).await;
+        }
+        let case = Case::read(&text)?;
+        let input = case.input()?;
+        let hook = self.load(input.limits)?;
+        let outcome = run::run(&self.host, &hook, input).await;
+        let mut differences = compare(&case.expect, &outcome);
+        differences.extend(over_budget(&case.budget, self.wasm.len(), outcome.report.memory));
+        Ok(Run::of(file, case.stage, outcome, differences, None))
+    }
+
+    async fn event(&self, file: &Path, text: &str) -> anyhow::Result<Run> {
+        let event = Event::read(text)?;
+        let hook = self.load(DEFAULT_LIMITS)?;
+        let outcome = run::run(&self.host, &hook, event.input()?).await;
+        let result = event.result(&outcome)?;
+        let mut differences = Vec::new();
+        if let Decision::Fault { label, message } = &outcome.decision {
+            let actual = format!("fault {label}: {message}");
+            differences.push(Difference { what: "verdict".into(), expected: "a result".into(), actual });
+        } else if let Some(expected) = expected(file)?
+            && expected != result
+        {
+            let (expected, actual) = (format!("{expected:#}"), format!("{result:#}"));
+            differences.push(Difference { what: "result".into(), expected, actual });
+        }
+        Ok(Run::of(file, event.stage(), outcome, differences, Some(result)))
+    }
+}
+
+/// What should come of an event, if that is said.
+fn expected(event: &Path) -> anyhow::Result<Option<Value>> {
+    let path = files::expected_of(event);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(serde_json::from_str(&text).with_context(|| format!("`{}` is no JSON", path.display()))?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read `{}`", path.display())),
+    }
+}
+
+impl Run {
+    fn of(file: &Path, stage: Stage, outcome: Outcome, differences: Vec<Difference>, result: Option<Value>) -> Self {
+        Self {
+            file: file.to_owned(),
+            stage,
+            verdict: outcome.decision.name(),
+            differences,
+            log: outcome.log,
+            time: outcome.report.duration,
+            memory: outcome.report.memory,
+            result,
+        }
+    }
+
+    fn memory(&self) -> u64 {
+        u64::try_from(self.memory).unwrap_or(u64::MAX)
+    }
+}
+
+/// A case for people: one line, and what differs below it.
+fn text(run: &Run) -> String {
+    let word = if run.differences.is_empty() { "pass" } else { "FAIL" };
+    let micros = run.time.as_micros();
+    let memory = kib(run.memory());
+    let mut text = format!("{word}  {} ({}, {micros} µs, {memory})\n", run.file.display(), run.stage);
+    // Writing to a string cannot fail.
+    for difference in &run.differences {
+        let _infallible = writeln!(text, "      {}", difference.what);
+        if difference.expected.contains('\n') || difference.actual.contains('\n') {
+            text.push_str(&by_line(&difference.expected, &difference.actual));
+        } else {
+            let _infallible = writeln!(
+                text,
+                "        - expected  {}\n        + actual    {}",
+                difference.expected, difference.actual
+            );
+        }
+    }
+    if !run.differences.is_empty() {
+        for line in &run.log {
+            let _infallible = writeln!(text, "      logged {line}");
+        }
+    } else if let Some(result) = &run.result {
+        let _infallible = writeln!(text, "{result:#}");
+    }
+    text
+}
+
+/// Two texts line by line: what both begin and end with is context, the rest is expected and actual.
+fn by_line(expected: &str, actual: &str) -> String {
+    let (old, new): (Vec<_>, Vec<_>) = (expected.lines().collect(), actual.lines().collect());
+    let before = old.iter().zip(&new).take_while(|(old, new)| old == new).count();
+    let room = old.len().min(new.len()) - before;
+    let after = old.iter().rev().zip(new.iter().rev()).take(room).take_while(|(old, new)| old == new).count();
+    let mut text = String::new();
+    let mut lines = |sign: &str, lines: &[&str]| {
+        for line in lines {
+            // Writing to a string cannot fail.
+            let _infallible = writeln!(text, "        {sign} {line}");
+        }
+    };
+    lines(" ", old.get(..before).unwrap_or_default());
+    lines("-", old.get(before..old.len() - after).unwrap_or_default());
+    lines("+", new.get(before..new.len() - after).unwrap_or_default());
+    lines(" ", old.get(old.len() - after..).unwrap_or_default());
+    text
+}
+
+fn json(run: &Run) -> Value {
+    json!({
+        "case": run.file.display().to_string(),
+        "stage": run.stage.as_str(),
+        "verdict": run.verdict,
+        "passed": run.differences.is_empty(),
+        "differences": run.differences,
+        "log": run.log,
+        "micros": u64::try_from(run.time.as_micros()).unwrap_or(u64::MAX),
+        "memory": run.memory,
+        "result": run.result,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_compared_by_line() {
+        let shown = by_line("{\n  \"a\": 1,\n  \"b\": 2\n}", "{\n  \"a\": 3,\n  \"b\": 2\n}");
+        let plain: Vec<_> = shown.lines().map(str::trim_start).collect();
+        assert_eq!(plain, ["{", "-   \"a\": 1,", "+   \"a\": 3,", "\"b\": 2", "}"]);
+        assert_eq!(by_line("a\na", "a").lines().count(), 2);
+    }
+}
