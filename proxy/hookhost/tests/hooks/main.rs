@@ -3,7 +3,9 @@
 
 mod calls;
 mod edits;
+mod grants;
 mod limits;
 mod loading;
+mod settings;
 mod support;
 mod tools;
