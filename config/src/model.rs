@@ -418,6 +418,8 @@ pub struct Binding {
 /// Where a binding's settings stand in the text of the config. All places are equal: a text that moved says the same.
 #[derive(Clone, Default)]
 pub struct Place {
+    /// The whole binding, as bytes of the text.
+    pub binding: Range<usize>,
     /// The settings; the binding if it has none.
     pub(crate) whole: Range<usize>,
     /// Each setting, by JSON pointer (RFC 6901).

@@ -119,10 +119,14 @@ fn binding(binding: &Spanned<schema::Binding>, scope: &Scope<'_>, out: &mut Repo
     let (settings, settings_secrets, place) = match written.settings.given() {
         Some(given) => {
             let settings = given.get_ref();
-            let place = Place { whole: given.span(), settings: settings.places.clone() };
+            let place = Place { binding: binding.span(), whole: given.span(), settings: settings.places.clone() };
             (settings.json.clone(), from(&settings.secrets), place)
         }
-        None => ("{}".to_owned(), Vec::new(), Place { whole: binding.span(), settings: Vec::new() }),
+        None => (
+            "{}".to_owned(),
+            Vec::new(),
+            Place { binding: binding.span(), whole: binding.span(), settings: Vec::new() },
+        ),
     };
     // A hook can choose an origin by name.
     scope.names.origins.use_all(|name| settings.contains(&format!("\"{name}\"")));

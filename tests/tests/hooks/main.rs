@@ -2,10 +2,12 @@
 
 mod edits;
 mod faults;
+mod grants;
 mod guarded;
 mod isolation;
 mod jwt_auth;
 mod loading;
+mod settings;
 mod shipped;
 mod stages;
 mod support;

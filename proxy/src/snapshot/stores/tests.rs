@@ -15,7 +15,7 @@ fn what_is_no_object_of_strings_is_named_without_its_values() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flags.json");
     for (text, words) in [
-        (r#"{"a": 4711}"#, "the value of \"a\" is not a string; put it in quotes at line 1 column 10"),
+        (r#"{"a": 4711}"#, "the value of \"a\" is not a string; put it in quotes at line 1"),
         (r#"{"a": null}"#, "the value of \"a\" is not a string"),
         (r#"{"a": {"b": "4711"}}"#, "the value of \"a\" is not a string"),
         (r#"["4711"]"#, "an object whose values are strings"),
