@@ -28,7 +28,7 @@
 //! | [`macro@origin_response`] | `fn(&Request, &Response) -> Result<origin_response::Edits>` | after the origin answered, before the response is stored |
 //! | [`macro@viewer_response`] | `fn(&Request, &Response) -> Result<viewer_response::Edits>` | before the response goes to the viewer |
 //!
-//! Besides, [`macro@validate`] on `fn(Settings) -> Result<(), validate::Problem>` has the edge check the settings of each
+//! Besides, [`macro@validate`] on `fn(&Settings) -> Result<(), validate::Problem>` has the edge check the settings of each
 //! binding before it takes a config.
 //!
 //! The crate is a `cdylib`, built for `wasm32-unknown-unknown`. Reading the request only works inside the edge; keep what

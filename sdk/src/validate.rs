@@ -11,7 +11,7 @@
 //! }
 //!
 //! #[edgeweir_sdk::validate]
-//! fn check(settings: Settings) -> Result<(), Problem> {
+//! fn check(settings: &Settings) -> Result<(), Problem> {
 //!     if settings.limit == 0 {
 //!         return Err(Problem::new("must be at least 1").at("/limit"));
 //!     }
@@ -115,12 +115,12 @@ pub type Reply = Result<(), Vec<contract::Problem>>;
 /// # Errors
 /// What the function says, or how the text does not fit its type.
 pub fn entry<T: DeserializeOwned, E: Into<Problems>>(
-    check: impl FnOnce(T) -> Result<(), E>,
+    check: impl FnOnce(&T) -> Result<(), E>,
     settings: &str,
 ) -> Result<(), Vec<Problem>> {
     crate::log::catch_panics();
-    let settings = serde_json::from_str(settings).map_err(|error| vec![misfit(&error)])?;
-    check(settings).map_err(|problems| problems.into().0)
+    let settings = serde_json::from_str::<T>(settings).map_err(|error| vec![misfit(&error)])?;
+    check(&settings).map_err(|problems| problems.into().0)
 }
 
 /// The problem without its place in the JSON text, which nobody wrote.
@@ -149,7 +149,7 @@ mod tests {
         limit: u8,
     }
 
-    fn limit(settings: Settings) -> Result<(), Problem> {
+    fn limit(settings: &Settings) -> Result<(), Problem> {
         if settings.limit == 0 { Err(Problem::new("must be at least 1").at("/limit")) } else { Ok(()) }
     }
 
@@ -163,9 +163,9 @@ mod tests {
 
     #[test]
     fn errors_and_lists_are_problems_too() {
-        let error = |_: Settings| Err(Error::new("no"));
+        let error = |_: &Settings| Err(Error::new("no"));
         assert_eq!(entry(error, r#"{"limit":1}"#), Err(vec![Problem::new("no")]));
-        let list = |_: Settings| Err(vec![Problem::new("a"), Problem::new("b")]);
+        let list = |_: &Settings| Err(vec![Problem::new("a"), Problem::new("b")]);
         assert_eq!(entry(list, r#"{"limit":1}"#).expect_err("two").len(), 2);
     }
 

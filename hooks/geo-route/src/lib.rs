@@ -12,7 +12,7 @@ use route::{Route, Settings, prefixed};
 
 /// Before the edge takes a config.
 #[validate]
-fn check(settings: Settings) -> Result<(), Problem> {
+fn check(settings: &Settings) -> Result<(), Problem> {
     settings.check()
 }
 

@@ -19,7 +19,7 @@ use template::Variable;
 
 /// Before the edge takes a config.
 #[validate]
-fn check(settings: Settings) -> Result<(), Problem> {
+fn check(settings: &Settings) -> Result<(), Problem> {
     settings.check()
 }
 

@@ -22,7 +22,7 @@ use settings::{Algorithm, Settings};
 
 /// Before the edge takes a config.
 #[validate]
-fn check(settings: Settings) -> Result<(), Problem> {
+fn check(settings: &Settings) -> Result<(), Problem> {
     settings.policy().map(drop)
 }
 

@@ -33,7 +33,7 @@ pub fn viewer_response(arguments: TokenStream, item: TokenStream) -> TokenStream
     expand(&VIEWER_RESPONSE, arguments, item)
 }
 
-/// Makes a function the check of a binding's settings: `fn(Settings) -> Result<(), validate::Problem>`, where `Settings`
+/// Makes a function the check of a binding's settings: `fn(&Settings) -> Result<(), validate::Problem>`, where `Settings`
 /// is what the hook reads its settings into. See `edgeweir_sdk::validate`.
 #[proc_macro_attribute]
 pub fn validate(arguments: TokenStream, item: TokenStream) -> TokenStream {

@@ -42,7 +42,7 @@ pub(crate) fn export(arguments: &Tokens, function: &ItemFn) -> Result<Tokens, Er
 fn check(arguments: &Tokens, function: &ItemFn) -> Result<(), Error> {
     let signature = &function.sig;
     let refuse = |place: &dyn quote::ToTokens, problem: &str| {
-        let expected = format!("fn {}(settings: Settings) -> Result<(), validate::Problem>", signature.ident);
+        let expected = format!("fn {}(settings: &Settings) -> Result<(), validate::Problem>", signature.ident);
         Err(Error::new_spanned(place, format!("{problem}; a check of settings is `{expected}`")))
     };
     if !arguments.is_empty() {
@@ -56,14 +56,18 @@ fn check(arguments: &Tokens, function: &ItemFn) -> Result<(), Error> {
     }
     let mut inputs = signature.inputs.iter();
     match (inputs.next(), inputs.next()) {
-        (Some(FnArg::Typed(parameter)), None) if !matches!(*parameter.ty, Type::Reference(_)) => {}
-        (Some(FnArg::Typed(parameter)), None) => return refuse(&parameter.ty, "a check owns the settings"),
+        (Some(FnArg::Typed(parameter)), None) if is_borrowed(&parameter.ty) => {}
+        (Some(FnArg::Typed(parameter)), None) => return refuse(&parameter.ty, "a check borrows the settings"),
         _ => return refuse(&signature.ident, "a check takes one parameter"),
     }
     if matches!(signature.output, ReturnType::Default) {
         return refuse(&signature.ident, "a check returns what it found");
     }
     Ok(())
+}
+
+fn is_borrowed(parameter: &Type) -> bool {
+    matches!(parameter, Type::Reference(reference) if reference.mutability.is_none())
 }
 
 #[cfg(test)]
@@ -76,17 +80,17 @@ mod tests {
             let function = syn::parse_str(function).expect("a function");
             export(&Tokens::new(), &function).err().map(|error| error.to_string()).unwrap_or_default()
         };
-        assert_eq!(problem("fn check(settings: Settings) -> Result<()> { g() }"), "");
+        assert_eq!(problem("fn check(settings: &Settings) -> Result<()> { g() }"), "");
         for (function, start) in [
             ("fn check() -> R { g() }", "a check takes one parameter;"),
             ("fn check(a: A, b: B) -> R { g() }", "a check takes one parameter;"),
-            ("fn check(settings: &Settings) -> R { g() }", "a check owns the settings;"),
-            ("fn check(settings: Settings) { g() }", "a check returns what it found;"),
-            ("async fn check(settings: Settings) -> R { g() }", "a check is not `async`;"),
+            ("fn check(settings: Settings) -> R { g() }", "a check borrows the settings;"),
+            ("fn check(settings: &Settings) { g() }", "a check returns what it found;"),
+            ("async fn check(settings: &Settings) -> R { g() }", "a check is not `async`;"),
         ] {
             let problem = problem(function);
             assert!(problem.starts_with(start), "{function}: {problem}");
-            assert!(problem.contains("fn check(settings: Settings) -> Result<(), validate::Problem>"), "{problem}");
+            assert!(problem.contains("fn check(settings: &Settings) -> Result<(), validate::Problem>"), "{problem}");
         }
     }
 }

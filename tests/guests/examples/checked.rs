@@ -16,7 +16,7 @@ struct Settings {
 }
 
 #[validate]
-fn check(settings: Settings) -> Result<(), Vec<Problem>> {
+fn check(settings: &Settings) -> Result<(), Vec<Problem>> {
     match settings.mode.as_str() {
         "spin" => loop {
             std::hint::black_box(());
