@@ -156,7 +156,7 @@ fn a_setting_has_a_place_in_the_text() {
         GRANTS.replace("\"flags\",\n]", "{ hook = \"flags\", settings = { list = [1, { deep = true }] } },\n]");
     let config = parse(&source, Path::new("/base")).unwrap().config;
     let binding = &config.distributions[0].behaviors[0].hooks_at(Stage::ViewerRequest)[1];
-    let written = |pointer: &str| &source[binding.place.of(pointer)];
+    let written = |pointer: &str| source.get(binding.place.of(pointer)).unwrap();
     assert_eq!(written("/list/1/deep"), "true");
     assert_eq!(written("/list/0"), "1");
     assert_eq!(written("/list/0/x"), "1", "the nearest that is written");
