@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use edgeweir_hookhost::{
-    Call, CallFacts, EngineLimits, GeoView, Hook, HookEngine, HookLimits, HostServices, LogLevel, RequestView,
-    ViewerFacts,
+    Call, CallFacts, Counters, EngineLimits, GeoView, Hook, HookEngine, HookLimits, HostServices, LogLevel, Pins,
+    RequestView, ViewerFacts,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
@@ -22,6 +22,13 @@ impl HostServices for Silent {
         out.fill(0);
     }
     fn log(&self, _: &str, _: &str, _: LogLevel, _: &str) {}
+    fn counters(&self, _: &str) -> Arc<dyn Counters> {
+        Arc::new(Silent)
+    }
+}
+
+impl Counters for Silent {
+    fn add(&self, _: &str, _: u64) {}
 }
 
 struct Swiss;
@@ -88,6 +95,8 @@ fn call() -> Call {
         facts: Arc::new(facts),
         origin: None,
         settings: "{}".into(),
+        grants: None,
+        pins: Pins::default(),
         note: None,
         record_reads: false,
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Behavior, Config, Distribution, UsagePlan};
+use crate::model::{Behavior, Binding, Config, Distribution, KeyValueStoreId, UsagePlan};
 
 /// One difference between two configurations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     changes.named("origin", &old.origins, &new.origins, |o| o.name.clone(), |a, b| a == b);
     changes.named("cache policy", &old.cache_policies, &new.cache_policies, |p| p.name.clone(), |a, b| a == b);
     changes.named("hook", &old.hooks, &new.hooks, |h| h.name.clone(), |a, b| a == b);
+    changes.named("key-value store", &old.key_value_stores, &new.key_value_stores, |s| s.name.clone(), |a, b| a == b);
     let view = |config, plan: &UsagePlan| plan_view(config, plan);
     changes.named(
         "usage plan",
@@ -135,9 +136,13 @@ fn same_distribution((old, a): (&Config, &Distribution), (new, b): (&Config, &Di
 fn same_behavior((old, a): (&Config, &Behavior), (new, b): (&Config, &Behavior)) -> bool {
     let origin = |config: &Config, b: &Behavior| config.origins.get(b.origin.0).map(|o| o.name.clone());
     let policy = |config: &Config, b: &Behavior| config.cache_policies.get(b.cache_policy.0).map(|p| p.name.clone());
-    let hooks = |config: &Config, b: &Behavior| -> Vec<Option<String>> {
-        let bindings = b.hooks.iter().flatten();
-        bindings.map(|binding| config.hooks.get(binding.hook.0).map(|hook| hook.name.clone())).collect()
+    let stores = |config: &Config, binding: &Binding| -> Option<Vec<Option<String>>> {
+        let name = |id: &KeyValueStoreId| config.key_value_stores.get(id.0).map(|store| store.name.clone());
+        Some(binding.key_value_stores.as_ref()?.iter().map(name).collect())
+    };
+    let hooks = |config: &Config, b: &Behavior| -> Vec<_> {
+        let hook = |binding: &Binding| config.hooks.get(binding.hook.0).map(|hook| hook.name.clone());
+        b.hooks.iter().flatten().map(|binding| (hook(binding), stores(config, binding))).collect()
     };
     // The names are the same: with the indices of `a`, what is left must be equal.
     let with_indices_of_a = || {
@@ -146,6 +151,7 @@ fn same_behavior((old, a): (&Config, &Behavior), (new, b): (&Config, &Behavior))
         b.cache_policy = a.cache_policy;
         for (b, a) in b.hooks.iter_mut().flatten().zip(a.hooks.iter().flatten()) {
             b.hook = a.hook;
+            b.key_value_stores.clone_from(&a.key_value_stores);
         }
         b
     };
@@ -209,6 +215,25 @@ mod tests {
     fn settings_of_a_binding_count() {
         let told = BASE.replace(r#"["auth"]"#, r#"[{ hook = "auth", settings = { a = 1 } }]"#);
         assert_eq!(changes(&told), [live("distribution `site` changed")]);
+    }
+
+    #[test]
+    fn grants_of_a_binding_count_and_show_no_value() {
+        let store = "[key_value_stores.flags]\nentries = { dark = \"on\" }";
+        let told = |grants: &str, store: &str| {
+            let binding = format!("[{{ hook = \"auth\", {grants} }}]");
+            format!("{}\n{store}", BASE.replace(r#"["auth"]"#, &binding))
+        };
+        let with = told(r#"key_value_stores = ["flags"], secrets = { pin = "1234" }"#, store);
+        assert_eq!(changes(&with), [live("key-value store `flags` added"), live("distribution `site` changed")]);
+        let between = |old: &str, new: &str| -> Vec<String> {
+            diff(&config(old), &config(new)).into_iter().map(|change| change.what).collect()
+        };
+        assert_eq!(between(&with, &with.replace("1234", "5678")), ["distribution `site` changed"]);
+        assert_eq!(between(&with, &with.replace("\"on\"", "\"off\"")), ["key-value store `flags` changed"]);
+        // A store before it in the order, and a text that moved, change nothing of the binding.
+        let moved = format!("# moved\n{with}\n[key_value_stores.aaa]\nfile = \"a.json\"");
+        assert_eq!(between(&with, &moved), ["key-value store `aaa` added"]);
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! Built only by `resolve`; nothing here does I/O. A secret still says where it comes from ([`SecretSource`]): the proxy
 //! reads files and environment when it makes a snapshot.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,6 +44,8 @@ pub struct Config {
     pub cache_policies: Vec<CachePolicy>,
     /// Indexed by [`HookId`].
     pub hooks: Vec<Hook>,
+    /// Indexed by [`KeyValueStoreId`].
+    pub key_value_stores: Vec<KeyValueStore>,
     /// Indexed by [`UsagePlanId`].
     pub usage_plans: Vec<UsagePlan>,
     /// API keys of the config file.
@@ -68,6 +72,10 @@ id!(
 id!(
     /// Index into [`Config::hooks`].
     HookId
+);
+id!(
+    /// Index into [`Config::key_value_stores`].
+    KeyValueStoreId
 );
 id!(
     /// Index into [`Config::usage_plans`].
@@ -328,6 +336,39 @@ pub struct Hook {
     pub max_concurrent: u32,
 }
 
+/// Longest key of a key-value store, in bytes (CloudFront Developer Guide, "Quotas on key value stores").
+pub const MAX_KEY_VALUE_KEY: usize = 512;
+/// Longest value of a key-value store, in bytes: a hook has to hold it.
+pub const MAX_KEY_VALUE_VALUE: usize = 1 << 20;
+
+/// Keys and values that hooks may read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyValueStore {
+    /// Its name in the config.
+    pub name: String,
+    /// Where its entries come from.
+    pub source: KeyValueSource,
+}
+
+/// Where the entries of a store come from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum KeyValueSource {
+    /// Written in the config.
+    Inline(BTreeMap<String, String>),
+    /// A JSON object of strings in a file, read when a snapshot is made and when the file changes.
+    File(PathBuf),
+}
+
+impl std::fmt::Debug for KeyValueSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            // Content of the site, however private.
+            Self::Inline(entries) => write!(f, "Inline({} entries)", entries.len()),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
+    }
+}
+
 /// The four stages, in the order a request meets them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
@@ -365,11 +406,58 @@ pub struct Binding {
     /// Its settings as JSON text; `{}` if none. `null` where a secret belongs: see [`Binding::settings_with`].
     pub settings: String,
     /// Secrets inside of `settings`, by JSON pointer (RFC 6901).
-    pub secrets: Vec<(String, SecretSource)>,
+    pub settings_secrets: Vec<(String, SecretSource)>,
+    /// Where the settings are written.
+    pub place: Place,
+    /// The stores that the hook may read; none if the binding does not speak of stores.
+    pub key_value_stores: Option<Vec<KeyValueStoreId>>,
+    /// The secrets that the hook may read, by name; none if the binding does not speak of secrets.
+    pub secrets: Option<Vec<(String, SecretSource)>>,
     /// What happens when the hook fails.
     pub on_failure: FailurePolicy,
     /// At viewer-response: run also on errors of the origin and of the edge.
     pub on_errors: bool,
+}
+
+/// Where a binding's settings stand in the text of the config. All places are equal: a text that moved says the same.
+#[derive(Clone, Default)]
+pub struct Place {
+    /// The whole binding, as bytes of the text.
+    pub binding: Range<usize>,
+    /// The settings; the binding if it has none.
+    pub(crate) whole: Range<usize>,
+    /// Each setting, by JSON pointer (RFC 6901).
+    pub(crate) settings: Vec<(String, Range<usize>)>,
+}
+
+impl Place {
+    /// The place of the setting that a JSON pointer names, as bytes of the text. The nearest one around it, if that
+    /// setting is not written.
+    #[must_use]
+    pub fn of(&self, pointer: &str) -> Range<usize> {
+        let mut pointer = pointer;
+        loop {
+            if let Some((_, span)) = self.settings.iter().find(|(known, _)| known == pointer) {
+                return span.clone();
+            }
+            match pointer.rsplit_once('/') {
+                Some((parent, _)) => pointer = parent,
+                None => return self.whole.clone(),
+            }
+        }
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Place({:?})", self.whole)
+    }
 }
 
 impl Binding {
@@ -378,12 +466,12 @@ impl Binding {
     /// # Errors
     /// The first error of `read`.
     pub fn settings_with<E>(&self, mut read: impl FnMut(&SecretSource) -> Result<String, E>) -> Result<String, E> {
-        if self.secrets.is_empty() {
+        if self.settings_secrets.is_empty() {
             return Ok(self.settings.clone());
         }
         // Made by `resolve` from a table, so it is JSON and the pointers are in it.
         let mut json: serde_json::Value = serde_json::from_str(&self.settings).unwrap_or_default();
-        for (pointer, source) in &self.secrets {
+        for (pointer, source) in &self.settings_secrets {
             let secret = read(source)?;
             if let Some(place) = json.pointer_mut(pointer) {
                 *place = serde_json::Value::String(secret);

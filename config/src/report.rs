@@ -123,6 +123,12 @@ impl Report {
         self.problems.push(problem);
     }
 
+    /// Other problems of the same text: what this report does not show, the new one does not show either.
+    #[must_use]
+    pub fn with(&self, problems: Vec<Problem>) -> Self {
+        Self { problems, hidden: self.hidden.clone(), path: Vec::new() }
+    }
+
     /// The text at `span` is a secret.
     pub(crate) fn hide(&mut self, span: Range<usize>) {
         self.hidden.push(span);

@@ -5,6 +5,7 @@
 
 mod distributions;
 mod edge;
+mod key_value;
 mod keys;
 mod names;
 mod policies;
@@ -47,6 +48,7 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         origins: origins(file, base),
         cache_policies,
         hooks: hooks(file, base),
+        key_value_stores: key_value::stores(file, base),
         usage_plans,
         api_keys,
         distributions,

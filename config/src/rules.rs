@@ -5,6 +5,7 @@
 
 mod cache;
 mod distributions;
+mod key_value;
 mod keys;
 mod listeners;
 mod origins;
@@ -24,6 +25,7 @@ pub(crate) fn check(file: &File, out: &mut Report) {
     listeners::check(file, out);
     cache::check(file, out);
     origins::check(file, out);
+    key_value::check(file, out);
     keys::check(file, out);
     distributions::check(file, out);
 }

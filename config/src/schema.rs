@@ -7,6 +7,7 @@ mod cache;
 mod distribution;
 mod edge;
 mod hook;
+mod key_value;
 mod keys;
 mod origin;
 mod secret;
@@ -21,6 +22,7 @@ pub(crate) use cache::{Cache, CachePolicy, Selection};
 pub(crate) use distribution::{Behavior, Distribution, StageHooks};
 pub(crate) use edge::{Admin, Certificate, Gate, Geo, Listener, Log, LogSink, Server};
 pub(crate) use hook::{Binding, Hook};
+pub(crate) use key_value::KeyValueStore;
 pub(crate) use keys::{ApiKey, Throttle, UsagePlan};
 pub(crate) use origin::Origin;
 pub(crate) use secret::Secret;
@@ -59,6 +61,8 @@ table! {
         origins: Opt<Named<Origin>>,
         /// WASM hooks, by name.
         hooks: Opt<Named<Hook>>,
+        /// Key-value stores for hooks, by name, at most 64. A hook reads those that its binding lists.
+        key_value_stores: Opt<Named<KeyValueStore>>,
         /// Limits for API keys, by name.
         usage_plans: Opt<Named<UsagePlan>>,
         /// API keys.

@@ -1,8 +1,8 @@
 //! A configuration in a page of text, for `edgeweir check`. Shows no secret, only where it comes from.
 
 use crate::model::{
-    ApiKey, Behavior, CachePolicy, Config, Distribution, Hook, HostHeader, Listener, LogTarget, Origin, OriginHttp,
-    SecretSource, Stage, Throttle, TlsVersion, UsagePlan,
+    ApiKey, Behavior, CachePolicy, Config, Distribution, Hook, HostHeader, KeyValueSource, KeyValueStore, Listener,
+    LogTarget, Origin, OriginHttp, SecretSource, Stage, Throttle, TlsVersion, UsagePlan,
 };
 use crate::units::{format_duration, format_size};
 
@@ -20,6 +20,7 @@ pub fn summary(config: &Config) -> String {
     section(&mut text, "origins", config.origins.iter().map(origin));
     section(&mut text, "cache policies", config.cache_policies.iter().map(cache_policy));
     section(&mut text, "hooks", config.hooks.iter().map(hook));
+    section(&mut text, "key-value stores", config.key_value_stores.iter().map(key_value_store));
     section(&mut text, "usage plans", config.usage_plans.iter().map(|plan| usage_plan(config, plan)));
     section(&mut text, "API keys", config.api_keys.iter().map(|key| api_key(config, key)));
     for each in &config.distributions {
@@ -95,6 +96,14 @@ fn cache_policy(policy: &CachePolicy) -> Vec<String> {
 fn hook(hook: &Hook) -> Vec<String> {
     let limits = format!("{}, {}", format_duration(hook.timeout), format_size(hook.memory));
     vec![hook.name.clone(), hook.file.display().to_string(), limits]
+}
+
+fn key_value_store(store: &KeyValueStore) -> Vec<String> {
+    let source = match &store.source {
+        KeyValueSource::Inline(entries) => format!("{} in the config", entries.len()),
+        KeyValueSource::File(path) => path.display().to_string(),
+    };
+    vec![store.name.clone(), source]
 }
 
 fn api_key(config: &Config, key: &ApiKey) -> Vec<String> {

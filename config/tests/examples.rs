@@ -110,3 +110,56 @@ fn the_summary_of_the_demo_is_as_committed() {
     }
     assert_eq!(std::fs::read_to_string(&file).unwrap_or_default(), found);
 }
+
+const GRANTS: &str = r#"
+[origins.app]
+url = "http://127.0.0.1:3000"
+[hooks.flags]
+file = "flags.wasm"
+[key_value_stores.flags]
+entries = { dark = "not-to-be-shown" }
+[key_value_stores.more]
+file = "more.json"
+[distributions.site]
+hosts = ["*"]
+origin = "app"
+[[distributions.site.behaviors]]
+hooks.viewer-request = [
+    { hook = "flags", key_value_stores = ["more", "flags"], secrets = { pin = "not-to-be-shown", key = { file = "k" } } },
+    "flags",
+]
+"#;
+
+#[test]
+fn grants_belong_to_the_binding_and_no_value_is_shown() {
+    let config = parse(GRANTS, Path::new("/base")).unwrap().config;
+    let [all, none] = config.distributions[0].behaviors[0].hooks_at(Stage::ViewerRequest) else { panic!("two") };
+    let names = |binding: &edgeweir_config::Binding| -> Option<Vec<String>> {
+        let ids = binding.key_value_stores.as_ref()?.iter();
+        Some(ids.map(|id| config.key_value_stores[id.0].name.clone()).collect())
+    };
+    assert_eq!(names(all), Some(vec!["more".to_owned(), "flags".to_owned()]));
+    assert_eq!((names(none), none.secrets.is_none()), (None, true));
+    let secrets = all.secrets.as_ref().unwrap();
+    assert_eq!(secrets[0], ("key".to_owned(), SecretSource::File("/base/k".into())));
+    assert_eq!(secrets[1], ("pin".to_owned(), SecretSource::Inline("not-to-be-shown".to_owned())));
+    let shown = summary(&config);
+    assert!(shown.contains("flags  1 in the config\n  more   /base/more.json\n"), "{shown}");
+    for text in [shown, format!("{config:?}")] {
+        assert!(!text.contains("not-to-be-shown"), "{text}");
+    }
+}
+
+#[test]
+fn a_setting_has_a_place_in_the_text() {
+    let source =
+        GRANTS.replace("\"flags\",\n]", "{ hook = \"flags\", settings = { list = [1, { deep = true }] } },\n]");
+    let config = parse(&source, Path::new("/base")).unwrap().config;
+    let binding = &config.distributions[0].behaviors[0].hooks_at(Stage::ViewerRequest)[1];
+    let written = |pointer: &str| source.get(binding.place.of(pointer)).unwrap();
+    assert_eq!(written("/list/1/deep"), "true");
+    assert_eq!(written("/list/0"), "1");
+    assert_eq!(written("/list/0/x"), "1", "the nearest that is written");
+    assert_eq!(written("/other"), "{ list = [1, { deep = true }] }");
+    assert_eq!(written(""), "{ list = [1, { deep = true }] }");
+}

@@ -7,13 +7,14 @@ mod core;
 mod listeners;
 mod reload;
 mod services;
+mod stores;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use edgeweir_config::Config;
+use edgeweir_config::{Config, Problem};
 use pingora::apps::HttpServerApp;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
@@ -119,6 +120,7 @@ pub struct Edge {
     control: Arc<reload::EdgeControl>,
     shutdown: watch::Sender<bool>,
     sweeper: tokio::task::JoinHandle<()>,
+    stores: tokio::task::JoinHandle<()>,
 }
 
 impl std::fmt::Debug for Edge {
@@ -166,9 +168,10 @@ impl Edge {
             admin.push(server);
         }
         let sweeper = tokio::spawn(sweep(Arc::clone(&core)));
+        let stores = tokio::spawn(stores::watch(Arc::clone(&core)));
         core.set_ready(true);
         tracing::info!(version = env!("CARGO_PKG_VERSION"), listeners = ?listeners.addresses(), "started");
-        Ok(Self { core, app, listeners, admin, admin_address, admin_socket, control, shutdown, sweeper })
+        Ok(Self { core, app, listeners, admin, admin_address, admin_socket, control, shutdown, sweeper, stores })
     }
 
     /// Where viewers connect, in the order of the configuration, with real ports.
@@ -228,6 +231,7 @@ impl Edge {
             let _cut = tokio::time::timeout(LAST_WORDS, self.core.connections.drained()).await;
         }
         self.sweeper.abort();
+        self.stores.abort();
         for server in self.admin {
             server.stop().await;
         }
@@ -258,15 +262,15 @@ async fn sweep(core: Arc<Core>) {
 /// Makes the snapshot of a configuration without an edge: no port is opened, nothing is written.
 ///
 /// # Errors
-/// One sentence for each problem.
-pub(crate) fn snapshot(config: Config, options: &Options) -> Result<Snapshot, Vec<String>> {
+/// Each problem; those that have no place in the text are at its start.
+pub(crate) fn snapshot(config: Config, options: &Options) -> Result<Snapshot, Vec<Problem>> {
     core::snapshot_of(&Arc::new(config), options)
 }
 
 /// Makes everything that a configuration needs and throws it away: what `edgeweir check` does beyond the text.
 ///
 /// # Errors
-/// One sentence for each problem.
-pub fn check(config: Config, options: &Options) -> Result<(), Vec<String>> {
+/// Each problem; those that have no place in the text are at its start.
+pub fn check(config: Config, options: &Options) -> Result<(), Vec<Problem>> {
     core::check(&Arc::new(config), options)
 }

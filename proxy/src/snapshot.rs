@@ -5,6 +5,7 @@
 
 pub mod build;
 mod hosts;
+pub mod stores;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use edgeweir_cache::{Selection, Ttl};
 use edgeweir_config::units::PathPattern;
 use edgeweir_config::{self as model, FailurePolicy, Stage};
-use edgeweir_hookhost::Hook;
+use edgeweir_hookhost::{Grants, Hook};
 use edgeweir_limits::{Bucket, KeyStore, Plans};
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -39,6 +40,8 @@ pub struct Snapshot {
     pub origins: Vec<Arc<Origin>>,
     /// Origins by name, for hooks.
     pub origin_names: HashMap<Box<str>, usize>,
+    /// By [`model::KeyValueStoreId`].
+    pub stores: Vec<Arc<stores::Store>>,
     /// None without a database.
     pub geo: Option<Arc<Geo>>,
     /// All API keys.
@@ -124,6 +127,8 @@ pub struct BoundHook {
     pub hook: Arc<Hook>,
     /// Its settings as JSON text.
     pub settings: Arc<str>,
+    /// The stores and secrets that it may read; none if nothing.
+    pub grants: Option<Arc<Grants>>,
     /// What its failure means.
     pub on_failure: FailurePolicy,
     /// At viewer-response: it runs also on errors.

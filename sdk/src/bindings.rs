@@ -12,6 +12,16 @@ pub mod imports {
     });
 }
 
+/// Functions that a binding has to grant, and counters. A world of their own, so that only a hook that calls one imports
+/// it; the link helpers bring the world's description into such a hook.
+pub mod optional {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "optional-imports",
+        generate_all,
+    });
+}
+
 /// Bindings of one stage world: everything but its own export comes from [`imports`].
 macro_rules! stage {
     ($module:ident, $world:literal, $export:literal, $path:literal $(, $extra:literal: $module_path:path)?) => {
@@ -40,6 +50,12 @@ macro_rules! stage {
     };
 }
 
+stage!(
+    settings_check,
+    "settings-check-hook",
+    "export_settings_check",
+    "edgeweir_sdk::__private::bindings::settings_check"
+);
 stage!(
     viewer_request,
     "viewer-request-hook",

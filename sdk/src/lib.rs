@@ -28,6 +28,9 @@
 //! | [`macro@origin_response`] | `fn(&Request, &Response) -> Result<origin_response::Edits>` | after the origin answered, before the response is stored |
 //! | [`macro@viewer_response`] | `fn(&Request, &Response) -> Result<viewer_response::Edits>` | before the response goes to the viewer |
 //!
+//! Besides, [`macro@validate`] on `fn(&Settings) -> Result<(), validate::Problem>` has the edge check the settings of each
+//! binding before it takes a config.
+//!
 //! The crate is a `cdylib`, built for `wasm32-unknown-unknown`. Reading the request only works inside the edge; keep what
 //! a hook decides in functions of plain values and test those with `cargo test`.
 
@@ -46,16 +49,20 @@ mod context;
 pub mod crypto;
 mod edits;
 mod error;
+pub mod kv;
 pub mod log;
+pub mod metrics;
 pub mod random;
 mod request;
 mod response;
+pub mod secrets;
 pub mod stage;
+pub mod validate;
 mod verdict;
 mod viewer;
 
 pub use context::{Context, settings};
-pub use edgeweir_sdk_macros::{origin_request, origin_response, viewer_request, viewer_response};
+pub use edgeweir_sdk_macros::{origin_request, origin_response, validate, viewer_request, viewer_response};
 pub use edits::Edits;
 pub use error::{Error, Result};
 pub use request::Request;
@@ -96,5 +103,6 @@ pub mod viewer_response {
 #[doc(hidden)]
 pub mod __private {
     pub use crate::bindings;
+    pub use crate::validate::{Reply, entry as validate, reply};
     pub use crate::verdict::entry;
 }

@@ -60,7 +60,7 @@ fn report_unknown(table: &DeTable<'_>, known: &[&'static str], out: &mut Report)
         if !known.contains(&name) {
             let near = suggest::nearest(name, known.iter().copied());
             misspelt.extend(near);
-            if value.get_ref().is_str() && [Some(name), near].into_iter().flatten().any(speaks_of_secret) {
+            if [Some(name), near].into_iter().flatten().any(speaks_of_secret) {
                 out.hide(value.span());
             }
             out.push(

@@ -7,9 +7,11 @@ use toml::Spanned;
 use super::keys::throttle;
 use super::names::Names;
 use super::policies::Policies;
-use super::secret;
+use super::{key_value, secret};
 use crate::decode::{Field, Text};
-use crate::model::{Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, OriginId};
+use crate::model::{
+    Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, OriginId, Place, SecretSource,
+};
 use crate::report::Report;
 use crate::schema::{self, File};
 use crate::units::PathPattern;
@@ -104,20 +106,42 @@ fn hooks(written: &schema::Behavior, scope: &Scope<'_>, out: &mut Report) -> [Ve
     let stages = written.hooks.value().map(schema::StageHooks::stages).unwrap_or_default();
     stages.map(|bindings| {
         let items = bindings.map_or(&[][..], |list| list.items.as_slice());
-        items.iter().filter_map(|written| binding(written.get_ref(), scope, out)).collect()
+        items.iter().filter_map(|written| binding(written, scope, out)).collect()
     })
 }
 
-fn binding(written: &schema::Binding, scope: &Scope<'_>, out: &mut Report) -> Option<Binding> {
+fn binding(binding: &Spanned<schema::Binding>, scope: &Scope<'_>, out: &mut Report) -> Option<Binding> {
+    let written = binding.get_ref();
     let hook = HookId(scope.names.hooks.find(written.hook.given()?, &[], out));
-    let (settings, secrets) = match written.settings.value() {
-        Some(settings) => (settings.json.clone(), settings.secrets.as_slice()),
-        None => ("{}".to_owned(), &[][..]),
+    let from = |secrets: &[(String, SecretSource)]| -> Vec<(String, SecretSource)> {
+        secrets.iter().map(|(name, source)| (name.clone(), secret(source, scope.base))).collect()
+    };
+    let (settings, settings_secrets, place) = match written.settings.given() {
+        Some(given) => {
+            let settings = given.get_ref();
+            let place = Place { binding: binding.span(), whole: given.span(), settings: settings.places.clone() };
+            (settings.json.clone(), from(&settings.secrets), place)
+        }
+        None => (
+            "{}".to_owned(),
+            Vec::new(),
+            Place { binding: binding.span(), whole: binding.span(), settings: Vec::new() },
+        ),
     };
     // A hook can choose an origin by name.
     scope.names.origins.use_all(|name| settings.contains(&format!("\"{name}\"")));
-    let secrets = secrets.iter().map(|(pointer, source)| (pointer.clone(), secret(source, scope.base))).collect();
-    let on_failure = written.on_failure.value().copied().unwrap_or(FailurePolicy::Closed);
-    let on_errors = written.on_errors.value().copied().unwrap_or(false);
-    Some(Binding { hook, settings, secrets, on_failure, on_errors })
+    let secrets = written.secrets.value().map(|secrets| {
+        let sources = secrets.0.iter().map(|(name, source)| (name.get_ref().clone(), source.0.clone()));
+        from(&sources.collect::<Vec<_>>())
+    });
+    Some(Binding {
+        hook,
+        settings,
+        settings_secrets,
+        place,
+        key_value_stores: key_value::granted(written, scope.names, out),
+        secrets,
+        on_failure: written.on_failure.value().copied().unwrap_or(FailurePolicy::Closed),
+        on_errors: written.on_errors.value().copied().unwrap_or(false),
+    })
 }

@@ -32,6 +32,8 @@ pub(super) struct Names {
     pub(super) policies: Kind,
     /// Of hooks.
     pub(super) hooks: Kind,
+    /// Of key-value stores.
+    pub(super) key_value_stores: Kind,
     /// Of usage plans.
     pub(super) plans: Kind,
     /// Of distributions.
@@ -45,6 +47,7 @@ impl Names {
             origins: Kind::of("origin", &file.origins),
             policies: Kind::of("cache policy", &file.cache_policies),
             hooks: Kind::of("hook", &file.hooks),
+            key_value_stores: Kind::of("key-value store", &file.key_value_stores),
             plans: Kind::of("usage plan", &file.usage_plans),
             distributions: Kind::of("distribution", &file.distributions),
         }
@@ -52,7 +55,7 @@ impl Names {
 
     /// Warns about what no distribution and no key uses.
     pub(super) fn report_unused(&self, out: &mut Report) {
-        for kind in [&self.origins, &self.policies, &self.hooks, &self.plans] {
+        for kind in [&self.origins, &self.policies, &self.hooks, &self.key_value_stores, &self.plans] {
             for name in kind.known.iter().flatten().filter(|name| !name.used.get()) {
                 let message = format!("the {} `{}` is never used", kind.what, name.text);
                 out.push(Problem::warning("unused", name.span.clone(), message));

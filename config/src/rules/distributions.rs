@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{first_or_report, has_geo, no_duplicates};
+use super::{first_or_report, has_geo, key_value, no_duplicates};
 use crate::decode::{Field, Method, Named};
 use crate::model::Stage;
 use crate::report::{Problem, Report};
@@ -212,6 +212,9 @@ fn check_behavior(behavior: &Behavior, geo: bool, out: &mut Report) {
         if let Some(first_over) = bindings.items.get(MAX_HOOKS) {
             let message = format!("a stage of a behavior has at most {MAX_HOOKS} hooks");
             out.push(Problem::error("too-many", first_over.span(), message));
+        }
+        for binding in &bindings.items {
+            key_value::check_binding(binding.get_ref(), out);
         }
     }
     let Some(headers) = behavior.viewer_headers.given() else { return };

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::Spanned;
 
-use super::Settings;
-use crate::decode::{Count, Decode, FilePath, Node, Opt, Req, Size, Text, Time, keywords, string, table};
+use super::{Secret, Settings};
+use crate::decode::{
+    Count, Decode, FilePath, List, Named, Node, Opt, Req, Size, Text, Time, keywords, string, table, wrong_type,
+};
 use crate::model::FailurePolicy;
 use crate::report::Report;
 
@@ -34,6 +36,10 @@ pub(crate) struct Binding {
     pub(crate) hook: Req<Text>,
     /// What it is told.
     pub(crate) settings: Opt<Settings>,
+    /// The stores that it may read.
+    pub(crate) key_value_stores: Opt<List<Text>>,
+    /// The secrets that it may read.
+    pub(crate) secrets: Opt<Secrets>,
     /// What happens when it fails.
     pub(crate) on_failure: Opt<FailurePolicy>,
     /// Whether it also sees errors.
@@ -48,6 +54,12 @@ table! {
         /// What the hook is told, in its own terms. A value { file = "…" } or { env = "…" } inside is a secret that
         /// is read when the config is loaded.
         settings: Opt<Settings>,
+        /// Names of the key-value stores that the hook may read. A hook that reads any needs this key; `[]` gives it
+        /// none. Default: not allowed.
+        key_value_stores: Opt<List<Text>>,
+        /// Secrets that the hook may read, by name: name = "text", { file = "…" } or { env = "…" }. A hook that
+        /// reads any needs this key; `{}` gives it none. Default: not allowed.
+        secrets: Opt<Secrets>,
         /// What happens when the hook fails: "closed" answers with an error, "open" goes on without the hook.
         /// Default: "closed".
         on_failure: Opt<FailurePolicy>,
@@ -62,12 +74,20 @@ keywords!(FailurePolicy { "closed" => Closed, "open" => Open });
 impl Decode for Binding {
     fn decode(node: &Node<'_>, key: &str, out: &mut Report) -> Option<Self> {
         if node.get_ref().is_table() {
-            let BindingTable { hook, settings, on_failure, on_errors } = BindingTable::decode(node, key, out)?;
-            return Some(Self { hook, settings, on_failure, on_errors });
+            let BindingTable { hook, settings, key_value_stores, secrets, on_failure, on_errors } =
+                BindingTable::decode(node, key, out)?;
+            return Some(Self { hook, settings, key_value_stores, secrets, on_failure, on_errors });
         }
         let name = string(node, key, "the name of a hook or `{ hook = … }`", out)?;
         let hook = Req::Given(Spanned::new(node.span(), Text(name.to_owned())));
-        Some(Self { hook, settings: Opt::Absent, on_failure: Opt::Absent, on_errors: Opt::Absent })
+        Some(Self {
+            hook,
+            settings: Opt::Absent,
+            key_value_stores: Opt::Absent,
+            secrets: Opt::Absent,
+            on_failure: Opt::Absent,
+            on_errors: Opt::Absent,
+        })
     }
 }
 
@@ -81,5 +101,36 @@ impl JsonSchema for Binding {
             { "type": "string", "minLength": 1 },
             generator.subschema_for::<BindingTable>(),
         ] })
+    }
+}
+
+/// Secrets by name.
+#[derive(Debug)]
+pub(crate) struct Secrets(pub(crate) Named<Secret>);
+
+impl Decode for Secrets {
+    fn decode(node: &Node<'_>, key: &str, out: &mut Report) -> Option<Self> {
+        if !node.get_ref().is_table() {
+            // Whatever it is, it was meant to be secret.
+            out.hide(node.span());
+            let help = "write `{ NAME = { env = \"…\" } }`".to_owned();
+            wrong_type(node, key, "a table of secrets", Some(help), out);
+            return None;
+        }
+        Named::decode(node, key, out).map(Self)
+    }
+}
+
+impl JsonSchema for Secrets {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Secrets".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Named::<Secret>::json_schema(generator)
     }
 }

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use toml::de::DeValue;
 
-use crate::decode::{Decode, FilePath, Node, Text, bad_value, string, table};
+use crate::decode::{Decode, FilePath, Node, Text, bad_value, table, wrong_type};
 use crate::model::SecretSource;
 use crate::report::{Problem, Report};
 
@@ -24,14 +25,24 @@ table! {
 
 impl Decode for Secret {
     fn decode(node: &Node<'_>, key: &str, out: &mut Report) -> Option<Self> {
-        if !node.get_ref().is_table() {
+        let wanted = "a string, `{ file = … }` or `{ env = … }`";
+        if let DeValue::Table(table) = node.get_ref() {
+            // Under a wrong key may be what was meant to be secret.
+            for (_, value) in table.iter().filter(|(key, _)| !["file", "env"].contains(&key.get_ref().as_ref())) {
+                out.hide(value.span());
+            }
+        } else {
             out.hide(node.span());
-            let text = string(node, key, "a string, `{ file = … }` or `{ env = … }`", out)?;
+            let DeValue::String(text) = node.get_ref() else {
+                // No help that repeats the value.
+                wrong_type(node, key, wanted, None, out);
+                return None;
+            };
             if text.is_empty() {
                 bad_value(node, format!("`{key}` cannot be empty"), None, out);
                 return None;
             }
-            return Some(Self(SecretSource::Inline(text.to_owned())));
+            return Some(Self(SecretSource::Inline(text.clone().into_owned())));
         }
         let table = SecretTable::decode(node, key, out)?;
         match (&table.file, &table.env) {

@@ -1,6 +1,7 @@
 //! Settings of a binding: any TOML table, kept as JSON text, with secrets cut out of it.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Number, Value};
@@ -21,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) json: String,
     /// JSON pointers (RFC 6901) into it. Files are not yet joined to the folder of the config.
     pub(crate) secrets: Vec<(String, SecretSource)>,
+    /// Where each value is written, by JSON pointer.
+    pub(crate) places: Vec<(String, Range<usize>)>,
 }
 
 impl Decode for Settings {
@@ -29,15 +32,15 @@ impl Decode for Settings {
             wrong_type(node, key, "a table", None, out);
             return None;
         };
-        let mut reader = Reader { pointer: String::new(), secrets: Vec::new(), out };
+        let mut reader = Reader { pointer: String::new(), secrets: Vec::new(), places: Vec::new(), out };
         let value = reader.table(table)?;
-        let secrets = reader.secrets;
+        let Reader { secrets, places, .. } = reader;
         let json = value.to_string();
         if json.len() > MAX {
             bad_value(node, format!("`{key}` has over 64 KiB as JSON"), None, out);
             return None;
         }
-        Some(Self { json, secrets })
+        Some(Self { json, secrets, places })
     }
 }
 
@@ -45,6 +48,7 @@ struct Reader<'o> {
     /// Where in the JSON we are.
     pointer: String,
     secrets: Vec<(String, SecretSource)>,
+    places: Vec<(String, Range<usize>)>,
     out: &'o mut Report,
 }
 
@@ -96,6 +100,7 @@ impl Reader<'_> {
         let length = self.pointer.len();
         self.pointer.push('/');
         self.pointer.push_str(token);
+        self.places.push((self.pointer.clone(), node.span()));
         let value = self.value(node);
         self.pointer.truncate(length);
         value

@@ -3,11 +3,18 @@
 //! The choice is made in `route`, which knows neither the edge nor the request.
 
 use edgeweir_sdk::stage::RequestStage;
-use edgeweir_sdk::{Edits, Request, Result, origin_request, settings, viewer_request};
+use edgeweir_sdk::validate::Problem;
+use edgeweir_sdk::{Edits, Request, Result, origin_request, settings, validate, viewer_request};
 
 mod route;
 
 use route::{Route, Settings, prefixed};
+
+/// Before the edge takes a config.
+#[validate]
+fn check(settings: &Settings) -> Result<(), Problem> {
+    settings.check()
+}
 
 /// Before the cache: the new path is part of the cache key by itself, the origin is added to it.
 #[viewer_request]

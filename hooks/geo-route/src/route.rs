@@ -1,6 +1,6 @@
 //! Which route a place gets. Plain values in and out.
 
-use edgeweir_sdk::{Error, Result};
+use edgeweir_sdk::validate::Problem;
 use serde::Deserialize;
 
 /// Most rules a binding may have.
@@ -58,26 +58,14 @@ impl Settings {
     ///
     /// # Errors
     /// The message names the rule and the value.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<(), Problem> {
         if self.rules.len() > MAX_RULES {
-            return Err(Error::new(format!("settings: {} rules, at most {MAX_RULES}", self.rules.len())));
+            return Err(Problem::new(format!("{} rules, at most {MAX_RULES}", self.rules.len())).at("/rules"));
         }
         for (index, rule) in self.rules.iter().enumerate() {
-            let place = || format!("settings: rules[{index}]");
-            if rule.country.is_empty() && rule.continent.is_empty() {
-                return Err(Error::new("give `country` or `continent`").context(place()));
-            }
-            if let Some(code) = rule.country.iter().find(|code| !is_code(code)) {
-                return Err(Error::new(format!("`{code}` is no two-letter country code")).context(place()));
-            }
-            let is_continent = |code: &String| CONTINENTS.iter().any(|known| known.eq_ignore_ascii_case(code));
-            if let Some(code) = rule.continent.iter().find(|code| !is_continent(code)) {
-                let known = CONTINENTS.join(", ");
-                return Err(Error::new(format!("`{code}` is no continent code: {known}")).context(place()));
-            }
-            check_prefix(rule.path_prefix.as_deref()).map_err(|error| error.context(place()))?;
+            rule.check().map_err(|problem| problem.at(format_args!("/rules/{index}")))?;
         }
-        check_prefix(self.default.path_prefix.as_deref()).map_err(|error| error.context("settings: default"))
+        check_prefix(self.default.path_prefix.as_deref()).map_err(|problem| problem.at("/default"))
     }
 
     /// Whether a rule needs the continent.
@@ -93,6 +81,25 @@ impl Settings {
             None => (&self.default.path_prefix, &self.default.origin),
         };
         Route { path_prefix: path_prefix.as_deref(), origin: origin.as_deref() }
+    }
+}
+
+impl Rule {
+    fn check(&self) -> Result<(), Problem> {
+        if self.country.is_empty() && self.continent.is_empty() {
+            return Err(Problem::new("give `country` or `continent`"));
+        }
+        if let Some(nth) = self.country.iter().position(|code| !is_code(code)) {
+            let message = format!("`{}` is no two-letter country code", self.country[nth]);
+            return Err(Problem::new(message).at(format_args!("/country/{nth}")));
+        }
+        let is_continent = |code: &String| CONTINENTS.iter().any(|known| known.eq_ignore_ascii_case(code));
+        if let Some(nth) = self.continent.iter().position(|code| !is_continent(code)) {
+            let known = CONTINENTS.join(", ");
+            let message = format!("`{}` is no continent code: {known}", self.continent[nth]);
+            return Err(Problem::new(message).at(format_args!("/continent/{nth}")));
+        }
+        check_prefix(self.path_prefix.as_deref())
     }
 }
 
@@ -114,16 +121,15 @@ fn has(codes: &[String], code: Option<&str>) -> bool {
     code.is_some_and(|code| codes.iter().any(|listed| listed.eq_ignore_ascii_case(code)))
 }
 
-fn check_prefix(prefix: Option<&str>) -> Result<()> {
-    match prefix {
-        Some(prefix) if !prefix.starts_with('/') => {
-            Err(Error::new(format!("path_prefix `{prefix}` must start with `/`")))
-        }
+fn check_prefix(prefix: Option<&str>) -> Result<(), Problem> {
+    let message = match prefix {
+        Some(prefix) if !prefix.starts_with('/') => format!("`{prefix}` must start with `/`"),
         Some(prefix) if prefix.ends_with('/') => {
-            Err(Error::new(format!("path_prefix `{prefix}` must not end with `/`: the path starts with one")))
+            format!("`{prefix}` must not end with `/`: the path starts with one")
         }
-        _ => Ok(()),
-    }
+        _ => return Ok(()),
+    };
+    Err(Problem::new(message).at("/path_prefix"))
 }
 
 #[cfg(test)]
@@ -187,23 +193,23 @@ mod tests {
             (r#"{"rules":[{"path_prefix":"/de"}]}"#, "settings: rules[0]: give `country` or `continent`"),
             (
                 r#"{"rules":[{"country":["CH"]},{"country":["CHE"]}]}"#,
-                "settings: rules[1]: `CHE` is no two-letter country code",
+                "settings: rules[1].country[0]: `CHE` is no two-letter country code",
             ),
             (
                 r#"{"rules":[{"continent":["Europe"]}]}"#,
-                "settings: rules[0]: `Europe` is no continent code: AF, AN, AS, EU, NA, OC, SA",
+                "settings: rules[0].continent[0]: `Europe` is no continent code: AF, AN, AS, EU, NA, OC, SA",
             ),
             (
                 r#"{"rules":[{"country":["CH"],"path_prefix":"de"}]}"#,
-                "settings: rules[0]: path_prefix `de` must start with `/`",
+                "settings: rules[0].path_prefix: `de` must start with `/`",
             ),
             (
                 r#"{"default":{"path_prefix":"/en/"}}"#,
-                "settings: default: path_prefix `/en/` must not end with `/`: the path starts with one",
+                "settings: default.path_prefix: `/en/` must not end with `/`: the path starts with one",
             ),
         ];
         for (json, message) in wrong {
-            assert_eq!(settings(json).check().expect_err(json).message(), message);
+            assert_eq!(settings(json).check().expect_err(json).to_string(), message);
         }
         assert!(serde_json::from_str::<Settings>(r#"{"rules":[],"defaults":{}}"#).is_err(), "an unknown key");
     }

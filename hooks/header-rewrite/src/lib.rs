@@ -4,8 +4,10 @@
 //! and turns the result into edits.
 
 use edgeweir_sdk::stage::{RequestStage, Stage};
+use edgeweir_sdk::validate::Problem;
 use edgeweir_sdk::{
-    Edits, Request, Response, Result, origin_request, origin_response, settings, viewer_request, viewer_response,
+    Edits, Request, Response, Result, origin_request, origin_response, settings, validate, viewer_request,
+    viewer_response,
 };
 
 mod pattern;
@@ -14,6 +16,12 @@ mod template;
 
 use rules::{Change, Rule, Settings};
 use template::Variable;
+
+/// Before the edge takes a config.
+#[validate]
+fn check(settings: &Settings) -> Result<(), Problem> {
+    settings.check()
+}
 
 #[viewer_request]
 fn on_viewer_request(request: &Request) -> Result<viewer_request::Edits> {

@@ -1,6 +1,7 @@
 //! What the settings say, and what they make of a request. It asks for facts by variable and does not know the edge.
 
 use edgeweir_sdk::http::{HeaderName, HeaderValue};
+use edgeweir_sdk::validate::Problem;
 use edgeweir_sdk::{Error, Result};
 use serde::Deserialize;
 
@@ -62,19 +63,20 @@ impl Settings {
     ///
     /// # Errors
     /// The message names the rule and what is wrong.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<(), Problem> {
         let captures = self.path.as_deref().map_or(0, pattern::count);
         let lists = [("request", &self.request), ("response", &self.response)];
         for (list, rules) in lists {
             if rules.len() > MAX_RULES {
-                return Err(Error::new(format!("settings: {list} has {} rules, at most {MAX_RULES}", rules.len())));
+                let message = format!("{} rules, at most {MAX_RULES}", rules.len());
+                return Err(Problem::new(message).at(format_args!("/{list}")));
             }
             for (index, rule) in rules.iter().enumerate() {
-                rule.check(captures).map_err(|error| error.context(format_args!("settings: {list}[{index}]")))?;
+                rule.check(captures).map_err(|problem| problem.at(format_args!("/{list}/{index}")))?;
             }
         }
         if let Some(template) = &self.rewrite_path {
-            check_captures(template, captures).map_err(|error| error.context("settings: rewrite_path"))?;
+            check_captures(template, captures).map_err(|problem| problem.at("/rewrite_path"))?;
         }
         Ok(())
     }
@@ -115,14 +117,17 @@ impl Settings {
 }
 
 impl Rule {
-    fn check(&self, captures: usize) -> Result<()> {
-        HeaderName::from_bytes(self.name.as_bytes())
-            .map_err(|_| Error::new(format!("`{}` is no header name", self.name)))?;
+    fn check(&self, captures: usize) -> Result<(), Problem> {
+        if HeaderName::from_bytes(self.name.as_bytes()).is_err() {
+            return Err(Problem::new(format!("`{}` is no header name", self.name)).at("/name"));
+        }
         match (self.op, &self.value) {
             (Operation::Remove, None) => Ok(()),
-            (Operation::Remove, Some(_)) => Err(Error::new("`remove` takes no value")),
-            (Operation::Set | Operation::Append, Some(template)) => check_captures(template, captures),
-            (Operation::Set | Operation::Append, None) => Err(Error::new("`value` is missing")),
+            (Operation::Remove, Some(_)) => Err(Problem::new("`remove` takes no value").at("/value")),
+            (Operation::Set | Operation::Append, Some(template)) => {
+                check_captures(template, captures).map_err(|problem| problem.at("/value"))
+            }
+            (Operation::Set | Operation::Append, None) => Err(Problem::new("`value` is missing")),
         }
     }
 
@@ -147,10 +152,10 @@ fn value(variable: &Variable, captures: &[&str], fact: impl Fn(&Variable) -> Opt
     }
 }
 
-fn check_captures(template: &Template, captures: usize) -> Result<()> {
+fn check_captures(template: &Template, captures: usize) -> Result<(), Problem> {
     match template.highest_capture() {
         highest if highest > captures => {
-            Err(Error::new(format!("`${{{highest}}}` asks for a capture, but `path` has {captures} `*`")))
+            Err(Problem::new(format!("`${{{highest}}}` asks for a capture, but `path` has {captures} `*`")))
         }
         _ => Ok(()),
     }

@@ -5,7 +5,8 @@
 //! into a verdict.
 
 use edgeweir_sdk::http::HeaderValue;
-use edgeweir_sdk::{Request, Result, clock, crypto, settings, viewer_request};
+use edgeweir_sdk::validate::Problem;
+use edgeweir_sdk::{Request, Result, clock, crypto, settings, validate, viewer_request};
 
 mod answer;
 mod claims;
@@ -18,6 +19,12 @@ mod token;
 use credentials::Credentials;
 use decision::Outcome;
 use settings::{Algorithm, Settings};
+
+/// Before the edge takes a config.
+#[validate]
+fn check(settings: &Settings) -> Result<(), Problem> {
+    settings.policy().map(drop)
+}
 
 #[viewer_request]
 fn handle(request: &Request) -> Result<viewer_request::Verdict> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use edgeweir_sdk::crypto::SignatureAlgorithm;
 use edgeweir_sdk::http::HeaderName;
-use edgeweir_sdk::{Error, Result};
+use edgeweir_sdk::validate::Problem;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
@@ -111,23 +111,25 @@ impl Settings {
     ///
     /// # Errors
     /// The message names what is wrong. No secret is in it.
-    pub(crate) fn policy(&self) -> Result<Policy<'_>> {
-        self.check().map_err(|error| error.context("settings"))
-    }
-
-    fn check(&self) -> Result<Policy<'_>> {
+    pub(crate) fn policy(&self) -> Result<Policy<'_>, Problem> {
         if self.leeway > MAX_LEEWAY {
-            return Err(Error::new(format!("leeway of {} seconds, at most {MAX_LEEWAY}", self.leeway)));
+            return Err(Problem::new(format!("{} seconds, at most {MAX_LEEWAY}", self.leeway)).at("/leeway"));
         }
         if self.realm.chars().any(|c| c.is_control() || !c.is_ascii() || c == '"' || c == '\\') {
-            return Err(Error::new("realm has a quote, a backslash or a character that is not printable ASCII"));
+            let message = "has a quote, a backslash or a character that is not printable ASCII";
+            return Err(Problem::new(message).at("/realm"));
         }
         let mut claims: Vec<(&str, &str)> = Vec::with_capacity(self.claims.len());
         for (claim, header) in &self.claims {
-            HeaderName::from_bytes(header.as_bytes())
-                .map_err(|_| Error::new(format!("claims.{claim}: `{header}` is no header name")))?;
+            let problem = |message: String| {
+                let claim = claim.replace('~', "~0").replace('/', "~1");
+                Err(Problem::new(message).at(format_args!("/claims/{claim}")))
+            };
+            if HeaderName::from_bytes(header.as_bytes()).is_err() {
+                return problem(format!("`{header}` is no header name"));
+            }
             if claims.iter().any(|(_, other)| other.eq_ignore_ascii_case(header)) {
-                return Err(Error::new(format!("claims.{claim}: another claim goes to `{header}` already")));
+                return problem(format!("another claim goes to `{header}` already"));
             }
             claims.push((claim, header));
         }
@@ -146,24 +148,24 @@ impl Settings {
         })
     }
 
-    fn keys(&self) -> Result<Vec<Key<'_>>> {
+    fn keys(&self) -> Result<Vec<Key<'_>>, Problem> {
         let mut keys = Vec::with_capacity(self.keys.len() + 1);
         match self.algorithm {
             Some(algorithm) => keys.push(key(None, algorithm, self.secret.as_deref(), self.public_key.as_deref())?),
             None if self.secret.is_some() || self.public_key.is_some() => {
-                return Err(Error::new("`algorithm` is missing: a key is for one algorithm"));
+                return Err(Problem::new("`algorithm` is missing: a key is for one algorithm"));
             }
             None => {}
         }
         for (index, settings) in self.keys.iter().enumerate() {
             let KeySettings { kid, algorithm, secret, public_key } = settings;
             let key = key(kid.as_deref(), *algorithm, secret.as_deref(), public_key.as_deref());
-            keys.push(key.map_err(|error| error.context(format_args!("keys[{index}]")))?);
+            keys.push(key.map_err(|problem| problem.at(format_args!("/keys/{index}")))?);
         }
         match keys.len() {
-            0 => Err(Error::new("no key: give `algorithm` with `secret` or `public_key`, or `keys`")),
+            0 => Err(Problem::new("no key: give `algorithm` with `secret` or `public_key`, or `keys`")),
             1..=MAX_KEYS => Ok(keys),
-            count => Err(Error::new(format!("{count} keys, at most {MAX_KEYS}"))),
+            count => Err(Problem::new(format!("{count} keys, at most {MAX_KEYS}"))),
         }
     }
 }
@@ -173,16 +175,17 @@ fn key<'a>(
     algorithm: Algorithm,
     secret: Option<&'a str>,
     public_key: Option<&'a str>,
-) -> Result<Key<'a>> {
+) -> Result<Key<'a>, Problem> {
     let name = algorithm.name();
     let material = match (algorithm.secret_length(), secret, public_key) {
         (Some(least), Some(secret), None) if secret.len() < least => {
-            return Err(Error::new(format!("the secret for {name} needs at least {least} bytes (RFC 7518, 3.2)")));
+            let message = format!("the secret for {name} needs at least {least} bytes (RFC 7518, 3.2)");
+            return Err(Problem::new(message).at("/secret"));
         }
         (Some(_), Some(secret), None) => secret,
-        (Some(_), ..) => return Err(Error::new(format!("{name} needs `secret`, and no `public_key`"))),
+        (Some(_), ..) => return Err(Problem::new(format!("{name} needs `secret`, and no `public_key`"))),
         (None, None, Some(pem)) => pem,
-        (None, ..) => return Err(Error::new(format!("{name} needs `public_key`, and no `secret`"))),
+        (None, ..) => return Err(Problem::new(format!("{name} needs `public_key`, and no `secret`"))),
     };
     Ok(Key { kid, algorithm, material: material.as_bytes() })
 }
@@ -280,7 +283,7 @@ mod tests {
 
     fn problem(json: &str) -> String {
         match serde_json::from_str::<Settings>(json) {
-            Ok(settings) => settings.policy().expect_err(json).message().to_owned(),
+            Ok(settings) => settings.policy().expect_err(json).to_string(),
             Err(error) => error.to_string(),
         }
     }
@@ -311,17 +314,20 @@ mod tests {
             ("{}", "settings: no key: give `algorithm`"),
             (r#"{"secret":"x"}"#, "settings: `algorithm` is missing"),
             (r#"{"algorithm":"none"}"#, "unknown variant `none`, expected one of `HS256`"),
-            (r#"{"algorithm":"HS256","secret":"short"}"#, "settings: the secret for HS256 needs at least 32 bytes"),
+            (
+                r#"{"algorithm":"HS256","secret":"short"}"#,
+                "settings: secret: the secret for HS256 needs at least 32 bytes",
+            ),
             (r#"{"algorithm":"HS256","public_key":"x"}"#, "settings: HS256 needs `secret`"),
             (r#"{"algorithm":"RS256","secret":"x"}"#, "settings: RS256 needs `public_key`"),
             (r#"{"keys":[{"algorithm":"ES256"}]}"#, "settings: keys[0]: ES256 needs `public_key`"),
-            (r#"{"algorithm":"ES256","public_key":"x","leeway":301}"#, "settings: leeway of 301 seconds"),
+            (r#"{"algorithm":"ES256","public_key":"x","leeway":301}"#, "settings: leeway: 301 seconds, at most 300"),
             (r#"{"algorithm":"ES256","public_key":"x","claims":{"sub":"x y"}}"#, "settings: claims.sub: `x y` is no"),
             (
                 r#"{"algorithm":"ES256","public_key":"x","claims":{"a":"x-a","b":"X-A"}}"#,
                 "settings: claims.b: another claim goes to `X-A` already",
             ),
-            (r#"{"algorithm":"ES256","public_key":"x","realm":"a\"b"}"#, "settings: realm has a quote"),
+            (r#"{"algorithm":"ES256","public_key":"x","realm":"a\"b"}"#, "settings: realm: has a quote"),
             (r#"{"algo":"ES256"}"#, "unknown field `algo`"),
         ];
         for (json, start) in starts {

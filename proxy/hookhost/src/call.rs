@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, Version};
 
-use crate::{HookFault, ReadSet};
+use crate::{Grants, HookFault, Pins, ReadSet};
 
 /// The request as a hook may read it. The embedder implements it for its own request type, moves the request into the
 /// [`Call`] and takes it back from [`Done`]: `let any: Box<dyn Any> = call.request; any.downcast::<MyRequest>()`.
@@ -108,6 +108,10 @@ pub struct Call {
     pub origin: Option<Arc<str>>,
     /// The binding's settings as JSON text; `{}` if it has none.
     pub settings: Arc<str>,
+    /// What the binding grants; none if nothing.
+    pub grants: Option<Arc<Grants>>,
+    /// The states of stores that earlier calls of the request have seen; comes back with those of this call.
+    pub pins: Pins,
     /// The note that an earlier stage left.
     pub note: Option<Arc<str>>,
     /// Whether [`CallReport::reads`] is wanted.

@@ -1,5 +1,6 @@
 //! A loaded hook and its calls. Knows neither where hooks come from nor what their output may be.
 
+mod settings;
 mod stages;
 
 use std::sync::Arc;
@@ -12,11 +13,13 @@ use wasmtime::{Store, UpdateDeadline};
 
 use crate::engine::{EngineLimits, Inner};
 use crate::keys::Keys;
-use crate::load::{LoadError, too_much_memory};
-use crate::services::HostServices;
+use crate::load::{LoadError, Shape, too_much_memory};
+use crate::services::{Counters, HostServices};
 use crate::state::CallState;
-use crate::{Call, CallReport, Done, HookFault, RequestVerdict, ResponseEdit, Stage};
+use crate::{Call, CallReport, Done, Grant, HookFault, RequestVerdict, ResponseEdit, Stage};
 
+use settings::SettingsCheck;
+pub use settings::{CheckFault, SettingsProblem};
 use stages::{Exports, OriginRequest, OriginResponse, StageCall, ViewerRequest, ViewerResponse};
 
 /// Most bytes that a hook may hand over in one call of an imported function or as its result: enough for the largest
@@ -56,15 +59,17 @@ impl HookLimits {
 pub(crate) struct Program {
     pre: InstancePre<CallState>,
     exports: Exports,
-    stages: Vec<Stage>,
+    check: Option<SettingsCheck>,
+    shape: Shape,
     memory: usize,
 }
 
 impl Program {
     /// `memory` is what an instance starts with, in bytes.
-    pub(crate) fn new(pre: InstancePre<CallState>, stages: Vec<Stage>, memory: usize) -> Result<Self, LoadError> {
-        let exports = Exports::new(&pre, &stages)?;
-        Ok(Self { pre, exports, stages, memory })
+    pub(crate) fn new(pre: InstancePre<CallState>, shape: Shape, memory: usize) -> Result<Self, LoadError> {
+        let exports = Exports::new(&pre, &shape.stages)?;
+        let check = shape.checks_settings.then(|| SettingsCheck::new(&pre)).transpose()?;
+        Ok(Self { pre, exports, check, shape, memory })
     }
 }
 
@@ -76,6 +81,7 @@ pub struct Hook {
     /// One for each call that may run now.
     places: Semaphore,
     engine: Arc<Inner>,
+    counters: Arc<dyn Counters>,
 }
 
 impl Hook {
@@ -89,7 +95,8 @@ impl Hook {
             return Err(too_much_memory(program.memory, limits.memory));
         }
         let places = usize::try_from(limits.concurrent).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        Ok(Arc::new(Self { name: name.into(), program, limits, places: Semaphore::new(places), engine }))
+        let counters = engine.services.counters(name);
+        Ok(Arc::new(Self { name: name.into(), program, limits, places: Semaphore::new(places), engine, counters }))
     }
 
     /// The name that it was loaded with.
@@ -101,7 +108,13 @@ impl Hook {
     /// The stages that it implements, in the order of a request; at least one.
     #[must_use]
     pub fn stages(&self) -> &[Stage] {
-        &self.program.stages
+        &self.program.shape.stages
+    }
+
+    /// What its bindings have to grant.
+    #[must_use]
+    pub fn needs(&self) -> &[Grant] {
+        &self.program.shape.needs
     }
 
     /// Its limits.
@@ -112,6 +125,10 @@ impl Hook {
 
     pub(crate) fn services(&self) -> &dyn HostServices {
         &*self.engine.services
+    }
+
+    pub(crate) fn counters(&self) -> &dyn Counters {
+        &*self.counters
     }
 
     pub(crate) fn keys(&self) -> &Keys {
@@ -147,7 +164,7 @@ impl Hook {
         };
         let deadline = began + self.limits.timeout;
         // The store stays outside of the timed future: when that is dropped, the call is still here.
-        let mut store = self.store(S::STAGE, call, deadline);
+        let mut store = self.store(Some(S::STAGE), call, deadline);
         let verdict = {
             let _ticking = self.engine.ticker.tick();
             let called = S::handle(&self.program.exports, &self.program.pre, &mut store);
@@ -176,7 +193,7 @@ impl Hook {
     }
 
     /// A store with all its limits, before anything of the hook runs.
-    fn store(self: &Arc<Self>, stage: Stage, call: Call, deadline: Instant) -> Store<CallState> {
+    fn store(self: &Arc<Self>, stage: Option<Stage>, call: Call, deadline: Instant) -> Store<CallState> {
         let mut store = Store::new(&self.engine.wasmtime, CallState::new(Arc::clone(self), stage, call));
         store.limiter(|state| state);
         store.set_hostcall_fuel(MAX_HANDOVER);

@@ -2,8 +2,10 @@
 
 mod crypto;
 mod facts;
+mod grants;
 mod log;
 mod message;
+mod metrics;
 mod tools;
 
 use wasmtime::component::{HasSelf, Linker};
@@ -27,5 +29,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallS
     imports::random::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::log::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::crypto::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::metrics::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    grants::add_to_linker(&mut linker)?;
     Ok(linker)
 }

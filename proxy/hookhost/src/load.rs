@@ -4,6 +4,8 @@ mod contract;
 mod module;
 mod wasi;
 
+pub(crate) use contract::Shape;
+
 use ring::digest::{SHA256, digest as ring_digest};
 use wasmtime::component::Component;
 
@@ -105,7 +107,7 @@ pub(crate) fn program(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Pro
         return Err(LoadError::TooLarge { size: wasm.len() });
     }
     let component = component(engine, key, wasm)?;
-    let stages = contract::check(&engine.wasmtime, &component)?;
+    let shape = contract::check(&engine.wasmtime, &component)?;
     let demands = contract::demands(&component)?;
     if demands.memory > engine.limits.max_memory {
         return Err(too_much_memory(demands.memory, engine.limits.max_memory));
@@ -118,7 +120,7 @@ pub(crate) fn program(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Pro
         engine.linker.instantiate_pre(&component)
     };
     let pre = pre.map_err(|error| LoadError::Mismatch { detail: format!("{error:#}") })?;
-    Program::new(pre, stages, demands.memory)
+    Program::new(pre, shape, demands.memory)
 }
 
 /// Compiled, from the cache if it is there.

@@ -6,7 +6,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::fault::{MemoryLimit, Refusal};
 use crate::hook::Hook;
-use crate::{Call, Fact, ReadSet, ResponseView, Stage};
+use crate::{Call, Fact, ReadSet, RequestView, ResponseView, Stage, ViewerFacts};
 
 /// Most elements of a table; the pool has room for no more.
 pub(crate) const MAX_TABLE: usize = 20_000;
@@ -14,7 +14,8 @@ pub(crate) const MAX_TABLE: usize = 20_000;
 /// What one instance carries.
 pub(crate) struct CallState {
     pub(crate) call: Call,
-    pub(crate) stage: Stage,
+    /// None while settings are checked: there is no request then.
+    pub(crate) stage: Option<Stage>,
     pub(crate) hook: Arc<Hook>,
     /// The frozen time, once the hook asked.
     pub(crate) now: Option<u64>,
@@ -27,7 +28,7 @@ pub(crate) struct CallState {
 }
 
 impl CallState {
-    pub(crate) fn new(hook: Arc<Hook>, stage: Stage, call: Call) -> Self {
+    pub(crate) fn new(hook: Arc<Hook>, stage: Option<Stage>, call: Call) -> Self {
         let reads = call.record_reads.then(Box::default);
         Self { call, stage, hook, now: None, log_lines: 0, log_bytes: 0, log_dropped: 0, reads, memory: 0 }
     }
@@ -39,9 +40,26 @@ impl CallState {
         }
     }
 
+    /// The stage.
+    pub(crate) fn current_stage(&self) -> wasmtime::Result<Stage> {
+        self.stage.ok_or_else(|| Refusal("there is no request while settings are checked").into())
+    }
+
+    /// The request.
+    pub(crate) fn request(&self) -> wasmtime::Result<&dyn RequestView> {
+        self.current_stage()?;
+        Ok(&*self.call.request)
+    }
+
+    /// Who asks.
+    pub(crate) fn viewer(&self) -> wasmtime::Result<&ViewerFacts> {
+        self.current_stage()?;
+        Ok(&self.call.facts.viewer)
+    }
+
     /// The response, where the stage has one.
     pub(crate) fn response(&self) -> wasmtime::Result<&dyn ResponseView> {
-        if !self.stage.has_response() {
+        if !self.current_stage()?.has_response() {
             return Err(Refusal("there is no response at this stage").into());
         }
         self.call.response.as_deref().ok_or_else(|| Refusal("the edge gave no response").into())

@@ -8,6 +8,7 @@ use edgeweir_config::{Problem, Report};
 use super::file::{File, FileArg, plain};
 use super::{output, serve};
 use crate::edge;
+use crate::snapshot::build::has_place;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -26,9 +27,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         output::out(&json(&mut file, beyond));
     } else {
         output::err(&file.render(output::colour_on_stderr()));
-        for problem in &beyond.problems {
+        let (placed, others): (Vec<_>, Vec<_>) = beyond.problems.into_iter().partition(has_place);
+        for problem in &others {
             output::err(&plain(problem, output::colour_on_stderr()));
         }
+        output::err(&file.render_more(placed, output::colour_on_stderr()));
         if let (Ok(parsed), true) = (&file.result, good) {
             output::out(&edgeweir_config::summary(&parsed.config));
         }
@@ -36,15 +39,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What is wrong with the things that the configuration names. There is no place in the text to point at.
+/// What is wrong with the things that the configuration names. Most of it has no place in the text to point at.
 fn beyond_the_text(file: &File) -> Report {
     let mut report = Report::default();
     let Ok(parsed) = &file.result else { return report };
     let options = serve::options(None);
     if let Err(problems) = edge::check(parsed.config.clone(), &options) {
-        for problem in problems {
-            report.push(Problem::error("unusable", 0..0, problem));
-        }
+        report.problems = problems;
     }
     for warning in serve::certificate_warnings(&parsed.config, options.clock.wall()) {
         report.push(Problem::warning("certificate", 0..0, warning));

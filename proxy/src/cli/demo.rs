@@ -29,8 +29,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let path = args.config.clone().unwrap_or_else(default_config);
-    let Some(parsed) = File::read(&path, USAGE).usable() else { return Ok(ExitCode::FAILURE) };
-    let config = parsed.config;
+    let Some(config) = File::read(&path, USAGE).usable() else { return Ok(ExitCode::FAILURE) };
     hooks_are_built(&config)?;
     ports_are_free(&config)?;
     let runtime = serve::runtime(&config)?;

@@ -53,15 +53,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let Some(parsed) = File::read(&args.file, "edgeweir explain FILE URL").usable() else {
+    let Some(config) = File::read(&args.file, "edgeweir explain FILE URL").usable() else {
         return Ok(ExitCode::FAILURE);
     };
     let options = serve::options(None);
-    let snapshot = match edge::snapshot(parsed.config, &options) {
+    let snapshot = match edge::snapshot(config, &options) {
         Ok(snapshot) => snapshot,
         Err(problems) => {
             for problem in problems {
-                let problem = edgeweir_config::Problem::error("unusable", 0..0, problem);
                 output::err(&plain(&problem, output::colour_on_stderr()));
             }
             return Ok(ExitCode::FAILURE);

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use edgeweir_config::{Parsed, Problem, Report, Severity};
+use edgeweir_config::{Config, Parsed, Problem, Report, Severity};
 
 use super::output;
+use crate::snapshot::build::BuildError;
 
 /// Where the configuration is when nobody says.
 const DEFAULT: &str = "edgeweir.toml";
@@ -72,16 +73,30 @@ impl File {
         }
     }
 
+    /// Problems that were found later, for people.
+    pub(super) fn render_more(&self, problems: Vec<Problem>, colour: bool) -> String {
+        let (Ok(Parsed { warnings: first, .. }) | Err(first)) = &self.result;
+        let mut report = first.with(problems);
+        report.sort();
+        report.render(&self.name, &self.source, colour)
+    }
+
     /// The file itself could not be read.
     pub(super) fn is_unreadable(&self) -> bool {
         let unreadable = |report: &Report| report.problems.iter().any(|problem| problem.code == "unreadable");
         self.source.is_empty() && self.result.as_ref().is_err_and(unreadable)
     }
 
+    /// Why an edge does not start with this configuration, for people.
+    pub(super) fn render_build(&self, error: &BuildError, colour: bool) -> String {
+        let (Ok(Parsed { warnings: first, .. }) | Err(first)) = &self.result;
+        error.render(&self.name, &self.source, first, colour)
+    }
+
     /// The configuration; without one the report goes to standard error. Warnings go there too.
-    pub(super) fn usable(self) -> Option<Parsed> {
+    pub(super) fn usable(&self) -> Option<Config> {
         output::err(&self.render(output::colour_on_stderr()));
-        self.result.ok()
+        self.result.as_ref().ok().map(|parsed| parsed.config.clone())
     }
 }
 

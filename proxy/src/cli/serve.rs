@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::file::{File, FileArg, plain};
 use super::output;
 use super::signals::{Signal, Signals};
-use crate::edge::{Edge, Options, ReloadError};
+use crate::edge::{Edge, Options, ReloadError, StartError};
 use crate::tls;
 
 /// What is still running when the edge has stopped gets this long.
@@ -26,13 +26,25 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let path = args.file.path();
-    let Some(parsed) = File::read(path, "edgeweir serve FILE").usable() else { return Ok(ExitCode::FAILURE) };
+    let file = File::read(path, "edgeweir serve FILE");
+    let Some(config) = file.usable() else { return Ok(ExitCode::FAILURE) };
     let options = options(Some(path));
-    warn_of_certificates(&parsed.config, options.clock.wall());
-    let runtime = runtime(&parsed.config)?;
-    let code = runtime.block_on(serve(parsed.config, options));
+    warn_of_certificates(&config, options.clock.wall());
+    let runtime = runtime(&config)?;
+    let code = runtime.block_on(serve(config, options));
     runtime.shutdown_timeout(LAST_WORDS);
-    code
+    code.or_else(|error| show(error, &file))
+}
+
+/// Problems that have a place in the text are shown there.
+fn show(error: anyhow::Error, file: &File) -> anyhow::Result<ExitCode> {
+    match error.downcast_ref::<StartError>() {
+        Some(StartError::Build(build)) if build.has_places() => {
+            output::err(&file.render_build(build, output::colour_on_stderr()));
+            Ok(ExitCode::FAILURE)
+        }
+        _ => Err(error),
+    }
 }
 
 /// What the edge of a process is started with.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use edgeweir_cache::MokaStorage;
-use edgeweir_config::Config;
+use edgeweir_config::{Config, Problem};
 use edgeweir_hookhost::{EngineLimits, HookEngine};
 use edgeweir_limits::{BucketRegistry, LevelKind, Nanos};
 use pingora::cache::lock::{CacheKeyLockImpl, CacheLock};
@@ -19,7 +19,7 @@ use crate::fault::Fault;
 use crate::runtime::clock::Clock;
 use crate::runtime::connections::Connections;
 use crate::snapshot::Snapshot;
-use crate::snapshot::build::{self, BuildError, Materials};
+use crate::snapshot::build::{self, BuildError, Materials, unusable};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::events;
 use crate::telemetry::metrics::{Metrics, Setup};
@@ -87,7 +87,7 @@ impl Core {
             refusals: REFUSALS,
             logs,
         });
-        let services = Arc::new(Services { clock: Arc::clone(&options.clock) });
+        let services = Arc::new(Services { clock: Arc::clone(&options.clock), counters: metrics.counter_source() });
         let engine = HookEngine::new(EngineLimits::default(), Some(&config.state_dir.join("hooks")), services)?;
         let buckets = BucketRegistry::new(MAX_BUCKETS);
         let clock = Arc::clone(&options.clock);
@@ -177,13 +177,13 @@ pub(super) fn h2_options(config: &Config) -> pingora::protocols::http::v2::serve
     options
 }
 
-pub(super) fn check(config: &Arc<Config>, options: &Options) -> Result<(), Vec<String>> {
+pub(super) fn check(config: &Arc<Config>, options: &Options) -> Result<(), Vec<Problem>> {
     let mut problems = Vec::new();
     for listener in &config.listeners {
         if !listener.certificates.is_empty()
             && let Err(error) = crate::tls::server_config(listener)
         {
-            problems.push(crate::fault::chain(&error));
+            problems.push(unusable(crate::fault::chain(&error)));
         }
     }
     if let Err(found) = snapshot_of(config, options) {
@@ -193,16 +193,13 @@ pub(super) fn check(config: &Arc<Config>, options: &Options) -> Result<(), Vec<S
         && let Some(token) = &admin.token
         && let Err(problem) = build::secret(token, &*options.env)
     {
-        problems.push(format!("admin token: {problem}"));
+        problems.push(unusable(format!("admin token: {problem}")));
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 /// A snapshot that serves nobody: its hooks are compiled, but it opens no port and writes nothing.
-pub(super) fn snapshot_of(config: &Arc<Config>, options: &Options) -> Result<Snapshot, Vec<String>> {
-    let services = Arc::new(Services { clock: Arc::clone(&options.clock) });
-    let engine = HookEngine::new(EngineLimits { slots: 1, ..EngineLimits::default() }, None, services)
-        .map_err(|error| vec![crate::fault::chain(&error)])?;
+pub(super) fn snapshot_of(config: &Arc<Config>, options: &Options) -> Result<Snapshot, Vec<Problem>> {
     let metrics = Metrics::new(Setup {
         version: env!("CARGO_PKG_VERSION"),
         started: options.clock.wall(),
@@ -212,6 +209,9 @@ pub(super) fn snapshot_of(config: &Arc<Config>, options: &Options) -> Result<Sna
         refusals: &[],
         logs: Vec::new(),
     });
+    let services = Arc::new(Services { clock: Arc::clone(&options.clock), counters: metrics.counter_source() });
+    let engine = HookEngine::new(EngineLimits { slots: 1, ..EngineLimits::default() }, None, services)
+        .map_err(|error| vec![unusable(crate::fault::chain(&error))])?;
     let materials = Materials { engine: &engine, metrics: &metrics, clock: &options.clock, env: &*options.env };
     let buckets = BucketRegistry::new(MAX_BUCKETS);
     let mut draft = buckets.draft(Nanos(0));

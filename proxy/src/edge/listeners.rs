@@ -16,6 +16,7 @@ use super::{BuildError, StartError};
 use crate::flow::Flow;
 use crate::runtime::accept::{self, AcceptContext, AcceptLimits, ListenerState};
 use crate::runtime::head::HeadFlaw;
+use crate::snapshot::build::unusable;
 
 /// All listeners of an edge.
 pub(super) struct Listeners {
@@ -86,7 +87,8 @@ impl Listeners {
             let tls = if listener.certificates.is_empty() {
                 None
             } else {
-                let problem = |error: crate::tls::TlsError| BuildError { problems: vec![crate::fault::chain(&error)] };
+                let problem =
+                    |error: crate::tls::TlsError| BuildError { problems: vec![unusable(crate::fault::chain(&error))] };
                 for warning in crate::tls::validity_warnings(listener, self.core.clock.wall()) {
                     tracing::warn!("{warning}");
                 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use edgeweir_config::{Admin, Config};
+use edgeweir_config::{Admin, Config, Parsed, Report};
 use edgeweir_limits::Nanos;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -14,7 +14,7 @@ use super::listeners::Listeners;
 use super::{Options, StartError};
 use crate::admin::{AdminToken, Control, ReloadFailure};
 use crate::fault::chain;
-use crate::snapshot::build::{self, BuildError, Materials};
+use crate::snapshot::build::{self, BuildError, Materials, unusable};
 use crate::telemetry::events;
 use crate::telemetry::metrics::Gauges;
 
@@ -82,14 +82,22 @@ impl EdgeControl {
 
     pub(super) fn admin_token(&self, admin: &Admin) -> Result<Option<String>, StartError> {
         let token = admin.token.as_ref().map(|token| build::secret(token, &*self.options.env)).transpose();
-        Ok(token.map_err(|problem| BuildError { problems: vec![format!("admin token: {problem}")] })?)
+        Ok(token.map_err(|problem| BuildError { problems: vec![unusable(format!("admin token: {problem}"))] })?)
     }
 
     pub(super) async fn apply_file(&self) -> Result<ReloadOutcome, ReloadError> {
         let path = self.options.config_path.clone().ok_or(ReloadError::NoFile)?;
-        let (config, warnings) = read(&path).await.inspect_err(|_error| self.core.metrics.reloaded(false))?;
-        let outcome = self.apply(config).await?;
-        Ok(ReloadOutcome { warnings, ..outcome })
+        let text = read(&path).await.inspect_err(|_error| self.core.metrics.reloaded(false))?;
+        match self.apply(text.config).await {
+            Ok(outcome) => {
+                let warnings = text.warnings.render(&text.name, &text.source, false);
+                Ok(ReloadOutcome { warnings, ..outcome })
+            }
+            Err(ReloadError::Start(StartError::Build(error))) if error.has_places() => {
+                Err(ReloadError::Bad { report: error.render(&text.name, &text.source, &text.warnings, false) })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) async fn apply(&self, config: Config) -> Result<ReloadOutcome, ReloadError> {
@@ -153,8 +161,16 @@ impl EdgeControl {
     }
 }
 
+/// A configuration with its text, for reports.
+struct Text {
+    name: String,
+    source: String,
+    config: Config,
+    warnings: Report,
+}
+
 /// Reads and parses a configuration file.
-async fn read(path: &Path) -> Result<(Config, String), ReloadError> {
+async fn read(path: &Path) -> Result<Text, ReloadError> {
     let name = path.display().to_string();
     let failed = |source| ReloadError::Read { path: path.display().to_string(), source };
     let bytes = tokio::fs::read(path).await.map_err(failed)?;
@@ -162,11 +178,7 @@ async fn read(path: &Path) -> Result<(Config, String), ReloadError> {
         .map_err(|bad| ReloadError::Bad { report: bad.report.render(&name, &bad.text, false) })?;
     let base = path.parent().unwrap_or_else(|| Path::new(""));
     match edgeweir_config::parse(text, base) {
-        Ok(parsed) => {
-            let warnings =
-                if parsed.warnings.is_empty() { String::new() } else { parsed.warnings.render(&name, text, false) };
-            Ok((parsed.config, warnings))
-        }
+        Ok(Parsed { config, warnings }) => Ok(Text { source: text.to_owned(), name, config, warnings }),
         Err(report) => Err(ReloadError::Bad { report: report.render(&name, text, false) }),
     }
 }

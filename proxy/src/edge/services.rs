@@ -1,15 +1,17 @@
-//! What hooks get from the edge: time, randomness, a log.
+//! What hooks get from the edge: time, randomness, a log, counters.
 
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use edgeweir_hookhost::{HostServices, LogLevel};
+use edgeweir_hookhost::{Counters, HostServices, LogLevel};
 use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::runtime::clock::Clock;
+use crate::telemetry::metrics::CounterSource;
 
 pub(super) struct Services {
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) counters: CounterSource,
 }
 
 impl HostServices for Services {
@@ -30,5 +32,9 @@ impl HostServices for Services {
             LogLevel::Warn => tracing::warn!(hook, request_id, "{message}"),
             LogLevel::Error => tracing::error!(hook, request_id, "{message}"),
         }
+    }
+
+    fn counters(&self, hook: &str) -> Arc<dyn Counters> {
+        self.counters.of(hook)
     }
 }

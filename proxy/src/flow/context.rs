@@ -6,7 +6,7 @@ use std::sync::Arc;
 use edgeweir_cache::freshness::Times;
 use edgeweir_cache::{CacheOutcome, Reason};
 use edgeweir_config::Stage;
-use edgeweir_hookhost::{CallFacts, RequestEdit};
+use edgeweir_hookhost::{CallFacts, Pins, RequestEdit};
 use edgeweir_limits::{LevelKind, Refused, Standing};
 use http::HeaderValue;
 
@@ -59,6 +59,8 @@ pub struct RequestCtx {
     pub refused: Option<Refused>,
     /// Left by a hook for later stages.
     pub note: Option<Arc<str>>,
+    /// The states of key-value stores that hooks have seen.
+    pub pins: Pins,
     /// Parts that hooks added to the cache key.
     pub key_parts: Vec<Box<str>>,
     /// The origin that a hook chose, by index.
@@ -140,6 +142,7 @@ impl RequestCtx {
             standing: None,
             refused: None,
             note: None,
+            pins: Pins::default(),
             key_parts: Vec::new(),
             chosen_origin: None,
             origin_edits: Vec::new(),

@@ -137,12 +137,13 @@ async fn request_stage(head: &mut RequestHeader, ctx: &mut RequestCtx, stage: St
     };
     for bound in behavior.hooks_at(stage) {
         let view = take(head, ctx);
-        let call = call(Box::new(view), None, ctx, stage, Arc::clone(&bound.settings));
+        let call = call(Box::new(view), None, ctx, stage, bound);
         let done = match stage {
             Stage::ViewerRequest => bound.hook.viewer_request(call).await,
             _ => bound.hook.origin_request(call).await,
         };
         restore(head, done.call.request);
+        ctx.pins = done.call.pins;
         let label = match &done.verdict {
             Ok(RequestVerdict::Next(_)) => "next",
             Ok(RequestVerdict::Respond(_)) => "respond",
@@ -191,12 +192,13 @@ pub(super) async fn response_stage(
         let view = take(request, ctx);
         let outcome = ctx.outcome.map(|outcome| outcome.as_str());
         let response = Response { head: Box::new(std::mem::replace(head, parts::empty_response())), outcome };
-        let call = call(Box::new(view), Some(Box::new(response)), ctx, stage, Arc::clone(&bound.settings));
+        let call = call(Box::new(view), Some(Box::new(response)), ctx, stage, bound);
         let done = match stage {
             Stage::OriginResponse => bound.hook.origin_response(call).await,
             _ => bound.hook.viewer_response(call).await,
         };
         restore(request, done.call.request);
+        ctx.pins = done.call.pins;
         if let Some(response) = done.call.response {
             let response: Box<dyn Any> = response;
             if let Ok(response) = response.downcast::<Response>() {
@@ -257,13 +259,23 @@ fn call(
     response: Option<Box<dyn ResponseView>>,
     ctx: &mut RequestCtx,
     stage: Stage,
-    settings: Arc<str>,
+    bound: &BoundHook,
 ) -> Call {
     let origin = match stage {
         Stage::ViewerRequest | Stage::ViewerResponse => None,
         _ => ctx.origin().map(|origin| Arc::from(origin.config.name.as_str())),
     };
-    Call { request, response, facts: facts(ctx), origin, settings, note: ctx.note.clone(), record_reads: false }
+    Call {
+        request,
+        response,
+        facts: facts(ctx),
+        origin,
+        settings: Arc::clone(&bound.settings),
+        grants: bound.grants.clone(),
+        pins: std::mem::take(&mut ctx.pins),
+        note: ctx.note.clone(),
+        record_reads: false,
+    }
 }
 
 fn facts(ctx: &mut RequestCtx) -> Arc<CallFacts> {

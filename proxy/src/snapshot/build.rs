@@ -2,22 +2,26 @@
 //!
 //! Blocks (files, compilers): call it off the runtime's workers. All problems are collected, none stops the next.
 
+mod bindings;
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use edgeweir_cache::{Selection, Ttl};
-use edgeweir_config::{self as model, KeyValue, SecretSource, Stage};
+use edgeweir_config::{self as model, KeyValue, Problem, Report, SecretSource, Stage};
 use edgeweir_hookhost::{Hook, HookEngine, HookLimits};
 use edgeweir_limits::{Bucket, Draft, KeyEntry, KeyHash, KeyStore, Plans, Reach, Throttle, UsagePlan};
 use http::{HeaderName, HeaderValue};
 
-use super::{Behavior, BoundHook, CachePolicy, Distribution, HostIndex, Snapshot, ViewerFact, ViewerHeader};
+use super::stores::Store;
+use super::{Behavior, CachePolicy, Distribution, HostIndex, Snapshot, ViewerFact, ViewerHeader};
 use crate::fault::chain;
 use crate::geo::Geo;
 use crate::origin::Origin;
 use crate::runtime::clock::Clock;
 use crate::telemetry::metrics::Metrics;
+use bindings::Bindable;
 
 /// What lives as long as the process and snapshots are made with.
 pub struct Materials<'a> {
@@ -33,16 +37,59 @@ pub struct Materials<'a> {
 
 /// Everything that is wrong with a configuration beyond its text.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", .problems.join("\n"))]
+#[error("{}", lines(.problems))]
 pub struct BuildError {
-    /// One sentence each.
-    pub problems: Vec<String>,
+    /// Those without a place in the text are at its start.
+    pub problems: Vec<Problem>,
+}
+
+/// A problem of something that the configuration names, without a place in its text.
+#[must_use]
+pub fn unusable(text: String) -> Problem {
+    Problem::error("unusable", 0..0, text)
+}
+
+impl BuildError {
+    /// Whether a problem has a place in the text.
+    #[must_use]
+    pub fn has_places(&self) -> bool {
+        self.problems.iter().any(has_place)
+    }
+
+    /// The problems as the reports of a configuration show them. `text` is the report on the same text: what it hides
+    /// stays hidden.
+    #[must_use]
+    pub fn render(&self, name: &str, source: &str, text: &Report, colour: bool) -> String {
+        let (placed, others): (Vec<_>, Vec<_>) = self.problems.iter().cloned().partition(has_place);
+        let mut shown: String = others.iter().map(|problem| format!("error: {}\n", line(problem))).collect();
+        let mut report = text.with(placed);
+        report.sort();
+        shown.push_str(&report.render(name, source, colour));
+        shown
+    }
+}
+
+/// Whether the text shows where it is.
+#[must_use]
+pub fn has_place(problem: &Problem) -> bool {
+    !problem.span.is_empty()
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn line(problem: &Problem) -> String {
+    match &problem.help {
+        Some(help) => format!("{}: {help}", problem.message),
+        None => problem.message.clone(),
+    }
 }
 
 struct Builder<'a> {
     materials: &'a Materials<'a>,
     old: Option<&'a Snapshot>,
-    problems: Vec<String>,
+    problems: Vec<Problem>,
 }
 
 /// Makes a snapshot. The buckets of `draft` are in force only once the caller commits it.
@@ -59,10 +106,11 @@ pub fn build(
     let mut builder = Builder { materials, old, problems: Vec::new() };
     let geo = builder.geo(&config);
     let hooks = builder.hooks(&config);
+    let stores = builder.stores(&config);
     let origins = builder.origins(&config);
     let policies: Vec<_> = config.cache_policies.iter().map(|policy| Arc::new(cache_policy(policy))).collect();
     let (keys, plans, key_buckets) = builder.keys(&config, draft);
-    let distributions = builder.distributions(&config, &hooks, &policies, draft);
+    let distributions = builder.distributions(&config, Bindable { hooks: &hooks, stores: &stores }, &policies, draft);
     if !builder.problems.is_empty() {
         return Err(BuildError { problems: builder.problems });
     }
@@ -72,6 +120,7 @@ pub fn build(
         distributions,
         origin_names: config.origins.iter().enumerate().map(|(at, origin)| (origin.name.as_str().into(), at)).collect(),
         origins,
+        stores,
         geo,
         keys,
         plans,
@@ -116,7 +165,19 @@ fn read_hook(path: &Path) -> std::io::Result<Vec<u8>> {
 
 impl Builder<'_> {
     fn problem(&mut self, text: String) {
-        self.problems.push(text);
+        self.problems.push(unusable(text));
+    }
+
+    /// As many as there are in the config, unless there is a problem.
+    fn stores(&mut self, config: &model::Config) -> Vec<Arc<Store>> {
+        let mut stores = Vec::with_capacity(config.key_value_stores.len());
+        for store in &config.key_value_stores {
+            match Store::open(store, self.materials.metrics.store(&store.name)) {
+                Ok(store) => stores.push(Arc::new(store)),
+                Err(error) => self.problem(format!("key-value store `{}`: {}", store.name, chain(&error))),
+            }
+        }
+        stores
     }
 
     fn geo(&mut self, config: &model::Config) -> Option<Arc<Geo>> {
@@ -280,7 +341,7 @@ impl Builder<'_> {
     fn distributions(
         &mut self,
         config: &model::Config,
-        hooks: &HashMap<String, Arc<Hook>>,
+        bindable: Bindable<'_>,
         policies: &[Arc<CachePolicy>],
         draft: &mut Draft<'_>,
     ) -> Vec<Distribution> {
@@ -299,7 +360,7 @@ impl Builder<'_> {
                     self.problem(format!("distribution `{name}`: `{label}` has no cache policy"));
                     continue;
                 };
-                let bound = Stage::ALL.map(|stage| self.bind(config, behavior, stage, hooks));
+                let bound = Stage::ALL.map(|stage| self.bind(config, (name, behavior), stage, bindable));
                 let methods: Vec<http::Method> =
                     behavior.methods.iter().filter_map(|method| method.parse().ok()).collect();
                 behaviors.push(Behavior {
@@ -322,51 +383,6 @@ impl Builder<'_> {
             distributions.push(Distribution { name: name.as_str().into(), behaviors, throttle });
         }
         distributions
-    }
-
-    fn bind(
-        &mut self,
-        config: &model::Config,
-        behavior: &model::Behavior,
-        stage: Stage,
-        hooks: &HashMap<String, Arc<Hook>>,
-    ) -> Vec<BoundHook> {
-        let mut bound = Vec::new();
-        for binding in behavior.hooks_at(stage) {
-            let Some(configured) = config.hooks.get(binding.hook.0) else { continue };
-            // A hook that did not load has been reported.
-            let Some(loaded) = hooks.get(&configured.name) else { continue };
-            let has: Vec<&str> = loaded.stages().iter().map(|stage| stage.as_str()).collect();
-            if !has.contains(&stage.as_str()) {
-                self.problem(format!(
-                    "hook `{}` is bound at {} of `{}` but does not implement it; it implements: {}",
-                    configured.name,
-                    stage.as_str(),
-                    behavior.path.as_str(),
-                    has.join(", ")
-                ));
-                continue;
-            }
-            let settings = match binding.settings_with(|source| secret(source, self.materials.env)) {
-                Ok(settings) => settings,
-                Err(problem) => {
-                    self.problem(format!(
-                        "settings of hook `{}` at `{}`: {problem}",
-                        configured.name,
-                        behavior.path.as_str()
-                    ));
-                    continue;
-                }
-            };
-            bound.push(BoundHook {
-                hook: Arc::clone(loaded),
-                settings: settings.into(),
-                on_failure: binding.on_failure,
-                on_errors: binding.on_errors,
-                metrics: self.materials.metrics.hook(&configured.name, stage.as_str()),
-            });
-        }
-        bound
     }
 }
 

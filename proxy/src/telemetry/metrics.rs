@@ -17,11 +17,13 @@ use prometheus_client::registry::Registry;
 
 use super::lines::LineCounters;
 
+mod counters;
 mod encode;
 mod histogram;
 mod process;
 mod tables;
 
+pub use counters::{HookCounters, StoreMetrics};
 use encode::Page;
 pub use histogram::Histogram;
 pub use tables::Labelled;
@@ -98,6 +100,10 @@ struct Tables {
     behaviors: Table<(Box<str>, Box<str>), BehaviorMetrics>,
     /// By hook and stage.
     hooks: Table<(Box<str>, &'static str), HookMetrics>,
+    /// By hook.
+    counters: Table<Box<str>, HookCounters>,
+    /// By key-value store.
+    stores: Table<Box<str>, StoreMetrics>,
     verdicts: &'static [&'static str],
     faults: Labelled,
     throttled: Labelled,
@@ -200,6 +206,8 @@ impl Metrics {
             gauges: Mutex::default(),
             behaviors: Mutex::default(),
             hooks: Mutex::default(),
+            counters: Mutex::default(),
+            stores: Mutex::default(),
             verdicts: setup.verdicts,
             faults: Labelled::new(setup.faults),
             throttled: Labelled::new(setup.levels),
@@ -230,6 +238,18 @@ impl Metrics {
             memory: AtomicU64::new(0),
         };
         tables::capped(&mut self.tables.hooks.lock(), (Box::from(hook), stage), ("other".into(), "other"), fresh)
+    }
+
+    /// Hands out the counters of hooks.
+    #[must_use]
+    pub fn counter_source(&self) -> CounterSource {
+        CounterSource(Arc::clone(&self.tables))
+    }
+
+    /// What is counted of a key-value store. For when a snapshot is made, not for requests.
+    #[must_use]
+    pub fn store(&self, store: &str) -> Arc<StoreMetrics> {
+        tables::capped(&mut self.tables.stores.lock(), Box::from(store), "other".into(), Default::default)
     }
 
     /// The edge answered by itself.
@@ -269,11 +289,24 @@ impl Metrics {
     }
 }
 
+/// The counters of hooks, for whoever loads hooks.
+#[derive(Debug, Clone)]
+pub struct CounterSource(Arc<Tables>);
+
+impl CounterSource {
+    /// The counters that a hook names itself, by the hook's name. For when it is loaded, not for requests.
+    #[must_use]
+    pub fn of(&self, hook: &str) -> Arc<HookCounters> {
+        tables::capped(&mut self.0.counters.lock(), Box::from(hook), "other".into(), Default::default)
+    }
+}
+
 impl Collector for Tables {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         let mut page = Page::new(encoder);
         self.encode_requests(&mut page)?;
         self.encode_hooks(&mut page)?;
+        self.encode_counters(&mut page)?;
         self.encode_edge(&mut page)?;
         process::encode(&mut page, self.started)
     }

@@ -1,6 +1,8 @@
 //! The attribute macros of edgeweir-sdk: each turns a function into the export of one stage. They know the shape of a
 //! hook function, so that a wrong one gets an error at the place that is wrong; types are the compiler's to check.
 
+mod validate;
+
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::{format_ident, quote, quote_spanned};
@@ -29,6 +31,21 @@ pub fn origin_response(arguments: TokenStream, item: TokenStream) -> TokenStream
 #[proc_macro_attribute]
 pub fn viewer_response(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand(&VIEWER_RESPONSE, arguments, item)
+}
+
+/// Makes a function the check of a binding's settings: `fn(&Settings) -> Result<(), validate::Problem>`, where `Settings`
+/// is what the hook reads its settings into. See `edgeweir_sdk::validate`.
+#[proc_macro_attribute]
+pub fn validate(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let arguments = Tokens::from(arguments);
+    let function = parse_macro_input!(item as ItemFn);
+    match validate::export(&arguments, &function) {
+        Ok(tokens) => tokens.into(),
+        Err(error) => {
+            let errors = error.into_compile_error();
+            quote!(#function #errors).into()
+        }
+    }
 }
 
 /// What the macros differ in.

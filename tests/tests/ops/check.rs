@@ -85,6 +85,34 @@ fn what_a_config_names_is_tried() {
     }
 }
 
+/// Both `check` and `serve` point at the setting that a hook refuses.
+#[test]
+fn settings_that_a_hook_refuses_are_shown_in_the_text() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("edge.toml");
+    let config = format!(
+        "[origins.app]\nurl = \"http://127.0.0.1:9\"\n[hooks.checked]\nfile = {:?}\n\
+         [distributions.site]\nhosts = [\"*\"]\norigin = \"app\"\n[[distributions.site.behaviors]]\n\
+         [[distributions.site.behaviors.hooks.viewer-request]]\nhook = \"checked\"\n\
+         settings = {{ limits = [1, 0], secret = \"not-to-be-shown\" }}\n\
+         [[listeners]]\naddress = \"127.0.0.1:0\"\n",
+        edgeweir_tests::wasm::guest("checked")
+    );
+    std::fs::write(&path, config).expect("a writable folder");
+    for verb in ["check", "serve"] {
+        let output = run(&[verb, &path.to_string_lossy()], &[]);
+        let report = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{report}");
+        assert!(report.contains("error[settings]: hook `checked` at viewer-request of `*`"), "{verb}: {report}");
+        assert!(report.contains("settings = { limits = [1, 0], secret = \"***************\" }"), "{verb}: {report}");
+        let caret = report.lines().find(|line| line.contains('^')).unwrap_or_default();
+        assert_eq!(caret.matches('^').count(), 1, "{verb}: {report}");
+    }
+    let output = run(&["check", "--json", &path.to_string_lossy()], &[]);
+    let problems: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(problems[0]["code"], "settings", "{problems}");
+}
+
 #[test]
 fn a_missing_file_and_a_wrong_command_line_have_their_codes() {
     for arguments in [&["check", "/nowhere/edgeweir.toml"][..], &["serve", "/nowhere/edgeweir.toml"]] {

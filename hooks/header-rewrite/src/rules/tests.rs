@@ -70,11 +70,14 @@ fn the_path_is_rewritten() {
 fn wrong_settings_are_named() {
     let wrong = [
         (r#"{"request":[{"op":"set","name":"x-a"}]}"#, "settings: request[0]: `value` is missing"),
-        (r#"{"response":[{"op":"remove","name":"x-a","value":""}]}"#, "settings: response[0]: `remove` takes no value"),
-        (r#"{"request":[{"op":"remove","name":"x a"}]}"#, "settings: request[0]: `x a` is no header name"),
+        (
+            r#"{"response":[{"op":"remove","name":"x-a","value":""}]}"#,
+            "settings: response[0].value: `remove` takes no value",
+        ),
+        (r#"{"request":[{"op":"remove","name":"x a"}]}"#, "settings: request[0].name: `x a` is no header name"),
         (
             r#"{"request":[{"op":"set","name":"x","value":"${1}"}]}"#,
-            "settings: request[0]: `${1}` asks for a capture, but `path` has 0 `*`",
+            "settings: request[0].value: `${1}` asks for a capture, but `path` has 0 `*`",
         ),
         (
             r#"{"path":"/*","rewrite_path":"/${2}"}"#,
@@ -82,7 +85,7 @@ fn wrong_settings_are_named() {
         ),
     ];
     for (json, message) in wrong {
-        assert_eq!(settings(json).check().expect_err(json).message(), message);
+        assert_eq!(settings(json).check().expect_err(json).to_string(), message);
     }
 }
 

@@ -7,26 +7,26 @@ use crate::state::CallState;
 use crate::{Fact, GeoView};
 
 impl CallState {
-    fn geo(&mut self, fact: Fact) -> Option<&dyn GeoView> {
+    fn geo(&mut self, fact: Fact) -> wasmtime::Result<Option<&dyn GeoView>> {
         self.read(fact);
-        self.call.facts.viewer.geo.as_deref()
+        Ok(self.viewer()?.geo.as_deref())
     }
 }
 
 impl viewer::Host for CallState {
     fn address(&mut self) -> wasmtime::Result<String> {
         self.read(Fact::Address);
-        Ok(self.call.facts.viewer.address.to_string())
+        Ok(self.viewer()?.address.to_string())
     }
 
     fn port(&mut self) -> wasmtime::Result<Option<u16>> {
         self.read(Fact::Address);
-        Ok(self.call.facts.viewer.port)
+        Ok(self.viewer()?.port)
     }
 
     fn http_version(&mut self) -> wasmtime::Result<String> {
         self.read(Fact::Protocol);
-        let version = match self.call.facts.viewer.http_version {
+        let version = match self.viewer()?.http_version {
             Version::HTTP_09 => "0.9",
             Version::HTTP_10 => "1.0",
             Version::HTTP_2 => "2.0",
@@ -38,35 +38,35 @@ impl viewer::Host for CallState {
 
     fn tls_version(&mut self) -> wasmtime::Result<Option<String>> {
         self.read(Fact::Protocol);
-        Ok(self.call.facts.viewer.tls_version.map(Into::into))
+        Ok(self.viewer()?.tls_version.map(Into::into))
     }
 
     fn country(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.geo(Fact::Country).and_then(|geo| geo.country()).map(Into::into))
+        Ok(self.geo(Fact::Country)?.and_then(|geo| geo.country()).map(Into::into))
     }
 
     fn continent(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.geo(Fact::Continent).and_then(|geo| geo.continent()).map(Into::into))
+        Ok(self.geo(Fact::Continent)?.and_then(|geo| geo.continent()).map(Into::into))
     }
 
     fn region(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.geo(Fact::Region).and_then(|geo| geo.region()).map(Into::into))
+        Ok(self.geo(Fact::Region)?.and_then(|geo| geo.region()).map(Into::into))
     }
 
     fn city(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.geo(Fact::City).and_then(|geo| geo.city()).map(Into::into))
+        Ok(self.geo(Fact::City)?.and_then(|geo| geo.city()).map(Into::into))
     }
 
     fn asn(&mut self) -> wasmtime::Result<Option<u32>> {
-        Ok(self.geo(Fact::Asn).and_then(|geo| geo.asn()))
+        Ok(self.geo(Fact::Asn)?.and_then(|geo| geo.asn()))
     }
 
     fn time_zone(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(self.geo(Fact::TimeZone).and_then(|geo| geo.time_zone()).map(Into::into))
+        Ok(self.geo(Fact::TimeZone)?.and_then(|geo| geo.time_zone()).map(Into::into))
     }
 
     fn coordinates(&mut self) -> wasmtime::Result<Option<(f64, f64)>> {
-        Ok(self.geo(Fact::Coordinates).and_then(|geo| geo.coordinates()))
+        Ok(self.geo(Fact::Coordinates)?.and_then(|geo| geo.coordinates()))
     }
 }
 
@@ -80,15 +80,17 @@ impl context::Host for CallState {
     }
 
     fn origin(&mut self) -> wasmtime::Result<Option<String>> {
+        self.current_stage()?;
         Ok(self.call.origin.as_deref().map(Into::into))
     }
 
     fn stage(&mut self) -> wasmtime::Result<String> {
-        Ok(self.stage.as_str().into())
+        Ok(self.current_stage()?.as_str().into())
     }
 
     fn request_id(&mut self) -> wasmtime::Result<String> {
         self.read(Fact::RequestId);
+        self.current_stage()?;
         Ok((*self.call.facts.request_id).into())
     }
 
@@ -98,6 +100,7 @@ impl context::Host for CallState {
 
     fn note(&mut self) -> wasmtime::Result<Option<String>> {
         self.read(Fact::Note);
+        self.current_stage()?;
         Ok(self.call.note.as_deref().map(Into::into))
     }
 }

@@ -17,27 +17,27 @@ impl types::Host for CallState {}
 impl request::Host for CallState {
     fn method(&mut self) -> wasmtime::Result<String> {
         self.read(Fact::Method);
-        Ok(self.call.request.method().into())
+        Ok(self.request()?.method().into())
     }
 
     fn scheme(&mut self) -> wasmtime::Result<String> {
         self.read(Fact::Scheme);
-        Ok(self.call.request.scheme().into())
+        Ok(self.request()?.scheme().into())
     }
 
     fn authority(&mut self) -> wasmtime::Result<String> {
         self.read(Fact::Authority);
-        Ok(self.call.request.authority().into())
+        Ok(self.request()?.authority().into())
     }
 
     fn path(&mut self) -> wasmtime::Result<String> {
         self.read(Fact::Path);
-        Ok(self.call.request.path().into())
+        Ok(self.request()?.path().into())
     }
 
     fn query(&mut self) -> wasmtime::Result<Option<String>> {
         self.read(Fact::Query);
-        Ok(self.call.request.query().map(Into::into))
+        Ok(self.request()?.query().map(Into::into))
     }
 
     fn header_values(&mut self, mut name: String) -> wasmtime::Result<Vec<Vec<u8>>> {
@@ -45,17 +45,17 @@ impl request::Host for CallState {
         if let Some(reads) = &mut self.reads {
             reads.header(&name);
         }
-        Ok(values(self.call.request.headers(), &name))
+        Ok(values(self.request()?.headers(), &name))
     }
 
     fn headers(&mut self) -> wasmtime::Result<Vec<Header>> {
         self.read(Fact::AllHeaders);
-        Ok(fields(self.call.request.headers()))
+        Ok(fields(self.request()?.headers()))
     }
 
     fn header_names(&mut self) -> wasmtime::Result<Vec<String>> {
         self.read(Fact::AllHeaders);
-        let names = self.call.request.headers().keys().map(|name| name.as_str());
+        let names = self.request()?.headers().keys().map(|name| name.as_str());
         Ok(names.filter(|name| !is_disallowed(name)).map(Into::into).collect())
     }
 
@@ -63,14 +63,14 @@ impl request::Host for CallState {
         if let Some(reads) = &mut self.reads {
             reads.cookie(&name);
         }
-        Ok(cookie_value(self.call.request.headers(), &name))
+        Ok(cookie_value(self.request()?.headers(), &name))
     }
 
     fn query_param(&mut self, name: String) -> wasmtime::Result<Option<String>> {
         if let Some(reads) = &mut self.reads {
             reads.query_param(&name);
         }
-        Ok(self.call.request.query().and_then(|query| query_value(query, &name)))
+        Ok(self.request()?.query().and_then(|query| query_value(query, &name)))
     }
 }
 

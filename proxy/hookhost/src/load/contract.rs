@@ -5,35 +5,57 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use super::LoadError;
-use crate::Stage;
+use crate::{Grant, Stage};
 
 /// Interfaces of the contract that this version provides.
-const PROVIDED: [&str; 9] = ["types", "request", "response", "viewer", "context", "clock", "random", "log", "crypto"];
+const PROVIDED: [&str; 12] = [
+    "types",
+    "request",
+    "response",
+    "viewer",
+    "context",
+    "clock",
+    "random",
+    "log",
+    "crypto",
+    "key-value",
+    "secrets",
+    "metrics",
+];
 /// Interfaces of the contract that it does not.
-const LATER: [&str; 4] = ["key-value", "secrets", "fetch", "body"];
+const LATER: [&str; 2] = ["fetch", "body"];
 /// A WASM page.
 const PAGE: u64 = 64 << 10;
 
-/// The stages that the component exports, in order.
-pub(super) fn check(engine: &Engine, component: &Component) -> Result<Vec<Stage>, LoadError> {
+/// What a component of the contract uses and offers.
+pub(crate) struct Shape {
+    /// The stages that it exports, in order; at least one.
+    pub(crate) stages: Vec<Stage>,
+    /// Whether it exports `settings-check`.
+    pub(crate) checks_settings: bool,
+    /// The imports that a binding has to grant.
+    pub(crate) needs: Vec<Grant>,
+}
+
+/// Looks at imports and exports.
+pub(super) fn check(engine: &Engine, component: &Component) -> Result<Shape, LoadError> {
     let types = component.component_type();
+    let mut needs = Vec::new();
     for (import, _) in types.imports(engine) {
         imported(import)?;
+        needs.extend(Grant::ALL.into_iter().find(|grant| interface(import) == Some(grant.as_str())));
     }
-    let mut stages = Vec::new();
-    for stage in Stage::ALL {
-        let exported = types.exports(engine).any(|(name, export)| {
-            interface(name) == Some(stage.as_str()) && matches!(export.ty, ComponentItem::ComponentInstance(_))
-        });
-        if exported {
-            stages.push(stage);
-        }
-    }
+    let exported = |wanted: &str| {
+        types.exports(engine).any(|(name, export)| {
+            interface(name) == Some(wanted) && matches!(export.ty, ComponentItem::ComponentInstance(_))
+        })
+    };
+    let stages: Vec<Stage> = Stage::ALL.into_iter().filter(|stage| exported(stage.as_str())).collect();
     if stages.is_empty() {
         let exports = types.exports(engine).map(|(name, _)| format!("`{name}`")).collect();
         return Err(LoadError::NoStage { exports });
     }
-    Ok(stages)
+    Ok(Shape { stages, checks_settings: exported("settings-check"), needs })
 }
 
 fn imported(import: &str) -> Result<(), LoadError> {

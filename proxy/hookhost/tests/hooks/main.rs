@@ -3,8 +3,10 @@
 
 mod calls;
 mod edits;
+mod grants;
 mod inspecting;
 mod limits;
 mod loading;
+mod settings;
 mod support;
 mod tools;

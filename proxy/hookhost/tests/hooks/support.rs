@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use edgeweir_hookhost::{
-    Call, CallFacts, EngineLimits, GeoView, Hook, HookEngine, HookLimits, HostServices, LogLevel, RequestView,
-    ResponseView, ViewerFacts,
+    Call, CallFacts, Counters, EngineLimits, GeoView, Hook, HookEngine, HookLimits, HostServices, LogLevel, Pins,
+    RequestView, ResponseView, ViewerFacts,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
@@ -34,6 +34,17 @@ pub(crate) fn wasm(name: &str) -> Vec<u8> {
 pub(crate) struct Services {
     pub(crate) now: AtomicU64,
     pub(crate) lines: Mutex<Vec<(String, String, LogLevel, String)>>,
+    pub(crate) counts: Arc<Counted>,
+}
+
+/// What hooks counted, in order.
+#[derive(Default)]
+pub(crate) struct Counted(pub(crate) Mutex<Vec<(String, u64)>>);
+
+impl Counters for Counted {
+    fn add(&self, name: &str, by: u64) {
+        self.0.lock().unwrap().push((name.into(), by));
+    }
 }
 
 impl HostServices for Services {
@@ -48,6 +59,10 @@ impl HostServices for Services {
 
     fn log(&self, hook: &str, request_id: &str, level: LogLevel, message: &str) {
         self.lines.lock().unwrap().push((hook.into(), request_id.into(), level, message.into()));
+    }
+
+    fn counters(&self, _hook: &str) -> Arc<dyn Counters> {
+        Arc::<Counted>::clone(&self.counts)
     }
 }
 
@@ -153,6 +168,8 @@ pub(crate) fn call(settings: &str) -> Call {
         facts: Arc::new(facts),
         origin: None,
         settings: settings.into(),
+        grants: None,
+        pins: Pins::default(),
         note: None,
         record_reads: false,
     }

@@ -35,7 +35,7 @@ fn settings(binding: &Binding) -> Value {
     // Made from a table when the configuration was read, so it is JSON.
     let mut json: Value = serde_json::from_str(&binding.settings).unwrap_or_default();
     hide(&mut json);
-    for (pointer, _source) in &binding.secrets {
+    for (pointer, _source) in &binding.settings_secrets {
         if let Some(place) = json.pointer_mut(pointer) {
             *place = Value::String(HIDDEN.to_owned());
         }

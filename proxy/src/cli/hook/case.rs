@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use edgeweir_hookhost::{CallFacts, GeoView, HookLimits, Stage, ViewerFacts};
+use edgeweir_hookhost::{CallFacts, Entries, GeoView, Grants, HookLimits, KeyValueStore, Stage, ViewerFacts};
 use http::{HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use serde::Deserialize;
@@ -55,6 +55,11 @@ pub(super) struct Case {
     viewer: Viewer,
     #[serde(default)]
     settings: toml::Table,
+    /// What the binding grants: the entries of each store, and secrets.
+    #[serde(default)]
+    key_value_stores: BTreeMap<String, BTreeMap<String, String>>,
+    #[serde(default)]
+    secrets: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) expect: Expect,
     #[serde(default)]
@@ -128,6 +133,15 @@ impl GeoView for Viewer {
     }
     fn coordinates(&self) -> Option<(f64, f64)> {
         self.coordinates
+    }
+}
+
+/// A store of a case: it never changes.
+struct Store(Arc<Entries>);
+
+impl KeyValueStore for Store {
+    fn entries(&self) -> Arc<Entries> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -261,9 +275,21 @@ impl Case {
             origin: self.origin.as_deref().filter(|_| at_origin).map(Arc::from),
             settings: values::json(&self.settings)?.to_string().into(),
             note: self.note.as_deref().map(Arc::from),
+            grants: Arc::new(self.grants()),
             now: self.now.unwrap_or(DEFAULT_NOW),
             limits: HookLimits { timeout, memory, ..DEFAULT_LIMITS },
         })
+    }
+
+    fn grants(&self) -> Grants {
+        let bytes = |text: &String| -> Arc<[u8]> { text.as_bytes().into() };
+        let stores = self.key_value_stores.iter().map(|(name, entries)| {
+            let entries = entries.iter().map(|(key, value)| (key.as_str().into(), bytes(value))).collect();
+            let store: Arc<dyn KeyValueStore> = Arc::new(Store(Arc::new(entries)));
+            (name.as_str().into(), store)
+        });
+        let secrets = self.secrets.iter().map(|(name, value)| (name.as_str().into(), bytes(value)));
+        Grants { stores: stores.collect(), secrets: secrets.collect() }
     }
 }
 

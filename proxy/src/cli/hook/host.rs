@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
-use edgeweir_hookhost::{EngineLimits, Hook, HookEngine, HookLimits, HostServices, LogLevel, MAX_WASM};
+use edgeweir_hookhost::{Counters, EngineLimits, Hook, HookEngine, HookLimits, HostServices, LogLevel, MAX_WASM};
 use parking_lot::Mutex;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
@@ -70,6 +70,17 @@ impl HostServices for Services {
             lines.push(format!("{level}: {message}"));
         }
     }
+
+    fn counters(&self, _hook: &str) -> Arc<dyn Counters> {
+        Arc::new(NoCounters)
+    }
+}
+
+/// Counts nothing: there are no metrics here.
+struct NoCounters;
+
+impl Counters for NoCounters {
+    fn add(&self, _name: &str, _by: u64) {}
 }
 
 impl Host {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edgeweir_hookhost::{
-    Call, CallFacts, CallReport, GeneratedResponse, Hook, HookFault, HookLimits, RequestEdit, RequestVerdict,
-    ResponseEdit, ResponseView, Stage,
+    Call, CallFacts, CallReport, GeneratedResponse, Grants, Hook, HookFault, HookLimits, Pins, RequestEdit,
+    RequestVerdict, ResponseEdit, ResponseView, Stage,
 };
 use pingora::http::{RequestHeader, ResponseHeader};
 
@@ -30,6 +30,8 @@ pub(super) struct Input {
     /// JSON text.
     pub(super) settings: Arc<str>,
     pub(super) note: Option<Arc<str>>,
+    /// Stores and secrets.
+    pub(super) grants: Arc<Grants>,
     /// Milliseconds of Unix time.
     pub(super) now: u64,
     pub(super) limits: HookLimits,
@@ -91,6 +93,8 @@ impl Input {
             origin: self.origin,
             settings: self.settings,
             note: self.note,
+            grants: Some(self.grants),
+            pins: Pins::default(),
             record_reads: false,
         }
     }

@@ -151,6 +151,26 @@ impl Tables {
         )
     }
 
+    /// What hooks count themselves, and their key-value stores.
+    pub(super) fn encode_counters(&self, page: &mut Page<'_>) -> Result<(), Error> {
+        let hooks = self.counters.lock();
+        let counts = hooks.iter().flat_map(|(hook, counters)| {
+            let label = hook.to_string();
+            counters.read().map(move |(name, count)| ([("hook", label.clone()), ("name", name.to_owned())], count))
+        });
+        page.counters("edgeweir_hook_counter", "What hooks count themselves.", counts)?;
+        let dropped = hooks.iter().map(|(hook, counters)| ([("hook", hook.to_string())], counters.dropped()));
+        let help = "Counts of hooks that were dropped: no valid name, or more than 64 names.";
+        page.counters("edgeweir_hook_counter_dropped", help, dropped.filter(|&(_, count)| count > 0))?;
+        let stores = self.stores.lock();
+        let loads = stores.iter().flat_map(|(store, metrics)| {
+            [("ok", &metrics.ok), ("failed", &metrics.failed)].map(|(result, count)| {
+                ([("store", store.to_string()), ("result", result.to_owned())], count.load(Ordering::Relaxed))
+            })
+        });
+        page.counters("edgeweir_key_value_loads", "Changed files of key-value stores that were read.", loads)
+    }
+
     /// The edge as a whole.
     pub(super) fn encode_edge(&self, page: &mut Page<'_>) -> Result<(), Error> {
         let gauges = *self.gauges.lock();

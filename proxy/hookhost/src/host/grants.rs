@@ -1,0 +1,57 @@
+//! Interfaces `key-value` and `secrets`: reads of what the binding grants. Linked by hand: the names are read where they
+//! are in the hook's memory, and a value goes there from where the embedder keeps it, without a copy between.
+
+use std::sync::Arc;
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, WasmStr};
+
+use crate::Grants;
+use crate::state::CallState;
+
+/// What `key-value.get` returns.
+type Got = Result<Option<Arc<[u8]>>, String>;
+
+/// Adds both interfaces.
+pub(super) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    let mut key_value = linker.instance("edgeweir:hook/key-value@0.1.0")?;
+    key_value.func_wrap("get", |mut store: StoreContextMut<'_, CallState>, (name, key): (WasmStr, WasmStr)| {
+        let got: Got = look_up(&mut store, &name, &key)?;
+        Ok((got,))
+    })?;
+    key_value.func_wrap("exists", |mut store: StoreContextMut<'_, CallState>, (name, key): (WasmStr, WasmStr)| {
+        let found: Result<bool, String> = look_up(&mut store, &name, &key)?.map(|value| value.is_some());
+        Ok((found,))
+    })?;
+    let mut secrets = linker.instance("edgeweir:hook/secrets@0.1.0")?;
+    secrets.func_wrap("get", |store: StoreContextMut<'_, CallState>, (name,): (WasmStr,)| {
+        let name = name.to_str(&store)?;
+        let granted = store.data().call.grants.as_deref().map_or(&[][..], |grants| &grants.secrets);
+        let found: Option<Arc<[u8]>> =
+            granted.iter().find(|(known, _)| **known == *name).map(|(_, secret)| Arc::clone(secret));
+        Ok((found,))
+    })?;
+    Ok(())
+}
+
+fn look_up(store: &mut StoreContextMut<'_, CallState>, name: &WasmStr, key: &WasmStr) -> wasmtime::Result<Got> {
+    let granted = {
+        let name = name.to_str(&*store)?;
+        match find(store.data().call.grants.as_deref(), &name) {
+            Ok(granted) => granted,
+            Err(message) => return Ok(Err(message)),
+        }
+    };
+    let entries = store.data_mut().call.pins.entries(&granted);
+    let key = key.to_str(&*store)?;
+    Ok(Ok(entries.get(&*key).map(Arc::clone)))
+}
+
+fn find(grants: Option<&Grants>, name: &str) -> Result<Arc<dyn crate::KeyValueStore>, String> {
+    let stores = grants.map_or(&[][..], |grants| &grants.stores);
+    let found = stores.iter().find(|(known, _)| **known == *name);
+    found.map(|(_, store)| Arc::clone(store)).ok_or_else(|| {
+        let name: String = name.chars().take(64).collect();
+        format!("the binding does not grant the key-value store {name:?}: add it to `key_value_stores` of the binding")
+    })
+}

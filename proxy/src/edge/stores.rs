@@ -1,0 +1,40 @@
+//! Looks at the files of key-value stores and has the changed ones read, off the data path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::core::Core;
+use crate::fault::chain;
+use crate::snapshot::stores::Refreshed;
+
+/// How often the files are looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Runs until it is aborted.
+pub(super) async fn watch(core: Arc<Core>) {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let snapshot = core.snapshot.load_full();
+        if !snapshot.stores.iter().any(|store| store.has_file()) {
+            continue;
+        }
+        // Only a panic ends this early, and then the next turn tries again.
+        let _done = tokio::task::spawn_blocking(move || {
+            for store in &snapshot.stores {
+                match store.refresh() {
+                    Refreshed::Unchanged => {}
+                    Refreshed::Renewed(entries) => {
+                        tracing::info!(store = &*store.name, entries, "key-value store read again");
+                    }
+                    Refreshed::Failed(error) => {
+                        let error = chain(&error);
+                        tracing::error!(store = &*store.name, %error, "key-value store not renewed: the old entries stay");
+                    }
+                }
+            }
+        })
+        .await;
+    }
+}

@@ -1,0 +1,182 @@
+//! Uses of hooks: what a binding grants, and whether its hook takes the settings.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use edgeweir_config::{self as model, Problem, Stage};
+use edgeweir_hookhost::{CheckFault, Grant, Grants, Hook, KeyValueStore};
+
+use super::super::BoundHook;
+use super::super::stores::Store;
+use super::{Builder, secret};
+use crate::fault::chain;
+
+/// Shorter secrets are not looked for in what a hook says: they would be found in any text.
+const LEAST_SECRET: usize = 4;
+
+/// What bindings refer to.
+#[derive(Clone, Copy)]
+pub(super) struct Bindable<'a> {
+    /// By name; without those that could not be loaded.
+    pub(super) hooks: &'a HashMap<String, Arc<Hook>>,
+    /// By [`model::KeyValueStoreId`]; if one could not be read, the indices are wrong, and so is the whole snapshot.
+    pub(super) stores: &'a [Arc<Store>],
+}
+
+/// A binding that is looked at.
+struct Site<'a> {
+    hook: &'a Arc<Hook>,
+    binding: &'a model::Binding,
+    distribution: &'a str,
+    behavior: &'a str,
+    stage: Stage,
+}
+
+impl Site<'_> {
+    fn words(&self) -> String {
+        let (hook, stage) = (self.hook.name(), self.stage.as_str());
+        format!("hook `{hook}` at {stage} of `{}` in distribution `{}`", self.behavior, self.distribution)
+    }
+}
+
+impl Builder<'_> {
+    /// The hooks of one stage of a behavior.
+    pub(super) fn bind(
+        &mut self,
+        config: &model::Config,
+        (distribution, behavior): (&str, &model::Behavior),
+        stage: Stage,
+        bindable: Bindable<'_>,
+    ) -> Vec<BoundHook> {
+        let mut bound = Vec::new();
+        for binding in behavior.hooks_at(stage) {
+            let Some(configured) = config.hooks.get(binding.hook.0) else { continue };
+            // A hook that did not load has been reported.
+            let Some(hook) = bindable.hooks.get(&configured.name) else { continue };
+            let site = Site { hook, binding, distribution, behavior: behavior.path.as_str(), stage };
+            let before = self.problems.len();
+            self.check_stage(&site);
+            self.check_grants(&site);
+            let mut secrets = Vec::new();
+            let grants = self.grants(&site, bindable.stores, &mut secrets);
+            let settings = self.settings(&site, &mut secrets);
+            if self.problems.len() > before {
+                continue;
+            }
+            self.check_settings(&site, &settings, grants.clone(), &secrets);
+            bound.push(BoundHook {
+                hook: Arc::clone(hook),
+                settings: settings.into(),
+                grants,
+                on_failure: binding.on_failure,
+                on_errors: binding.on_errors,
+                metrics: self.materials.metrics.hook(&configured.name, stage.as_str()),
+            });
+        }
+        bound
+    }
+
+    fn check_stage(&mut self, site: &Site<'_>) {
+        let has: Vec<&str> = site.hook.stages().iter().map(|stage| stage.as_str()).collect();
+        if !has.contains(&site.stage.as_str()) {
+            self.problem(format!(
+                "hook `{}` is bound at {} of `{}` but does not implement it; it implements: {}",
+                site.hook.name(),
+                site.stage.as_str(),
+                site.behavior,
+                has.join(", ")
+            ));
+        }
+    }
+
+    /// What a hook imports has to be granted, and what is granted has to be of use.
+    fn check_grants(&mut self, site: &Site<'_>) {
+        let binding = site.binding;
+        let grants = [
+            (Grant::KeyValue, "key_value_stores", "[\"NAME\"]", binding.key_value_stores.as_ref().map(Vec::len)),
+            (Grant::Secrets, "secrets", "{ NAME = { env = \"…\" } }", binding.secrets.as_ref().map(Vec::len)),
+        ];
+        for (grant, key, example, given) in grants {
+            let (name, place) = (grant.as_str(), binding.place.binding.clone());
+            let problem = match (site.hook.needs().contains(&grant), given) {
+                (true, None) => {
+                    let message = format!("{} imports `{name}`, which its binding does not grant", site.words());
+                    let none = if grant == Grant::KeyValue { "[]" } else { "{}" };
+                    let help = format!("add `{key} = {example}` to the binding; `{key} = {none}` grants nothing");
+                    Problem::error("not-granted", place, message).help(help)
+                }
+                (false, Some(1..)) => {
+                    let message = format!("{} is granted `{key}`, but does not import `{name}`", site.words());
+                    Problem::error("no-effect", place, message).help(format!("remove `{key}` from the binding"))
+                }
+                _ => continue,
+            };
+            self.problems.push(problem);
+        }
+    }
+
+    fn grants(&mut self, site: &Site<'_>, stores: &[Arc<Store>], known: &mut Vec<String>) -> Option<Arc<Grants>> {
+        let mut grants = Grants::default();
+        for id in site.binding.key_value_stores.iter().flatten() {
+            if let Some(store) = stores.get(id.0) {
+                grants.stores.push((store.name.clone(), Arc::clone(store) as Arc<dyn KeyValueStore>));
+            }
+        }
+        for (name, source) in site.binding.secrets.iter().flatten() {
+            match secret(source, self.materials.env) {
+                Ok(text) => {
+                    grants.secrets.push((name.as_str().into(), text.as_bytes().into()));
+                    known.push(text);
+                }
+                Err(problem) => {
+                    let message = format!("secret `{name}` of {}: {problem}", site.words());
+                    self.problems.push(Problem::error("unusable", site.binding.place.binding.clone(), message));
+                }
+            }
+        }
+        (!grants.stores.is_empty() || !grants.secrets.is_empty()).then(|| Arc::new(grants))
+    }
+
+    /// The settings as JSON text with their secrets in place.
+    fn settings(&mut self, site: &Site<'_>, known: &mut Vec<String>) -> String {
+        let read =
+            |source: &model::SecretSource| secret(source, self.materials.env).inspect(|text| known.push(text.clone()));
+        match site.binding.settings_with(read) {
+            Ok(settings) => settings,
+            Err(problem) => {
+                self.problem(format!("settings of hook `{}` at `{}`: {problem}", site.hook.name(), site.behavior));
+                String::new()
+            }
+        }
+    }
+
+    /// Asks the hook, if it checks settings.
+    fn check_settings(&mut self, site: &Site<'_>, settings: &str, grants: Option<Arc<Grants>>, secrets: &[String]) {
+        let place = &site.binding.place;
+        let problems = match site.hook.check_settings(site.distribution, site.behavior, settings, grants) {
+            Ok(()) => return,
+            Err(CheckFault::Refused(problems)) => problems,
+            Err(fault) => {
+                let message = format!("{}: {}", site.words(), without(secrets, &chain(&fault)));
+                self.problems.push(Problem::error("settings", place.of(""), message));
+                return;
+            }
+        };
+        for problem in problems {
+            let path = without(secrets, &problem.path);
+            let at = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
+            let message = without(secrets, &problem.message);
+            let message = format!("{} refuses its settings{at}: {message}", site.words());
+            self.problems.push(Problem::error("settings", place.of(&problem.path), message));
+        }
+    }
+}
+
+/// The text with `***` for each secret: a hook may repeat what it was told.
+fn without(secrets: &[String], text: &str) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.iter().filter(|secret| secret.len() >= LEAST_SECRET) {
+        text = text.replace(secret.as_str(), "***");
+    }
+    text
+}

@@ -1,0 +1,216 @@
+//! Key-value stores: their entries from the config or from a JSON file, which is read again when it changes. The data path
+//! only takes the `Arc` of the entries in force. Reading blocks: call it off the runtime's workers.
+
+use std::collections::hash_map::Entry;
+use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use edgeweir_config::{self as model, KeyValueSource, MAX_KEY_VALUE_KEY, MAX_KEY_VALUE_VALUE};
+use edgeweir_hookhost::{Entries, KeyValueStore};
+use parking_lot::Mutex;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+
+use crate::telemetry::metrics::StoreMetrics;
+
+/// Largest file of a store, in bytes.
+const MAX_FILE: u64 = 64 << 20;
+
+/// A store of one snapshot.
+pub struct Store {
+    /// Its name.
+    pub name: Box<str>,
+    /// None if its entries stand in the config.
+    file: Option<PathBuf>,
+    entries: ArcSwap<Entries>,
+    /// The file as it was when it was read last, for good or bad.
+    seen: Mutex<Option<Stamp>>,
+    metrics: Arc<StoreMetrics>,
+}
+
+/// Tells one state of a file from the next: a file that was put in its place has another inode, one that was written to
+/// another time or size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    len: u64,
+    seconds: i64,
+    nanos: i64,
+}
+
+/// What became of a look at a store's file.
+#[derive(Debug)]
+pub enum Refreshed {
+    /// It has not changed.
+    Unchanged,
+    /// It was read; so many entries are in force now.
+    Renewed(usize),
+    /// It cannot be used; the old entries stay.
+    Failed(StoreError),
+}
+
+/// Why the file of a store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system refuses.
+    #[error("cannot read `{}`", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A folder or a pipe, for example.
+    #[error("`{}` is not a regular file", .path.display())]
+    NotAFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Over the limit.
+    #[error("`{}` has over 64 MiB; split it over several stores", .path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The content.
+    #[error("`{}` is no JSON object of strings, as in {{ \"key\": \"value\" }}", .path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Store {
+    /// Makes a store and reads its file.
+    ///
+    /// # Errors
+    /// If the file cannot be used; the error names it.
+    pub fn open(config: &model::KeyValueStore, metrics: Arc<StoreMetrics>) -> Result<Self, StoreError> {
+        let (file, stamp, entries) = match &config.source {
+            KeyValueSource::Inline(entries) => {
+                let entries = entries.iter().map(|(key, value)| (key.as_str().into(), value.as_bytes().into()));
+                (None, None, entries.collect())
+            }
+            KeyValueSource::File(path) => {
+                let (stamp, entries) = read(path);
+                (Some(path.clone()), stamp, entries?)
+            }
+        };
+        let name = config.name.as_str().into();
+        Ok(Self { name, file, entries: ArcSwap::from_pointee(entries), seen: Mutex::new(stamp), metrics })
+    }
+
+    /// Whether its entries come from a file.
+    #[must_use]
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// Looks at the file, and reads it if it has changed since it was read last.
+    pub fn refresh(&self) -> Refreshed {
+        let Some(path) = &self.file else { return Refreshed::Unchanged };
+        let mut seen = self.seen.lock();
+        let now = std::fs::metadata(path).ok().map(|meta| Stamp::of(&meta));
+        if now == *seen {
+            return Refreshed::Unchanged;
+        }
+        let (stamp, entries) = read(path);
+        *seen = stamp;
+        self.metrics.loaded(entries.is_ok());
+        match entries {
+            Ok(entries) => {
+                let count = entries.len();
+                self.entries.store(Arc::new(entries));
+                Refreshed::Renewed(count)
+            }
+            Err(error) => Refreshed::Failed(error),
+        }
+    }
+}
+
+impl KeyValueStore for Store {
+    fn entries(&self) -> Arc<Entries> {
+        self.entries.load_full()
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the entries: they are the site's own.
+        f.debug_struct("Store").field("name", &self.name).field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl Stamp {
+    fn of(meta: &std::fs::Metadata) -> Self {
+        Self { inode: meta.ino(), len: meta.len(), seconds: meta.mtime(), nanos: meta.mtime_nsec() }
+    }
+}
+
+/// Reads a file; the stamp is of before the reading, so that a change meanwhile is seen at the next look.
+fn read(path: &Path) -> (Option<Stamp>, Result<Entries, StoreError>) {
+    let failed = |source| StoreError::Read { path: path.to_owned(), source };
+    // Before it is opened: a pipe would make that wait.
+    let meta = match std::fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(error) => return (None, Err(failed(error))),
+    };
+    let stamp = Some(Stamp::of(&meta));
+    if !meta.is_file() {
+        return (stamp, Err(StoreError::NotAFile { path: path.to_owned() }));
+    }
+    let mut bytes = Vec::new();
+    let content = std::fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    if let Err(error) = content {
+        return (stamp, Err(failed(error)));
+    }
+    if bytes.len() as u64 > MAX_FILE {
+        return (stamp, Err(StoreError::TooLarge { path: path.to_owned() }));
+    }
+    let mut json = serde_json::Deserializer::from_slice(&bytes);
+    let entries = json.deserialize_map(Object).and_then(|entries| json.end().map(|()| entries));
+    (stamp, entries.map_err(|source| StoreError::Content { path: path.to_owned(), source }))
+}
+
+/// One JSON object whose values are strings. Its errors name keys and never show a value.
+struct Object;
+
+impl<'de> Visitor<'de> for Object {
+    type Value = Entries;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object whose values are strings")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+        let mut entries = Entries::new();
+        while let Some(key) = map.next_key::<Box<str>>()? {
+            if key.is_empty() || key.len() > MAX_KEY_VALUE_KEY {
+                return Err(de::Error::custom(format!("a key has 1 to {MAX_KEY_VALUE_KEY} bytes")));
+            }
+            let value = match map.next_value::<serde_json::Value>()? {
+                serde_json::Value::String(value) if value.len() <= MAX_KEY_VALUE_VALUE => value,
+                serde_json::Value::String(_) => {
+                    return Err(de::Error::custom(format!("the value of {key:?} has over 1 MiB")));
+                }
+                _ => return Err(de::Error::custom(format!("the value of {key:?} is not a string; put it in quotes"))),
+            };
+            match entries.entry(key) {
+                Entry::Vacant(entry) => drop(entry.insert(value.into_bytes().into())),
+                Entry::Occupied(entry) => {
+                    return Err(de::Error::custom(format!("the key {:?} is there twice", entry.key())));
+                }
+            }
+        }
+        Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+use super::*;
+use crate::fault::chain;
+
+fn store(path: &Path) -> Result<Store, StoreError> {
+    let source = KeyValueSource::File(path.to_owned());
+    Store::open(&model::KeyValueStore { name: "flags".to_owned(), source }, Arc::default())
+}
+
+fn value(store: &Store, key: &str) -> Option<String> {
+    store.entries().get(key).map(|value| String::from_utf8_lossy(value).into_owned())
+}
+
+#[test]
+fn what_is_no_object_of_strings_is_named_without_its_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flags.json");
+    for (text, words) in [
+        (r#"{"a": 4711}"#, "the value of \"a\" is not a string; put it in quotes at line 1"),
+        (r#"{"a": null}"#, "the value of \"a\" is not a string"),
+        (r#"{"a": {"b": "4711"}}"#, "the value of \"a\" is not a string"),
+        (r#"["4711"]"#, "an object whose values are strings"),
+        (r#"{"a": "1", "a": "2"}"#, "the key \"a\" is there twice"),
+        (r#"{"": "1"}"#, "a key has 1 to 512 bytes"),
+        (r#"{"a": "1"} {}"#, "trailing characters"),
+        ("", "EOF while parsing"),
+        ("{\"a\": \"\u{1}\"}", "control character"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let error = chain(&store(&path).unwrap_err());
+        assert!(error.contains("flags.json") && error.contains(words), "{text}: {error}");
+        assert!(!error.contains("4711"), "{error}");
+    }
+    std::fs::write(&path, format!("{{\"a\": \"{}\"}}", "x".repeat(MAX_KEY_VALUE_VALUE + 1))).unwrap();
+    assert!(chain(&store(&path).unwrap_err()).contains("over 1 MiB"));
+    std::fs::File::create(&path).unwrap().set_len(MAX_FILE + 1).unwrap();
+    assert!(chain(&store(&path).unwrap_err()).contains("over 64 MiB"));
+    assert!(chain(&store(folder.path()).unwrap_err()).contains("is not a regular file"));
+    assert!(chain(&store(&folder.path().join("none.json")).unwrap_err()).contains("none.json"));
+}
+
+#[test]
+fn a_changed_file_is_read_once_and_a_broken_one_keeps_the_old_entries() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flags.json");
+    let put = |text: &str| {
+        let new = folder.path().join("new.json");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(&new, &path).unwrap();
+    };
+    put(r#"{"state": "one", "gone": ""}"#);
+    let store = store(&path).unwrap();
+    let before = store.entries();
+    assert!(matches!(store.refresh(), Refreshed::Unchanged));
+    put(r#"{"state": "two"}"#);
+    assert!(matches!(store.refresh(), Refreshed::Renewed(1)));
+    assert!(matches!(store.refresh(), Refreshed::Unchanged));
+    assert_eq!((value(&store, "state").as_deref(), value(&store, "gone")), (Some("two"), None));
+    assert_eq!(before.len(), 2, "whoever holds the old entries keeps them");
+    put("{");
+    assert!(matches!(store.refresh(), Refreshed::Failed(StoreError::Content { .. })));
+    assert!(matches!(store.refresh(), Refreshed::Unchanged), "told once");
+    assert_eq!(value(&store, "state").as_deref(), Some("two"));
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(store.refresh(), Refreshed::Failed(StoreError::Read { .. })));
+    assert!(matches!(store.refresh(), Refreshed::Unchanged));
+    put(r#"{"state": "three"}"#);
+    assert!(matches!(store.refresh(), Refreshed::Renewed(1)));
+    assert_eq!(value(&store, "state").as_deref(), Some("three"));
+    assert!(!format!("{store:?}").contains("three"));
+}
