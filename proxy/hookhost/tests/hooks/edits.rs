@@ -102,9 +102,20 @@ async fn what_is_not_provided_is_named() {
     }
     assert_eq!(broken(hook.origin_request(call("dynamic-origin a.example")).await.verdict), Rule::NotProvided);
     assert_eq!(broken(hook.origin_response(response_call("cache-tag a")).await.verdict), Rule::NotProvided);
-    assert_eq!(broken(hook.origin_response(response_call("body a")).await.verdict), Rule::NotProvided);
-    assert_eq!(broken(hook.viewer_response(response_call("body a")).await.verdict), Rule::NotProvided);
-    assert_eq!(broken(hook.viewer_response(response_call("status 404")).await.verdict), Rule::NotProvided);
+    assert_eq!(broken(hook.origin_request(call("body a")).await.verdict), Rule::NotProvided);
+}
+
+#[tokio::test]
+async fn bodies_of_responses() {
+    let hook = load("script");
+    let expected = [ResponseEdit::Status(http::StatusCode::GONE), ResponseEdit::Body("a".into())];
+    assert_eq!(hook.origin_response(response_call("status 410\nbody a")).await.verdict.unwrap(), expected);
+    assert_eq!(hook.viewer_response(response_call("status 410\nbody a")).await.verdict.unwrap(), expected);
+    let at_viewer = |bytes: usize| hook.viewer_response(response_call(&format!("body *{bytes}")));
+    assert!(at_viewer(40 << 10).await.verdict.is_ok());
+    assert_eq!(broken(at_viewer((40 << 10) + 1).await.verdict), Rule::ResponseTooLarge);
+    let at_origin = hook.origin_response(response_call(&format!("body *{}", (1 << 20) + 1))).await;
+    assert_eq!(broken(at_origin.verdict), Rule::ResponseTooLarge);
 }
 
 #[tokio::test]
