@@ -309,7 +309,7 @@ impl ProxyHttp for Flow {
             conn.origin_restarts();
         }
         if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
-            viewer::clean(head);
+            viewer::clean(session, head, ctx);
             head.remove_header(&TRANSFER_ENCODING);
             return Ok(());
         }
@@ -323,7 +323,7 @@ impl ProxyHttp for Flow {
         }
         ctx.origin_times.1 = Some(self.core.clock.stopwatch());
         ctx.origin_status = Some(head.status.as_u16());
-        viewer::clean(head);
+        viewer::clean(session, head, ctx);
         if head.status == StatusCode::NOT_MODIFIED && session.cache.enabled() {
             // The merged head keeps the stored ones.
             ctx.revalidated = Some(Times::of(&head.headers));
@@ -405,6 +405,8 @@ impl ProxyHttp for Flow {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<RequestCtx>) -> FailToProxy {
+        // pingora closes the connection after this, so it is said.
+        session.set_keepalive(None);
         if let Some((response, stage)) = ctx.generated.take() {
             let status = response.status.as_u16();
             // If this fails, the viewer is gone.

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod cli;
 pub mod edge;
 pub mod fault;
+mod files;
 pub mod flow;
 pub mod geo;
 pub mod origin;

@@ -33,11 +33,12 @@ fn has_none(status: StatusCode) -> bool {
 }
 
 /// Puts the body that origin-response hooks made in place of the origin's, before anything is stored.
-pub(super) fn at_origin(session: &Session, head: &mut ResponseHeader, ctx: &mut RequestCtx, empty: bool) {
+pub(super) fn at_origin(session: &mut Session, head: &mut ResponseHeader, ctx: &mut RequestCtx, empty: bool) {
     let made = ctx.new_body.take();
     if has_none(head.status) {
         without(head);
         ctx.origin_body = Some(None);
+        ends_early(session);
         return;
     }
     let Some(made) = made else { return };
@@ -50,16 +51,33 @@ pub(super) fn at_origin(session: &Session, head: &mut ResponseHeader, ctx: &mut 
         ctx.generated = Some((whole(head, made), Stage::OriginResponse));
     } else {
         ctx.origin_body = Some(Some(made).filter(|body| !body.is_empty()));
+        ends_early(session);
     }
 }
 
-/// Puts the body that viewer-response hooks made in place of what the viewer would get.
-pub(super) fn at_viewer(session: &Session, head: &mut ResponseHeader, ctx: &mut RequestCtx, empty: bool) {
+/// Puts the body that viewer-response hooks made in place of what the viewer would get. `before` is the status that they
+/// found.
+pub(super) fn at_viewer(
+    session: &mut Session,
+    head: &mut ResponseHeader,
+    ctx: &mut RequestCtx,
+    before: StatusCode,
+    empty: bool,
+) {
     let made = ctx.new_body.take();
+    let hit = session.cache.enabled() && session.cache.phase() == CachePhase::Hit;
+    if hit && (has_none(before) || before == StatusCode::RANGE_NOT_SATISFIABLE) {
+        // Of a hit that is answered without a body no part comes, and there is no detour: it stays what it is.
+        if let Err(error) = head.set_status(before) {
+            tracing::error!(%error, "a status could not be kept");
+        }
+        return;
+    }
     if has_none(head.status) {
+        without(head);
         if !empty {
-            without(head);
             ctx.replacement = Some(None);
+            ends_early(session);
         }
         return;
     }
@@ -68,12 +86,21 @@ pub(super) fn at_viewer(session: &Session, head: &mut ResponseHeader, ctx: &mut 
     if session.req_header().method == Method::HEAD {
         return;
     }
-    // What is stored ends with a part of its own, even if it is empty.
-    let stored = session.cache.enabled() && session.cache.phase() == CachePhase::Hit;
-    if empty && !made.is_empty() && !stored {
+    // While the cache is filled, the viewer reads from it, and of nothing it reads no part. Only a length tells before.
+    let unsure = !hit && session.cache.enabled() && ctx.origin_length.is_none();
+    if (empty || unsure) && !hit && !made.is_empty() {
         ctx.generated = Some((whole(head, made), Stage::ViewerResponse));
     } else {
         ctx.replacement = Some(Some(made).filter(|body| !body.is_empty()));
+        ends_early(session);
+    }
+}
+
+/// The viewer has its whole answer while the origin's body is still read for the cache: it may not take the connection for
+/// free.
+fn ends_early(session: &mut Session) {
+    if session.cache.enabled() && session.cache.phase() != CachePhase::Hit {
+        session.set_keepalive(None);
     }
 }
 
@@ -92,8 +119,8 @@ pub(super) fn detour(ctx: &RequestCtx) -> Result<()> {
 fn describe(head: &mut ResponseHeader, length: usize) {
     drop(head.remove_header(&TRANSFER_ENCODING));
     set(head, CONTENT_LENGTH, HeaderValue::from(length));
+    drop(head.remove_header(&CONTENT_RANGE));
     if head.status == StatusCode::PARTIAL_CONTENT {
-        drop(head.remove_header(&CONTENT_RANGE));
         if let Err(error) = head.set_status(StatusCode::OK) {
             tracing::error!(%error, "a status could not be set");
         }
@@ -101,6 +128,7 @@ fn describe(head: &mut ResponseHeader, length: usize) {
 }
 
 fn without(head: &mut ResponseHeader) {
+    drop(head.remove_header(&CONTENT_RANGE));
     drop(head.remove_header(&CONTENT_LENGTH));
     drop(head.remove_header(&TRANSFER_ENCODING));
 }

@@ -79,8 +79,12 @@ pub struct RequestCtx {
     pub ttl: Option<std::time::Duration>,
     /// `Date` and `Age` of the 304 that a stored object was revalidated with.
     pub revalidated: Option<Times>,
+    /// The length that the answer had before viewer-response hooks.
+    pub origin_length: Option<HeaderValue>,
     /// The status of the origin's answer.
     pub origin_status: Option<u16>,
+    /// The viewer's fields are on the origin's answer already.
+    pub told: bool,
     /// Why the response was not stored.
     pub not_stored: Option<Reason>,
     /// Whether a stored object was written.
@@ -152,7 +156,9 @@ impl RequestCtx {
             origin_times: (None, None),
             ttl: None,
             revalidated: None,
+            origin_length: None,
             origin_status: None,
+            told: false,
             not_stored: None,
             stored: false,
             outcome: None,

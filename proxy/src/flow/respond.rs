@@ -27,7 +27,7 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
         session.set_keepalive(None);
         return Ok(());
     }
-    let (mut head, body) = answer(fault)?;
+    let (mut head, mut body) = answer(fault)?;
     if fault == Fault::MethodNotAllowed {
         // RFC 9110, 15.5.6: Allow must be sent.
         let allow = ctx.behavior().map_or_else(
@@ -51,7 +51,10 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
             .is_err()
         {
             head = before;
+        } else if let Some(made) = ctx.new_body.take() {
+            body = made;
         }
+        ctx.new_body = None;
     }
     write(session, ctx, head, body).await
 }
@@ -142,6 +145,10 @@ pub(super) async fn write(
     }
     let no_body = bodyless || body.is_empty() || session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(head), no_body).await?;
+    if no_body && session.is_http2() {
+        // pingora leaves the stream open, and resets it where the request failed.
+        session.as_mut().finish_body().await?;
+    }
     if !no_body {
         session.write_response_body(Some(body), true).await?;
     }

@@ -19,14 +19,30 @@ const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Forgets how the origin spelled field names (see the gate), and drops what it says to its next hop only, before anything
 /// is stored. Its reason phrase stays.
-pub(super) fn clean(head: &mut ResponseHeader) {
+pub(super) fn clean(session: &Session, head: &mut ResponseHeader, ctx: &mut RequestCtx) {
+    // Where nobody looks at the head in between, the viewer's fields are added in the same go.
+    ctx.told = !head.status.is_informational()
+        && !session.cache.enabled()
+        && !ctx.has_hooks_at(Stage::OriginResponse)
+        && !ctx.has_hooks_at(Stage::ViewerResponse);
+    let status = ctx.told.then(|| cache::status(session, ctx, cache::outcome(session)));
     parts::of_response(head, |parts| {
-        // Room for what `finish` adds.
+        // Room for what is told.
         parts.headers.reserve(3);
         if parts.status != StatusCode::SWITCHING_PROTOCOLS {
             strip(&mut parts.headers);
         }
+        if let Some(status) = status {
+            tell(&mut parts.headers, ctx, status);
+        }
     });
+}
+
+/// Adds the fields that the viewer gets with each answer of an origin or of the cache.
+fn tell(headers: &mut HeaderMap, ctx: &RequestCtx, status: HeaderValue) {
+    headers.append(VIA, HeaderValue::from_static("1.1 edgeweir"));
+    headers.append(CACHE_STATUS, status);
+    headers.insert(X_REQUEST_ID, ctx.id.clone());
 }
 
 /// One length and no coding but `chunked`, so that whoever comes after reads what was read here (RFC 9112, 6; RFC 9110, 8.6).
@@ -129,9 +145,10 @@ pub(super) async fn finish(
     // origin's.
     let failed = ctx.origin_status.unwrap_or_else(|| head.status.as_u16()) >= 400;
     if ctx.has_hooks_at(Stage::ViewerResponse) {
-        let empty = body::is_empty(head, ctx);
+        let (before, empty) = (head.status, body::is_empty(head, ctx));
+        ctx.origin_length = head.headers.get(CONTENT_LENGTH).cloned();
         Box::pin(hooks::response_stage(session.req_header_mut(), head, ctx, Stage::ViewerResponse, failed)).await?;
-        body::at_viewer(session, head, ctx, empty);
+        body::at_viewer(session, head, ctx, before, empty);
         if ctx.generated.is_some() {
             return Ok(());
         }
@@ -147,12 +164,10 @@ pub(super) async fn finish(
         head.remove_header(&TRANSFER_ENCODING);
         session.set_keepalive(None);
     }
-    let status = cache::status(session, ctx, outcome);
-    parts::of_response(head, |parts| {
-        parts.headers.append(VIA, HeaderValue::from_static("1.1 edgeweir"));
-        parts.headers.append(CACHE_STATUS, status);
-        parts.headers.insert(X_REQUEST_ID, ctx.id.clone());
-    });
+    if !ctx.told {
+        let status = cache::status(session, ctx, outcome);
+        parts::of_response(head, |parts| tell(&mut parts.headers, ctx, status));
+    }
     if let Some(standing) = &ctx.standing {
         throttle::tell_standing(head, standing);
     }

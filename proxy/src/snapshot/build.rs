@@ -17,6 +17,7 @@ use http::{HeaderName, HeaderValue};
 use super::stores::Store;
 use super::{Behavior, CachePolicy, Distribution, HostIndex, Snapshot, ViewerFact, ViewerHeader};
 use crate::fault::chain;
+use crate::files;
 use crate::geo::Geo;
 use crate::origin::Origin;
 use crate::runtime::clock::Clock;
@@ -129,6 +130,9 @@ pub fn build(
     })
 }
 
+/// Largest file of a secret, in bytes: keys and tables of hooks are smaller.
+const MAX_SECRET: u64 = 1 << 20;
+
 /// Reads a secret.
 ///
 /// # Errors
@@ -137,8 +141,13 @@ pub fn secret(source: &SecretSource, env: &dyn Fn(&str) -> Option<String>) -> Re
     match source {
         SecretSource::Inline(text) => Ok(text.clone()),
         SecretSource::File(path) => {
-            let text = std::fs::read_to_string(path)
+            let bytes = files::read(path, MAX_SECRET)
                 .map_err(|error| format!("cannot read the secret in `{}`: {error}", path.display()))?;
+            if bytes.len() as u64 > MAX_SECRET {
+                return Err(format!("the secret in `{}` is larger than 1 MiB", path.display()));
+            }
+            let text = String::from_utf8(bytes)
+                .map_err(|_invalid| format!("the secret in `{}` is not UTF-8 text", path.display()))?;
             let text = text.strip_suffix('\n').unwrap_or(&text);
             let text = text.strip_suffix('\r').unwrap_or(text);
             if text.is_empty() {
@@ -156,11 +165,7 @@ pub fn secret(source: &SecretSource, env: &dyn Fn(&str) -> Option<String>) -> Re
 
 /// Reads a file that must not be larger than a hook may be, one byte more at most.
 fn read_hook(path: &Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let limit = u64::try_from(edgeweir_hookhost::MAX_WASM).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    files::read(path, u64::try_from(edgeweir_hookhost::MAX_WASM).unwrap_or(u64::MAX))
 }
 
 impl Builder<'_> {

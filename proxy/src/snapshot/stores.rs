@@ -36,8 +36,10 @@ pub struct Store {
 struct Stamp {
     inode: u64,
     len: u64,
-    seconds: i64,
-    nanos: i64,
+    /// When its content was written last.
+    written: (i64, i64),
+    /// When anything about it changed last, its permissions too.
+    changed: (i64, i64),
 }
 
 /// What became of a look at a store's file.
@@ -149,7 +151,12 @@ impl std::fmt::Debug for Store {
 
 impl Stamp {
     fn of(meta: &std::fs::Metadata) -> Self {
-        Self { inode: meta.ino(), len: meta.len(), seconds: meta.mtime(), nanos: meta.mtime_nsec() }
+        Self {
+            inode: meta.ino(),
+            len: meta.len(),
+            written: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
     }
 }
 
@@ -186,6 +193,10 @@ impl<'de> Visitor<'de> for Object {
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an object whose values are strings")
+    }
+
+    fn visit_str<E: de::Error>(self, _text: &str) -> Result<Entries, E> {
+        Err(E::custom("a string, expected an object whose values are strings"))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {

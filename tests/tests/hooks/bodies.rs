@@ -2,7 +2,7 @@
 
 use edgeweir_tests::edge::TestEdge;
 use edgeweir_tests::hostile;
-use edgeweir_tests::origin::{Origin, Reply};
+use edgeweir_tests::origin::{Origin, Reply, Step};
 
 use crate::support::{bound, config, script, scripted};
 
@@ -97,8 +97,8 @@ async fn rfc9110_6_4_1_a_status_without_a_body_has_none() {
     for stage in ["origin-response", "viewer-response"] {
         let origin = Origin::start(|_| Reply::new(200, &[CACHED], "origin's")).await;
         let edge = scripted(&origin, stage, &["status 204", "body made"]).await;
-        let mut raw = edge.connect().await;
         for turn in ["miss", "hit"] {
+            let mut raw = edge.connect().await;
             raw.send("GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
             let response = raw.response().await;
             assert_eq!((response.status, response.body.length), (204, 0), "{stage}, {turn}");
@@ -116,5 +116,68 @@ async fn a_body_over_the_stages_limit_is_a_502() {
         assert_eq!((response.status, response.body.length), (200, most), "{stage}");
         let edge = scripted(&origin, stage, &[&format!("body *{}", most + 1)]).await;
         assert_eq!(edge.get("/t").await.status, 502, "{stage}");
+    }
+}
+
+/// A viewer-response hook that makes a body also where the edge answers by a status alone.
+fn always(lines: &[&str]) -> String {
+    let binding = script(lines).replace("hook = \"script\",", "hook = \"script\", on_errors = true,");
+    config(&["script"], &bound("viewer-response", &binding))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_edge_makes_of_a_hit_without_a_body_stays_without() {
+    let origin = Origin::start(|_| Reply::new(200, &[CACHED, ("etag", "\"1\"")], "origin's body")).await;
+    let edge = TestEdge::start(&always(&["status 200", "body made"]), &origin.address()).await;
+    assert_eq!(edge.get("/t").await.text(), "made");
+    let mut raw = edge.connect().await;
+    for (field, status) in [("If-None-Match: \"1\"", 304), ("Range: bytes=50-", 416)] {
+        raw.send(format!("GET /t HTTP/1.1\r\nHost: site.test\r\n{field}\r\n\r\n")).await;
+        let response = raw.response().await;
+        assert_eq!((response.status, response.body.length), (status, 0), "{field}");
+    }
+    raw.send("GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
+    assert_eq!(raw.response().await.text(), "made", "the connection is in order");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_miss_of_unknown_length_gets_its_body() {
+    let head = "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ntransfer-encoding: chunked\r\n\r\n";
+    for body in ["0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n"] {
+        let origin = hostile::always(Reply::raw(format!("{head}{body}"))).await;
+        let edge = scripted(&origin, "viewer-response", &["body made"]).await;
+        for turn in 0..3 {
+            assert_eq!(edge.get("/t").await.text(), "made", "{body:?}, {turn}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_for_the_edges_own_errors() {
+    let edge = TestEdge::start(&always(&["status 200", "body sorry"]), &hostile::refused().await).await;
+    for method in ["GET", "POST", "HEAD"] {
+        let response = edge.request(method, "/t", &[], if method == "POST" { b"x" } else { b"" }).await;
+        let wanted = if method == "HEAD" { "" } else { "sorry" };
+        assert_eq!((response.status, response.text().as_str()), (200, wanted), "{method}");
+        assert_eq!(response.header("content-length"), Some("5"), "{method}");
+    }
+    let edge = TestEdge::start(&always(&["status 204", "body sorry"]), &hostile::refused().await).await;
+    assert_eq!((edge.get("/t").await.status, edge.get("/t").await.body.length), (204, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_not_offered_again_while_the_cache_is_still_filled() {
+    let steps = [
+        Step::Send(b"HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 10\r\n\r\nhalf1".to_vec().into()),
+        Step::Pause(std::time::Duration::from_millis(300)),
+        Step::Send(b"half2".to_vec().into()),
+    ];
+    let origin = Origin::start(move |_| Reply::script(steps.clone())).await;
+    for stage in ["origin-response", "viewer-response"] {
+        let edge = scripted(&origin, stage, &["body made"]).await;
+        let mut raw = edge.connect().await;
+        raw.send("GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
+        let response = raw.response().await;
+        assert_eq!((response.text().as_str(), response.header("connection")), ("made", Some("close")), "{stage}");
     }
 }

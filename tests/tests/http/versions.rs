@@ -199,3 +199,13 @@ async fn http2_can_be_turned_off() {
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4") || answer.starts_with(b"HTTP/1.1 505"));
     assert_eq!(edge.get("/t").await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_over_http_2_gets_its_502_too() {
+    let edge = TestEdge::plain(&edgeweir_tests::hostile::refused().await).await;
+    let mut client = Client::connect(edge.address()).await;
+    for method in ["HEAD", "GET"] {
+        let response = client.request(request(method, HOST, "/t", &[]), b"").await;
+        assert_eq!(response.status, 502, "{method}");
+    }
+}

@@ -1,8 +1,6 @@
 //! The hook host as production has it, with services that a case can decide: the clock is the case's, random bytes are the
-//! same each time, log lines are kept to be shown. Here services of later versions (stores, secrets) get their stand-ins.
+//! same each time, log lines are kept to be shown.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +9,8 @@ use anyhow::Context as _;
 use edgeweir_hookhost::{Counters, EngineLimits, Hook, HookEngine, HookLimits, HostServices, LogLevel, MAX_WASM};
 use parking_lot::Mutex;
 use ring::rand::{SecureRandom as _, SystemRandom};
+
+use crate::files;
 
 /// Instances at once; one is used, and a pool of this size keeps warm slots as an edge's does.
 const SLOTS: u32 = 64;
@@ -123,12 +123,8 @@ impl Host {
 /// # Errors
 /// When it cannot be read.
 pub(super) fn read_wasm(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let limit = u64::try_from(MAX_WASM).unwrap_or(u64::MAX).saturating_add(1);
-    let mut wasm = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut wasm))
-        .with_context(|| format!("cannot read `{}`", path.display()))?;
-    Ok(wasm)
+    files::read(path, u64::try_from(MAX_WASM).unwrap_or(u64::MAX))
+        .with_context(|| format!("cannot read `{}`", path.display()))
 }
 
 /// A name for messages: the file's without its ending.
