@@ -120,10 +120,10 @@ fn describe(head: &mut ResponseHeader, length: usize) {
     drop(head.remove_header(&TRANSFER_ENCODING));
     set(head, CONTENT_LENGTH, HeaderValue::from(length));
     drop(head.remove_header(&CONTENT_RANGE));
-    if head.status == StatusCode::PARTIAL_CONTENT {
-        if let Err(error) = head.set_status(StatusCode::OK) {
-            tracing::error!(%error, "a status could not be set");
-        }
+    if head.status == StatusCode::PARTIAL_CONTENT
+        && let Err(error) = head.set_status(StatusCode::OK)
+    {
+        tracing::error!(%error, "a status could not be set");
     }
 }
 
