@@ -9,11 +9,11 @@ use edgeweir_tests::raw::framing;
 
 const CONFIG: &str = r#"
     [server]
-    read_timeout = "400ms"
+    read_timeout = "900ms"
     write_timeout = "20s"
     [origins.main]
     url = "http://{origin}"
-    read_timeout = "400ms"
+    read_timeout = "900ms"
     [cache_policies.cached]
     headers = []
     [distributions.site]
@@ -99,7 +99,7 @@ async fn a_viewer_that_reads_slowly_is_not_the_origins_silence() {
     raw.send("GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
     let (status, head, _) = raw.try_head().await.expect("a head");
     // Several times the origin's read timeout, with all buffers full.
-    tokio::time::sleep(Duration::from_millis(1800)).await;
+    tokio::time::sleep(Duration::from_millis(3000)).await;
     let (body, result) = raw.body(framing("GET", status, &head)).await;
     assert!(result.is_ok() && body.length == 32 << 20, "{result:?} after {} bytes", body.length);
 }
