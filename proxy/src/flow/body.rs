@@ -38,7 +38,9 @@ pub(super) fn at_origin(session: &mut Session, head: &mut ResponseHeader, ctx: &
     if has_none(head.status) {
         without(head);
         ctx.origin_body = Some(None);
-        ends_early(session);
+        if !empty {
+            ends_early(session);
+        }
         return;
     }
     let Some(made) = made else { return };
