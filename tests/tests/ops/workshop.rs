@@ -66,7 +66,7 @@ fn a_new_hook_builds_passes_its_case_and_is_measured() {
     // The project's own versions of all crates, which are there without a network.
     std::fs::copy(project("Cargo.lock"), hello.join("Cargo.lock")).expect("a writable folder");
     let built = good(&workshop(&hello, &["build"]));
-    for word in ["hello_hook.wasm", "of at most 10MiB", "viewer-request", "request", "256KiB at the start", "takes it"]
+    for word in ["hello_hook.wasm", "of at most 10MiB", "viewer-request", "request", "128KiB at the start", "takes it"]
     {
         assert!(built.contains(word), "{word}: {built}");
     }
