@@ -26,6 +26,7 @@ mod report;
 mod resolve;
 mod rules;
 mod schema;
+mod source;
 mod suggest;
 mod summary;
 /// Values that people write as text.
@@ -38,6 +39,8 @@ pub use document::{BadText, MAX_BYTES, state_dir, text};
 pub use model::*;
 pub use report::{Problem, Report, Severity};
 pub use schema::json_schema;
+pub use source::Source;
+pub use suggest::nearest;
 pub use summary::summary;
 pub use units::{HostPattern, PathPattern};
 
@@ -59,7 +62,7 @@ pub fn parse(source: &str, base_dir: &Path) -> Result<Parsed, Report> {
     let mut report = Report::default();
     let file = schema::File::read(document, &mut report);
     rules::check(&file, &mut report);
-    let config = resolve::resolve(&file, base_dir, &mut report);
+    let config = Config { source: Source::of(source), ..resolve::resolve(&file, base_dir, &mut report) };
     report.sort();
     if report.has_errors() { Err(report) } else { Ok(Parsed { config, warnings: report }) }
 }

@@ -12,11 +12,14 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::source::Source;
 use crate::units::{HostPattern, PathPattern};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The text it was read from, to find places in it.
+    pub source: Source,
     /// The folder of the state of a running edge (admin socket, compiled hooks). Absolute, or relative to the working
     /// directory when the config has no path.
     pub state_dir: PathBuf,
@@ -427,7 +430,18 @@ pub struct Place {
     /// The settings; the binding if it has none.
     pub(crate) whole: Range<usize>,
     /// Each setting, by JSON pointer (RFC 6901).
-    pub(crate) settings: Vec<(String, Range<usize>)>,
+    pub(crate) settings: Vec<SettingPlace>,
+}
+
+/// Where a setting stands in the text.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SettingPlace {
+    /// JSON pointer (RFC 6901).
+    pub(crate) pointer: String,
+    /// Its key; of an element of an array the element.
+    pub(crate) key: Range<usize>,
+    /// Its value.
+    pub(crate) value: Range<usize>,
 }
 
 impl Place {
@@ -435,15 +449,23 @@ impl Place {
     /// setting is not written.
     #[must_use]
     pub fn of(&self, pointer: &str) -> Range<usize> {
+        self.nearest(pointer).map_or_else(|| self.whole.clone(), |place| place.value.clone())
+    }
+
+    /// As [`Place::of`], of the setting's key: for a setting that should not be there.
+    #[must_use]
+    pub fn key_of(&self, pointer: &str) -> Range<usize> {
+        self.nearest(pointer).map_or_else(|| self.whole.clone(), |place| place.key.clone())
+    }
+
+    fn nearest(&self, pointer: &str) -> Option<&SettingPlace> {
         let mut pointer = pointer;
         loop {
-            if let Some((_, span)) = self.settings.iter().find(|(known, _)| known == pointer) {
-                return span.clone();
+            let found = self.settings.iter().find(|place| place.pointer == pointer);
+            if found.is_some() {
+                return found;
             }
-            match pointer.rsplit_once('/') {
-                Some((parent, _)) => pointer = parent,
-                None => return self.whole.clone(),
-            }
+            pointer = pointer.rsplit_once('/')?.0;
         }
     }
 }
@@ -461,18 +483,22 @@ impl std::fmt::Debug for Place {
 }
 
 impl Binding {
-    /// The settings with their secrets in place; `read` fetches one (when a snapshot is made).
+    /// The settings with their secrets in place; `read` fetches one (when a snapshot is made), and is told the JSON
+    /// pointer of its setting.
     ///
     /// # Errors
     /// The first error of `read`.
-    pub fn settings_with<E>(&self, mut read: impl FnMut(&SecretSource) -> Result<String, E>) -> Result<String, E> {
+    pub fn settings_with<E>(
+        &self,
+        mut read: impl FnMut(&str, &SecretSource) -> Result<String, E>,
+    ) -> Result<String, E> {
         if self.settings_secrets.is_empty() {
             return Ok(self.settings.clone());
         }
         // Made by `resolve` from a table, so it is JSON and the pointers are in it.
         let mut json: serde_json::Value = serde_json::from_str(&self.settings).unwrap_or_default();
         for (pointer, source) in &self.settings_secrets {
-            let secret = read(source)?;
+            let secret = read(pointer, source)?;
             if let Some(place) = json.pointer_mut(pointer) {
                 *place = serde_json::Value::String(secret);
             }

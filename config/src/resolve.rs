@@ -16,6 +16,7 @@ use crate::decode::Time;
 use crate::model::{Config, Hook, HostHeader, LogTarget, Origin, OriginHttp, SecretSource};
 use crate::report::Report;
 use crate::schema::{self, File};
+use crate::source::Source;
 use names::Names;
 pub(crate) use policies::PRESETS;
 
@@ -35,6 +36,7 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
     let capacity = file.cache.value().and_then(|c| c.capacity.value()).map_or(DEFAULT_CAPACITY, |size| size.0);
     let object = file.cache.value().and_then(|c| c.max_object.value()).map(|size| size.0);
     let config = Config {
+        source: Source::default(),
         state_dir: base.join(file.state_dir.value().map_or(Path::new(DEFAULT_STATE_DIR), |path| &path.0)),
         server: edge::server(file.server.value()),
         listeners: edge::listeners(file, base),

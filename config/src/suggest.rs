@@ -1,7 +1,8 @@
 //! "Did you mean": the known word that is nearest to an unknown one. Knows nothing about configurations.
 
 /// The word of `known` that `word` is probably a misspelling of. Upper and lower case, `-` and `_` count as equal.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Numbers are chosen, not misspelt: `1.1` does not mean `1.2`.
     if !word.contains(char::is_alphabetic) {
         return None;

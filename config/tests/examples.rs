@@ -80,7 +80,8 @@ fn settings_are_json_and_secrets_are_put_in_later() {
     let behavior = config.distributions.first().unwrap().behaviors.first().unwrap();
     let binding = behavior.hooks_at(Stage::ViewerRequest).first().unwrap();
     assert_eq!(binding.settings, r#"{"algorithm":"HS256","claims":{"sub":"x-user"},"secret":null}"#);
-    let read = |source: &SecretSource| {
+    let read = |pointer: &str, source: &SecretSource| {
+        assert_eq!(pointer, "/secret");
         assert_eq!(*source, SecretSource::Env("SITE_JWT_SECRET".to_owned()));
         Ok::<_, ()>("s3cr\"et".to_owned())
     };
@@ -88,7 +89,7 @@ fn settings_are_json_and_secrets_are_put_in_later() {
         binding.settings_with(read).unwrap(),
         r#"{"algorithm":"HS256","claims":{"sub":"x-user"},"secret":"s3cr\"et"}"#
     );
-    assert_eq!(binding.settings_with(|_| Err("no such variable")), Err("no such variable"));
+    assert_eq!(binding.settings_with(|_, _| Err("no such variable")), Err("no such variable"));
 }
 
 #[test]

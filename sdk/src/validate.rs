@@ -45,10 +45,13 @@ impl Problem {
     }
 
     /// The same, of one setting: a JSON pointer (RFC 6901) such as `/rules/0/name`. Put before a pointer that is already
-    /// there, so that who checks a part need not know where it stands.
+    /// there, so that who checks a part need not know where it stands. A first `/` that is missing is added.
     #[must_use]
     pub fn at(mut self, pointer: impl fmt::Display) -> Self {
-        self.path = format!("{pointer}{}", self.path);
+        let pointer = pointer.to_string();
+        // `at("limit")` is clear enough.
+        let slash = if pointer.is_empty() || pointer.starts_with('/') { "" } else { "/" };
+        self.path = format!("{slash}{pointer}{}", self.path);
         self
     }
 
@@ -119,15 +122,71 @@ pub fn entry<T: DeserializeOwned, E: Into<Problems>>(
     settings: &str,
 ) -> Result<(), Vec<Problem>> {
     crate::log::catch_panics();
-    let settings = serde_json::from_str::<T>(settings).map_err(|error| vec![misfit(&error)])?;
+    let settings = serde_json::from_str::<T>(settings).map_err(|error| vec![misfit(settings, &error)])?;
     check(&settings).map_err(|problems| problems.into().0)
 }
 
-/// The problem without its place in the JSON text, which nobody wrote.
-fn misfit(error: &serde_json::Error) -> Problem {
+/// The problem, with a pointer instead of its place in the JSON text, which nobody wrote.
+fn misfit(text: &str, error: &serde_json::Error) -> Problem {
     let message = error.to_string();
     let end = message.rfind(" at line ").unwrap_or(message.len());
-    Problem::new(message.get(..end).unwrap_or_default())
+    let line_start = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+    let read = text.as_bytes().get(..line_start + error.column()).unwrap_or(text.as_bytes());
+    Problem::new(message.get(..end).unwrap_or_default()).at(pointer(read))
+}
+
+/// A table or an array that is being read.
+enum Open {
+    /// With the key whose value is read, as JSON has it.
+    Object(Option<(usize, usize)>),
+    /// With the number of the element that is read.
+    Array(usize),
+}
+
+/// Where in a JSON text (that is JSON so far) the reader was after these bytes, as a JSON pointer.
+fn pointer(read: &[u8]) -> String {
+    let mut open: Vec<Open> = Vec::new();
+    let mut at = 0;
+    while let Some(&byte) = read.get(at) {
+        let start = at;
+        at += 1;
+        match byte {
+            b'{' => open.push(Open::Object(None)),
+            b'[' => open.push(Open::Array(0)),
+            b'}' | b']' => drop(open.pop()),
+            b',' => match open.last_mut() {
+                Some(Open::Object(key)) => *key = None,
+                Some(Open::Array(number)) => *number += 1,
+                None => {}
+            },
+            b'"' => {
+                while let Some(&inner) = read.get(at) {
+                    at += if inner == b'\\' { 2 } else { 1 };
+                    if inner == b'"' {
+                        break;
+                    }
+                }
+                if let Some(Open::Object(key @ None)) = open.last_mut() {
+                    *key = Some((start, at));
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut pointer = String::new();
+    for open in open {
+        let token = match open {
+            Open::Object(None) => break,
+            Open::Object(Some((start, end))) => {
+                let text = read.get(start..end).and_then(|key| serde_json::from_slice::<String>(key).ok());
+                text.unwrap_or_default().replace('~', "~0").replace('/', "~1")
+            }
+            Open::Array(number) => number.to_string(),
+        };
+        pointer.push('/');
+        pointer.push_str(&token);
+    }
+    pointer
 }
 
 /// From the typed world to the contract's.
@@ -158,7 +217,38 @@ mod tests {
         assert_eq!(entry(limit, r#"{"limit":1}"#), Ok(()));
         assert_eq!(entry(limit, r#"{"limit":0}"#), Err(vec![Problem::new("must be at least 1").at("/limit")]));
         let misfit = entry(limit, r#"{"limits":1}"#).expect_err("unknown key");
-        assert_eq!(misfit, [Problem::new("unknown field `limits`, expected `limit`")]);
+        assert_eq!(misfit, [Problem::new("unknown field `limits`, expected `limit`").at("/limits")]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_pointed_at() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Rules {
+            #[serde(rename = "a/b", default)]
+            _rules: Vec<Rule>,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Rule {
+            #[serde(rename = "n", default)]
+            _n: u8,
+            #[serde(rename = "t")]
+            _t: String,
+        }
+        let fine = |_: &Rules| Ok::<(), Problem>(());
+        for (text, path) in [
+            (r#"{"a/b":[{"t":"x"},{"t":"\"]}","n":300}]}"#, "/a~1b/1/n"),
+            (r#"{"a/b":[{"t":7}]}"#, "/a~1b/0/t"),
+            (r#"{"a/b":[{"t":"x","u":7}]}"#, "/a~1b/0/u"),
+            (r#"{"a/b":[{"t":"x"}, {"n":1}]}"#, "/a~1b/1"),
+            ("{\"a/b\":\n [{\"t\":\"x\"},\n {\"t\": [1]}]}", "/a~1b/1/t"),
+            (r#"{"a/b":"x"}"#, "/a~1b"),
+            ("[]", ""),
+        ] {
+            let problems = entry(fine, text).expect_err(text);
+            assert_eq!(problems[0].path(), path, "{text}: {}", problems[0].message());
+        }
     }
 
     #[test]
@@ -175,6 +265,7 @@ mod tests {
         assert_eq!((problem.path(), problem.message()), ("/rules/3/name", "no name"));
         assert_eq!(problem.to_string(), "settings: rules[3].name: no name");
         assert_eq!(Problem::new("empty").to_string(), "settings: empty");
+        assert_eq!(Problem::new("x").at("name").at("rules").path(), "/rules/name");
         assert_eq!(Error::from(Problem::new("x").at("/a~1b")).message(), "settings: a/b: x");
     }
 }

@@ -8,8 +8,8 @@ use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
 use super::secret::is_variable;
-use crate::decode::{Decode, Node, bad_value, wrong_type};
-use crate::model::SecretSource;
+use crate::decode::{Decode, Node, bad_value, speaks_of_secret, wrong_type};
+use crate::model::{SecretSource, SettingPlace};
 use crate::report::Report;
 
 /// Largest settings as JSON text, in bytes: each call of the hook can read them.
@@ -23,7 +23,7 @@ pub(crate) struct Settings {
     /// JSON pointers (RFC 6901) into it. Files are not yet joined to the folder of the config.
     pub(crate) secrets: Vec<(String, SecretSource)>,
     /// Where each value is written, by JSON pointer.
-    pub(crate) places: Vec<(String, Range<usize>)>,
+    pub(crate) places: Vec<SettingPlace>,
 }
 
 impl Decode for Settings {
@@ -48,7 +48,7 @@ struct Reader<'o> {
     /// Where in the JSON we are.
     pointer: String,
     secrets: Vec<(String, SecretSource)>,
-    places: Vec<(String, Range<usize>)>,
+    places: Vec<SettingPlace>,
     out: &'o mut Report,
 }
 
@@ -56,8 +56,9 @@ impl Reader<'_> {
     fn value(&mut self, node: &Node<'_>) -> Option<Value> {
         match node.get_ref() {
             DeValue::String(text) => {
-                // Nobody knows which of a hook's settings are secrets.
-                self.out.hide(node.span());
+                if speaks_of_secret(&self.pointer) || looks_secret(text) {
+                    self.out.hide(node.span());
+                }
                 Some(Value::String(text.clone().into_owned()))
             }
             DeValue::Integer(number) => self.number(
@@ -72,7 +73,7 @@ impl Reader<'_> {
             DeValue::Datetime(date) => Some(Value::String(date.to_string())),
             DeValue::Array(array) => {
                 let items: Vec<_> =
-                    array.iter().enumerate().map(|(at, item)| self.below(&at.to_string(), item)).collect();
+                    array.iter().enumerate().map(|(at, item)| self.below(&at.to_string(), item.span(), item)).collect();
                 items.into_iter().collect::<Option<_>>().map(Value::Array)
             }
             DeValue::Table(table) => {
@@ -88,19 +89,20 @@ impl Reader<'_> {
     fn table(&mut self, table: &DeTable<'_>) -> Option<Value> {
         let entries: Vec<_> = table
             .iter()
-            .map(|(name, value)| {
-                let name = name.get_ref().as_ref();
-                Some((name.to_owned(), self.below(&name.replace('~', "~0").replace('/', "~1"), value)?))
+            .map(|(key, value)| {
+                let name = key.get_ref().as_ref();
+                let token = name.replace('~', "~0").replace('/', "~1");
+                Some((name.to_owned(), self.below(&token, key.span(), value)?))
             })
             .collect();
         entries.into_iter().collect::<Option<Map<_, _>>>().map(Value::Object)
     }
 
-    fn below(&mut self, token: &str, node: &Node<'_>) -> Option<Value> {
+    fn below(&mut self, token: &str, key: Range<usize>, node: &Node<'_>) -> Option<Value> {
         let length = self.pointer.len();
         self.pointer.push('/');
         self.pointer.push_str(token);
-        self.places.push((self.pointer.clone(), node.span()));
+        self.places.push(SettingPlace { pointer: self.pointer.clone(), key, value: node.span() });
         let value = self.value(node);
         self.pointer.truncate(length);
         value
@@ -112,6 +114,20 @@ impl Reader<'_> {
         }
         number.map(Value::Number)
     }
+}
+
+/// Shortest text that is taken for a key, a hash or a token by its looks, in bytes.
+const LEAST_SECRET: usize = 16;
+
+/// Nobody knows which of a hook's settings are secrets. Besides those whose name says so, what looks like a key, a hash or
+/// a token is not shown: one long word of letters and digits that is no path and no URL.
+fn looks_secret(text: &str) -> bool {
+    let any = |test: fn(&u8) -> bool| text.bytes().any(|byte| test(&byte));
+    text.len() >= LEAST_SECRET
+        && !any(u8::is_ascii_whitespace)
+        && any(u8::is_ascii_digit)
+        && any(u8::is_ascii_alphabetic)
+        && !["/", "http://", "https://"].iter().any(|start| text.starts_with(start))
 }
 
 /// `{ file = "…" }` or `{ env = "…" }` and nothing else.

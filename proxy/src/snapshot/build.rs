@@ -173,13 +173,21 @@ impl Builder<'_> {
         self.problems.push(unusable(text));
     }
 
+    /// A problem of something that the config names at this path of keys.
+    fn problem_at(&mut self, config: &model::Config, path: &[&str], text: String) {
+        self.problems.push(Problem::error("unusable", config.source.place(path), text));
+    }
+
     /// As many as there are in the config, unless there is a problem.
     fn stores(&mut self, config: &model::Config) -> Vec<Arc<Store>> {
         let mut stores = Vec::with_capacity(config.key_value_stores.len());
         for store in &config.key_value_stores {
             match Store::open(store, self.materials.metrics.store(&store.name)) {
                 Ok(store) => stores.push(Arc::new(store)),
-                Err(error) => self.problem(format!("key-value store `{}`: {}", store.name, chain(&error))),
+                Err(error) => {
+                    let text = format!("key-value store `{}`: {}", store.name, chain(&error));
+                    self.problem_at(config, &["key_value_stores", &store.name, "file"], text);
+                }
             }
         }
         stores
@@ -192,7 +200,7 @@ impl Builder<'_> {
         match Geo::open(&config.geo_databases) {
             Ok(geo) => Some(Arc::new(geo)),
             Err(error) => {
-                self.problem(chain(&error));
+                self.problem_at(config, &["geo", "databases"], chain(&error));
                 None
             }
         }
@@ -204,7 +212,8 @@ impl Builder<'_> {
             let bytes = match read_hook(&hook.file) {
                 Ok(bytes) => bytes,
                 Err(error) => {
-                    self.problem(format!("hook `{}`: cannot read `{}`: {error}", hook.name, hook.file.display()));
+                    let text = format!("hook `{}`: cannot read `{}`: {error}", hook.name, hook.file.display());
+                    self.problem_at(config, &["hooks", &hook.name, "file"], text);
                     continue;
                 }
             };
@@ -217,7 +226,8 @@ impl Builder<'_> {
             ) {
                 Ok(ready) => drop(loaded.insert(hook.name.clone(), ready)),
                 Err(error) => {
-                    self.problem(format!("hook `{}` (`{}`): {}", hook.name, hook.file.display(), chain(&error)));
+                    let text = format!("hook `{}` (`{}`): {}", hook.name, hook.file.display(), chain(&error));
+                    self.problem_at(config, &["hooks", &hook.name, "file"], text);
                 }
             }
         }
@@ -230,20 +240,27 @@ impl Builder<'_> {
             let mut headers = Vec::with_capacity(origin.headers.len());
             for (name, source) in &origin.headers {
                 let value = secret(source, self.materials.env);
+                let path = ["origins", &origin.name, "headers", name.as_str()];
                 let name = HeaderName::from_bytes(name.as_bytes());
                 match (name, value.map(|value| HeaderValue::from_str(&value))) {
                     (Ok(name), Ok(Ok(mut value))) => {
                         value.set_sensitive(true);
                         headers.push((name, value));
                     }
-                    (Err(_), _) => self.problem(format!("origin `{}`: a header name is not valid", origin.name)),
+                    (Err(_), _) => {
+                        let text = format!("origin `{}`: a header name is not valid", origin.name);
+                        self.problem_at(config, &path, text);
+                    }
                     (_, Ok(Err(_))) => {
-                        self.problem(format!(
+                        let text = format!(
                             "origin `{}`: the value of a header has bytes that no header can carry",
                             origin.name
-                        ));
+                        );
+                        self.problem_at(config, &path, text);
                     }
-                    (_, Err(problem)) => self.problem(format!("origin `{}`: {problem}", origin.name)),
+                    (_, Err(problem)) => {
+                        self.problem_at(config, &path, format!("origin `{}`: {problem}", origin.name));
+                    }
                 }
             }
             let host_header = match &origin.host_header {
@@ -253,10 +270,8 @@ impl Builder<'_> {
             };
             let host_header =
                 host_header.map(|text| HeaderValue::from_str(&text)).transpose().unwrap_or_else(|_invalid| {
-                    self.problem(format!(
-                        "origin `{}`: its host header has bytes that no header can carry",
-                        origin.name
-                    ));
+                    let text = format!("origin `{}`: its host header has bytes that no header can carry", origin.name);
+                    self.problem_at(config, &["origins", &origin.name, "host_header"], text);
                     None
                 });
             let old = self.old.and_then(|old| {
@@ -275,13 +290,14 @@ impl Builder<'_> {
         draft: &mut Draft<'_>,
     ) -> (KeyStore, Plans, HashMap<(usize, usize), Arc<Bucket>>) {
         let mut entries = Vec::with_capacity(config.api_keys.len());
-        for key in &config.api_keys {
+        for (at, key) in config.api_keys.iter().enumerate() {
             let hash = match &key.value {
                 KeyValue::Sha256(bytes) => KeyHash::from_bytes(*bytes),
                 KeyValue::Clear(source) => match secret(source, self.materials.env) {
                     Ok(text) => KeyHash::of(text.as_bytes()),
                     Err(problem) => {
-                        self.problem(format!("API key `{}`: {problem}", key.name));
+                        let text = format!("API key `{}`: {problem}", key.name);
+                        self.problem_at(config, &["api_keys", &at.to_string(), "key"], text);
                         continue;
                     }
                 },

@@ -79,13 +79,14 @@ impl Builder<'_> {
     fn check_stage(&mut self, site: &Site<'_>) {
         let has: Vec<&str> = site.hook.stages().iter().map(|stage| stage.as_str()).collect();
         if !has.contains(&site.stage.as_str()) {
-            self.problem(format!(
+            let message = format!(
                 "hook `{}` is bound at {} of `{}` but does not implement it; it implements: {}",
                 site.hook.name(),
                 site.stage.as_str(),
                 site.behavior,
                 has.join(", ")
-            ));
+            );
+            self.problems.push(Problem::error("missing-stage", site.binding.place.binding.clone(), message));
         }
     }
 
@@ -139,12 +140,16 @@ impl Builder<'_> {
 
     /// The settings as JSON text with their secrets in place.
     fn settings(&mut self, site: &Site<'_>, known: &mut Vec<String>) -> String {
-        let read =
-            |source: &model::SecretSource| secret(source, self.materials.env).inspect(|text| known.push(text.clone()));
+        let read = |pointer: &str, source: &model::SecretSource| {
+            let text = secret(source, self.materials.env).map_err(|problem| (pointer.to_owned(), problem))?;
+            known.push(text.clone());
+            Ok(text)
+        };
         match site.binding.settings_with(read) {
             Ok(settings) => settings,
-            Err(problem) => {
-                self.problem(format!("settings of hook `{}` at `{}`: {problem}", site.hook.name(), site.behavior));
+            Err((pointer, problem)) => {
+                let message = format!("settings of hook `{}` at `{}`: {problem}", site.hook.name(), site.behavior);
+                self.problems.push(Problem::error("unusable", site.binding.place.of(&pointer), message));
                 String::new()
             }
         }
@@ -166,8 +171,11 @@ impl Builder<'_> {
             let path = without(secrets, &problem.path);
             let at = if path.is_empty() { String::new() } else { format!(" at `{path}`") };
             let message = without(secrets, &problem.message);
+            // serde's words for a setting that should not be there: then the key is wrong, and not the value.
+            let unknown = message.starts_with("unknown field");
+            let span = if unknown { place.key_of(&problem.path) } else { place.of(&problem.path) };
             let message = format!("{} refuses its settings{at}: {message}", site.words());
-            self.problems.push(Problem::error("settings", place.of(&problem.path), message));
+            self.problems.push(Problem::error("settings", span, message));
         }
     }
 }

@@ -39,6 +39,30 @@ fn what_is_no_object_of_strings_is_named_without_its_values() {
 }
 
 #[test]
+fn a_file_that_may_not_be_read_for_a_while_is_read_again() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flags.json");
+    std::fs::write(&path, r#"{"state": "one"}"#).unwrap();
+    let store = store(&path).unwrap();
+    let mode = |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    // Neither content nor its time change: only the time of the inode says that there is something to look at.
+    mode(0o000);
+    let denied = std::fs::read(&path).is_err();
+    match store.refresh() {
+        Refreshed::Failed(StoreError::Read { .. }) => assert!(denied),
+        // Nothing is denied to root, which tests may run as.
+        Refreshed::Renewed(1) => assert!(!denied),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(value(&store, "state").as_deref(), Some("one"), "what was read before stays");
+    mode(0o600);
+    assert!(matches!(store.refresh(), Refreshed::Renewed(1)));
+    assert!(matches!(store.refresh(), Refreshed::Unchanged));
+    assert_eq!(value(&store, "state").as_deref(), Some("one"));
+}
+
+#[test]
 fn a_changed_file_is_read_once_and_a_broken_one_keeps_the_old_entries() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flags.json");
