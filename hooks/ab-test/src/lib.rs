@@ -3,12 +3,20 @@
 //! At viewer-request a variant is found or drawn; at viewer-response a drawn one becomes a cookie, which travels there in
 //! the note of the request. Both decisions are made with plain values in `settings` and `note`.
 
-use edgeweir_sdk::{Request, Response, Result, random, viewer_request, viewer_response};
+use edgeweir_sdk::validate::Problem;
+use edgeweir_sdk::{Request, Response, Result, random, validate, viewer_request, viewer_response};
 
 mod note;
 mod settings;
 
 use settings::Settings;
+
+/// Before the edge takes a config. A check does not know its stage, and viewer-response needs no settings: none at all are
+/// taken, and fail the calls of a binding at viewer-request.
+#[validate]
+fn check(settings: &Settings) -> Result<(), Problem> {
+    if settings.is_empty() { Ok(()) } else { settings.check() }
+}
 
 /// Before the cache: each variant is cached by itself.
 #[viewer_request]

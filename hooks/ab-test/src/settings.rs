@@ -1,6 +1,7 @@
 //! The binding's settings, which variant a viewer gets by them, and its cookie. Plain values in and out.
 
 use edgeweir_sdk::http::HeaderName;
+use edgeweir_sdk::validate::Problem;
 use edgeweir_sdk::{Error, Result};
 use serde::Deserialize;
 
@@ -18,7 +19,9 @@ const MAX_AGE: u32 = 400 * 86_400;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
     /// Name of the cookie, and of the test.
+    #[serde(default)]
     pub(crate) cookie: String,
+    #[serde(default)]
     variants: Vec<Variant>,
     /// The header that tells the origin.
     #[serde(default = "default_header")]
@@ -65,19 +68,32 @@ impl Settings {
     /// The message names what is wrong.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let settings: Self = serde_json::from_str(text).map_err(|error| Error::from(error).context("settings"))?;
-        settings.check().map_err(|error| error.context("settings"))?;
+        settings.check()?;
         Ok(settings)
     }
 
-    fn check(&self) -> Result<()> {
+    /// Neither cookie nor variants: what a binding at viewer-response has.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.cookie.is_empty() && self.variants.is_empty()
+    }
+
+    /// Checks what the types do not say.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        let at = |pointer: &str, message: String| Err(Problem::new(message).at(pointer));
+        if self.cookie.is_empty() {
+            return Err(Problem::new("missing field `cookie`"));
+        }
         if !is_name(&self.cookie) {
-            return Err(Error::new(format!("cookie: `{}` is no name: {NAME}", self.cookie)));
+            return at("/cookie", format!("`{}` is no name: {NAME}", self.cookie));
         }
         if !(1..=MAX_VARIANTS).contains(&self.variants.len()) {
-            return Err(Error::new(format!("{} variants: give 1 to {MAX_VARIANTS}", self.variants.len())));
+            return at("/variants", format!("{} variants: give 1 to {MAX_VARIANTS}", self.variants.len()));
         }
         for (at, variant) in self.variants.iter().enumerate() {
-            let named = |message: String| Error::new(format!("variants[{at}]: {message}"));
+            let named = |message: String| Problem::new(message).at(format_args!("/variants/{at}"));
             if !is_name(&variant.name) {
                 return Err(named(format!("`{}` is no name: {NAME}", variant.name)));
             }
@@ -89,20 +105,21 @@ impl Settings {
             }
         }
         if self.total() == 0 {
-            return Err(Error::new("all weights are 0: nobody could get a variant"));
+            return at("/variants", "all weights are 0: nobody could get a variant".to_owned());
         }
         if HeaderName::from_bytes(self.header.as_bytes()).is_err() {
-            return Err(Error::new(format!("header: `{}` is no header name", self.header)));
+            return at("/header", format!("`{}` is no header name", self.header));
         }
         if self.max_age > MAX_AGE {
-            return Err(Error::new(format!("max_age of {} seconds, at most {MAX_AGE} (400 days)", self.max_age)));
+            return at("/max_age", format!("{} seconds, at most {MAX_AGE} (400 days)", self.max_age));
         }
         let plain = |byte: u8| (0x21..0x7f).contains(&byte) && !matches!(byte, b';' | b',');
         if !self.path.starts_with('/') || !self.path.bytes().all(plain) {
-            return Err(Error::new(format!("path: `{}` is no path for a cookie: it starts with `/`", self.path)));
+            return at("/path", format!("`{}` is no path for a cookie: it starts with `/`", self.path));
         }
         if self.same_site == SameSite::None && self.secure != Some(true) {
-            return Err(Error::new("same_site `none` needs `secure = true`: browsers drop the cookie otherwise"));
+            let message = "`none` needs `secure = true`: browsers drop the cookie otherwise";
+            return at("/same_site", message.to_owned());
         }
         Ok(())
     }

@@ -6,7 +6,8 @@
 
 use edgeweir_sdk::crypto::{self, Digest};
 use edgeweir_sdk::http::HeaderValue;
-use edgeweir_sdk::{Request, Result, viewer_request};
+use edgeweir_sdk::validate::Problem;
+use edgeweir_sdk::{Request, Result, validate, viewer_request};
 
 mod answer;
 mod credentials;
@@ -14,6 +15,12 @@ mod settings;
 
 use credentials::Credentials;
 use settings::Settings;
+
+/// Before the edge takes a config.
+#[validate]
+fn check(settings: &Settings) -> Result<(), Problem> {
+    settings.check()
+}
 
 #[viewer_request]
 fn handle(request: &Request) -> Result<viewer_request::Verdict> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use edgeweir_sdk::http::HeaderName;
+use edgeweir_sdk::validate::Problem;
 use edgeweir_sdk::{Error, Result};
 use serde::Deserialize;
 
@@ -46,40 +47,48 @@ impl Settings {
     /// The message names what is wrong. No hash is in it.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let settings: Self = serde_json::from_str(text).map_err(|error| Error::from(error).context("settings"))?;
-        settings.check().map_err(|error| error.context("settings"))?;
+        settings.check()?;
         Ok(settings)
     }
 
-    fn check(&self) -> Result<()> {
+    /// Checks what the types do not say.
+    ///
+    /// # Errors
+    /// What is wrong, and where. No hash is in it.
+    pub(crate) fn check(&self) -> Result<(), Problem> {
         match self.users.len() {
-            0 => return Err(Error::new("no user: `users` needs at least one")),
+            0 => return Err(Problem::new("no user: it needs at least one").at("/users")),
             1..=MAX_USERS => {}
-            count => return Err(Error::new(format!("{count} users, at most {MAX_USERS}"))),
+            count => return Err(Problem::new(format!("{count} users, at most {MAX_USERS}")).at("/users")),
         }
         for (name, secret) in &self.users {
+            let of_user = |message: String| {
+                let token = name.replace('~', "~0").replace('/', "~1");
+                Problem::new(message).at(format_args!("/users/{token}"))
+            };
             let odd = name.trim() != name || name.contains(':') || name.chars().any(char::is_control);
             if odd || !(1..=MAX_NAME).contains(&name.len()) {
                 // RFC 7617, 2: a colon ends the name.
-                return Err(Error::new(format!(
-                    "users: `{name}` is no name: 1 to {MAX_NAME} bytes without colon, control character or space at an end"
+                return Err(of_user(format!(
+                    "`{name}` is no name: 1 to {MAX_NAME} bytes without colon, control character or space at an end"
                 )));
             }
             if Secret::parse(secret).is_none() {
-                return Err(Error::new(format!(
-                    "users.{name}: write `SALT:HASH`, a salt of 8 to 64 letters, digits, `-` or `_` and the SHA-256 of \
-                     salt and password in 64 hex digits"
-                )));
+                let message = "write `SALT:HASH`, a salt of 8 to 64 letters, digits, `-` or `_` and the SHA-256 of salt \
+                               and password in 64 hex digits";
+                return Err(of_user(message.to_owned()));
             }
         }
         if self.realm.chars().any(|c| c.is_control() || !c.is_ascii() || c == '"' || c == '\\') {
-            return Err(Error::new("realm has a quote, a backslash or a character that is not printable ASCII"));
+            let message = "has a quote, a backslash or a character that is not printable ASCII";
+            return Err(Problem::new(message).at("/realm"));
         }
         match &self.user_header {
             Some(name) if HeaderName::from_bytes(name.as_bytes()).is_err() => {
-                Err(Error::new(format!("user_header: `{name}` is no header name")))
+                Err(Problem::new(format!("`{name}` is no header name")).at("/user_header"))
             }
             Some(name) if name.eq_ignore_ascii_case("authorization") => {
-                Err(Error::new("user_header: `authorization` carries the credentials themselves"))
+                Err(Problem::new("`authorization` carries the credentials themselves").at("/user_header"))
             }
             _ => Ok(()),
         }
@@ -166,14 +175,14 @@ mod tests {
         let with = |rest: &str| format!(r#"{{"users":{{"a":"salt-123:{hash}"}},{rest}}}"#);
         let starts = [
             ("{}".to_owned(), "settings: missing field `users`"),
-            (r#"{"users":{}}"#.to_owned(), "settings: no user"),
-            (user("a:b", &format!("salt-123:{hash}")), "settings: users: `a:b` is no name"),
+            (r#"{"users":{}}"#.to_owned(), "settings: users: no user"),
+            (user("a:b", &format!("salt-123:{hash}")), "settings: users.a:b: `a:b` is no name"),
             (user("a", "sesame"), "settings: users.a: write `SALT:HASH`"),
             (user("a", &hash), "settings: users.a: write `SALT:HASH`"),
             (user("a", &format!("salt:{hash}")), "settings: users.a: write `SALT:HASH`"),
             (user("a", "salt-123:00"), "settings: users.a: write `SALT:HASH`"),
             (user("a", &format!("salt-123:+{}", "0".repeat(63))), "settings: users.a: write `SALT:HASH`"),
-            (with(r#""realm":"a\"b""#), "settings: realm has a quote"),
+            (with(r#""realm":"a\"b""#), "settings: realm: has a quote"),
             (with(r#""user_header":"x y""#), "settings: user_header: `x y` is no header name"),
             (with(r#""user_header":"Authorization""#), "settings: user_header: `authorization` carries"),
             (with(r#""header":"x""#), "settings: unknown field `header`"),

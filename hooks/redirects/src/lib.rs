@@ -4,13 +4,21 @@
 //! (`table`). What a viewer is sent to is put together in `target`, which cannot name another host than the settings do.
 
 use edgeweir_sdk::http::Response;
-use edgeweir_sdk::{Request, Result, viewer_request};
+use edgeweir_sdk::validate::Problem;
+use edgeweir_sdk::{Request, Result, validate, viewer_request};
 
 mod settings;
 mod table;
 mod target;
 
-use settings::Settings;
+use settings::{Rules, Settings};
+
+/// Before the edge takes a config. Each line of the table too: a call only looks at the line that it uses.
+#[validate]
+fn check(rules: &Rules) -> Result<(), Problem> {
+    rules.check()?;
+    rules.check_table()
+}
 
 #[viewer_request]
 fn handle(request: &Request) -> Result<viewer_request::Verdict> {
@@ -21,12 +29,4 @@ fn handle(request: &Request) -> Result<viewer_request::Verdict> {
     let query = if settings.keep_query { request.query() } else { None };
     let response = Response::builder().status(found.status).header("location", found.location(query.as_deref()));
     Ok(viewer_request::Verdict::respond(response.body("")?))
-}
-
-/// Checks settings as a whole, each line of the table too: a call only looks at the line that it uses.
-///
-/// # Errors
-/// The message names the first line or key that is wrong.
-pub fn check_settings(text: &str) -> Result<()> {
-    Settings::parse(text)?.check_table()
 }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use edgeweir_sdk::validate::Problem;
 use edgeweir_sdk::{Error, Result};
 use serde::Deserialize;
 
@@ -21,9 +22,10 @@ pub(crate) struct Settings<'a> {
     table: Table<'a>,
 }
 
+/// What the settings have besides a table that was cut out.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rules {
+pub(crate) struct Rules {
     #[serde(default = "default_keep_query")]
     keep_query: bool,
     #[serde(default)]
@@ -50,23 +52,13 @@ impl<'a> Settings<'a> {
     /// # Errors
     /// The message names the key or the rule that is wrong.
     pub(crate) fn parse(text: &'a str) -> Result<Self> {
-        Self::read(text).map_err(|error| error.context("settings"))
-    }
-
-    fn read(text: &'a str) -> Result<Self> {
         let (rest, table) = Table::cut(text);
-        let mut rules: Rules = serde_json::from_str(&rest)?;
+        let mut rules: Rules = serde_json::from_str(&rest).map_err(|error| Error::from(error).context("settings"))?;
         let table = match table {
             Some(table) => table,
             None => Table::of(std::mem::take(&mut rules.table))?,
         };
-        check_status(rules.status)?;
-        if rules.prefixes.len() > MAX_PREFIXES {
-            return Err(Error::new(format!("{} prefixes, at most {MAX_PREFIXES}", rules.prefixes.len())));
-        }
-        for (at, prefix) in rules.prefixes.iter().enumerate() {
-            prefix.check().map_err(|error| error.context(format_args!("prefixes[{at}]")))?;
-        }
+        rules.check()?;
         Ok(Self { keep_query: rules.keep_query, rules, table })
     }
 
@@ -88,30 +80,52 @@ impl<'a> Settings<'a> {
         }
         Ok(None)
     }
+}
+
+/// An error of the setting that a JSON pointer names.
+fn at(pointer: &str) -> impl Fn(Error) -> Problem {
+    move |error| Problem::new(error.message()).at(pointer)
+}
+
+impl Rules {
+    /// Checks all but the table.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        check_status(self.status).map_err(at("/status"))?;
+        if self.prefixes.len() > MAX_PREFIXES {
+            let message = format!("{} prefixes, at most {MAX_PREFIXES}", self.prefixes.len());
+            return Err(Problem::new(message).at("/prefixes"));
+        }
+        for (number, prefix) in self.prefixes.iter().enumerate() {
+            prefix.check().map_err(|problem| problem.at(format_args!("/prefixes/{number}")))?;
+        }
+        Ok(())
+    }
 
     /// Goes through all lines of the table.
     ///
     /// # Errors
     /// The message has the number of the first line that is wrong.
-    pub(crate) fn check_table(&self) -> Result<()> {
-        self.table.check().map_err(|error| error.context("settings: table"))
+    pub(crate) fn check_table(&self) -> Result<(), Problem> {
+        Table::of(self.table.clone()).and_then(|table| table.check()).map_err(at("/table"))
     }
 }
 
 impl Prefix {
-    fn check(&self) -> Result<()> {
-        check_path(&self.from).map_err(|error| error.context("from"))?;
-        let target = Target::parse(&self.to).map_err(|error| error.context("to"))?;
+    fn check(&self) -> Result<(), Problem> {
+        check_path(&self.from).map_err(at("/from"))?;
+        let target = Target::parse(&self.to).map_err(at("/to"))?;
         if self.to.contains(['?', '#']) {
-            return Err(Error::new(format!(
-                "to: `{}` has a query or a fragment: the rest of the path follows it",
-                self.to
-            )));
+            let message = format!("`{}` has a query or a fragment: the rest of the path follows it", self.to);
+            return Err(Problem::new(message).at("/to"));
         }
         if target.is_path() && below(&self.from, &self.to).is_some() {
-            return Err(Error::new(format!("`{}` is below `{}`: viewers would go round for ever", self.to, self.from)));
+            let message = format!("`{}` is below `{}`: viewers would go round for ever", self.to, self.from);
+            return Err(Problem::new(message).at("/to"));
         }
-        self.status.map_or(Ok(()), check_status)
+        self.status.map_or(Ok(()), check_status).map_err(at("/status"))
     }
 }
 
@@ -140,7 +154,7 @@ pub(crate) fn check_path(path: &str) -> Result<()> {
 pub(crate) fn check_status(status: u16) -> Result<()> {
     match status {
         301 | 302 | 307 | 308 => Ok(()),
-        other => Err(Error::new(format!("status {other}: choose 301, 302, 307 or 308"))),
+        other => Err(Error::new(format!("{other} is no redirect: choose 301, 302, 307 or 308"))),
     }
 }
 

@@ -1,6 +1,8 @@
 //! Where a viewer is sent. The host comes from the settings only: what a viewer wrote can follow a path, never begin one, so
 //! there is no open redirect (CWE-601) to build with this hook.
 
+use std::borrow::Cow;
+
 use edgeweir_sdk::{Error, Result};
 
 /// A target of the settings: a path of this host, or a URL.
@@ -68,6 +70,7 @@ impl Found<'_> {
             Some(rest) => {
                 location.push_str(text.trim_end_matches('/'));
                 // One slash only, as `//` would begin a host where the target is `/`.
+                let rest = &*without_dots(rest);
                 let rest = rest.trim_start_matches(['/', '\\']);
                 if !rest.is_empty()
                     || location.is_empty()
@@ -90,6 +93,33 @@ impl Found<'_> {
         }
         location
     }
+}
+
+/// A path without `.` and `..` (RFC 3986, 5.2.4): with `raw_path` a viewer's come here, and a browser would climb out of
+/// the target by them. Browsers take `%2e` for a dot and `\` for a slash (URL Standard, 4.4).
+fn without_dots(rest: &str) -> Cow<'_, str> {
+    let is_slash = |c| matches!(c, '/' | '\\');
+    let dots = |segment: &str| segment.replace("%2e", ".").replace("%2E", ".");
+    if !rest.split(is_slash).any(|segment| matches!(&*dots(segment), "." | "..")) {
+        return Cow::Borrowed(rest);
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = rest.split(is_slash).peekable();
+    while let Some(segment) = segments.next() {
+        match &*dots(segment) {
+            "." => {}
+            ".." => drop(kept.pop()),
+            _ => {
+                kept.push(segment);
+                continue;
+            }
+        }
+        // What ends with dots is a folder.
+        if segments.peek().is_none() {
+            kept.push("");
+        }
+    }
+    Cow::Owned(kept.join("/"))
 }
 
 /// What a viewer wrote, with everything encoded that has no place in a URL (RFC 3986, 2). Browsers read `\` as `/`.
@@ -151,6 +181,25 @@ mod tests {
         assert_eq!(location("/new", None, Some("a=1&b")), "/new?a=1&b");
         assert_eq!(location("/new?x=1#part", None, Some("a=1")), "/new?x=1&a=1#part");
         assert_eq!(location("/new", None, Some("a=\"\u{e4}#")), "/new?a=%22%C3%A4%23");
+    }
+
+    #[test]
+    fn the_rest_of_a_path_never_climbs_out_of_the_target() {
+        for (rest, expected) in [
+            ("/a/../b", "/new/b"),
+            ("/../../b", "/new/b"),
+            ("/..", "/new/"),
+            ("/a/..", "/new/"),
+            ("/./a/.", "/new/a/"),
+            ("/%2e%2E/b", "/new/b"),
+            ("/a/.%2e/b", "/new/b"),
+            ("/a/..\\b", "/new/b"),
+            ("/..//evil.test", "/new/evil.test"),
+            ("/.a/..b/...", "/new/.a/..b/..."),
+        ] {
+            assert_eq!(location("/new", Some(rest), None), expected, "{rest}");
+        }
+        assert_eq!(location("/", Some("/x/..//evil.test"), None), "/evil.test");
     }
 
     #[test]

@@ -41,16 +41,16 @@ fn spaces_and_an_absent_table_are_fine() {
 fn wrong_settings_are_named() {
     let prefix = |from: &str, to: &str| format!(r#"{{"prefixes":[{{"from":"{from}","to":"{to}"}}]}}"#);
     let starts = [
-        (r#"{"status":303}"#.to_owned(), "settings: status 303: choose 301, 302, 307 or 308"),
+        (r#"{"status":303}"#.to_owned(), "settings: status: 303 is no redirect: choose 301, 302, 307 or 308"),
         (r#"{"tables":""}"#.to_owned(), "settings: unknown field `tables`"),
         (r#"{"prefixes":[{"table":"x"}]}"#.to_owned(), "settings: unknown field `table`"),
         (r#"{"table":7}"#.to_owned(), "settings: invalid type: integer"),
-        (prefix("old", "/new"), "settings: prefixes[0]: from: `old` is no path"),
-        (prefix("/old?x", "/new"), "settings: prefixes[0]: from: `/old?x` is no path"),
-        (prefix("/old", "//evil.test"), "settings: prefixes[0]: to: target `//evil.test` begins with `//`"),
-        (prefix("/old", "/new?a"), "settings: prefixes[0]: to: `/new?a` has a query"),
-        (prefix("/old", "/old/er"), "settings: prefixes[0]: `/old/er` is below `/old`"),
-        (prefix("/", "/all"), "settings: prefixes[0]: `/all` is below `/`"),
+        (prefix("old", "/new"), "settings: prefixes[0].from: `old` is no path"),
+        (prefix("/old?x", "/new"), "settings: prefixes[0].from: `/old?x` is no path"),
+        (prefix("/old", "//evil.test"), "settings: prefixes[0].to: target `//evil.test` begins with `//`"),
+        (prefix("/old", "/new?a"), "settings: prefixes[0].to: `/new?a` has a query"),
+        (prefix("/old", "/old/er"), "settings: prefixes[0].to: `/old/er` is below `/old`"),
+        (prefix("/", "/all"), "settings: prefixes[0].to: `/all` is below `/`"),
     ];
     for (json, start) in starts {
         let error = Settings::parse(&json).expect_err(&json);
