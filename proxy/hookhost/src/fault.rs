@@ -1,6 +1,6 @@
 //! Why a call gave no verdict: one closed enum, with what the viewer gets and what metrics count.
 
-use wasmtime::{PoolConcurrencyLimitError, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 use crate::{Stage, Violation};
 
@@ -15,7 +15,7 @@ pub enum HookFault {
     Trap {
         /// What kind of trap.
         kind: TrapKind,
-        /// The cause with the hook's own backtrace; at most 2 KiB.
+        /// The hook's last words if it panicked, the cause, and its backtrace; at most 2 KiB.
         detail: Box<str>,
     },
     /// The hook ran longer than its timeout.
@@ -117,8 +117,9 @@ impl HookFault {
         Self::Failed(cut(message, MAX_DETAIL))
     }
 
-    /// What wasmtime's error means.
-    pub(crate) fn of(error: &wasmtime::Error) -> Self {
+    /// What wasmtime's error means. `last_error` is the last line that the hook logged as an error: a panic writes one
+    /// before it ends the call.
+    pub(crate) fn of(error: &wasmtime::Error, last_error: Option<&str>) -> Self {
         if error.is::<PoolConcurrencyLimitError>() {
             return Self::Overloaded;
         }
@@ -131,7 +132,20 @@ impl HookFault {
             None if error.is::<Refusal>() => TrapKind::HostCall,
             None => TrapKind::Other,
         };
-        Self::Trap { kind, detail: cut(format!("{error:?}"), MAX_DETAIL) }
+        let panic = last_error.filter(|line| kind == TrapKind::Unreachable && line.starts_with("panicked at "));
+        Self::Trap { kind, detail: cut(detail(error, panic), MAX_DETAIL) }
+    }
+}
+
+/// What tells most comes first: wasmtime puts the backtrace before the cause, and knows nothing of the panic.
+fn detail(error: &wasmtime::Error, panic: Option<&str>) -> String {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return panic.map_or_else(|| format!("{error:?}"), |panic| format!("{panic}\n{error:?}"));
+    };
+    let cause = error.root_cause();
+    match panic {
+        Some(panic) => format!("{panic}\n{cause}\n{backtrace}"),
+        None => format!("{cause}\n{backtrace}"),
     }
 }
 

@@ -170,7 +170,7 @@ impl Hook {
             let called = S::handle(&self.program.exports, &self.program.pre, &mut store);
             match tokio::time::timeout_at(deadline, called).await {
                 Err(_) => Err(HookFault::Timeout),
-                Ok(Err(error)) => Err(HookFault::of(&error)),
+                Ok(Err(error)) => Err(HookFault::of(&error, store.data().last_error.as_deref())),
                 Ok(Ok(None)) => Err(HookFault::MissingStage(S::STAGE)),
                 Ok(Ok(Some(Err(message)))) => Err(HookFault::failed(message)),
                 Ok(Ok(Some(Ok(raw)))) => S::check(raw, &store.data().call).map_err(HookFault::from),

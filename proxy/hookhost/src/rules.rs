@@ -55,7 +55,8 @@ pub enum Rule {
     Status,
     /// A 204 or 304 with a body.
     BodyNotAllowed,
-    /// A generated response over 40 KiB at viewer-request or 1 MiB at origin-request.
+    /// A generated response over 40 KiB at viewer-request or 1 MiB at origin-request; a new body over 1 MiB at
+    /// origin-response or 40 KiB at viewer-response.
     ResponseTooLarge,
     /// A note over 4 KiB.
     NoteTooLong,
@@ -108,7 +109,7 @@ impl Rule {
             Self::TargetTooLong => "path and query string must be shorter than 8192 characters together",
             Self::Status => "a status must be between 200 and 599",
             Self::BodyNotAllowed => "a response with this status has no body",
-            Self::ResponseTooLarge => "a generated response over the stage's limit",
+            Self::ResponseTooLarge => "a response larger than the stage allows",
             Self::NoteTooLong => "a note over 4096 bytes",
             Self::CacheKey => "a cache key part must have 1 to 256 bytes",
             Self::OriginName => "an origin name must have 1 to 256 bytes",

@@ -22,6 +22,8 @@ pub(crate) struct CallState {
     pub(crate) log_lines: u32,
     pub(crate) log_bytes: usize,
     pub(crate) log_dropped: u32,
+    /// The last line that it logged as an error: of a hook that panics, why.
+    pub(crate) last_error: Option<Box<str>>,
     pub(crate) reads: Option<Box<ReadSet>>,
     /// Most linear memory so far, in bytes.
     pub(crate) memory: usize,
@@ -30,7 +32,18 @@ pub(crate) struct CallState {
 impl CallState {
     pub(crate) fn new(hook: Arc<Hook>, stage: Option<Stage>, call: Call) -> Self {
         let reads = call.record_reads.then(Box::default);
-        Self { call, stage, hook, now: None, log_lines: 0, log_bytes: 0, log_dropped: 0, reads, memory: 0 }
+        Self {
+            call,
+            stage,
+            hook,
+            now: None,
+            log_lines: 0,
+            log_bytes: 0,
+            log_dropped: 0,
+            last_error: None,
+            reads,
+            memory: 0,
+        }
     }
 
     /// Records that the hook read a fact.

@@ -27,7 +27,7 @@ const MAX_MESSAGE: usize = 1024;
 /// Something that a hook finds wrong with its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsProblem {
-    /// Which setting: a JSON pointer (RFC 6901), or empty. At most 256 bytes; what is not a pointer is dropped.
+    /// Which setting: a JSON pointer (RFC 6901), or empty. At most 256 bytes; a first `/` that is missing is added.
     pub path: Box<str>,
     /// The hook's words, without control characters, at most 1 KiB. They may repeat a setting.
     pub message: Box<str>,
@@ -103,7 +103,7 @@ impl Hook {
         };
         match tokio::time::timeout_at(deadline, called).await {
             Err(_) => Err(HookFault::Timeout),
-            Ok(checked) => checked.map_err(|error| HookFault::of(&error)),
+            Ok(checked) => checked.map_err(|error| HookFault::of(&error, store.data().last_error.as_deref())),
         }
     }
 }
@@ -115,7 +115,12 @@ fn tidy(problems: Vec<raw::Problem>) -> Vec<SettingsProblem> {
         .into_iter()
         .take(MAX_PROBLEMS)
         .map(|raw::Problem { path, message }| SettingsProblem {
-            path: if path.starts_with('/') { cut(plain(path), MAX_PATH) } else { Box::default() },
+            path: if path.is_empty() || path.starts_with('/') {
+                cut(plain(path), MAX_PATH)
+            } else {
+                // Meant as one, for all we know; where it stands shows the nearest setting.
+                cut(plain(format!("/{path}")), MAX_PATH)
+            },
             message: cut(plain(message), MAX_MESSAGE),
         })
         .collect();

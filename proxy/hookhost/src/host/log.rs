@@ -31,6 +31,9 @@ impl log::Host for CallState {
             log::Level::Error => LogLevel::Error,
         };
         self.hook.services().log(self.hook.name(), &self.call.facts.request_id, level, &message);
+        if level == LogLevel::Error {
+            self.last_error = Some(message.into_boxed_str());
+        }
         Ok(())
     }
 }

@@ -30,7 +30,10 @@ pub(super) fn respond(stage: Stage, raw: Raw) -> Result<GeneratedResponse, Viola
         }
     }
     if size > limit {
-        return Err(Violation::new(Rule::ResponseTooLarge, format!("{size} bytes")));
+        return Err(Violation::new(
+            Rule::ResponseTooLarge,
+            format!("headers and body of {size} bytes, at most {limit}"),
+        ));
     }
     // RFC 9110 15.3.5 and 15.4.5: these never have content.
     if !raw.body.is_empty() && matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {

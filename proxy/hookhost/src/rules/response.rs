@@ -14,7 +14,7 @@ use crate::{ResponseEdit, Stage};
 fn content(stage: Stage, body: Vec<u8>) -> Result<Bytes, Violation> {
     let limit = if stage == Stage::ViewerResponse { MAX_AT_VIEWER } else { MAX_AT_ORIGIN };
     if body.len() > limit {
-        return Err(Violation::new(Rule::ResponseTooLarge, format!("{} bytes", body.len())));
+        return Err(Violation::new(Rule::ResponseTooLarge, format!("a body of {} bytes, at most {limit}", body.len())));
     }
     Ok(Bytes::from(body))
 }

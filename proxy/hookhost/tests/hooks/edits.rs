@@ -31,7 +31,8 @@ async fn guests_that_break_the_rules() {
         (
             "big-response",
             Rule::ResponseTooLarge,
-            "hook returned what is against the rules: a generated response over the stage's limit: \"40961 bytes\"",
+            "hook returned what is against the rules: a response larger than the stage allows: \
+             \"headers and body of 40961 bytes, at most 40960\"",
         ),
     ] {
         let verdict = load(guest).viewer_request(call("")).await.verdict;
