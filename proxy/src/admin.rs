@@ -15,6 +15,7 @@ pub mod client;
 mod routes;
 mod server;
 mod socket;
+pub mod tenant;
 
 pub use server::{AdminServer, AdminToken};
 
@@ -70,6 +71,21 @@ pub enum AdminError {
     TooLong {
         /// The path.
         path: PathBuf,
+    },
+    /// An edge with another configuration has the socket.
+    #[error(
+        "the state folder is in use: an edge that runs {tenant} has the admin socket `{}`, and this one runs `{}`; set \
+         `state_dir` in one of the two, or stop that edge",
+        path.display(),
+        file.display()
+    )]
+    Occupied {
+        /// The socket.
+        path: PathBuf,
+        /// Who has it.
+        tenant: tenant::Tenant,
+        /// Our configuration.
+        file: PathBuf,
     },
     /// The socket cannot be made.
     #[error("cannot listen on the admin socket `{}`", path.display())]

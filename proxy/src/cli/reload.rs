@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use http::Method;
 use serde_json::Value;
 
 use super::file::{File, FileArg};
 use super::{output, small_runtime};
-use crate::admin::{self, client};
+use crate::admin::{self, client, tenant};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -33,7 +33,7 @@ impl EdgeArg {
     /// with errors will do: the edge runs with what was there before, and a reload is told them by the edge.
     pub(super) fn socket(&self, usage: &str) -> Option<Socket> {
         if let Some(path) = &self.socket {
-            return Some(Socket { path: path.clone(), broken: None });
+            return Some(Socket { path: path.clone(), config: None, broken: None });
         }
         let config = self.file.path();
         let file = File::read(config, usage);
@@ -48,7 +48,7 @@ impl EdgeArg {
                 (edgeweir_config::state_dir(&file.source, base), Some(file.name))
             }
         };
-        Some(Socket { path: folder.join(admin::SOCKET), broken })
+        Some(Socket { path: folder.join(admin::SOCKET), config: Some(config.to_owned()), broken })
     }
 }
 
@@ -56,14 +56,30 @@ impl EdgeArg {
 #[derive(Debug)]
 pub(super) struct Socket {
     path: PathBuf,
+    /// The configuration that the edge has to run with; any, if the socket itself was named.
+    config: Option<PathBuf>,
     /// The configuration file, if it has errors: then the state folder may be another one.
     broken: Option<String>,
 }
 
 impl Socket {
     /// One call of the edge.
+    ///
+    /// # Errors
+    /// Nobody answers, or an edge that runs with another configuration.
     pub(super) fn call(&self, method: Method, path: &str) -> anyhow::Result<(u16, Vec<u8>)> {
-        let answer = small_runtime()?.block_on(client::call(&self.path, method, path));
+        let runtime = small_runtime()?;
+        if let Some(config) = &self.config
+            && let Some(tenant) = runtime.block_on(tenant::tenant(&self.path))
+            && !tenant.runs(config)
+        {
+            bail!(
+                "the edge at `{}` runs {tenant}, not `{}`: name its file, or the socket with `--socket`",
+                self.path.display(),
+                tenant::identity(config).display()
+            );
+        }
+        let answer = runtime.block_on(client::call(&self.path, method, path));
         match &self.broken {
             None => Ok(answer?),
             Some(file) => answer.with_context(|| {
