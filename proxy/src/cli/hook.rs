@@ -7,10 +7,12 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::output;
+
 mod aws;
 mod bench;
 mod build;
-mod cargo;
+pub(super) mod cargo;
 mod case;
 mod expect;
 mod files;
@@ -39,11 +41,19 @@ pub(super) enum Verb {
 }
 
 pub(super) fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
-    match verb {
+    let done = match verb {
         Verb::New(args) => new::run(args),
         Verb::Build(args) => build::run(args),
         Verb::Inspect(args) => inspect::run(args),
         Verb::Test(args) => test::run(args),
         Verb::Bench(args) => bench::run(args),
+    };
+    match done {
+        // A report of its own.
+        Err(error) if error.is::<case::NoCase>() => {
+            output::err(&error.to_string());
+            Ok(NOT_GOOD)
+        }
+        done => done,
     }
 }

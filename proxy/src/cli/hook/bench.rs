@@ -54,6 +54,8 @@ struct Measured {
     /// How the calls ended: `next`, `respond` or a fault's label.
     verdict: &'static str,
     faults: u64,
+    /// The first fault's message.
+    why: Option<String>,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -73,7 +75,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => {
             let Some(stage) = first.stages().first() else { bail!("the hook has no stage") };
             let response = if stage.has_response() { "[response]\nstatus = 200\n" } else { "" };
-            Case::read(&format!("stage = \"{stage}\"\n{response}[expect]\nverdict = \"next\"\n"))?.input()?
+            let text = format!("stage = \"{stage}\"\n{response}[expect]\nverdict = \"next\"\n");
+            Case::load(Path::new("a plain GET"), &text)?.1
         }
     };
     let hook = host.load(&name_of(&path), &wasm, input.limits)?;
@@ -94,7 +97,7 @@ fn read(case: &Path) -> anyhow::Result<Input> {
     if case.extension().is_some_and(|extension| extension == "json") {
         Event::read(&text)?.input()
     } else {
-        Case::read(&text)?.input()
+        Ok(Case::load(case, &text)?.1)
     }
 }
 
@@ -112,6 +115,7 @@ async fn measure(
         memory: 0,
         verdict: "next",
         faults: 0,
+        why: None,
     };
     let stage = input.stage;
     host.prepare(input.now);
@@ -126,7 +130,10 @@ async fn measure(
         lent = back;
         measured.calls += 1;
         measured.memory = measured.memory.max(report.memory);
-        measured.faults += u64::from(verdict.is_err());
+        if let Err(fault) = &verdict {
+            measured.faults += 1;
+            measured.why.get_or_insert_with(|| fault.to_string());
+        }
         measured.verdict = name(&verdict);
         measured.elapsed = start.elapsed();
     }
@@ -177,7 +184,8 @@ fn text(measured: &Measured, path: &Path, stage: &str, case: &str) -> String {
         kib(measured.memory()),
     );
     if measured.faults > 0 {
-        text.push_str(&format!("warning   {} of {} calls ended in a fault\n", measured.faults, measured.calls));
+        let why = measured.why.as_deref().unwrap_or_default();
+        text.push_str(&format!("warning   {} of {} calls ended in a fault: {why}\n", measured.faults, measured.calls));
     }
     if cfg!(debug_assertions) {
         text.push_str("note      this edgeweir is a debug build: calls are slower than in one from `make release`\n");
@@ -192,6 +200,7 @@ fn json(measured: &Measured, path: &Path, case: &str) -> String {
         "verdict": measured.verdict,
         "calls": measured.calls,
         "faults": measured.faults,
+        "first_fault": measured.why,
         "calls_per_second": measured.per_second(),
         "p50_ns": measured.times.quantile(0.5),
         "p99_ns": measured.times.quantile(0.99),

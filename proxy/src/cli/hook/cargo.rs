@@ -10,13 +10,13 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 /// What hooks are built for.
-const TARGET: &str = "wasm32-unknown-unknown";
+pub(in crate::cli) const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Builds the crate in `folder` and gives the path of its WASM. cargo's own words go to standard error.
 ///
 /// # Errors
 /// Where cargo, the target or a crate is missing, or the build fails; the message says what helps.
-pub(super) fn build(folder: &Path, profile: &str) -> anyhow::Result<PathBuf> {
+pub(in crate::cli) fn build(folder: &Path, profile: &str) -> anyhow::Result<PathBuf> {
     if !folder.join("Cargo.toml").is_file() {
         bail!(
             "there is no crate in `{}`: no Cargo.toml. `edgeweir hook new NAME` makes one; a WASM file is named as it is",
@@ -81,7 +81,7 @@ fn target_is_there(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// The program that the environment names, as cargo's own tools have it, or the usual one.
-fn program(variable: &str, usual: &str) -> OsString {
+pub(in crate::cli) fn program(variable: &str, usual: &str) -> OsString {
     env::var_os(variable).filter(|value| !value.is_empty()).unwrap_or_else(|| usual.into())
 }
 

@@ -3,16 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use edgeweir_config::{Problem, Report, Source, nearest};
 use edgeweir_hookhost::{CallFacts, Entries, GeoView, Grants, HookLimits, KeyValueStore, Stage, ViewerFacts};
 use http::{HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use serde::Deserialize;
 
 use super::run::Input;
+use crate::cli::output;
 
 mod values;
 
@@ -149,11 +152,11 @@ impl KeyValueStore for Store {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expect {
-    /// `next` or `respond`; at response stages there is only `next`.
+    /// `next` or `respond`, at response stages only `next`; or `refused`, if the hook's check must refuse the settings.
     pub(super) verdict: Option<String>,
     /// Label of the fault, for example `failed`.
     pub(super) fault: Option<String>,
-    /// Part of the fault's message.
+    /// Part of the message of the fault or of the refusal.
     pub(super) message: Option<String>,
     /// Header fields of the result: all their values, in order.
     #[serde(default)]
@@ -192,62 +195,79 @@ pub(super) struct Budget {
     pub(super) memory: Option<u64>,
 }
 
+/// A text that is no case, as a report with line and caret.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NoCase(String);
+
+/// What is wrong with a case, and where: a path of keys.
+type Bad = (&'static [&'static str], anyhow::Error);
+
 impl Case {
-    /// Reads a case.
+    /// Reads a case and the call that it describes. `file` is its name in reports.
     ///
     /// # Errors
-    /// With line and caret, where the text is not a case.
-    pub(super) fn read(text: &str) -> anyhow::Result<Self> {
-        let case: Self = toml::from_str(text)?;
-        if case.stage.has_response() != case.response.is_some() {
-            let wanted = if case.stage.has_response() { "needs a" } else { "has no" };
-            return Err(anyhow!("a case at {} {wanted} table `[response]`", case.stage));
+    /// [`NoCase`].
+    pub(super) fn load(file: &Path, text: &str) -> Result<(Self, Input), NoCase> {
+        let told = |problem: Problem| {
+            NoCase(Report::of(problem).render(&file.display().to_string(), text, output::colour_on_stderr()))
+        };
+        let bad =
+            |(path, error): Bad| told(Problem::error("case", Source::of(text).place(path), output::chain(&error)));
+        let case: Self = toml::from_str(text).map_err(|error| told(not_toml(&error)))?;
+        case.check().map_err(bad)?;
+        let input = case.input().map_err(bad)?;
+        Ok((case, input))
+    }
+
+    /// What the text alone does not say.
+    fn check(&self) -> Result<(), Bad> {
+        if self.stage.has_response() != self.response.is_some() {
+            let wanted = if self.stage.has_response() { "needs a" } else { "has no" };
+            return Err((&["response"], anyhow!("a case at {} {wanted} table `[response]`", self.stage)));
         }
-        let expect = &case.expect;
+        let expect = &self.expect;
         match expect.verdict.as_deref() {
-            None | Some("next") => {}
-            Some("respond") if !case.stage.has_response() => {}
+            None | Some("next" | "refused") => {}
+            Some("respond") if !self.stage.has_response() => {}
             Some(other) => {
-                let verdicts = if case.stage.has_response() { "`next`" } else { "`next` or `respond`" };
-                return Err(anyhow!("`{other}` is no verdict of {}: it is {verdicts}", case.stage));
+                let verdicts = if self.stage.has_response() { "`next`" } else { "`next`, `respond`" };
+                let message = anyhow!("`{other}` is no verdict of {}: it is {verdicts} or `refused`", self.stage);
+                return Err((&["expect", "verdict"], message));
             }
         }
-        if expect.verdict.is_some() && expect.fault.is_some() {
-            return Err(anyhow!("a call ends in a verdict or in a fault: `[expect]` names both"));
+        match (&expect.verdict, &expect.fault) {
+            (Some(_), Some(_)) => {
+                let message = anyhow!("a call ends in a verdict or in a fault: `[expect]` names both");
+                Err((&["expect", "fault"], message))
+            }
+            (None, None) => Err((&["expect"], anyhow!("`[expect]` needs a `verdict` or a `fault`"))),
+            _ => Ok(()),
         }
-        if expect.verdict.is_none() && expect.fault.is_none() {
-            return Err(anyhow!("`[expect]` needs a `verdict` or a `fault`"));
-        }
-        Ok(case)
     }
 
     /// The call that the case describes.
-    ///
-    /// # Errors
-    /// If the request or the response is none.
-    pub(super) fn input(&self) -> anyhow::Result<Input> {
-        let mut request = request_head(&self.request.method, &self.request.uri)?;
-        for (name, values) in &self.request.headers {
-            for value in values.iter() {
-                let (name, value) = field(name, value)?;
-                request.append_header(name, value)?;
-            }
-        }
-        let response = self.response.as_ref().map(|case| -> anyhow::Result<_> {
-            let mut head = response_head(case.status)?;
-            for (name, values) in &case.headers {
-                for value in values.iter() {
-                    let (name, value) = field(name, value)?;
-                    head.append_header(name, value)?;
-                }
-            }
+    fn input(&self) -> Result<Input, Bad> {
+        let head = request_head(&self.request.method, &self.request.uri);
+        let no_method = http::Method::from_bytes(self.request.method.as_bytes()).is_err();
+        let part: &[&str] = if no_method { &["request", "method"] } else { &["request", "uri"] };
+        let mut request = head.map_err(|error| (part, error))?;
+        fields(&self.request.headers, |name, value| Ok(request.append_header(name, value).map(|_first| ())?))
+            .map_err(|error| (&["request", "headers"] as &[_], error))?;
+        let response = self.response.as_ref().map(|case| -> Result<_, Bad> {
+            let mut head = response_head(case.status).map_err(|error| (&["response", "status"] as &[_], error))?;
+            fields(&case.headers, |name, value| Ok(head.append_header(name, value).map(|_first| ())?))
+                .map_err(|error| (&["response", "headers"] as &[_], error))?;
             Ok((head, case.cache_outcome.map(|word| word.0)))
         });
         let https = match self.request.scheme.as_str() {
             "https" => true,
             "http" => false,
-            other => return Err(anyhow!("`{other}` is no scheme: it is `http` or `https`")),
+            other => {
+                return Err((&["request", "scheme"], anyhow!("`{other}` is no scheme: it is `http` or `https`")));
+            }
         };
+        let settings = values::json(&self.settings).map_err(|error| (&["settings"] as &[_], error))?;
         let viewer = ViewerFacts {
             address: self.viewer.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             port: self.viewer.port,
@@ -273,7 +293,7 @@ impl Case {
             response: response.transpose()?,
             facts,
             origin: self.origin.as_deref().filter(|_| at_origin).map(Arc::from),
-            settings: values::json(&self.settings)?.to_string().into(),
+            settings: settings.to_string().into(),
             note: self.note.as_deref().map(Arc::from),
             grants: Arc::new(self.grants()),
             now: self.now.unwrap_or(DEFAULT_NOW),
@@ -291,6 +311,31 @@ impl Case {
         let secrets = self.secrets.iter().map(|(name, value)| (name.as_str().into(), bytes(value)));
         Grants { stores: stores.collect(), secrets: secrets.collect() }
     }
+}
+
+/// toml's error; with the name that was probably meant, if it tells the names that it knows.
+fn not_toml(error: &toml::de::Error) -> Problem {
+    let message = error.message().trim_end().replace('\n', ", ");
+    let words: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let near = words.split_first().and_then(|(wrong, known)| nearest(wrong, known.iter().copied()));
+    let help = near.map(|near| format!("did you mean `{near}`?"));
+    let start = if help.is_some() { message.split(", expected").next() } else { None };
+    let shown = start.unwrap_or(&message).to_owned();
+    Problem::error("case", error.span().unwrap_or(0..0), shown).maybe_help(help)
+}
+
+/// Hands over all header fields of a table.
+fn fields(
+    headers: &BTreeMap<String, OneOrMore>,
+    mut add: impl FnMut(HeaderName, HeaderValue) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    for (name, values) in headers {
+        for value in values.iter() {
+            let (name, value) = field(name, value)?;
+            add(name, value)?;
+        }
+    }
+    Ok(())
 }
 
 /// A request's head, without header fields.

@@ -9,10 +9,10 @@ use edgeweir_config::units::format_size;
 use edgeweir_hookhost::{Inspection, MAX_WASM, inspect};
 use serde_json::{Value, json};
 
-use super::NOT_GOOD;
 use super::case::DEFAULT_LIMITS;
 use super::expect::kib;
 use super::host::{Host, Randomness, name_of, read_wasm};
+use super::{NOT_GOOD, build};
 use crate::cli::output;
 
 /// What the flags of a new hook make a hook start with, in bytes.
@@ -20,16 +20,21 @@ const LEAN_MEMORY: u64 = 256 << 10;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
-    /// The WASM file
-    file: PathBuf,
+    /// The WASM file, or the folder of a hook's crate, which is built first
+    #[arg(value_name = "FILE|DIR")]
+    path: PathBuf,
+    /// Profile of cargo, for DIR
+    #[arg(long, default_value = "release")]
+    profile: String,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let wasm = read_wasm(&args.file)?;
-    let facts = Facts::of(&args.file, &wasm)?;
+    let path = build::artefact(&args.path, &args.profile)?;
+    let wasm = read_wasm(&path)?;
+    let facts = Facts::of(&path, &wasm)?;
     output::out(&if args.json { format!("{:#}\n", facts.json()) } else { facts.text() });
     Ok(if facts.is_taken() { ExitCode::SUCCESS } else { NOT_GOOD })
 }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use edgeweir_hookhost::{Hook, HookLimits, Stage};
+use edgeweir_hookhost::{CheckFault, Hook, HookLimits, Stage};
 use serde_json::{Value, json};
 
 use super::aws::Event;
-use super::case::{Case, DEFAULT_LIMITS};
+use super::case::{Case, DEFAULT_LIMITS, NoCase};
 use super::expect::{Difference, compare, kib, over_budget};
 use super::host::{Host, Randomness, name_of, read_wasm};
-use super::run::{self, Decision, Outcome};
+use super::run::{self, Decision, Input, Outcome};
 use super::{NOT_GOOD, build, files};
 use crate::cli::{output, small_runtime};
 
@@ -50,6 +50,7 @@ struct Run {
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // Before the build, so that a wrong pattern does not cost one.
+    build::there(&args.path)?;
     let folder = if args.path.is_dir() { args.path.join("cases") } else { PathBuf::from("cases") };
     let cases = files::cases(args.cases.as_deref().unwrap_or(&folder))?;
     let wasm_path = build::artefact(&args.path, &args.profile)?;
@@ -60,17 +61,33 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let _first = tester.load(DEFAULT_LIMITS).with_context(|| format!("`{}`", wasm_path.display()))?;
     let runtime = small_runtime()?;
     let mut runs = Vec::new();
+    let mut unread = Vec::new();
     for case in &cases {
-        let run = runtime.block_on(tester.run(case)).with_context(|| format!("case `{}`", case.display()))?;
-        if !args.json {
-            output::out(&text(&run));
+        match runtime.block_on(tester.run(case)).with_context(|| format!("case `{}`", case.display())) {
+            Ok(run) => {
+                if !args.json {
+                    output::out(&text(&run));
+                }
+                runs.push(run);
+            }
+            Err(error) => {
+                match error.downcast_ref::<NoCase>() {
+                    Some(report) => output::err(&report.to_string()),
+                    None => output::error(&error),
+                }
+                unread.push((case, output::chain(&error)));
+            }
         }
-        runs.push(run);
     }
-    let failed = runs.iter().filter(|run| !run.differences.is_empty()).count();
-    let passed = runs.len() - failed;
+    let failed = runs.iter().filter(|run| !run.differences.is_empty()).count() + unread.len();
+    let passed = cases.len() - failed;
     if args.json {
-        let cases: Vec<_> = runs.iter().map(json).collect();
+        let mut cases: Vec<_> = runs.iter().map(json).collect();
+        cases.extend(
+            unread
+                .iter()
+                .map(|(case, why)| json!({ "case": case.display().to_string(), "passed": false, "error": why })),
+        );
         let report = json!({
             "hook": wasm_path.display().to_string(),
             "size": tester.wasm.len(),
@@ -102,9 +119,11 @@ impl Tester {
         if file.extension().is_some_and(|extension| extension == "json") {
             return self.event(file, &text).await;
         }
-        let case = Case::read(&text)?;
-        let input = case.input()?;
+        let (case, input) = Case::load(file, &text)?;
         let hook = self.load(input.limits)?;
+        if let Some(run) = checked(file, &case, &input, &hook) {
+            return Ok(run);
+        }
         let outcome = run::run(&self.host, &hook, input).await;
         let mut differences = compare(&case.expect, &outcome);
         differences.extend(over_budget(&case.budget, self.wasm.len(), outcome.report.memory));
@@ -128,6 +147,51 @@ impl Tester {
         }
         Ok(Run::of(file, event.stage(), outcome, differences, Some(result)))
     }
+}
+
+/// Has the hook check the settings as a start or reload would; none if the case goes on to its call.
+fn checked(file: &Path, case: &Case, input: &Input, hook: &Arc<Hook>) -> Option<Run> {
+    let (facts, grants) = (&input.facts, Arc::clone(&input.grants));
+    let refusals: Vec<String> =
+        match hook.check_settings(&facts.distribution, &facts.behavior, &input.settings, Some(grants)) {
+            Ok(()) => Vec::new(),
+            Err(CheckFault::Refused(problems)) => problems
+                .iter()
+                .map(|problem| match &*problem.path {
+                    "" => problem.message.to_string(),
+                    path => format!("{path}: {}", problem.message),
+                })
+                .collect(),
+            Err(fault) => vec![output::chain(&fault.into())],
+        };
+    let expected = case.expect.verdict.as_deref();
+    let wanted = expected == Some("refused");
+    if refusals.is_empty() && !wanted {
+        return None;
+    }
+    let said = refusals.join("; ");
+    let difference = |what: &str, expected: &str, actual: String| {
+        vec![Difference { what: what.into(), expected: expected.into(), actual }]
+    };
+    let differences = match &case.expect.message {
+        _ if refusals.is_empty() => difference("verdict", "refused", "the hook takes its settings".into()),
+        _ if !wanted => {
+            let expected = expected.map_or_else(|| "fault".to_owned(), str::to_owned);
+            difference("settings", &expected, format!("refused: {said}"))
+        }
+        Some(part) if !said.contains(part.as_str()) => difference("message", &format!("…{part}…"), said),
+        _ => Vec::new(),
+    };
+    Some(Run {
+        file: file.to_owned(),
+        stage: case.stage,
+        verdict: if refusals.is_empty() { "next" } else { "refused" },
+        differences,
+        log: Vec::new(),
+        time: Duration::ZERO,
+        memory: 0,
+        result: None,
+    })
 }
 
 /// What should come of an event, if that is said.
@@ -168,7 +232,14 @@ fn text(run: &Run) -> String {
     // Writing to a string cannot fail.
     for difference in &run.differences {
         let _infallible = writeln!(text, "      {}", difference.what);
-        if difference.expected.contains('\n') || difference.actual.contains('\n') {
+        if looks_alike(&difference.expected, &difference.actual) {
+            let _infallible = writeln!(
+                text,
+                "        - expected  \"{}\"\n        + actual    \"{}\"",
+                difference.expected.escape_debug(),
+                difference.actual.escape_debug()
+            );
+        } else if difference.expected.contains('\n') || difference.actual.contains('\n') {
             text.push_str(&by_line(&difference.expected, &difference.actual));
         } else {
             let _infallible = writeln!(
@@ -186,6 +257,18 @@ fn text(run: &Run) -> String {
         let _infallible = writeln!(text, "{result:#}");
     }
     text
+}
+
+/// Whether two texts that differ would look the same on a screen: they differ in line ends, in spaces at the end of a
+/// line, or in characters that cannot be seen.
+fn looks_alike(expected: &str, actual: &str) -> bool {
+    let seen = |text: &str| -> String {
+        let shown =
+            |c: &char| !c.is_control() && (*c == ' ' || !c.is_whitespace()) && !c.escape_debug().eq(c.escape_unicode());
+        let lines = text.lines().map(|line| line.chars().filter(shown).collect::<String>().trim_end().to_owned());
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    expected != actual && seen(expected).trim_end() == seen(actual).trim_end()
 }
 
 /// Two texts line by line: what both begin and end with is context, the rest is expected and actual.
@@ -225,6 +308,16 @@ fn json(run: &Run) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_written_out() {
+        for (one, other) in [("a\n", "a"), ("a\r\nb", "a\nb"), ("a ", "a"), ("a\u{200b}", "a"), ("a\tb", "ab")] {
+            assert!(looks_alike(one, other), "{one:?} {other:?}");
+        }
+        for (one, other) in [("a", "b"), ("a b", "ab"), ("a\nb", "ab"), ("a", "a"), ("é", "e")] {
+            assert!(!looks_alike(one, other), "{one:?} {other:?}");
+        }
+    }
 
     #[test]
     fn texts_are_compared_by_line() {

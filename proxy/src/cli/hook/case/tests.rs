@@ -5,12 +5,12 @@ fn minimal(more: &str) -> String {
 }
 
 fn refused(text: &str) -> String {
-    Case::read(text).and_then(|case| case.input().map(drop)).unwrap_err().to_string()
+    Case::load(Path::new("a.toml"), text).err().unwrap().to_string()
 }
 
 #[test]
 fn a_small_case_has_defaults() {
-    let input = Case::read(&minimal("")).unwrap().input().unwrap();
+    let (_, input) = Case::load(Path::new("a.toml"), &minimal("")).unwrap();
     assert_eq!((input.request.method.as_str(), input.request.uri.path(), input.https), ("GET", "/", true));
     assert_eq!((&*input.settings, &*input.authority, input.now), ("{}", "www.example.com", DEFAULT_NOW));
     assert_eq!(input.limits, DEFAULT_LIMITS);
@@ -48,10 +48,9 @@ fn everything_that_a_call_has_can_be_said() {
         size = "100KiB"
         memory = "1MiB"
     "#;
-    let case = Case::read(text).unwrap();
+    let (case, input) = Case::load(Path::new("a.toml"), text).unwrap();
     assert_eq!((case.budget.size, case.budget.memory), (Some(102_400), Some(1 << 20)));
     assert_eq!(case.expect.ttl, Some(Duration::from_secs(3600)));
-    let input = case.input().unwrap();
     assert_eq!(input.now, 1_795_262_400_500);
     assert_eq!(input.limits, HookLimits { timeout: Duration::from_millis(20), memory: 1 << 20, ..DEFAULT_LIMITS });
     assert_eq!((&*input.authority, input.https), ("www.example", false));
@@ -88,6 +87,20 @@ fn what_is_not_a_case_is_refused_with_a_reason() {
 }
 
 #[test]
+fn mistakes_are_shown_where_they_are() {
+    let text = "stage = \"viewer-request\"\n\n[expect]\nverdit = \"next\"\n";
+    assert_eq!(
+        refused(text),
+        "error[case]: unknown field `verdit`\n --> a.toml:4:1\n  |\n4 | verdit = \"next\"\n  | ^^^^^^\n  |\n  \
+         = help: did you mean `verdict`?\n\na.toml: 1 error\n"
+    );
+    let shown = refused("stage = \"viewer-reqest\"\n[expect]\nverdict = \"next\"\n");
+    assert!(shown.contains("a.toml:1:9") && shown.contains("did you mean `viewer-request`?"), "{shown}");
+    let shown = refused(&minimal("[request]\nmethod = \"GET\"\nscheme = \"ftp\""));
+    assert!(shown.contains("a.toml:4:10") && shown.contains("scheme = \"ftp\""), "{shown}");
+}
+
+#[test]
 fn the_case_in_the_book_is_one() {
     let book = include_str!("../../../../../docs/hooks.md");
     let blocks = book.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
@@ -96,7 +109,7 @@ fn the_case_in_the_book_is_one() {
     for case in cases {
         let lines: String =
             case.lines().map(|line| format!("{}\n", line.strip_prefix("   ").unwrap_or(line))).collect();
-        let read = Case::read(&lines).and_then(|case| case.input().map(drop));
-        assert!(read.is_ok(), "{read:?}\n{lines}");
+        let read = Case::load(Path::new("a.toml"), &lines).err();
+        assert!(read.is_none(), "{read:?}\n{lines}");
     }
 }
