@@ -11,6 +11,7 @@ use crate::telemetry::events;
 
 mod check;
 mod demo;
+mod dev;
 mod explain;
 mod file;
 mod hook;
@@ -36,6 +37,8 @@ struct Args {
 enum Verb {
     /// Run the edge until SIGTERM or Ctrl-C; SIGHUP loads the file again
     Serve(serve::Args),
+    /// Run the edge for whoever writes hooks: builds and reloads what is saved, prints each request with its hooks
+    Dev(dev::Args),
     /// Check a configuration and everything it names, then print a summary
     Check(check::Args),
     /// Explain what the edge would do with a request, without sending it
@@ -66,6 +69,7 @@ pub fn main() -> ExitCode {
     };
     let result = match args.verb {
         Verb::Serve(args) => serve::run(&args),
+        Verb::Dev(args) => dev::run(&args),
         Verb::Check(args) => check::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Reload(args) => reload::run(&args),
@@ -107,12 +111,16 @@ mod tests {
             "edgeweir serve --config edge.toml",
             "edgeweir check edge.toml --json",
             "edgeweir explain edge.toml http://a.test/ -X POST -H a:b -H c:d --client ::1 --country CH --json",
+            "edgeweir explain http://a.test/",
+            "edgeweir explain -c edge.toml http://a.test/",
             "edgeweir reload edge.toml",
             "edgeweir reload --config edge.toml",
             "edgeweir reload --socket state/admin.sock",
             "edgeweir status edge.toml --json",
             "edgeweir schema",
             "edgeweir demo",
+            "edgeweir dev",
+            "edgeweir dev edge.toml",
             "edgeweir hook new hello --stage viewer-response --sdk sdk",
             "edgeweir hook build",
             "edgeweir hook inspect hello.wasm --json",
@@ -128,6 +136,8 @@ mod tests {
             "edgeweir reload -c a --socket b",
             "edgeweir status a --socket b",
             "edgeweir explain edge.toml",
+            "edgeweir explain",
+            "edgeweir explain edge.toml http://a.test -c edge.toml",
             "edgeweir explain edge.toml a.test",
             "edgeweir explain edge.toml http://a.test -H a",
             "edgeweir explain edge.toml http://a.test --client a.test",

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use edgeweir_config::{Config, Problem};
+use edgeweir_config::{Config, Log, LogLevel, LogTarget, Problem};
 use pingora::apps::HttpServerApp;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
@@ -28,6 +28,7 @@ use crate::flow::Flow;
 use crate::runtime::clock::{Clock, SystemClock};
 use crate::snapshot::Snapshot;
 use crate::snapshot::build::BuildError;
+use crate::telemetry::observer::Observer;
 
 /// How often heads that do not arrive are looked for; a deadline is late by at most this.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -48,11 +49,30 @@ pub struct Options {
     pub colour: bool,
     /// Reads an environment variable, for secrets.
     pub env: Arc<Env>,
+    /// Sees each request when it is over, and has the log lines of hooks: `edgeweir dev`. Such an edge writes no access
+    /// log, and warnings and errors to standard error, whatever the configuration says of logs.
+    pub observer: Option<Arc<dyn Observer>>,
+}
+
+impl Options {
+    /// The configuration as it is in force.
+    fn adjust(&self, mut config: Config) -> Config {
+        if self.observer.is_some() {
+            config.log = Log { access: LogTarget::Off, events: LogTarget::Stderr, level: LogLevel::Warn, json: false };
+        }
+        config
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock::default()), config_path: None, colour: false, env: Arc::new(|_name| None) }
+        Self {
+            clock: Arc::new(SystemClock::default()),
+            config_path: None,
+            colour: false,
+            env: Arc::new(|_name| None),
+            observer: None,
+        }
     }
 }
 
@@ -135,7 +155,11 @@ impl Edge {
     /// # Errors
     /// Whatever keeps it from serving its whole configuration; nothing is left running then.
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
-        let config = Arc::new(config);
+        let config = Arc::new(options.adjust(config));
+        let admin_socket = config.state_dir.join(admin::SOCKET);
+        if let Some(file) = &options.config_path {
+            admin::tenant::vacant(&admin_socket, file).await?;
+        }
         let core = Core::start(Arc::clone(&config), &options).await?;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let conf = ServerConf {
@@ -153,14 +177,13 @@ impl Edge {
         let app = Arc::new(app);
         let (shutdown, _) = watch::channel(false);
         let listeners = Arc::new(Listeners::new(Arc::clone(&core), Arc::clone(&app), shutdown.subscribe()));
-        let prepared = listeners.prepare(&config.listeners)?;
+        let prepared = listeners.prepare(&config)?;
         listeners.commit(prepared);
         let control = Arc::new(reload::EdgeControl::new(Arc::clone(&core), Arc::clone(&listeners), options));
-        let admin_socket = config.state_dir.join("admin.sock");
         let mut admin = vec![admin::serve_unix(&admin_socket, Arc::clone(&control) as Arc<dyn admin::Control>)?];
         let mut admin_address = None;
         if let Some(configured) = &config.admin {
-            let token = control.admin_token(configured)?;
+            let token = control.admin_token(&config, configured)?;
             let api = Arc::clone(&control) as Arc<dyn admin::Control>;
             let (address, server) = admin::serve_tcp(configured.address, token.as_deref(), api).await?;
             admin_address = Some(address);

@@ -20,6 +20,7 @@ mod respond;
 pub(crate) mod route;
 pub(crate) mod throttle;
 mod viewer;
+mod watched;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,7 +169,9 @@ impl ProxyHttp for Flow {
     type CTX = Box<RequestCtx>;
 
     fn new_ctx(&self) -> Box<RequestCtx> {
-        Box::new(RequestCtx::new(self.core.snapshot.load_full(), self.core.clock.stopwatch()))
+        let mut ctx = Box::new(RequestCtx::new(self.core.snapshot.load_full(), self.core.clock.stopwatch()));
+        ctx.notes = self.core.observer.as_ref().map(|_observer| Vec::new());
+        ctx
     }
 
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {

@@ -176,8 +176,12 @@ impl Geo {
     }
 }
 
+/// Largest database in bytes: it is held in memory. The largest of MaxMind's are below a tenth of it.
+const MAX_DATABASE: u64 = 4 << 30;
+
 fn open_one(path: &Path) -> Result<Reader<Vec<u8>>, GeoError> {
-    let bytes = std::fs::read(path).map_err(|source| GeoError::Read { path: path.to_owned(), source })?;
+    let bytes =
+        crate::files::read(path, MAX_DATABASE).map_err(|source| GeoError::Read { path: path.to_owned(), source })?;
     Reader::from_source(bytes).map_err(|source| GeoError::Format { path: path.to_owned(), source })
 }
 

@@ -4,6 +4,7 @@ pub mod access_log;
 pub mod events;
 pub mod lines;
 pub mod metrics;
+pub mod observer;
 
 mod json;
 pub(crate) mod redact;

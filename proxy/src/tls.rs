@@ -175,10 +175,11 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let failed = |source| TlsError::Read { path: path.to_owned(), source };
-    if std::fs::metadata(path).map_err(failed)?.len() > MAX_FILE {
+    let bytes = crate::files::read(path, MAX_FILE).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
         return Err(TlsError::TooLarge { path: path.to_owned() });
     }
-    std::fs::read(path).map_err(failed)
+    Ok(bytes)
 }
 
 /// The parser's own messages quote lines of the file, which may hold a key.

@@ -88,7 +88,23 @@ impl Process {
     pub async fn serve(config: &Path, state: &Path) -> Self {
         // During a take-over the socket of the old process answers until the new one has replaced it.
         let before = inode(&state.join("admin.sock"));
-        let mut process = Self::spawn(config, state);
+        let mut process = Self::spawn("serve", config, state);
+        process.ready(before).await;
+        process
+    }
+
+    /// Starts `edgeweir dev` with this config and does not wait for it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn dev(config: &Path, state: &Path) -> Self {
+        Self::spawn("dev", config, state)
+    }
+
+    /// Waits until it is ready and its admin socket is not the one from `before`.
+    async fn ready(&mut self, before: Option<u64>) {
+        let process = self;
         let start = Instant::now();
         loop {
             if let Some(status) = process.child.try_wait().expect("the child can be waited for") {
@@ -97,21 +113,24 @@ impl Process {
             if inode(&process.socket) != before
                 && process.try_admin("GET", "/readyz").await.is_some_and(|ready| ready.status == 200)
             {
-                return process;
+                return;
             }
             assert!(start.elapsed() < START_DEADLINE, "edgeweir is not ready: {}", process.errors());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    fn spawn(config: &Path, state: &Path) -> Self {
+    fn spawn(verb: &str, config: &Path, state: &Path) -> Self {
         let number = fastrand::u32(..);
         let folder = state.parent().expect("the state folder is in the test's folder");
         let path = |name: &str| folder.join(format!("{name}-{number}.txt"));
         let output = |name: &str| std::fs::File::create(path(name)).expect("the test's folder is writable");
         let child = Command::new(binary())
-            .arg("serve")
+            .arg(verb)
             .arg(config)
+            // Crates are built where the config says, from what is there.
+            .env_remove("CARGO_TARGET_DIR")
+            .env("CARGO_NET_OFFLINE", "true")
             .stdin(Stdio::null())
             .stdout(output("stdout"))
             .stderr(output("stderr"))

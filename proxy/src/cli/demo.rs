@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(config) = File::read(&path, USAGE).usable() else { return Ok(ExitCode::FAILURE) };
     hooks_are_built(&config)?;
     ports_are_free(&config)?;
-    let runtime = serve::runtime(&config)?;
+    let runtime = serve::runtime(config.server.threads)?;
     runtime.block_on(demo(config, serve::options(Some(&path))))
 }
 

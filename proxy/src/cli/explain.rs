@@ -4,16 +4,17 @@
 //! told here. Hooks are compiled and listed, not run: what they would change is not known.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use http::{HeaderName, HeaderValue, Method};
 
-use super::file::{File, plain};
-use super::{output, serve};
+use super::file::File;
+use super::{file, output, serve};
 use crate::edge;
 use crate::geo::Code;
+use crate::snapshot::build::BuildError;
 
 mod bindings;
 mod fetch;
@@ -28,13 +29,17 @@ use request::Target;
 const NOBODY: &str = "192.0.2.1";
 
 #[derive(Debug, clap::Args)]
+#[command(allow_missing_positional = true)]
 pub(super) struct Args {
-    /// The configuration
+    /// The configuration [default: edgeweir.toml]
     #[arg(value_name = "FILE")]
-    file: PathBuf,
+    file: Option<PathBuf>,
     /// The URL that a viewer asks for: `http://` or `https://`, host, path and query
     #[arg(value_name = "URL", value_parser = Target::parse)]
     url: Target,
+    /// The configuration, as an option
+    #[arg(short, long, value_name = "FILE", conflicts_with = "file")]
+    config: Option<PathBuf>,
     /// The request's method
     #[arg(short = 'X', long, value_name = "METHOD", default_value = "GET", value_parser = request::method)]
     method: Method,
@@ -53,16 +58,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let Some(config) = File::read(&args.file, "edgeweir explain FILE URL").usable() else {
-        return Ok(ExitCode::FAILURE);
-    };
+    let path = args.file.as_deref().or(args.config.as_deref()).unwrap_or(Path::new(file::DEFAULT));
+    let file = File::read(path, "edgeweir explain FILE URL");
+    let Some(config) = file.usable() else { return Ok(ExitCode::FAILURE) };
     let options = serve::options(None);
     let snapshot = match edge::snapshot(config, &options) {
         Ok(snapshot) => snapshot,
         Err(problems) => {
-            for problem in problems {
-                output::err(&plain(&problem, output::colour_on_stderr()));
-            }
+            output::err(&file.render_build(&BuildError { problems }, output::colour_on_stderr()));
             return Ok(ExitCode::FAILURE);
         }
     };

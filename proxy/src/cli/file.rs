@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use edgeweir_config::{Config, Parsed, Problem, Report, Severity};
 
 use super::output;
+use crate::files;
 use crate::snapshot::build::BuildError;
 
 /// Where the configuration is when nobody says.
-const DEFAULT: &str = "edgeweir.toml";
+pub(super) const DEFAULT: &str = "edgeweir.toml";
 
 /// The file argument of a verb: `FILE`, `-c FILE` or the default.
 #[derive(Debug, Clone, clap::Args)]
@@ -45,7 +46,7 @@ impl File {
     /// command line, for whoever did not.
     pub(super) fn read(path: &Path, usage: &str) -> Self {
         let name = path.display().to_string();
-        let (source, result) = match std::fs::read(path) {
+        let (source, result) = match files::read(path, edgeweir_config::MAX_BYTES as u64) {
             Ok(bytes) => match edgeweir_config::text(&bytes) {
                 Ok(source) => {
                     let base = path.parent().unwrap_or(Path::new(""));

@@ -37,6 +37,11 @@ pub(super) fn colour_on_stderr() -> bool {
     io::stderr().is_terminal() && wanted()
 }
 
+/// The same for standard output.
+pub(super) fn colour_on_stdout() -> bool {
+    io::stdout().is_terminal() && wanted()
+}
+
 fn wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

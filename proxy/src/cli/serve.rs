@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(config) = file.usable() else { return Ok(ExitCode::FAILURE) };
     let options = options(Some(path));
     warn_of_certificates(&config, options.clock.wall());
-    let runtime = runtime(&config)?;
+    let runtime = runtime(config.server.threads)?;
     let code = runtime.block_on(serve(config, options));
     runtime.shutdown_timeout(LAST_WORDS);
     code.or_else(|error| show(error, &file))
@@ -72,14 +72,15 @@ pub(super) fn warn_of_certificates(config: &Config, now: SystemTime) {
 
 /// The runtime of an edge. Raises the limit of open files on the way: a viewer connection needs one, its origin
 /// connection another, and the usual soft limit of 1,024 is far below what the configuration allows.
-pub(super) fn runtime(config: &Config) -> anyhow::Result<Runtime> {
+/// `threads` is `server.threads`.
+pub(super) fn runtime(threads: Option<usize>) -> anyhow::Result<Runtime> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let files = getrlimit(Resource::Nofile);
     // If the system refuses, the accept loop says so when files run out.
     let _as_it_was = setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum });
     let mut builder = Builder::new_multi_thread();
-    if let Some(threads) = config.server.threads {
+    if let Some(threads) = threads {
         builder.worker_threads(threads);
     }
     builder.thread_name("edge").enable_all().build().context("cannot start the threads of the edge")
@@ -121,6 +122,11 @@ pub(super) async fn until_stopped(edge: Edge, signals: &mut Signals) -> ExitCode
             }
         }
     }
+    stop(edge, signals).await
+}
+
+/// Stops the edge gracefully, or at once when there is another signal to stop.
+pub(super) async fn stop(edge: Edge, signals: &mut Signals) -> ExitCode {
     tracing::info!("stopping: requests in flight may finish; a second signal stops at once");
     tokio::select! {
         finished = edge.shutdown() => {

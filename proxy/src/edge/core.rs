@@ -23,6 +23,7 @@ use crate::snapshot::build::{self, BuildError, Materials, unusable};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::events;
 use crate::telemetry::metrics::{Metrics, Setup};
+use crate::telemetry::observer::Observer;
 
 /// Addresses of an origin that are tried for one request.
 pub const MAX_ATTEMPTS: usize = 3;
@@ -66,6 +67,8 @@ pub struct Core {
     pub access_log: AccessLog,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Who looks on.
+    pub observer: Option<Arc<dyn Observer>>,
     /// When this edge started.
     pub started: SystemTime,
     ready: AtomicBool,
@@ -87,7 +90,11 @@ impl Core {
             refusals: REFUSALS,
             logs,
         });
-        let services = Arc::new(Services { clock: Arc::clone(&options.clock), counters: metrics.counter_source() });
+        let services = Arc::new(Services {
+            clock: Arc::clone(&options.clock),
+            counters: metrics.counter_source(),
+            observer: options.observer.clone(),
+        });
         let engine = HookEngine::new(EngineLimits::default(), Some(&config.state_dir.join("hooks")), services)?;
         let buckets = BucketRegistry::new(MAX_BUCKETS);
         let clock = Arc::clone(&options.clock);
@@ -117,6 +124,7 @@ impl Core {
             connections: Arc::new(Connections::default()),
             metrics,
             access_log,
+            observer: options.observer.clone(),
             started: options.clock.wall(),
             clock: Arc::clone(&options.clock),
             ready: AtomicBool::new(false),
@@ -179,11 +187,11 @@ pub(super) fn h2_options(config: &Config) -> pingora::protocols::http::v2::serve
 
 pub(super) fn check(config: &Arc<Config>, options: &Options) -> Result<(), Vec<Problem>> {
     let mut problems = Vec::new();
-    for listener in &config.listeners {
+    for (at, listener) in config.listeners.iter().enumerate() {
         if !listener.certificates.is_empty()
             && let Err(error) = crate::tls::server_config(listener)
         {
-            problems.push(unusable(crate::fault::chain(&error)));
+            problems.push(bad_certificate(config, at, &error));
         }
     }
     if let Err(found) = snapshot_of(config, options) {
@@ -193,9 +201,20 @@ pub(super) fn check(config: &Arc<Config>, options: &Options) -> Result<(), Vec<P
         && let Some(token) = &admin.token
         && let Err(problem) = build::secret(token, &*options.env)
     {
-        problems.push(unusable(format!("admin token: {problem}")));
+        problems.push(bad_token(config, &problem));
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// The problem of a certificate of the listener at this place.
+pub(super) fn bad_certificate(config: &Config, at: usize, error: &crate::tls::TlsError) -> Problem {
+    let place = config.source.place(&["listeners", &at.to_string(), "certificates"]);
+    Problem::error("unusable", place, crate::fault::chain(error))
+}
+
+/// The problem of the admin token.
+pub(super) fn bad_token(config: &Config, problem: &str) -> Problem {
+    Problem::error("unusable", config.source.place(&["admin", "token"]), format!("admin token: {problem}"))
 }
 
 /// A snapshot that serves nobody: its hooks are compiled, but it opens no port and writes nothing.
@@ -209,7 +228,8 @@ pub(super) fn snapshot_of(config: &Arc<Config>, options: &Options) -> Result<Sna
         refusals: &[],
         logs: Vec::new(),
     });
-    let services = Arc::new(Services { clock: Arc::clone(&options.clock), counters: metrics.counter_source() });
+    let services =
+        Arc::new(Services { clock: Arc::clone(&options.clock), counters: metrics.counter_source(), observer: None });
     let engine = HookEngine::new(EngineLimits { slots: 1, ..EngineLimits::default() }, None, services)
         .map_err(|error| vec![unusable(crate::fault::chain(&error))])?;
     let materials = Materials { engine: &engine, metrics: &metrics, clock: &options.clock, env: &*options.env };

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use edgeweir_config::Listener;
+use edgeweir_config::Config;
 use parking_lot::Mutex;
 use pingora::proxy::HttpProxy;
 use rustls::ServerConfig;
@@ -16,7 +16,6 @@ use super::{BuildError, StartError};
 use crate::flow::Flow;
 use crate::runtime::accept::{self, AcceptContext, AcceptLimits, ListenerState};
 use crate::runtime::head::HeadFlaw;
-use crate::snapshot::build::unusable;
 
 /// All listeners of an edge.
 pub(super) struct Listeners {
@@ -80,15 +79,16 @@ impl Listeners {
     }
 
     /// Binds what is not open yet and reads all certificates. Changes nothing.
-    pub(super) fn prepare(&self, configured: &[Listener]) -> Result<Prepared, StartError> {
+    pub(super) fn prepare(&self, config: &Config) -> Result<Prepared, StartError> {
         let open: Vec<SocketAddr> = self.open.lock().iter().map(|open| open.wanted).collect();
-        let mut parts = Vec::with_capacity(configured.len());
-        for listener in configured {
+        let mut parts = Vec::with_capacity(config.listeners.len());
+        for (at, listener) in config.listeners.iter().enumerate() {
             let tls = if listener.certificates.is_empty() {
                 None
             } else {
-                let problem =
-                    |error: crate::tls::TlsError| BuildError { problems: vec![unusable(crate::fault::chain(&error))] };
+                let problem = |error: crate::tls::TlsError| BuildError {
+                    problems: vec![super::core::bad_certificate(config, at, &error)],
+                };
                 for warning in crate::tls::validity_warnings(listener, self.core.clock.wall()) {
                     tracing::warn!("{warning}");
                 }

@@ -1,6 +1,6 @@
 //! Another configuration for a running edge: read, made whole, put in force; or refused, and nothing has changed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,12 +9,13 @@ use edgeweir_limits::Nanos;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::core::Core;
+use super::core::{Core, bad_token};
 use super::listeners::Listeners;
 use super::{Options, StartError};
-use crate::admin::{AdminToken, Control, ReloadFailure};
+use crate::admin::{self, AdminToken, Control, ReloadFailure};
 use crate::fault::chain;
-use crate::snapshot::build::{self, BuildError, Materials, unusable};
+use crate::files;
+use crate::snapshot::build::{self, BuildError, Materials};
 use crate::telemetry::events;
 use crate::telemetry::metrics::Gauges;
 
@@ -64,6 +65,8 @@ pub(super) struct EdgeControl {
     listeners: Arc<Listeners>,
     options: Options,
     started_with: Arc<Config>,
+    /// The configuration file's own name: a link in its path may turn later.
+    identity: Option<PathBuf>,
     /// One reload at a time.
     turn: Mutex<()>,
     /// The token of the admin API on TCP, which a reload may change.
@@ -73,16 +76,18 @@ pub(super) struct EdgeControl {
 impl EdgeControl {
     pub(super) fn new(core: Arc<Core>, listeners: Arc<Listeners>, options: Options) -> Self {
         let started_with = Arc::clone(&core.snapshot.load().config);
-        Self { core, listeners, options, started_with, turn: Mutex::new(()), token: parking_lot::Mutex::new(None) }
+        let identity = options.config_path.as_deref().map(admin::tenant::identity);
+        let (turn, token) = (Mutex::new(()), parking_lot::Mutex::new(None));
+        Self { core, listeners, options, started_with, identity, turn, token }
     }
 
     pub(super) fn keep_token(&self, token: Option<AdminToken>) {
         *self.token.lock() = token;
     }
 
-    pub(super) fn admin_token(&self, admin: &Admin) -> Result<Option<String>, StartError> {
+    pub(super) fn admin_token(&self, config: &Config, admin: &Admin) -> Result<Option<String>, StartError> {
         let token = admin.token.as_ref().map(|token| build::secret(token, &*self.options.env)).transpose();
-        Ok(token.map_err(|problem| BuildError { problems: vec![unusable(format!("admin token: {problem}"))] })?)
+        Ok(token.map_err(|problem| BuildError { problems: vec![bad_token(config, &problem)] })?)
     }
 
     pub(super) async fn apply_file(&self) -> Result<ReloadOutcome, ReloadError> {
@@ -102,7 +107,7 @@ impl EdgeControl {
 
     pub(super) async fn apply(&self, config: Config) -> Result<ReloadOutcome, ReloadError> {
         let _turn = self.turn.lock().await;
-        let applied = self.apply_now(Arc::new(config)).await;
+        let applied = self.apply_now(Arc::new(self.options.adjust(config))).await;
         self.core.metrics.reloaded(applied.is_ok());
         match &applied {
             Ok(outcome) => {
@@ -111,6 +116,8 @@ impl EdgeControl {
                     tracing::warn!("{}: takes effect after a restart", change.what);
                 }
             }
+            // Whoever looks on is told with the text.
+            Err(_) if self.options.observer.is_some() => {}
             Err(error) => tracing::error!("the old configuration stays: {}", chain(error)),
         }
         applied
@@ -129,8 +136,8 @@ impl EdgeControl {
             edgeweir_config::diff(&self.started_with, &config).into_iter().filter(|change| change.needs_restart),
         );
         // Everything that can fail comes first.
-        let listeners = self.listeners.prepare(&config.listeners)?;
-        let token = config.admin.as_ref().map(|admin| self.admin_token(admin)).transpose()?.flatten();
+        let listeners = self.listeners.prepare(&config)?;
+        let token = config.admin.as_ref().map(|admin| self.admin_token(&config, admin)).transpose()?.flatten();
         let colour = self.options.colour;
         let (env, wanted) = (Arc::clone(&self.options.env), Arc::clone(&config));
         let building = Arc::clone(&self.core);
@@ -173,7 +180,9 @@ struct Text {
 async fn read(path: &Path) -> Result<Text, ReloadError> {
     let name = path.display().to_string();
     let failed = |source| ReloadError::Read { path: path.display().to_string(), source };
-    let bytes = tokio::fs::read(path).await.map_err(failed)?;
+    let file = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || files::read(&file, edgeweir_config::MAX_BYTES as u64));
+    let bytes = read.await.map_err(|_stopped| StartError::Interrupted)?.map_err(failed)?;
     let text = edgeweir_config::text(&bytes)
         .map_err(|bad| ReloadError::Bad { report: bad.report.render(&name, &bad.text, false) })?;
     let base = path.parent().unwrap_or_else(|| Path::new(""));
@@ -210,7 +219,7 @@ impl Control for EdgeControl {
             "version": env!("CARGO_PKG_VERSION"),
             "ready": self.core.ready(),
             "snapshot": snapshot.number,
-            "config": self.options.config_path.as_ref().map(|path| path.display().to_string()),
+            "config": self.identity.as_ref().map(|path| path.display().to_string()),
             "uptime_seconds": uptime.as_secs(),
             "listeners": self.listeners.addresses().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "connections": self.core.connections.len(),

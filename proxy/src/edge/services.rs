@@ -8,10 +8,13 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::runtime::clock::Clock;
 use crate::telemetry::metrics::CounterSource;
+use crate::telemetry::observer::Observer;
 
 pub(super) struct Services {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: CounterSource,
+    /// Has the lines of hooks, if there is one.
+    pub(super) observer: Option<Arc<dyn Observer>>,
 }
 
 impl HostServices for Services {
@@ -26,6 +29,10 @@ impl HostServices for Services {
     }
 
     fn log(&self, hook: &str, request_id: &str, level: LogLevel, message: &str) {
+        if let Some(observer) = &self.observer {
+            observer.log(hook, request_id, level, message);
+            return;
+        }
         match level {
             LogLevel::Debug => tracing::debug!(hook, request_id, "{message}"),
             LogLevel::Info => tracing::info!(hook, request_id, "{message}"),

@@ -97,6 +97,8 @@ pub struct RequestCtx {
     pub answered_by_hook: bool,
     /// Hooks that ran, for the log.
     pub hooks: Vec<HookRun>,
+    /// What came of each run in words, if somebody looks on.
+    pub notes: Option<Vec<String>>,
     /// Body bytes received so far.
     pub body_in: u64,
     /// A body that a response hook made, until it is put in place.
@@ -165,6 +167,7 @@ impl RequestCtx {
             fault: None,
             answered_by_hook: false,
             hooks: Vec::new(),
+            notes: None,
             body_in: 0,
             new_body: None,
             origin_body: None,

@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue};
 use pingora::http::{IntoCaseHeaderName, RequestHeader, ResponseHeader};
 
 use super::context::{HookRun, RequestCtx};
-use super::{gate, parts};
+use super::{gate, parts, watched};
 use crate::fault::Fault;
 use crate::geo::GeoFacts;
 use crate::snapshot::BoundHook;
@@ -150,6 +150,7 @@ async fn request_stage(head: &mut RequestHeader, ctx: &mut RequestCtx, stage: St
             Err(fault) => fault.label(),
         };
         record(ctx, &bound.hook, stage, &done.report, label);
+        watched::request(ctx, &done.verdict);
         bound.metrics.record(label, done.report.duration, done.report.memory);
         match done.verdict {
             Ok(RequestVerdict::Respond(response)) => return Outcome::Respond(response),
@@ -207,6 +208,7 @@ pub(super) async fn response_stage(
         }
         let label = done.verdict.as_ref().map_or_else(HookFault::label, |_edits| "next");
         record(ctx, &bound.hook, stage, &done.report, label);
+        watched::response(ctx, &done.verdict);
         bound.metrics.record(label, done.report.duration, done.report.memory);
         match done.verdict {
             Ok(edits) => {
@@ -325,6 +327,10 @@ fn record(ctx: &mut RequestCtx, hook: &Arc<Hook>, stage: Stage, report: &CallRep
 }
 
 fn report(ctx: &RequestCtx, hook: &Hook, stage: Stage, fault: &HookFault) {
+    // Whoever looks on has it with the request.
+    if ctx.notes.is_some() {
+        return;
+    }
     tracing::warn!(
         request_id = ctx.id(),
         hook = hook.name(),

@@ -7,10 +7,12 @@ use pingora::proxy::Session;
 
 use super::cache;
 use super::context::RequestCtx;
+use super::watched;
 use crate::edge::Core;
 use crate::fault::Fault;
 use crate::telemetry::access_log::{HookRecord, Record};
 use crate::telemetry::metrics::Finished;
+use crate::telemetry::observer::{Seen, Skipped};
 
 /// Writes and counts one request.
 pub(super) fn finished(core: &Core, session: &Session, ctx: &RequestCtx, aborted: bool) {
@@ -33,14 +35,26 @@ pub(super) fn finished(core: &Core, session: &Session, ctx: &RequestCtx, aborted
     if let Some(level) = ctx.throttled_by() {
         core.metrics.throttled(level.as_str());
     }
-    if core.access_log.enabled() {
-        line(
-            core,
-            session,
-            ctx,
-            Facts { status, duration, duration_us, origin_us, bytes_in, bytes_out, outcome, aborted },
-        );
+    let skipped = if ctx.notes.is_some() || tells_skips(ctx) { skips(ctx, status) } else { Vec::new() };
+    if core.access_log.enabled() || core.observer.is_some() {
+        let facts = Facts { status, duration, duration_us, origin_us, bytes_in, bytes_out, outcome, aborted };
+        line(core, session, ctx, &skipped, facts);
     }
+}
+
+/// Whether the log says which hooks did not run. Requests without hooks do not ask.
+fn tells_skips(ctx: &RequestCtx) -> bool {
+    ctx.behavior().is_some_and(|behavior| behavior.hooks.iter().any(|bound| !bound.is_empty()))
+        && tracing::enabled!(tracing::Level::DEBUG)
+}
+
+/// The hooks that did not run; at debug level the log says so.
+fn skips(ctx: &RequestCtx, status: u16) -> Vec<Skipped> {
+    let skipped = watched::skipped(ctx, status);
+    for Skipped { hook, stage, why } in &skipped {
+        tracing::debug!(request_id = ctx.id(), hook, stage = stage.as_str(), why, "SKIPPED");
+    }
+    skipped
 }
 
 #[derive(Clone, Copy)]
@@ -55,7 +69,7 @@ struct Facts {
     aborted: bool,
 }
 
-fn line(core: &Core, session: &Session, ctx: &RequestCtx, facts: Facts) {
+fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], facts: Facts) {
     let req = session.req_header();
     let hooks: Vec<HookRecord<'_>> = ctx
         .hooks
@@ -64,7 +78,7 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, facts: Facts) {
         .collect();
     let trace = req.headers.get("traceparent").and_then(|value| value.to_str().ok());
     let asked = ctx.origin_times.0.and_then(|_asked| ctx.origin());
-    core.access_log.write(&Record {
+    let record = Record {
         time: core.clock.wall() - Duration::from_nanos(facts.duration),
         request_id: ctx.id(),
         // version "-" trace-id "-" parent-id "-" flags (W3C Trace Context, 3.2.2)
@@ -108,5 +122,9 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, facts: Facts) {
         hooks: &hooks,
         fault: ctx.fault.map(Fault::as_str),
         aborted: facts.aborted,
-    });
+    };
+    core.access_log.write(&record);
+    if let (Some(observer), Some(notes)) = (&core.observer, &ctx.notes) {
+        observer.finished(&Seen { record: &record, notes, skipped, stored: ctx.stored });
+    }
 }

@@ -40,7 +40,7 @@ const PARTS: &[&str] =
 const MAX_NAME: usize = 96;
 
 /// Appends a query (without `?`) as the inside of a JSON string.
-pub(super) fn query(buffer: &mut Vec<u8>, query: &[u8]) {
+pub(crate) fn query(buffer: &mut Vec<u8>, query: &[u8]) {
     // Cut here and not in `fragment`, so that the whole query is bounded and not only each value.
     let (kept, cut) = match query.get(..MAX_TEXT) {
         Some(kept) if query.len() > MAX_TEXT => (kept, true),

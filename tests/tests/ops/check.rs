@@ -138,3 +138,134 @@ fn the_schema_is_the_committed_one() {
     let committed = std::fs::read_to_string(project("config/schema.json")).expect("the committed schema");
     assert_eq!(text(&output.stdout), committed);
 }
+
+/// A pipe that nobody writes to would make every verb wait, a device never ends.
+#[test]
+fn only_regular_files_are_configurations() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let pipe = folder.path().join("edgeweir.toml");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo");
+    let pipe = pipe.to_string_lossy();
+    for arguments in [
+        &["check", &pipe][..],
+        &["serve", &pipe],
+        &["dev", &pipe],
+        &["status", &pipe],
+        &["explain", &pipe, "http://a.test/"],
+        &["check", "/dev/zero"],
+    ] {
+        let output = run(arguments, &[]);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(text(&output.stderr).contains("it is not a regular file"), "{}", text(&output.stderr));
+    }
+}
+
+/// Whatever is wrong with a configuration, its secrets are not in the report, in no form of it.
+#[test]
+fn secrets_are_never_in_a_report() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let secrets = ["inline-api-key-0123456789", "inline-header-0123", "inline-admin-token-01", "inline-pin-0123"];
+    let from_file = "secret-of-a-file-0123456789";
+    std::fs::write(folder.path().join("secret.txt"), from_file).expect("a writable folder");
+    let from_env = "secret-of-the-environment";
+    let good = format!(
+        r#"
+[admin]
+address = "127.0.0.1:0"
+token = "{2}"
+[origins.app]
+url = "http://127.0.0.1:9"
+headers = {{ x-key = "{1}", x-file = {{ file = "secret.txt" }} }}
+[usage_plans.gold]
+[[api_keys]]
+name = "one"
+key = "{0}"
+plans = ["gold"]
+[hooks.grants]
+file = {4:?}
+[hooks.checked]
+file = {5:?}
+[distributions.site]
+hosts = ["*"]
+origin = "app"
+[[distributions.site.behaviors]]
+api_key_required = true
+[[distributions.site.behaviors.hooks.viewer-request]]
+hook = "grants"
+key_value_stores = []
+secrets = {{ pin = "{3}", env = {{ env = "SECRET" }}, file = {{ file = "secret.txt" }} }}
+[[distributions.site.behaviors.hooks.viewer-request]]
+hook = "checked"
+settings = {{ limits = [1], secret = {{ file = "secret.txt" }} }}
+"#,
+        secrets[0],
+        secrets[1],
+        secrets[2],
+        secrets[3],
+        edgeweir_tests::wasm::guest("grants"),
+        edgeweir_tests::wasm::guest("checked"),
+    );
+    let path = folder.path().join("edge.toml");
+    for (from, to) in [
+        ("plans = [\"gold\"]", "plans = [\"silver\"]"),
+        ("key = \"", "kye = \""),
+        ("token = \"inline", "tokn = \"inline"),
+        ("secrets = {", "secret = {"),
+        ("pin = \"", "pin = 7, pin2 = \""),
+        ("hook = \"checked\"", "hook = \"chekced\""),
+        ("limits = [1]", "limits = [0]"),
+        ("limits = [1]", "limits = [1"),
+        ("limits = [1]", "limit = [1]"),
+        ("env = { env = \"SECRET\" }", "env = { env = \"NOT_SET\" }"),
+        ("secret = { file = \"secret.txt\" }", "secret = { file = \"none.txt\" }"),
+        ("x-key = \"", "\"x key\" = \""),
+        ("x-key = \"inline", "x-key = \"\\u0001inline"),
+        ("key_value_stores = []\n", ""),
+        ("viewer-request]]\nhook = \"grants\"", "viewer-response]]\nhook = \"grants\""),
+    ] {
+        assert!(good.contains(from), "{from}");
+        std::fs::write(&path, good.replace(from, to)).expect("a writable folder");
+        for arguments in [&["check"][..], &["check", "--json"], &["serve"]] {
+            let path = path.to_string_lossy();
+            let output = run(&[arguments, &[&*path]].concat(), &[("SECRET", from_env)]);
+            let report = text(&output.stderr) + &text(&output.stdout);
+            assert_eq!(output.status.code(), Some(1), "{arguments:?} with {to}: {report}");
+            for secret in secrets.iter().chain([&from_file, &from_env]) {
+                assert!(!report.contains(secret), "{secret} with {to}: {report}");
+            }
+        }
+    }
+}
+
+/// What is wrong beyond the text is shown in the text too: the reports are in `unusable/*.err`, made by `UPDATE=1`.
+#[test]
+fn problems_beyond_the_text_are_shown_where_they_are() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("numbers.json"), "{\"a\": 1}").expect("a writable folder");
+    std::fs::write(folder.path().join("empty.txt"), "\n").expect("a writable folder");
+    std::fs::write(folder.path().join("text.wasm"), "no wasm").expect("a writable folder");
+    for guest in ["respond", "checked"] {
+        let to = folder.path().join(format!("{guest}.wasm"));
+        std::fs::copy(edgeweir_tests::wasm::guest(guest), to).expect("a writable folder");
+    }
+    let mut seen = 0;
+    for entry in std::fs::read_dir(project("tests/tests/ops/unusable")).expect("the configs").flatten() {
+        let path = entry.path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let config = folder.path().join(entry.file_name());
+        std::fs::copy(&path, &config).expect("a writable folder");
+        let output = run(&["check", &config.to_string_lossy()], &[]);
+        assert_eq!(output.status.code(), Some(1), "{}", path.display());
+        let report = text(&output.stderr).replace(&format!("{}/", folder.path().display()), "");
+        let expected = path.with_extension("err");
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&expected, &report).expect("a writable project");
+        }
+        assert_eq!(report, std::fs::read_to_string(&expected).unwrap_or_default(), "{}", path.display());
+        seen += 1;
+    }
+    assert!(seen >= 3, "{seen} configs");
+}

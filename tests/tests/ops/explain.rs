@@ -275,3 +275,39 @@ fn the_country_is_given_or_unknown() {
     assert_eq!(told["request"]["country"], Value::Null);
     assert_eq!(told["request"]["country_why"], "no geo database is configured");
 }
+
+/// A hook that reads stores and secrets: what its binding grants is told by name.
+#[test]
+fn grants_are_listed_without_their_values() {
+    let site = Site::new(&format!(
+        r#"
+        [origins.main]
+        url = "http://127.0.0.1:9"
+        [key_value_stores.flags]
+        entries = {{ dark = "not-to-be-shown" }}
+        [hooks.grants]
+        file = {:?}
+        [distributions.shop]
+        hosts = ["shop.test"]
+        origin = "main"
+        [[distributions.shop.behaviors]]
+        hooks = {{ viewer-request = [{{ hook = "grants", key_value_stores = ["flags"], secrets = {{ pin = "not-to-be-shown" }} }}] }}
+    "#,
+        wasm::guest("grants")
+    ));
+    let told = explain(&site, &["http://shop.test/"]);
+    assert_eq!(
+        (&told["hooks"][0]["key_value_stores"], &told["hooks"][0]["secrets"]),
+        (&json!(["flags"]), &json!(["pin"]))
+    );
+    // In the folder of the configuration its name need not be said.
+    let output = std::process::Command::new(edgeweir_tests::process::binary())
+        .args(["explain", "http://shop.test/"])
+        .current_dir(site.folder.path())
+        .output()
+        .expect("the binary starts");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(shown.contains("granted key-value stores: flags") && shown.contains("granted secrets: pin"), "{shown}");
+    assert!(!shown.contains("not-to-be-shown"), "{shown}");
+}

@@ -2,6 +2,7 @@
 
 mod admin;
 mod check;
+mod dev;
 mod explain;
 mod logs;
 mod metrics;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use edgeweir_tests::gate::Gate;
 use edgeweir_tests::origin::{Origin, Reply};
-use edgeweir_tests::process::{listens, run};
+use edgeweir_tests::process::{free_port, listens, run};
 use edgeweir_tests::raw::{Raw, get, request_bytes};
 use edgeweir_tests::wait::until;
 
@@ -97,4 +97,32 @@ async fn without_a_running_edge_the_command_line_says_so() {
         assert_eq!(output.status.code(), Some(1), "{verb}");
         assert!(!output.stderr.is_empty(), "{verb}");
     }
+}
+
+/// Two configurations in one folder have the same state folder if nobody says otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_folder_belongs_to_one_configuration() {
+    let site = Site::new(&numbered("127.0.0.1:9", "127.0.0.1:9", 0));
+    let first = site.serve().await;
+    let text = std::fs::read_to_string(&site.file).expect("the config");
+    let other = site.folder.path().join("other.toml");
+    std::fs::write(&other, text.replace(&site.address.port().to_string(), &free_port().to_string())).expect("a folder");
+
+    let output = run(&["serve", &other.to_string_lossy()], &[]);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{words}");
+    for word in ["the state folder is in use", "edgeweir.toml`", "admin.sock", "other.toml`", "set `state_dir`"] {
+        assert!(words.contains(word), "{word}: {words}");
+    }
+    // Who names a file steers the edge that runs it, and no other.
+    for verb in ["reload", "status"] {
+        let output = run(&[verb, &other.to_string_lossy()], &[]);
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{verb}: {words}");
+        assert!(words.contains("edgeweir.toml`, not `") && words.contains("other.toml"), "{verb}: {words}");
+        let output = run(&[verb, &site.file.to_string_lossy()], &[]);
+        assert_eq!(output.status.code(), Some(0), "{verb}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let status = first.admin("GET", "/v1/status").await.text();
+    assert!(status.contains("\"snapshot\":2"), "one reload: {status}");
 }

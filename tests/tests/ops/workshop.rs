@@ -174,7 +174,7 @@ fn files_that_are_no_hooks_are_refused_with_the_reason() {
 
 #[test]
 fn the_shipped_hooks_pass_their_cases() {
-    for name in ["jwt-auth", "header-rewrite", "geo-route"] {
+    for name in ["jwt-auth", "header-rewrite", "geo-route", "basic-auth", "redirects", "ab-test"] {
         let cases = project(&format!("hooks/{name}/cases"));
         let arguments = ["test", &hook(name).to_string_lossy(), "--cases", &cases.to_string_lossy()].map(str::to_owned);
         let shown = good(&workshop(&project(""), &arguments.each_ref().map(String::as_str)));

@@ -1,6 +1,6 @@
 //! The hooks of a behavior, as they are bound. Secrets are not shown.
 
-use edgeweir_config::{Behavior, Binding, Config, FailurePolicy, Stage};
+use edgeweir_config::{Behavior, Binding, Config, FailurePolicy, KeyValueStoreId, Stage};
 use serde_json::Value;
 
 use super::outcome::Hook;
@@ -24,7 +24,13 @@ pub(super) fn of(config: &Config, behavior: &Behavior) -> Vec<Hook> {
                 FailurePolicy::Closed => "closed",
                 FailurePolicy::Open => "open",
             },
+            on_errors: binding.on_errors,
             settings: settings(binding),
+            key_value_stores: binding.key_value_stores.as_ref().map(|stores| {
+                let name = |id: &KeyValueStoreId| Some(config.key_value_stores.get(id.0)?.name.clone());
+                stores.iter().filter_map(name).collect()
+            }),
+            secrets: binding.secrets.as_ref().map(|secrets| secrets.iter().map(|(name, _)| name.clone()).collect()),
         })
     })
     .collect()

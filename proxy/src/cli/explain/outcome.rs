@@ -103,8 +103,14 @@ pub(super) struct Hook {
     pub(super) memory_bytes: u64,
     /// `closed` or `open`.
     pub(super) on_failure: &'static str,
+    /// Whether it also runs on errors.
+    pub(super) on_errors: bool,
     /// Without secrets.
     pub(super) settings: Value,
+    /// The stores that it may read; none if the binding does not speak of stores.
+    pub(super) key_value_stores: Option<Vec<String>>,
+    /// The names of the secrets that it may read; none if the binding does not speak of secrets.
+    pub(super) secrets: Option<Vec<String>>,
 }
 
 /// What the cache does.

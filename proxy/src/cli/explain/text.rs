@@ -115,12 +115,19 @@ impl Page {
         for (at, hook) in bound.enumerate() {
             let Hook { hook: name, file, timeout_ms, memory_bytes, on_failure, settings, .. } = hook;
             let memory = format_size(*memory_bytes);
+            let on_errors = if hook.on_errors { ", also on errors" } else { "" };
             self.line(
                 if at == 0 { stage.as_str() } else { "" },
-                &format!("{}. {name} (`{file}`, {timeout_ms} ms, {memory}, fails {on_failure})", at + 1),
+                &format!("{}. {name} (`{file}`, {timeout_ms} ms, {memory}, fails {on_failure}{on_errors})", at + 1),
             );
             if settings.as_object().is_some_and(|settings| !settings.is_empty()) {
                 self.line("", &format!("   settings {settings}"));
+            }
+            for (what, granted) in [("key-value stores", &hook.key_value_stores), ("secrets", &hook.secrets)] {
+                if let Some(names) = granted {
+                    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                    self.line("", &format!("   granted {what}: {names}"));
+                }
             }
         }
     }
