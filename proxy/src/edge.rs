@@ -112,6 +112,9 @@ pub enum StartError {
     /// A log.
     #[error("cannot open a log")]
     Log(#[from] crate::telemetry::lines::LogError),
+    /// Another configuration's edge has the state directory.
+    #[error(transparent)]
+    InUse(admin::AdminError),
     /// The admin API.
     #[error("cannot serve the admin API")]
     Admin(#[from] admin::AdminError),
@@ -158,7 +161,7 @@ impl Edge {
         let config = Arc::new(options.adjust(config));
         let admin_socket = config.state_dir.join(admin::SOCKET);
         if let Some(file) = &options.config_path {
-            admin::tenant::vacant(&admin_socket, file).await?;
+            admin::tenant::vacant(&admin_socket, file).await.map_err(StartError::InUse)?;
         }
         let core = Core::start(Arc::clone(&config), &options).await?;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);

@@ -51,7 +51,8 @@ impl Observer for Printer {
     }
 
     fn log(&self, hook: &str, request_id: &str, level: LogLevel, message: &str) {
-        let line = format!("    {hook} logs {}: {}\n", word(level), plain(message));
+        let message = message.lines().map(plain).collect::<Vec<_>>().join("\n        ");
+        let line = format!("    {hook} logs {}: {message}\n", word(level));
         if request_id == NO_REQUEST {
             self.lines.send(line.into_bytes());
             return;
@@ -234,8 +235,8 @@ mod tests {
     #[test]
     fn log_lines_wait_for_their_request() {
         let printer = Printer::start(false).unwrap();
-        printer.log("hello", "r", LogLevel::Warn, "one\u{1b}[2J");
-        assert_eq!(printer.waiting.lock()["r"], ["    hello logs warn: one\u{fffd}[2J\n"]);
+        printer.log("hello", "r", LogLevel::Warn, "one\u{1b}[2J\ntwo");
+        assert_eq!(printer.waiting.lock()["r"], ["    hello logs warn: one\u{fffd}[2J\n        two\n"]);
         let record = record(&[]);
         printer.finished(&Seen { record: &record, notes: &[], skipped: &[], stored: false });
         assert!(printer.waiting.lock().is_empty());

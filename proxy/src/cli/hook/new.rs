@@ -141,6 +141,7 @@ fn next_steps(name: &str, stage: Stage, case: &str) -> String {
          file = \"{name}/target/wasm32-unknown-unknown/release/{file}.wasm\"\n\n  \
          [[distributions.site.behaviors]]\n  \
          path = \"*\"\n  \
-         hooks = {{ {stage} = [\"{name}\"] }}\n"
+         hooks = {{ {stage} = [\"{name}\"] }}\n\n\
+         and run it: `edgeweir dev` builds and reloads what you save, and prints each request with what its hooks did\n"
     )
 }
