@@ -137,6 +137,24 @@ impl HookFault {
     }
 }
 
+/// Functions of Rust that lie between a panic and its place.
+const PANICKING: [&str; 6] =
+    ["__rustc::", "core::panicking::", "core::result::unwrap_failed", "core::option::", "std::panicking::", "std::sys::"];
+
+/// The functions from the innermost out, one in a line, as they are called in the source. How Rust panics is left out.
+fn frames(backtrace: &WasmBacktrace) -> String {
+    let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
+        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+        None => format!("function {}", frame.func_index()),
+    };
+    let names: Vec<String> = backtrace.frames().iter().map(name).collect();
+    let inner = |name: &&String| PANICKING.iter().any(|part| name.trim_start_matches('<').starts_with(part));
+    let skip = names.iter().take_while(inner).count();
+    // Something is better than nothing.
+    let shown = names.get(skip..).filter(|shown| !shown.is_empty()).unwrap_or(&names);
+    shown.iter().map(|name| format!("\n  in {name}")).collect()
+}
+
 /// What tells most comes first: wasmtime puts the backtrace before the cause, and knows nothing of the panic.
 fn detail(error: &wasmtime::Error, panic: Option<&str>) -> String {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
@@ -144,8 +162,8 @@ fn detail(error: &wasmtime::Error, panic: Option<&str>) -> String {
     };
     let cause = error.root_cause();
     match panic {
-        Some(panic) => format!("{panic}\n{cause}\n{backtrace}"),
-        None => format!("{cause}\n{backtrace}"),
+        Some(panic) => format!("{panic}\n{cause}{}", frames(backtrace)),
+        None => format!("{cause}{}", frames(backtrace)),
     }
 }
 

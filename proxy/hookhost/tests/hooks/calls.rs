@@ -27,6 +27,10 @@ async fn a_trap_gives_the_request_back() {
     let fault = done.verdict.unwrap_err();
     assert!(matches!(fault, HookFault::Trap { kind: TrapKind::Unreachable, .. }), "{fault}");
     assert_eq!((fault.status(), fault.label()), (503, "trap"));
+    // The cause first, then the functions as the source names them, without how Rust panics.
+    let words = fault.to_string();
+    let start = "hook trapped: unreachable: wasm trap: wasm `unreachable` instruction executed\n  in trap::";
+    assert!(words.starts_with(start) && !words.contains("panicking"), "{words}");
     unchanged(&request(done.call));
 }
 

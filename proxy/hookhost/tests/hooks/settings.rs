@@ -48,6 +48,10 @@ fn problems_have_a_path_and_a_message() {
 fn the_sandbox_holds() {
     assert!(matches!(fault(r#"{"mode":"trap"}"#), HookFault::Trap { kind: TrapKind::Unreachable, .. }));
     assert!(matches!(fault(r#"{"mode":"hoard"}"#), HookFault::OutOfMemory { .. }));
+    let fault_of_panic = fault(r#"{"mode":"trap"}"#).to_string();
+    let words: Vec<&str> = fault_of_panic.lines().take(3).collect();
+    assert!(words[0].contains("panicked at") && words[0].contains("checked.rs:"), "{fault_of_panic}");
+    assert_eq!((words[1], words[2]), ("as the settings say", "wasm trap: wasm `unreachable` instruction executed"));
     let fault_of_request = fault(r#"{"mode":"request"}"#);
     assert!(matches!(fault_of_request, HookFault::Trap { kind: TrapKind::HostCall, .. }));
     assert!(fault_of_request.to_string().contains("there is no request while settings are checked"));
