@@ -6,6 +6,7 @@ use edgeweir_tests::origin::{Origin, Reply};
 use edgeweir_tests::process::Process;
 use edgeweir_tests::raw::get;
 use edgeweir_tests::wait::until;
+use edgeweir_tests::wasm::guest;
 
 use crate::support::Site;
 
@@ -169,4 +170,37 @@ async fn malformed_requests_do_not_flood_the_event_log() {
     assert!(errors.len() - before < 64 << 10, "{} bytes of events for 800 bad requests", errors.len() - before);
     let odd = errors.chars().filter(|character| character.is_control() && !matches!(character, '\n' | '\t')).count();
     assert_eq!(odd, 0, "control characters in the event log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_debug_level_a_hook_that_did_not_run_has_a_line_with_the_reason() {
+    let origin = Origin::hello().await;
+    let site = Site::new(&format!(
+        r#"
+        [log]
+        level = "debug"
+        [origins.main]
+        url = "http://{}"
+        [hooks.teapot]
+        file = {:?}
+        [hooks.marks]
+        file = {:?}
+        [distributions.site]
+        hosts = ["site.test"]
+        origin = "main"
+        [[distributions.site.behaviors]]
+        hooks = {{ viewer-request = ["teapot"], viewer-response = ["marks"] }}
+    "#,
+        origin.address(),
+        guest("respond"),
+        guest("all-stages")
+    ));
+    let process = site.serve().await;
+    assert_eq!(get(site.address, "site.test", "/", &[]).await.status, 418);
+    until("the log says why", || process.errors().contains("SKIPPED")).await;
+    let errors = process.errors();
+    let line = errors.lines().find(|line| line.contains("SKIPPED")).unwrap_or_default();
+    for word in ["marks", "viewer-response", "a viewer-request hook answered"] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
 }

@@ -229,3 +229,60 @@ fn events_of_aws_are_taken_and_answered_in_their_shape() {
     let shown = stdout(&output);
     assert!(shown.contains("-   \"uri\": \"/b\"") && shown.contains("+   \"uri\": \"/a\""), "{shown}");
 }
+
+#[test]
+fn cases_have_their_settings_checked_and_mistakes_in_them_are_shown() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let cases = folder.path().join("cases");
+    std::fs::create_dir(&cases).expect("a writable folder");
+    let write = |name: &str, limits: &str, expect: &str| {
+        let text = format!("stage = \"viewer-request\"\n[settings]\nlimits = {limits}\n[expect]\n{expect}\n");
+        std::fs::write(cases.join(name), text).expect("a writable folder");
+    };
+    let checked = guest("checked");
+    let checked = checked.to_string_lossy();
+    write("a.toml", "[1]", "verdict = \"next\"");
+    write("b.toml", "[1, 0]", "verdict = \"refused\"\nmessage = \"/limits/1: must not be 0\"");
+    good(&workshop(folder.path(), &["test", &checked]));
+
+    write("c.toml", "[0]", "verdict = \"next\"");
+    write("d.toml", "[1]", "verdict = \"refused\"");
+    write("e.toml", "[1]", "verdit = \"next\"");
+    write("f.toml", "\"many\"", "verdict = \"refused\"\nmessage = \"something else\"");
+    let output = workshop(folder.path(), &["test", &checked]);
+    assert_eq!(output.status.code(), Some(1));
+    let shown = stdout(&output);
+    for word in [
+        "FAIL  cases/c.toml",
+        "+ actual    refused: /limits/0: must not be 0",
+        "+ actual    the hook takes its settings",
+        "+ actual    /limits: invalid type: string \"many\"",
+        "2 passed, 4 failed",
+    ] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    let report = stderr(&output);
+    assert!(report.contains("--> cases/e.toml:5:1") && report.contains("did you mean `verdict`?"), "{report}");
+    let report = parse(&workshop(folder.path(), &["test", &checked, "--json"]));
+    assert_eq!((&report["passed"], &report["failed"]), (&json!(2), &json!(4)));
+    assert!(report["cases"].as_array().is_some_and(|cases| cases.len() == 6), "{report}");
+}
+
+#[test]
+fn an_argument_that_names_no_hook_is_told_so() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (arguments, word) in [
+        (&["test", "nothere"][..], "`nothere`"),
+        (&["test", "x.wasm"], "`x.wasm`"),
+        (&["bench", "nothere"], "`nothere`"),
+        (&["inspect", "nothere"], "`nothere`"),
+    ] {
+        let output = workshop(folder.path(), arguments);
+        refused(&output, word);
+        refused(&output, "name a .wasm file, or the folder of a hook's crate");
+    }
+    refused(&workshop(folder.path(), &["inspect", "."]), "no Cargo.toml");
+    let output = workshop(folder.path(), &["bench", &guest("error").to_string_lossy(), "--seconds", "1"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("ended in a fault: hook failed: no luck today"), "{}", stdout(&output));
+}
