@@ -226,9 +226,12 @@ impl Run {
 /// A case for people: one line, and what differs below it.
 fn text(run: &Run) -> String {
     let word = if run.differences.is_empty() { "pass" } else { "FAIL" };
-    let micros = run.time.as_micros();
-    let memory = kib(run.memory());
-    let mut text = format!("{word}  {} ({}, {micros} µs, {memory})\n", run.file.display(), run.stage);
+    // Settings that are refused are never called with.
+    let cost = match run.verdict {
+        "refused" => "settings refused".to_owned(),
+        _ => format!("{} µs, {}", run.time.as_micros(), kib(run.memory())),
+    };
+    let mut text = format!("{word}  {} ({}, {cost})\n", run.file.display(), run.stage);
     // Writing to a string cannot fail.
     for difference in &run.differences {
         let _infallible = writeln!(text, "      {}", difference.what);
