@@ -244,7 +244,7 @@ mod tests {
             (r#"{"a/b":[{"t":"x"}, {"n":1}]}"#, "/a~1b/1"),
             ("{\"a/b\":\n [{\"t\":\"x\"},\n {\"t\": [1]}]}", "/a~1b/1/t"),
             (r#"{"a/b":"x"}"#, "/a~1b"),
-            ("[]", ""),
+            ("7", ""),
         ] {
             let problems = entry(fine, text).expect_err(text);
             assert_eq!(problems[0].path(), path, "{text}: {}", problems[0].message());

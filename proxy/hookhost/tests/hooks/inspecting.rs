@@ -13,7 +13,7 @@ fn modules_and_the_components_of_them_say_the_same() {
     assert_eq!((core.kind, whole.kind), (Kind::Module, Kind::Component));
     for found in [&core, &whole] {
         assert_eq!(found.stages, Stage::ALL);
-        assert_eq!((found.contract.as_deref(), found.memory), (Some("0.1.0"), Some(256 << 10)));
+        assert_eq!((found.contract.as_deref(), found.memory), (Some("0.1.0"), Some(128 << 10)));
     }
     assert_eq!((core.size, whole.size), (module.len(), component.len()));
     assert_ne!(core.sha256, whole.sha256);

@@ -76,12 +76,12 @@ fn exports_that_are_no_stage() {
 /// Guests are linked with an initial memory of 256 KiB.
 #[test]
 fn demands_over_the_limits() {
-    let little = HookLimits { memory: 128 << 10, ..LIMITS };
+    let little = HookLimits { memory: 64 << 10, ..LIMITS };
     assert_eq!(
         refused("no-op", little).to_string(),
-        "the hook needs 262144 bytes of memory; its limits allow 131072 bytes"
+        "the hook needs 131072 bytes of memory; its limits allow 65536 bytes"
     );
-    let small = EngineLimits { slots: 1, max_memory: 128 << 10 };
+    let small = EngineLimits { slots: 1, max_memory: 64 << 10 };
     let small = HookEngine::new(small, None, Arc::new(Services::default())).unwrap();
     let error = small.load("no-op", &wasm("no-op"), little).map(drop).unwrap_err();
     assert!(matches!(error, LoadError::Compile { .. } | LoadError::Demands { .. }), "{error}");

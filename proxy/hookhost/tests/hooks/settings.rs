@@ -36,7 +36,7 @@ fn problems_have_a_path_and_a_message() {
     let zero = |path: &str| (path.to_owned(), "must not be 0".to_owned());
     assert_eq!(problems(r#"{"limits":[0,1,0]}"#), [zero("/limits/0"), zero("/limits/2")]);
     let misfit = "unknown field `limit`, expected one of `mode`, `limits`, `secret`";
-    assert_eq!(problems(r#"{"limit":1}"#), [(String::new(), misfit.to_owned())]);
+    assert_eq!(problems(r#"{"limit":1}"#), [("/limit".to_owned(), misfit.to_owned())]);
     assert_eq!(problems(r#"{"mode":"none"}"#), [(String::new(), "the hook gives no reason".to_owned())]);
     let told = problems(r#"{"mode":"tell","secret":"x"}"#);
     assert_eq!(told, [("/secret".to_owned(), "the secret is x [0m".to_owned())], "no control characters");
