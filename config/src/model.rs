@@ -41,6 +41,8 @@ pub struct Config {
     pub cache_capacity: u64,
     /// Largest object that is stored, in bytes.
     pub cache_max_object: u64,
+    /// Viewers that may send `PURGE`.
+    pub cache_purge_from: Vec<IpNet>,
     /// Indexed by [`OriginId`].
     pub origins: Vec<Origin>,
     /// Indexed by [`CachePolicyId`]; the presets that are used come first or last, by name.
@@ -301,6 +303,23 @@ pub struct CachePolicy {
     pub cookies: Selection,
     /// Query parameters in the key.
     pub query: Selection,
+    /// Response headers with tags, lower case.
+    pub tag_headers: Vec<String>,
+    /// Whether viewers get them.
+    pub send_tags: bool,
+    /// Codings to compress with, the preferred first; empty for none.
+    pub compress: Vec<Coding>,
+}
+
+/// A content coding that the edge can make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// `br` (RFC 7932).
+    Brotli,
+    /// `gzip` (RFC 1952).
+    Gzip,
+    /// `zstd` (RFC 8878).
+    Zstd,
 }
 
 impl CachePolicy {

@@ -1,4 +1,4 @@
-//! The admin API: health, metrics, status and reload, over a Unix socket in the state folder and, if wanted, over TCP.
+//! The admin API: health, metrics, status, reload and purges, over a Unix socket in the state folder and, if wanted, over TCP.
 //!
 //! Whoever can open the Unix socket (the owner of the state folder) may do everything. Over TCP reading is open and
 //! everything that changes state needs a bearer token. The edge is behind [`Control`]; nothing here knows pingora.
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+
+use crate::purge::{BadOrder, Order};
 
 mod access;
 pub mod client;
@@ -36,6 +38,12 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// Why the old configuration stays.
     async fn reload(&self) -> Result<serde_json::Value, ReloadFailure>;
+
+    /// Takes objects out of the cache, or counts them; gives the receipt.
+    ///
+    /// # Errors
+    /// What of the order cannot be understood; then nothing is purged.
+    async fn purge(&self, order: Order) -> Result<serde_json::Value, BadOrder>;
 }
 
 /// Why a reload was refused.

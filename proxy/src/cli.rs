@@ -16,6 +16,7 @@ mod explain;
 mod file;
 mod hook;
 mod output;
+mod purge;
 mod reload;
 mod schema;
 mod serve;
@@ -45,6 +46,8 @@ enum Verb {
     Explain(explain::Args),
     /// Make the running edge load its configuration again, all or nothing
     Reload(reload::Args),
+    /// Take objects out of the running edge's cache: by URL, path, host or tag
+    Purge(purge::Args),
     /// Ask the running edge how it is
     Status(status::Args),
     /// Print the JSON Schema of the configuration
@@ -73,6 +76,7 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Reload(args) => reload::run(&args),
+        Verb::Purge(args) => purge::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Schema => schema::run(),
         Verb::Hook(verb) => hook::run(&verb),
@@ -117,6 +121,8 @@ mod tests {
             "edgeweir reload --config edge.toml",
             "edgeweir reload --socket state/admin.sock",
             "edgeweir status edge.toml --json",
+            "edgeweir purge http://a.test/b* /c #d --tag e --host a.test --soft --dry-run --json -c edge.toml",
+            "edgeweir purge --everything --distribution site --socket state/admin.sock",
             "edgeweir schema",
             "edgeweir demo",
             "edgeweir dev",
@@ -135,6 +141,7 @@ mod tests {
             "edgeweir serve a -c b",
             "edgeweir reload -c a --socket b",
             "edgeweir status a --socket b",
+            "edgeweir purge /a -c a --socket b",
             "edgeweir explain edge.toml",
             "edgeweir explain",
             "edgeweir explain edge.toml http://a.test -c edge.toml",

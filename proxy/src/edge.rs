@@ -5,6 +5,7 @@
 
 mod core;
 mod listeners;
+mod purge;
 mod reload;
 mod services;
 mod stores;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 pub use self::core::{CacheParts, Core, MAX_ATTEMPTS};
 use self::listeners::Listeners;
+pub use self::purge::Receipt;
 pub use self::reload::{ReloadError, ReloadOutcome};
 use crate::admin::{self, AdminServer};
 use crate::flow::Flow;

@@ -15,6 +15,7 @@ mod log;
 pub(crate) mod origin;
 mod parts;
 pub mod path;
+mod purge;
 mod range;
 mod respond;
 pub(crate) mod route;
@@ -71,9 +72,16 @@ impl Flow {
         let coded = http1 && session.req_header().headers.contains_key(TRANSFER_ENCODING);
         let raw = if coded { session.to_h1_raw() } else { Bytes::new() };
         let size = ctx.conn.as_ref().filter(|_conn| http1).map(|conn| conn.head_size());
-        if route::enter(session.req_header_mut(), gate::Wire { size, raw: &raw }, ctx)? == Subject::Server {
-            Box::pin(respond::asterisk(session, ctx)).await.map_err(|_error| Fault::ViewerGone)?;
-            return Ok(true);
+        match route::enter(session.req_header_mut(), gate::Wire { size, raw: &raw }, ctx)? {
+            Subject::Behavior => {}
+            Subject::Server => {
+                Box::pin(respond::asterisk(session, ctx)).await.map_err(|_error| Fault::ViewerGone)?;
+                return Ok(true);
+            }
+            Subject::Cache => {
+                Box::pin(purge::serve(&self.core, session, ctx)).await.map_err(|_error| Fault::ViewerGone)?;
+                return Ok(true);
+            }
         }
         let ticket = throttle::reserve(ctx, &*self.core.clock)?;
         // Boxed: most requests meet no hook, and need not carry room for its call.
@@ -230,9 +238,12 @@ impl ProxyHttp for Flow {
     }
 
     async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<bool> {
-        if session.cache.enabled() && cache::only_if_cached(session) {
-            Box::pin(respond::fault(session, ctx, Fault::NotStored)).await?;
-            return Ok(false);
+        if session.cache.enabled() {
+            if cache::only_if_cached(session) {
+                Box::pin(respond::fault(session, ctx, Fault::NotStored)).await?;
+                return Ok(false);
+            }
+            cache::fetch_begins(self.core.cache.storage, ctx);
         }
         if ctx.expects {
             // The request is let through, so the viewer may send its body: not every origin says so (RFC 9110, 10.1.1).
@@ -330,6 +341,7 @@ impl ProxyHttp for Flow {
         if head.status == StatusCode::NOT_MODIFIED && session.cache.enabled() {
             // The merged head keeps the stored ones.
             ctx.revalidated = Some(Times::of(&head.headers));
+            cache::take_tags(head, ctx);
         }
         // Not on a 304: its head only refreshes what the hook has already seen.
         if head.status == StatusCode::NOT_MODIFIED || head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -342,6 +354,9 @@ impl ProxyHttp for Flow {
                 .map_err(|fault| stop(ctx, fault))?;
             body::at_origin(session, head, ctx, empty);
             body::detour(ctx)?;
+        }
+        if session.cache.enabled() {
+            cache::take_tags(head, ctx);
         }
         Ok(())
     }
@@ -434,11 +449,12 @@ impl ProxyHttp for Flow {
         _session: &mut Session,
         _meta: &CacheMeta,
         hit: &mut HitHandler,
-        _fresh: bool,
+        fresh: bool,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<Option<ForcedFreshness>> {
-        let in_flight = hit.as_any().downcast_ref::<MokaHit>().is_some_and(MokaHit::is_in_flight);
-        if let (true, Some(conn)) = (in_flight, &ctx.conn) {
+        let Some(hit) = hit.as_any().downcast_ref::<MokaHit>() else { return Ok(None) };
+        cache::found(hit, fresh, ctx);
+        if let (true, Some(conn)) = (hit.is_in_flight(), &ctx.conn) {
             // More may come much later: what is there is sent at once.
             conn.send_at_once();
         }

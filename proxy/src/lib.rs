@@ -13,6 +13,7 @@ mod files;
 pub mod flow;
 pub mod geo;
 pub mod origin;
+pub mod purge;
 pub mod runtime;
 pub mod snapshot;
 pub mod telemetry;

@@ -119,6 +119,10 @@ pub struct CachePolicy {
     pub cookies: Selection,
     /// Query parameters in the key.
     pub query: Selection,
+    /// Response header fields with tags for purges.
+    pub tag_headers: Vec<HeaderName>,
+    /// Whether viewers get them.
+    pub send_tags: bool,
 }
 
 /// A hook bound to a stage.

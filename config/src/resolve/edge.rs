@@ -7,6 +7,7 @@ use ipnet::IpNet;
 
 use super::{log_target, secret, time};
 use crate::model::{Admin, Certificate, Gate, Listener, Log, LogLevel, LogTarget, Server, TlsVersion};
+use crate::decode::{List, Network};
 use crate::schema::{self, File};
 
 /// Where viewers connect if no listener is written.
@@ -91,8 +92,7 @@ pub(super) fn log(written: Option<&schema::Log>, base: &Path) -> Log {
     }
 }
 
-pub(super) fn trusted_proxies(file: &File) -> Vec<IpNet> {
-    let list = file.trusted_proxies.value();
+pub(super) fn networks(list: Option<&List<Network>>) -> Vec<IpNet> {
     list.map(|list| list.items.iter().map(|network| network.get_ref().0).collect()).unwrap_or_default()
 }
 

@@ -54,6 +54,9 @@ pub(crate) const PRESETS: [Preset; 4] = [
     },
 ];
 
+/// Where origins put tags if the policy does not say: CloudFront's and Cloudflare's name, and Fastly's.
+const TAG_HEADERS: [&str; 2] = ["cache-tag", "surrogate-key"];
+
 /// The preset of behaviors that name no policy.
 const DEFAULT: &str = "UseOriginCacheControlHeaders-QueryStrings";
 
@@ -104,6 +107,9 @@ impl Preset {
             headers: self.headers.iter().map(|&header| header.to_owned()).collect(),
             cookies: self.cookies.clone(),
             query: self.query.clone(),
+            tag_headers: TAG_HEADERS.map(str::to_owned).to_vec(),
+            send_tags: false,
+            compress: Vec::new(),
         }
     }
 }
@@ -126,6 +132,15 @@ fn resolve(name: &str, written: &schema::CachePolicy) -> CachePolicy {
         headers,
         cookies: written.cookies.value().map_or(Selection::None, selection),
         query: written.query.value().map_or(Selection::All, selection),
+        tag_headers: written.tag_headers.value().map_or_else(
+            || TAG_HEADERS.map(str::to_owned).to_vec(),
+            |list| list.items.iter().map(|name| name.get_ref().0.clone()).collect(),
+        ),
+        send_tags: written.send_tags.value().copied().unwrap_or(false),
+        compress: written
+            .compress
+            .value()
+            .map_or_else(Vec::new, |list| list.items.iter().map(|coding| *coding.get_ref()).collect()),
     }
 }
 

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::Spanned;
 
-use crate::decode::{Decode, HeaderName, List, Node, Size, Text, Time, keyword_or, table};
+use crate::decode::{Decode, HeaderName, List, Network, Node, Size, Text, Time, keyword_or, keywords, table};
+use crate::model::Coding;
 use crate::report::{Problem, Report};
 
 const MIB: u64 = 1 << 20;
@@ -20,8 +21,13 @@ table! {
         capacity: Opt<Size<MIB, {16 * TIB}>>,
         /// Largest object that is stored, at most `capacity`. Default: "64MiB", or `capacity` if that is less.
         max_object: Opt<Size<1, {16 * TIB}>>,
+        /// Networks of viewers that may send `PURGE`, by the address that `trusted_proxies` give. For others, and by
+        /// default for all, it is a method like any other.
+        purge_from: Opt<List<Network>>,
     }
 }
+
+keywords!(Coding { "br" => Brotli, "gzip" => Gzip, "zstd" => Zstd });
 
 table! {
     /// Whether and how long responses are stored, and under which key.
@@ -41,6 +47,14 @@ table! {
         /// Query parameters in the cache key: "none", "all", a list of names, { only = [names] } or
         /// { except = [names] }. Default: "all".
         query: Opt<Selection>,
+        /// Response headers with the tags of an object, for purges, separated by commas or blanks; at most 64. Default:
+        /// ["Cache-Tag", "Surrogate-Key"].
+        tag_headers: Opt<List<HeaderName>>,
+        /// Send the headers with the tags to viewers too. Default: false.
+        send_tags: Opt<bool>,
+        /// Compress what origins send plain, for viewers that accept it, the first preferred: "br", "gzip", "zstd".
+        /// Only texts and the like of 1,000 to 10,000,000 bytes. Default: none.
+        compress: Opt<List<Coding>>,
     }
 }
 

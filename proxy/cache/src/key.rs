@@ -15,6 +15,7 @@ use pingora::cache::CacheKey;
 
 pub use cookies::filtered_cookies;
 pub use parts::KeyPart;
+pub(crate) use parts::{RawPart, raw as raw_parts};
 pub use query::filtered_query;
 pub use selection::{Names, Selection};
 

@@ -5,6 +5,7 @@
 //! - [`key`]: the cache key, and what of a query or a cookie header goes to the origin.
 //! - [`vary`]: the variance of a response that varies.
 //! - [`request_directives`]: what a viewer may ask of the cache.
+//! - [`purge`]: invalidation by URL, prefix, host and tag.
 //! - [`outcome`]: what the cache did, for the log and for `Cache-Status` (RFC 9211).
 //!
 //! This crate must not know the configuration, hooks or limits, and reads no clock: the time is passed in.
@@ -16,6 +17,7 @@ mod cache_control;
 pub mod freshness;
 pub mod key;
 pub mod outcome;
+pub mod purge;
 pub mod request_directives;
 pub mod storage;
 pub mod vary;
@@ -23,5 +25,6 @@ pub mod vary;
 pub use freshness::{Decision, Freshness, Reason, RequestFacts, Times, Ttl, decide};
 pub use key::{KeyBuilder, MethodClass, Names, Selection, filtered_cookies, filtered_query};
 pub use outcome::{CacheOutcome, CacheStatus, Forward};
+pub use purge::{Label, Purges, Tags};
 pub use request_directives::RequestDirectives;
 pub use storage::{Limits, MokaStorage, StorageStats};

@@ -42,6 +42,8 @@ use flights::Flights;
 use miss::MokaMiss;
 use object::{KeyHasher, Meta, Object, Slot};
 
+use crate::purge::{Item, Judgement, Probe, Purges};
+
 pub use hit::MokaHit;
 
 /// The limits of a store.
@@ -90,6 +92,7 @@ pub struct MokaStorage {
     flights: Flights,
     limits: Limits,
     counts: Counts,
+    purges: Purges,
 }
 
 /// Why written responses were not stored, since the start.
@@ -99,6 +102,7 @@ struct Counts {
     over_budget: AtomicU64,
     aborted: AtomicU64,
     wrong_length: AtomicU64,
+    purged: AtomicU64,
 }
 
 /// What a store holds and how often its limits were hit.
@@ -120,6 +124,17 @@ pub struct StorageStats {
     pub aborted: u64,
     /// Responses not stored because their length was not their `Content-Length`.
     pub wrong_length: u64,
+    /// Responses not stored because a purge came while they were fetched.
+    pub purged: u64,
+}
+
+/// Objects and the bytes they weigh.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Objects.
+    pub objects: u64,
+    /// Bytes, as the store's capacity counts them.
+    pub bytes: u64,
 }
 
 impl MokaStorage {
@@ -138,7 +153,7 @@ impl MokaStorage {
             .eviction_policy(EvictionPolicy::lru())
             .build_with_hasher(KeyHasher::default());
         let flights = Flights::new(limits.in_flight);
-        Box::leak(Box::new(Self { objects, flights, limits, counts: Counts::default() }))
+        Box::leak(Box::new(Self { objects, flights, limits, counts: Counts::default(), purges: Purges::default() }))
     }
 
     /// Stored objects; may lag behind.
@@ -169,7 +184,42 @@ impl MokaStorage {
             over_budget: count(&self.counts.over_budget),
             aborted: count(&self.counts.aborted),
             wrong_length: count(&self.counts.wrong_length),
+            purged: count(&self.counts.purged),
         }
+    }
+
+    /// The purges of this store.
+    pub fn purges(&self) -> &Purges {
+        &self.purges
+    }
+
+    /// What a hard purge of these items would take out of service now. Looks at each object: not for the runtime's
+    /// workers.
+    pub fn would_purge(&self, items: &[Item]) -> Held {
+        let (probe, generation) = (Probe::new(items), self.purges.generation());
+        let mut held = Held::default();
+        for (_, object) in &self.objects {
+            let meta = &object.meta;
+            if probe.matches(meta.identity(), meta.tags()) && object.judge(&self.purges, generation) != Judgement::Gone {
+                held.objects += 1;
+                held.bytes += u64::from(object.weight());
+            }
+        }
+        held
+    }
+
+    /// Whether no purge was about a response since its fetch began.
+    fn is_current(&self, meta: &Meta) -> bool {
+        let since = meta.generation();
+        since == self.purges.generation() || matches!(meta.judge(&self.purges, since), Judgement::Untouched(_))
+    }
+
+    /// Frees an object that was purged, unless another is in its place already.
+    fn forget(&self, key: u128, object: &Arc<Object>) {
+        self.objects.entry(key).and_compute_with(|entry| match entry {
+            Some(entry) if Arc::ptr_eq(entry.value(), object) => Op::Remove,
+            _ => Op::Nop,
+        });
     }
 
     /// Makes moka's counts exact and evicts what is due. For tests: moka does this by itself in time.
@@ -192,14 +242,24 @@ fn hash_of(key: &impl CacheHashKey) -> u128 {
 impl Storage for MokaStorage {
     async fn lookup(&'static self, key: &CacheKey, _: &SpanHandle) -> Result<Option<(CacheMeta, HitHandler)>> {
         let (hash, slot) = (hash_of(key), Slot::of(key));
-        // A write in flight is newer than what is stored.
-        if let Some(found) = self.flights.followable(hash).and_then(|flight| follow(flight, slot)) {
+        let generation = self.purges.generation();
+        // A write in flight is newer than what is stored, unless it was begun before a purge.
+        if let Some(flight) = self.flights.followable(hash).filter(|flight| self.is_current(flight.meta()))
+            && let Some(found) = follow(flight, slot, generation)
+        {
             return Ok(Some(found));
         }
-        Ok(self.objects.get(&hash).map(|object| {
-            let meta = object.meta.rebuild(slot);
-            (meta, Box::new(MokaHit::stored(object)) as HitHandler)
-        }))
+        let Some(object) = self.objects.get(&hash) else { return Ok(None) };
+        let purged = match object.judge(&self.purges, generation) {
+            Judgement::Untouched(_) => None,
+            Judgement::Stale(since) => Some(since),
+            Judgement::Gone => {
+                self.forget(hash, &object);
+                return Ok(None);
+            }
+        };
+        let meta = object.meta.rebuild(slot, purged);
+        Ok(Some((meta, Box::new(MokaHit::stored(object, generation)) as HitHandler)))
     }
 
     async fn lookup_streaming_write(
@@ -210,11 +270,11 @@ impl Storage for MokaStorage {
     ) -> Result<Option<(CacheMeta, HitHandler)>> {
         let write_id = tag.and_then(|tag| tag.try_into().ok()).map(u64::from_be_bytes);
         let flight = write_id.and_then(|id| self.flights.by_id(hash_of(key), id));
-        Ok(flight.and_then(|flight| follow(flight, Slot::of(key))))
+        Ok(flight.and_then(|flight| follow(flight, Slot::of(key), self.purges.generation())))
     }
 
     async fn get_miss_handler(&'static self, key: &CacheKey, meta: &CacheMeta, _: &SpanHandle) -> Result<MissHandler> {
-        let meta = Arc::new(Meta::of(meta));
+        let meta = Arc::new(Meta::of(meta, key));
         let flight = Arc::new(Flight::new(meta, self.limits.max_object, self.limits.window, self.flights.budget()));
         let (key, write_id) = (hash_of(key), self.flights.add(hash_of(key), &flight));
         Ok(Box::new(MokaMiss::new(self, key, write_id, flight)))
@@ -252,14 +312,16 @@ impl Storage for MokaStorage {
     }
 }
 
-fn follow(flight: Arc<Flight>, slot: Slot) -> Option<(CacheMeta, HitHandler)> {
-    let meta = flight.meta().rebuild(slot);
-    Some((meta, Box::new(MokaHit::following(flight)?)))
+fn follow(flight: Arc<Flight>, slot: Slot, generation: u64) -> Option<(CacheMeta, HitHandler)> {
+    let meta = flight.meta().rebuild(slot, None);
+    Some((meta, Box::new(MokaHit::following(flight, generation)?)))
 }
 
 fn failed<T>(why: &'static str) -> Result<T> {
     Error::e_explain(ErrorType::InternalError, why)
 }
 
+#[cfg(test)]
+mod purge_tests;
 #[cfg(test)]
 mod tests;

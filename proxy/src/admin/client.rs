@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -57,7 +57,15 @@ pub enum ClientError {
 /// # Errors
 /// No edge listens on the socket, or it does not answer; see [`ClientError`].
 pub async fn call(socket: &Path, method: Method, path: &str) -> Result<(u16, Vec<u8>), ClientError> {
-    tokio::time::timeout(DEADLINE, exchange(socket, method, path)).await.map_err(|_| ClientError::Deadline)?
+    send(socket, method, path, Bytes::new()).await
+}
+
+/// As [`call`], with a body.
+///
+/// # Errors
+/// As [`call`].
+pub async fn send(socket: &Path, method: Method, path: &str, body: Bytes) -> Result<(u16, Vec<u8>), ClientError> {
+    tokio::time::timeout(DEADLINE, exchange(socket, method, path, body)).await.map_err(|_| ClientError::Deadline)?
 }
 
 fn no_connection(socket: &Path, source: io::Error) -> ClientError {
@@ -68,7 +76,7 @@ fn no_connection(socket: &Path, source: io::Error) -> ClientError {
     }
 }
 
-async fn exchange(socket: &Path, method: Method, path: &str) -> Result<(u16, Vec<u8>), ClientError> {
+async fn exchange(socket: &Path, method: Method, path: &str, body: Bytes) -> Result<(u16, Vec<u8>), ClientError> {
     let stream = UnixStream::connect(socket).await.map_err(|source| no_connection(socket, source))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::builder()
@@ -76,7 +84,7 @@ async fn exchange(socket: &Path, method: Method, path: &str) -> Result<(u16, Vec
         .uri(path)
         .header(http::header::HOST, "localhost")
         .header(http::header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())?;
+        .body(Full::new(body))?;
     let exchange = async {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();

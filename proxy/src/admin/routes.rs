@@ -1,9 +1,11 @@
-//! What can be called, and the answers. Bodies of requests are never read.
+//! What can be called, and the answers. Only a purge has a body.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -15,8 +17,11 @@ use super::Control;
 use super::access::{Gate, Verdict};
 use crate::telemetry::metrics;
 
-/// Bytes of a request body that are tolerated; no call needs one.
+/// Bytes of a request body that are tolerated; most calls need none.
 const MAX_BODY: u64 = 64 << 10;
+/// Bytes of a purge's body.
+const MAX_PURGE: usize = 1 << 20;
+const PURGE: &str = "/v1/purge";
 
 /// All routes; `gate` is for TCP.
 pub(super) fn router(control: Arc<dyn Control>, gate: Option<Arc<Gate>>) -> Router {
@@ -26,6 +31,7 @@ pub(super) fn router(control: Arc<dyn Control>, gate: Option<Arc<Gate>>) -> Rout
         .route("/metrics", get(page))
         .route("/v1/status", get(status))
         .route("/v1/reload", post(reload))
+        .route(PURGE, post(purge).layer(DefaultBodyLimit::max(MAX_PURGE)))
         .method_not_allowed_fallback(async || problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"))
         .fallback(async || problem(StatusCode::NOT_FOUND, "no such call"))
         .with_state(control);
@@ -35,9 +41,10 @@ pub(super) fn router(control: Arc<dyn Control>, gate: Option<Arc<Gate>>) -> Rout
 async fn guard(State(gate): State<Option<Arc<Gate>>>, request: Request, next: Next) -> Response {
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let verdict = gate.map_or(Verdict::Pass, |gate| gate.check(request.method(), request.headers()));
+    let most = if request.uri().path() == PURGE { MAX_PURGE as u64 } else { MAX_BODY };
     let mut response = match verdict {
-        Verdict::Pass if length.is_some_and(|length: u64| length > MAX_BODY) => {
-            problem(StatusCode::PAYLOAD_TOO_LARGE, "no call needs a body")
+        Verdict::Pass if length.is_some_and(|length: u64| length > most) => {
+            problem(StatusCode::PAYLOAD_TOO_LARGE, "no call needs such a body")
         }
         Verdict::Pass => next.run(request).await,
         Verdict::WrongHost => problem(
@@ -81,6 +88,20 @@ async fn reload(State(control): State<Arc<dyn Control>>) -> Response {
             let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             answer(status, &failure.body)
         }
+    }
+}
+
+async fn purge(State(control): State<Arc<dyn Control>>, body: Result<Bytes, BytesRejection>) -> Response {
+    let order = match body {
+        Ok(body) => serde_json::from_slice(&body),
+        Err(rejection) => return problem(rejection.status(), &rejection.body_text()),
+    };
+    match order {
+        Err(error) => problem(StatusCode::BAD_REQUEST, &format!("the body is no purge: {error}")),
+        Ok(order) => match control.purge(order).await {
+            Ok(receipt) => answer(StatusCode::OK, &receipt),
+            Err(bad) => problem(StatusCode::UNPROCESSABLE_ENTITY, &bad.to_string()),
+        },
     }
 }
 

@@ -40,6 +40,10 @@ impl Control for Fake {
         }
         Ok(json!({ "snapshot": 2 }))
     }
+
+    async fn purge(&self, order: Order) -> Result<serde_json::Value, BadOrder> {
+        if order.paths.is_empty() { Err(BadOrder::Nothing) } else { Ok(json!({ "generation": 5 })) }
+    }
 }
 
 fn socket_path(folder: &tempfile::TempDir) -> PathBuf {
@@ -76,6 +80,26 @@ async fn calls_over_the_socket() {
     assert!(!path.exists());
     let error = client::call(&path, Method::GET, "/healthz").await.unwrap_err();
     assert!(matches!(error, ClientError::Connect { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn purges_have_a_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = socket_path(&folder);
+    let _server = serve_unix(&path, Arc::new(Fake::default())).unwrap();
+    let long = format!("{{\"paths\":[\"{}\"]}}", "x".repeat(2 << 20));
+    for (body, expected, word) in [
+        ("{\"paths\":[\"/a\"]}", 200, "{\"generation\":5}"),
+        ("{}", 422, "nothing to purge"),
+        ("{\"path\":1}", 400, "unknown field `path`"),
+        ("", 400, "the body is no purge"),
+        (long.as_str(), 413, ""),
+    ] {
+        let (status, answer) =
+            client::send(&path, Method::POST, "/v1/purge", bytes::Bytes::from(body.to_owned())).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(status == expected && answer.contains(word), "{status} {answer}");
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,11 @@ pub(super) struct FileArg {
 }
 
 impl FileArg {
+    /// For verbs whose arguments are something else.
+    pub(super) fn option(config: Option<PathBuf>) -> Self {
+        Self { file: None, config }
+    }
+
     #[cfg(test)]
     pub(super) fn of(path: &Path) -> Self {
         Self { file: Some(path.to_owned()), config: None }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
 
@@ -29,6 +30,11 @@ pub(super) struct EdgeArg {
 }
 
 impl EdgeArg {
+    /// For verbs whose arguments are something else.
+    pub(super) fn new(file: FileArg, socket: Option<PathBuf>) -> Self {
+        Self { file, socket }
+    }
+
     /// The admin socket. Without a configuration file there is none; what is wrong has gone to standard error. A file
     /// with errors will do: the edge runs with what was there before, and a reload is told them by the edge.
     pub(super) fn socket(&self, usage: &str) -> Option<Socket> {
@@ -68,6 +74,14 @@ impl Socket {
     /// # Errors
     /// Nobody answers, or an edge that runs with another configuration.
     pub(super) fn call(&self, method: Method, path: &str) -> anyhow::Result<(u16, Vec<u8>)> {
+        self.send(method, path, Bytes::new())
+    }
+
+    /// One call with a body.
+    ///
+    /// # Errors
+    /// As [`Socket::call`].
+    pub(super) fn send(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<(u16, Vec<u8>)> {
         let runtime = small_runtime()?;
         if let Some(config) = &self.config
             && let Some(tenant) = runtime.block_on(tenant::tenant(&self.path))
@@ -79,7 +93,7 @@ impl Socket {
                 tenant::identity(config).display()
             );
         }
-        let answer = runtime.block_on(client::call(&self.path, method, path));
+        let answer = runtime.block_on(client::send(&self.path, method, path, body));
         match &self.broken {
             None => Ok(answer?),
             Some(file) => answer.with_context(|| {

@@ -15,6 +15,7 @@ use super::{Options, StartError};
 use crate::admin::{self, AdminToken, Control, ReloadFailure};
 use crate::fault::chain;
 use crate::files;
+use crate::purge::{BadOrder, Order};
 use crate::snapshot::build::{self, BuildError, Materials};
 use crate::telemetry::events;
 use crate::telemetry::metrics::Gauges;
@@ -225,6 +226,15 @@ impl Control for EdgeControl {
             "connections": self.core.connections.len(),
             "distributions": snapshot.distributions.iter().map(|found| found.name.to_string()).collect::<Vec<_>>(),
         })
+    }
+
+    async fn purge(&self, order: Order) -> Result<Value, BadOrder> {
+        let items = order.items(&self.core.snapshot.load())?;
+        let receipt = match order.dry_run {
+            true => self.core.count_purge(items).await,
+            false => self.core.purge(&items, order.mode(), "admin"),
+        };
+        Ok(receipt.json())
     }
 
     async fn reload(&self) -> Result<Value, ReloadFailure> {

@@ -1,11 +1,13 @@
 //! The cache on the way of a request: whether it is asked, under which key, what may be stored, and what the viewer is told.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use edgeweir_cache::outcome::refusal;
+use edgeweir_cache::storage::MokaHit;
 use edgeweir_cache::{
-    CacheOutcome, CacheStatus, Decision, KeyBuilder, MethodClass, MokaStorage, Reason, RequestDirectives, RequestFacts,
-    Selection, decide,
+    CacheOutcome, CacheStatus, Decision, KeyBuilder, Label, MethodClass, MokaStorage, Reason, RequestDirectives,
+    RequestFacts, Selection, Tags, decide,
 };
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE};
 use http::{HeaderValue, Method};
@@ -110,6 +112,39 @@ pub(super) fn only_if_cached(session: &Session) -> bool {
     headers.contains_key(CACHE_CONTROL) && RequestDirectives::of(headers).only_if_cached
 }
 
+/// Notes what was found in the store. Its place is only taken by what is fetched from now on.
+pub(super) fn found(hit: &MokaHit, fresh: bool, ctx: &mut RequestCtx) {
+    ctx.object_generation = hit.generation();
+    if !fresh {
+        // As of the look-up: a purge since then is about what the origin confirms, too.
+        ctx.fetch_generation = Some(hit.seen());
+    }
+}
+
+/// Notes under which generation of purges the origin is asked, before it is.
+pub(super) fn fetch_begins(storage: &MokaStorage, ctx: &mut RequestCtx) {
+    ctx.fetch_generation.get_or_insert_with(|| storage.purges().generation());
+}
+
+/// Takes the tags of a response, and, unless the policy sends them, the fields they came in.
+pub(super) fn take_tags(head: &mut ResponseHeader, ctx: &mut RequestCtx) {
+    let Some(policy) = ctx.behavior().map(|behavior| Arc::clone(&behavior.cache)) else { return };
+    ctx.tags = Tags::of(&head.headers, &policy.tag_headers, []);
+    if !ctx.tags.is_empty() && !policy.send_tags {
+        policy.tag_headers.iter().for_each(|name| drop(head.remove_header(name)));
+    }
+}
+
+/// The generation of purges that the answer's content is from.
+#[must_use]
+pub(super) fn generation(ctx: &RequestCtx, outcome: CacheOutcome) -> u64 {
+    match outcome {
+        _ if outcome.is_served_from_cache() => ctx.object_generation,
+        CacheOutcome::Bypass => 0,
+        _ => ctx.fetch_generation.unwrap_or_default(),
+    }
+}
+
 /// Decides whether a response may be stored, by RFC 9111 and the policy.
 #[must_use]
 pub(super) fn storable(
@@ -144,7 +179,10 @@ pub(super) fn storable(
                 freshness.fresh_until = freshness.created + ttl;
             }
             ctx.stored = true;
-            RespCacheable::Cacheable(freshness.into_meta(head.clone()))
+            let mut meta = freshness.into_meta(head.clone());
+            let generation = ctx.fetch_generation.unwrap_or_default();
+            meta.extensions_mut().insert(Label { generation, tags: ctx.tags.clone() });
+            RespCacheable::Cacheable(meta)
         }
         Decision::Refuse(reason) => {
             ctx.not_stored = Some(reason);
@@ -185,6 +223,7 @@ pub(super) fn status(session: &Session, ctx: &RequestCtx, outcome: CacheOutcome)
         forward_status: ctx.origin_status,
         ttl,
         stored: ctx.stored,
+        generation: generation(ctx, outcome),
         detail: why(session, ctx),
         ..CacheStatus::new(outcome)
     };

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use edgeweir_cache::freshness::Times;
-use edgeweir_cache::{CacheOutcome, Reason};
+use edgeweir_cache::{CacheOutcome, Reason, Tags};
 use edgeweir_config::Stage;
 use edgeweir_hookhost::{CallFacts, Pins, RequestEdit};
 use edgeweir_limits::{LevelKind, Refused, Standing};
@@ -89,6 +89,12 @@ pub struct RequestCtx {
     pub not_stored: Option<Reason>,
     /// Whether a stored object was written.
     pub stored: bool,
+    /// The generation of purges when the origin was asked.
+    pub fetch_generation: Option<u64>,
+    /// That of the stored object that was found.
+    pub object_generation: u64,
+    /// Tags of the origin's answer.
+    pub tags: Tags,
     /// What the cache did.
     pub outcome: Option<CacheOutcome>,
     /// Why the edge answers by itself.
@@ -163,6 +169,9 @@ impl RequestCtx {
             told: false,
             not_stored: None,
             stored: false,
+            fetch_generation: None,
+            object_generation: 0,
+            tags: Tags::default(),
             outcome: None,
             fault: None,
             answered_by_hook: false,

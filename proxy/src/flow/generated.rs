@@ -29,6 +29,9 @@ pub(super) async fn serve(
     if status != 204 && status != 304 {
         hooks::set(&mut head, CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
+    if session.cache.enabled() {
+        cache::take_tags(&mut head, ctx);
+    }
     if stage != Stage::ViewerResponse
         && session.cache.enabled()
         && let RespCacheable::Cacheable(meta) =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pingora::http::RequestHeader;
 
 use super::context::RequestCtx;
-use super::{gate, identity};
+use super::{gate, identity, purge};
 use crate::fault::Fault;
 
 /// What a request is about.
@@ -15,6 +15,8 @@ pub(crate) enum Subject {
     Server,
     /// A behavior, which is in the context.
     Behavior,
+    /// What the cache holds: a purge.
+    Cache,
 }
 
 /// Takes a request to its behavior. What was found out is in the context, also if the request is refused.
@@ -45,6 +47,9 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
         return Err(Fault::AmbiguousPath);
     }
     if !behavior.methods.contains(&head.method) {
+        if purge::allowed(&head.method, ctx) {
+            return Ok(Subject::Cache);
+        }
         return Err(Fault::MethodNotAllowed);
     }
     match passed.normal_path {

@@ -424,6 +424,8 @@ fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
         headers,
         cookies: selection(&policy.cookies),
         query: selection(&policy.query),
+        tag_headers: policy.tag_headers.iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect(),
+        send_tags: policy.send_tags,
     }
 }
 

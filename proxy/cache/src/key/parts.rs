@@ -57,6 +57,38 @@ fn part(tag: u8, inside: &[u8]) -> KeyPart {
     KeyPart { name, value }
 }
 
+/// A part that a purge can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RawPart {
+    Distribution,
+    Host,
+    Path,
+    Query,
+    Other,
+}
+
+/// The parts of a key's bytes as they are. Stops where they are no key.
+pub(crate) fn raw(mut bytes: &[u8]) -> impl Iterator<Item = (RawPart, &[u8])> {
+    std::iter::from_fn(move || {
+        let (&tag, rest) = bytes.split_first()?;
+        let (inside, rest) = framed(rest)?;
+        bytes = rest;
+        let is = |part: Part| tag == part as u8;
+        let part = if is(Part::Distribution) {
+            RawPart::Distribution
+        } else if is(Part::Host) {
+            RawPart::Host
+        } else if is(Part::Path) {
+            RawPart::Path
+        } else if is(Part::Query) {
+            RawPart::Query
+        } else {
+            RawPart::Other
+        };
+        Some((part, inside))
+    })
+}
+
 /// What the length at the start frames, and what follows.
 fn framed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<LENGTH>()?;

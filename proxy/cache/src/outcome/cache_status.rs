@@ -56,6 +56,9 @@ pub struct CacheStatus<'a> {
     pub ttl: Option<i64>,
     /// The origin's answer was stored.
     pub stored: bool,
+    /// The generation of purges before the response's fetch began; written unless it is 0. Who has the receipt of a purge
+    /// knows by a number that is not less that this is what came after it.
+    pub generation: u64,
     /// More for people, such as a [`Reason`](crate::freshness::Reason). At most 64 bytes of it are written.
     pub detail: Option<&'a str>,
 }
@@ -63,7 +66,7 @@ pub struct CacheStatus<'a> {
 impl CacheStatus<'_> {
     /// A status with what the outcome alone tells.
     pub fn new(outcome: CacheOutcome) -> Self {
-        Self { outcome, forward: outcome.forward(), forward_status: None, ttl: None, stored: false, detail: None }
+        Self { outcome, forward: outcome.forward(), forward_status: None, ttl: None, stored: false, generation: 0, detail: None }
     }
 }
 
@@ -90,6 +93,9 @@ impl fmt::Display for CacheStatus<'_> {
             if self.outcome == CacheOutcome::Collapsed {
                 f.write_str("; collapsed")?;
             }
+        }
+        if self.generation > 0 {
+            write!(f, "; gen={}", self.generation)?;
         }
         self.detail.map_or(Ok(()), |detail| write_detail(f, detail))
     }
@@ -133,6 +139,8 @@ mod tests {
         let revalidated = CacheStatus { forward_status: Some(304), ..new(CacheOutcome::Revalidated) };
         assert_eq!(revalidated.to_string(), "edgeweir; fwd=stale; fwd-status=304");
         assert_eq!(new(CacheOutcome::Collapsed).to_string(), "edgeweir; fwd=uri-miss; collapsed");
+        let purged = CacheStatus { ttl: Some(5), generation: 12, ..new(CacheOutcome::Hit) };
+        assert_eq!(purged.to_string(), "edgeweir; hit; ttl=5; gen=12");
         let method = CacheStatus { forward: Some(Forward::Method), ..new(CacheOutcome::Bypass) };
         assert_eq!(method.to_string(), "edgeweir; fwd=method");
     }

@@ -18,6 +18,8 @@ use super::object::Object;
 /// The reader of an object; what pingora's `HitHandler` holds.
 pub struct MokaHit {
     source: Source,
+    /// The generation when it was looked up.
+    seen: u64,
 }
 
 enum Source {
@@ -26,14 +28,27 @@ enum Source {
 }
 
 impl MokaHit {
-    pub(super) fn stored(object: Arc<Object>) -> Self {
+    pub(super) fn stored(object: Arc<Object>, seen: u64) -> Self {
         let end = object.body.len();
-        Self { source: Source::Stored { object, at: 0, end } }
+        Self { source: Source::Stored { object, at: 0, end }, seen }
     }
 
-    pub(super) fn following(flight: Arc<Flight>) -> Option<Self> {
+    pub(super) fn following(flight: Arc<Flight>, seen: u64) -> Option<Self> {
         let reader = flight.join()?;
-        Some(Self { source: Source::Following { flight, reader } })
+        Some(Self { source: Source::Following { flight, reader }, seen })
+    }
+
+    /// The generation of purges before the fetch began that brought or confirmed this response.
+    pub fn generation(&self) -> u64 {
+        match &self.source {
+            Source::Stored { object, .. } => object.meta.generation(),
+            Source::Following { flight, .. } => flight.meta().generation(),
+        }
+    }
+
+    /// The generation when this was looked up: that of a fetch that takes its place.
+    pub fn seen(&self) -> u64 {
+        self.seen
     }
 
     /// When this very response came from the origin. The metadata's `created` may be that of an earlier one.

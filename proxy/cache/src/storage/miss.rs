@@ -32,7 +32,7 @@ impl MokaMiss {
     fn store(&self, pieces: &[Bytes]) -> usize {
         let body = Body::pack(pieces);
         let size = body.len();
-        let object = Object { meta: Arc::clone(self.flight.meta()), body };
+        let object = Object::new(Arc::clone(self.flight.meta()), body);
         self.storage.objects.insert(self.key, Arc::new(object));
         if self.flight.is_refused() {
             // Purged between the last look and the insert.
@@ -47,7 +47,7 @@ impl MokaMiss {
             NotStored::TooLarge => &counts.too_large,
             NotStored::OverBudget => &counts.over_budget,
             NotStored::WrongLength => &counts.wrong_length,
-            NotStored::Purged => return,
+            NotStored::Purged => &counts.purged,
         };
         add_one(counter);
     }
@@ -65,6 +65,10 @@ impl HandleMiss for MokaMiss {
     }
 
     async fn finish(mut self: Box<Self>) -> Result<MissFinishType> {
+        if !self.storage.is_current(self.flight.meta()) {
+            // Begun before a purge: what came since may be stored already, and this must not take its place.
+            self.flight.refuse();
+        }
         let size = match self.flight.pieces() {
             Ok(pieces) => self.store(&pieces),
             Err(why) => {

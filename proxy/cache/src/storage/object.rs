@@ -3,6 +3,7 @@
 use std::hash::{BuildHasherDefault, Hasher};
 use std::mem::size_of;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
@@ -10,6 +11,8 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, H
 use pingora::cache::key::{CacheHashKey, HashBinary};
 use pingora::cache::{CacheKey, CacheMeta};
 use pingora::http::ResponseHeader;
+
+use crate::purge::{Identity, Judgement, Label, Purges};
 
 /// Keys are hashes already: hashing them again would be waste.
 pub(super) type KeyHasher = BuildHasherDefault<FoldHasher>;
@@ -59,14 +62,22 @@ pub(super) struct Meta {
     stale_while_revalidate: u32,
     stale_if_error: u32,
     variance: Option<HashBinary>,
+    identity: Arc<Identity>,
+    label: Label,
 }
 
 /// Header fields that a 304 does not change and that differ between most bodies.
 const SAME_BODY: [HeaderName; 4] = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, LAST_MODIFIED];
 
 impl Meta {
-    pub(super) fn of(meta: &CacheMeta) -> Self {
+    pub(super) fn of(meta: &CacheMeta, key: &CacheKey) -> Self {
+        Self::under(meta, Arc::new(Identity::of_key(key.primary_key())))
+    }
+
+    fn under(meta: &CacheMeta, identity: Arc<Identity>) -> Self {
         Self {
+            identity,
+            label: meta.extensions().get::<Label>().cloned().unwrap_or_default(),
             header: meta.response_header_copy(),
             fresh_until: meta.fresh_until(),
             created: meta.created(),
@@ -81,9 +92,11 @@ impl Meta {
     /// Pingora's form. It has no way to set the provenance, the time before which a variant is too old for its
     /// primary object, except as `created`; and of a primary object pingora asks only the provenance, of a variant
     /// only `created`. So each slot gets the one it is asked for. The age does not depend on it: the epoch is set.
-    pub(super) fn rebuild(&self, slot: Slot) -> CacheMeta {
+    ///
+    /// What was softly purged went stale then, if not before.
+    pub(super) fn rebuild(&self, slot: Slot, purged: Option<SystemTime>) -> CacheMeta {
         let mut meta = CacheMeta::new(
-            self.fresh_until,
+            purged.map_or(self.fresh_until, |purged| purged.min(self.fresh_until)),
             self.created_in(slot),
             self.stale_while_revalidate,
             self.stale_if_error,
@@ -94,6 +107,24 @@ impl Meta {
             meta.set_variance(variance);
         }
         meta
+    }
+
+    /// The generation before the fetch began that brought or confirmed this.
+    pub(super) fn generation(&self) -> u64 {
+        self.label.generation
+    }
+
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    pub(super) fn tags(&self) -> &crate::purge::Tags {
+        &self.label.tags
+    }
+
+    /// What purges since `since` say of this.
+    pub(super) fn judge(&self, purges: &Purges, since: u64) -> Judgement {
+        purges.judge(&self.identity, &self.label.tags, since)
     }
 
     pub(super) fn created(&self) -> SystemTime {
@@ -123,7 +154,8 @@ impl Meta {
     fn weight(&self) -> usize {
         let slot = 3 * size_of::<HeaderName>() + size_of::<HeaderValue>();
         let texts = |(name, value): (&HeaderName, &HeaderValue)| 2 * name.as_str().len() + value.len() + slot;
-        self.header.headers.iter().map(texts).sum()
+        let names = self.identity.weight() + self.label.tags.weight();
+        self.header.headers.iter().map(texts).sum::<usize>() + names
     }
 }
 
@@ -140,16 +172,41 @@ pub(super) fn declared_length(header: &ResponseHeader) -> Option<u64> {
 pub(super) struct Object {
     pub(super) meta: Arc<Meta>,
     pub(super) body: Body,
+    /// The generation up to which no purge was about it.
+    checked: AtomicU64,
 }
 
 /// What an entry costs beside its texts: moka's nodes and the structs of this module.
 const ENTRY: usize = 512;
 
 impl Object {
-    /// The same body under a header that a revalidation made.
+    pub(super) fn new(meta: Arc<Meta>, body: Body) -> Self {
+        let checked = AtomicU64::new(meta.generation());
+        Self { meta, body, checked }
+    }
+
+    /// The same body under a header that a revalidation made. Without tags of its own it keeps those it had.
     pub(super) fn refreshed(&self, meta: &CacheMeta) -> Self {
-        let fresh = Meta { created: self.meta.created, provenance: self.meta.provenance, ..Meta::of(meta) };
-        Self { meta: Arc::new(fresh), body: self.body.clone() }
+        let fresh = Meta::under(meta, Arc::clone(&self.meta.identity));
+        let mut label = fresh.label.clone();
+        if label.tags.is_empty() {
+            label.tags = self.meta.label.tags.clone();
+        }
+        let fresh = Meta { created: self.meta.created, provenance: self.meta.provenance, label, ..fresh };
+        Self::new(Arc::new(fresh), self.body.clone())
+    }
+
+    /// Whether a purge took it out of service: one comparison, unless there was one since it was last looked at.
+    pub(super) fn judge(&self, purges: &Purges, generation: u64) -> Judgement {
+        let checked = self.checked.load(Ordering::Relaxed);
+        if checked == generation {
+            return Judgement::Untouched(generation);
+        }
+        let judgement = self.meta.judge(purges, checked);
+        if let Judgement::Untouched(until) = judgement {
+            self.checked.store(until, Ordering::Relaxed);
+        }
+        judgement
     }
 
     /// Bytes for moka. The limits keep a body under 4 GiB.

@@ -9,7 +9,7 @@ use super::*;
 
 const MB: u64 = 1 << 20;
 
-fn at(seconds: u64) -> SystemTime {
+pub(super) fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
@@ -17,7 +17,7 @@ fn key(path: &str) -> CacheKey {
     CacheKey::new(path, "")
 }
 
-fn meta_with(fields: &[(HeaderName, &str)]) -> CacheMeta {
+pub(super) fn meta_with(fields: &[(HeaderName, &str)]) -> CacheMeta {
     let mut header = ResponseHeader::build(200, None).unwrap();
     for (name, value) in fields {
         header.append_header(name.clone(), *value).unwrap();
@@ -25,11 +25,11 @@ fn meta_with(fields: &[(HeaderName, &str)]) -> CacheMeta {
     CacheMeta::new(at(2_000), at(1_000), 7, 8, header)
 }
 
-fn span() -> SpanHandle {
+pub(super) fn span() -> SpanHandle {
     Span::inactive().handle()
 }
 
-fn store() -> &'static MokaStorage {
+pub(super) fn store() -> &'static MokaStorage {
     MokaStorage::leak(4 * MB, MB)
 }
 
@@ -50,7 +50,7 @@ async fn find(storage: &'static MokaStorage, path: &str) -> Option<(CacheMeta, H
     storage.lookup(&key(path), &span()).await.unwrap()
 }
 
-async fn read_all(mut hit: HitHandler) -> Result<Vec<u8>> {
+pub(super) async fn read_all(mut hit: HitHandler) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(piece) = hit.read_body().await? {
         body.extend_from_slice(&piece);
