@@ -6,6 +6,8 @@
 pub mod authority;
 mod body;
 pub(crate) mod cache;
+mod compress;
+mod conditions;
 pub mod context;
 pub mod gate;
 mod generated;
@@ -461,13 +463,30 @@ impl ProxyHttp for Flow {
         Ok(None)
     }
 
+    fn cache_not_modified_filter(
+        &self,
+        session: &Session,
+        head: &ResponseHeader,
+        ctx: &mut Box<RequestCtx>,
+    ) -> Result<bool> {
+        let verdict = conditions::evaluate(session.req_header(), head);
+        ctx.condition_failed = verdict == conditions::Verdict::Failed;
+        // pingora sends no body then; the status is put right in `response_filter`.
+        Ok(verdict != conditions::Verdict::Send)
+    }
+
     fn range_header_filter(
         &self,
         session: &mut Session,
         head: &mut ResponseHeader,
-        _ctx: &mut Box<RequestCtx>,
+        ctx: &mut Box<RequestCtx>,
     ) -> RangeType {
-        if !range::is_valid(&session.req_header().headers) {
+        if ctx.coded {
+            // Ranges are cut from the plain form.
+            return RangeType::None;
+        }
+        let req = session.req_header();
+        if !range::is_asked(req) || !conditions::is_strong_range(&req.headers, &head.headers) {
             return RangeType::None;
         }
         range_header_filter(session.req_header(), head, Some(range::MAX_RANGES))

@@ -69,7 +69,9 @@ pub enum BadOrder {
         known: String,
     },
     /// Paths without a distribution.
-    #[error("`{path}` could be a path of several distributions: name one with `distribution`, or give a URL; there are {known}")]
+    #[error(
+        "`{path}` could be a path of several distributions: name one with `distribution`, or give a URL; there are {known}"
+    )]
     WhichDistribution {
         /// The path.
         path: String,
@@ -142,7 +144,11 @@ impl Order {
 
 fn checked(tag: &str) -> Result<String, BadOrder> {
     let tag = tag.trim();
-    if tag.is_empty() || tag.contains([',', ' ', '\t']) { Err(BadOrder::BadTag(tag.to_owned())) } else { Ok(tag.to_owned()) }
+    if tag.is_empty() || tag.contains([',', ' ', '\t']) {
+        Err(BadOrder::BadTag(tag.to_owned()))
+    } else {
+        Ok(tag.to_owned())
+    }
 }
 
 fn by_name(snapshot: &Snapshot, name: &str) -> Result<usize, BadOrder> {

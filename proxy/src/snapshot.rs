@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use edgeweir_cache::{Selection, Ttl};
+use edgeweir_cache::{Coding, Selection, Ttl};
 use edgeweir_config::units::PathPattern;
 use edgeweir_config::{self as model, FailurePolicy, Stage};
 use edgeweir_hookhost::{Grants, Hook};
@@ -123,6 +123,8 @@ pub struct CachePolicy {
     pub tag_headers: Vec<HeaderName>,
     /// Whether viewers get them.
     pub send_tags: bool,
+    /// Codings that plain responses are put into, the preferred first.
+    pub compress: Vec<Coding>,
 }
 
 /// A hook bound to a stage.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::clock::TestClock;
-use crate::process::admin;
+use crate::process::{admin, admin_with};
 use crate::raw::{self, Raw, Response};
 use crate::wait::{START_DEADLINE, deadline_of, until};
 use crate::wasm;
@@ -237,6 +237,15 @@ impl TestEdge {
     /// Asks the admin API over its Unix socket.
     pub async fn admin(&self, method: &str, path: &str) -> Response {
         admin(&self.admin_socket(), method, path).await
+    }
+
+    /// Purges by the admin API; gives the status and the receipt.
+    ///
+    /// # Panics
+    /// When the answer is no JSON.
+    pub async fn purge(&self, order: &Value) -> (u16, Value) {
+        let answer = admin_with(&self.admin_socket(), "POST", "/v1/purge", order.to_string().as_bytes()).await;
+        (answer.status, serde_json::from_str(&answer.text()).expect("an answer of the admin API is JSON"))
     }
 
     /// The metrics as text.

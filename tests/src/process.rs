@@ -223,6 +223,17 @@ pub async fn admin(socket: &Path, method: &str, path: &str) -> Response {
     raw.response_to(method).await
 }
 
+/// As [`admin`], with a body.
+///
+/// # Panics
+/// When there is no answer.
+pub async fn admin_with(socket: &Path, method: &str, path: &str, body: &[u8]) -> Response {
+    let stream = deadline("connect to the admin socket", UnixStream::connect(socket)).await;
+    let mut raw = Raw::over(stream.expect("the admin socket accepts"));
+    raw.send(request_bytes(method, "localhost", path, &[("Connection", "close")], body)).await;
+    raw.response_to(method).await
+}
+
 /// Whether something accepts connections there.
 pub async fn listens(address: SocketAddr) -> bool {
     matches!(tokio::time::timeout(Duration::from_secs(1), tokio::net::TcpStream::connect(address)).await, Ok(Ok(_)))

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use super::{log_target, secret, time};
-use crate::model::{Admin, Certificate, Gate, Listener, Log, LogLevel, LogTarget, Server, TlsVersion};
 use crate::decode::{List, Network};
+use crate::model::{Admin, Certificate, Gate, Listener, Log, LogLevel, LogTarget, Server, TlsVersion};
 use crate::schema::{self, File};
 
 /// Where viewers connect if no listener is written.

@@ -5,6 +5,7 @@
 //! - [`key`]: the cache key, and what of a query or a cookie header goes to the origin.
 //! - [`vary`]: the variance of a response that varies.
 //! - [`request_directives`]: what a viewer may ask of the cache.
+//! - [`compress`]: gzip, brotli and zstd at the edge.
 //! - [`purge`]: invalidation by URL, prefix, host and tag.
 //! - [`outcome`]: what the cache did, for the log and for `Cache-Status` (RFC 9211).
 //!
@@ -14,6 +15,7 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests may panic"))]
 
 mod cache_control;
+pub mod compress;
 pub mod freshness;
 pub mod key;
 pub mod outcome;
@@ -22,6 +24,7 @@ pub mod request_directives;
 pub mod storage;
 pub mod vary;
 
+pub use compress::Coding;
 pub use freshness::{Decision, Freshness, Reason, RequestFacts, Times, Ttl, decide};
 pub use key::{KeyBuilder, MethodClass, Names, Selection, filtered_cookies, filtered_query};
 pub use outcome::{CacheOutcome, CacheStatus, Forward};

@@ -17,6 +17,7 @@
 
 mod flight;
 mod flights;
+mod forms;
 mod hit;
 mod miss;
 mod object;
@@ -27,6 +28,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use moka::notification::RemovalCause;
 use moka::ops::compute::Op;
 use moka::policy::EvictionPolicy;
 use pingora::cache::eviction::CacheEntryKey;
@@ -36,12 +38,14 @@ use pingora::cache::trace::SpanHandle;
 use pingora::cache::{CacheKey, CacheMeta, PurgeType, Storage};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
+use tokio::sync::Semaphore;
 
 use flight::Flight;
 use flights::Flights;
 use miss::MokaMiss;
 use object::{KeyHasher, Meta, Object, Slot};
 
+use crate::compress::Wanted;
 use crate::purge::{Item, Judgement, Probe, Purges};
 
 pub use hit::MokaHit;
@@ -91,8 +95,10 @@ pub struct MokaStorage {
     objects: moka::sync::Cache<u128, Arc<Object>, KeyHasher>,
     flights: Flights,
     limits: Limits,
-    counts: Counts,
+    counts: Arc<Counts>,
     purges: Purges,
+    /// Bodies that may be compressed at once.
+    compressors: Semaphore,
 }
 
 /// Why written responses were not stored, since the start.
@@ -103,6 +109,20 @@ struct Counts {
     aborted: AtomicU64,
     wrong_length: AtomicU64,
     purged: AtomicU64,
+    evicted: AtomicU64,
+    replaced: AtomicU64,
+    removed: AtomicU64,
+}
+
+impl Counts {
+    fn left(&self, cause: RemovalCause) {
+        let counter = match cause {
+            RemovalCause::Size | RemovalCause::Expired => &self.evicted,
+            RemovalCause::Replaced => &self.replaced,
+            RemovalCause::Explicit => &self.removed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// What a store holds and how often its limits were hit.
@@ -126,6 +146,20 @@ pub struct StorageStats {
     pub wrong_length: u64,
     /// Responses not stored because a purge came while they were fetched.
     pub purged: u64,
+    /// Stored objects that were dropped to make room.
+    pub evicted: u64,
+    /// Stored objects that another one replaced, fetched or revalidated anew.
+    pub replaced: u64,
+    /// Stored objects that were removed because they were purged.
+    pub removed: u64,
+    /// Bytes that stored objects may weigh.
+    pub capacity: u64,
+    /// Purges so far: the generation.
+    pub purges: u64,
+    /// Entries of the log of purges.
+    pub purge_entries: u64,
+    /// Times that the log was full and its older half became one generation.
+    pub purge_folds: u64,
 }
 
 /// Objects and the bytes they weigh.
@@ -147,13 +181,17 @@ impl MokaStorage {
 
     /// As [`leak`](Self::leak), with all limits given.
     pub fn leak_with(limits: Limits) -> &'static Self {
+        let compressors = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
+        let counts = Arc::new(Counts::default());
+        let leaving = Arc::clone(&counts);
         let objects = moka::sync::Cache::builder()
             .max_capacity(limits.capacity)
             .weigher(|_, object: &Arc<Object>| object.weight())
             .eviction_policy(EvictionPolicy::lru())
+            .eviction_listener(move |_, _, cause| leaving.left(cause))
             .build_with_hasher(KeyHasher::default());
         let flights = Flights::new(limits.in_flight);
-        Box::leak(Box::new(Self { objects, flights, limits, counts: Counts::default(), purges: Purges::default() }))
+        Box::leak(Box::new(Self { objects, flights, limits, counts, purges: Purges::default(), compressors }))
     }
 
     /// Stored objects; may lag behind.
@@ -185,6 +223,13 @@ impl MokaStorage {
             aborted: count(&self.counts.aborted),
             wrong_length: count(&self.counts.wrong_length),
             purged: count(&self.counts.purged),
+            evicted: count(&self.counts.evicted),
+            replaced: count(&self.counts.replaced),
+            removed: count(&self.counts.removed),
+            capacity: self.limits.capacity,
+            purges: self.purges.generation(),
+            purge_entries: self.purges.entries() as u64,
+            purge_folds: self.purges.folds(),
         }
     }
 
@@ -200,7 +245,8 @@ impl MokaStorage {
         let mut held = Held::default();
         for (_, object) in &self.objects {
             let meta = &object.meta;
-            if probe.matches(meta.identity(), meta.tags()) && object.judge(&self.purges, generation) != Judgement::Gone {
+            if probe.matches(meta.identity(), meta.tags()) && object.judge(&self.purges, generation) != Judgement::Gone
+            {
                 held.objects += 1;
                 held.bytes += u64::from(object.weight());
             }
@@ -258,6 +304,14 @@ impl Storage for MokaStorage {
                 return Ok(None);
             }
         };
+        if let Some(wanted) = key.extensions.get::<Wanted>()
+            && purged.is_none()
+            && object.meta.is_fresh(wanted.now)
+        {
+            let (form, coding) = self.form(hash, object, wanted.coding).await;
+            let meta = form.meta.rebuild(slot, None);
+            return Ok(Some((meta, Box::new(MokaHit::form(form, generation, coding)) as HitHandler)));
+        }
         let meta = object.meta.rebuild(slot, purged);
         Ok(Some((meta, Box::new(MokaHit::stored(object, generation)) as HitHandler)))
     }

@@ -104,7 +104,10 @@ mod tests {
         assert_eq!(order["urls"], json!(["http://a.test/b*", "a.test/c"]));
         assert_eq!(order["paths"], json!(["/d*", "#red"]));
         assert_eq!((&order["tags"], &order["hosts"]), (&json!(["blue"]), &json!(["a.test"])));
-        assert_eq!((&order["soft"], &order["dry_run"], &order["everything"]), (&json!(true), &json!(true), &json!(false)));
+        assert_eq!(
+            (&order["soft"], &order["dry_run"], &order["everything"]),
+            (&json!(true), &json!(true), &json!(false))
+        );
         serde_json::from_value::<crate::purge::Order>(order).unwrap();
     }
 

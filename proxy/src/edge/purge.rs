@@ -48,7 +48,14 @@ impl Core {
     /// Purges, at a cost that does not depend on what the cache holds. `by` says who wanted it, for the log.
     pub fn purge(&self, items: &[Item], mode: Mode, by: &str) -> Receipt {
         let generation = self.cache.storage.purges().purge(items, mode, std::time::SystemTime::now());
-        tracing::info!(generation, mode = mode.as_str(), items = items.len(), first = describe(items), by, "cache purged");
+        tracing::info!(
+            generation,
+            mode = mode.as_str(),
+            items = items.len(),
+            first = describe(items),
+            by,
+            "cache purged"
+        );
         Receipt::Purged { generation, mode }
     }
 

@@ -207,9 +207,7 @@ impl Control for EdgeControl {
         self.core.metrics.encode(Gauges {
             snapshot: self.core.snapshot.load().number,
             connections: count(self.core.connections.len()),
-            cache_entries: stats.entries,
-            cache_bytes: stats.weighted_bytes,
-            cache_capacity: self.core.snapshot.load().config.cache_capacity,
+            cache: stats,
         })
     }
 

@@ -5,7 +5,7 @@
 
 use edgeweir_config::{OriginHttp, Stage};
 use edgeweir_hookhost::GeneratedResponse;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, StatusCode};
 use pingora::cache::CachePhase;
 use pingora::http::ResponseHeader;
@@ -68,7 +68,9 @@ pub(super) fn at_viewer(
 ) {
     let made = ctx.new_body.take();
     let hit = session.cache.enabled() && session.cache.phase() == CachePhase::Hit;
-    if hit && (has_none(before) || before == StatusCode::RANGE_NOT_SATISFIABLE) {
+    if hit
+        && (has_none(before) || matches!(before, StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PRECONDITION_FAILED))
+    {
         // Of a hit that is answered without a body no part comes, and there is no detour: it stays what it is.
         if let Err(error) = head.set_status(before) {
             tracing::error!(%error, "a status could not be kept");
@@ -85,6 +87,9 @@ pub(super) fn at_viewer(
     }
     let Some(made) = made else { return };
     describe(head, made.len());
+    if std::mem::take(&mut ctx.coded) {
+        drop(head.remove_header(&CONTENT_ENCODING));
+    }
     if session.req_header().method == Method::HEAD {
         return;
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use edgeweir_cache::compress::Wanted;
 use edgeweir_cache::outcome::refusal;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_cache::{
@@ -16,6 +17,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
+use super::compress;
 use super::context::RequestCtx;
 use crate::snapshot::Behavior;
 
@@ -63,8 +65,15 @@ pub(crate) fn lookup(req: &RequestHeader, bodyless: bool, upgrade: bool, behavio
 /// # Errors
 /// Only if the request was never routed.
 pub(super) fn key(session: &Session, ctx: &RequestCtx) -> Result<CacheKey> {
-    match key_of(session.req_header(), ctx) {
-        Some(key) => Ok(key.into_key()),
+    let req = session.req_header();
+    match key_of(req, ctx) {
+        Some(key) => {
+            let mut key = key.into_key();
+            if let Some(coding) = compress::wanted(req, ctx) {
+                key.extensions.insert(Wanted { coding, now: SystemTime::now() });
+            }
+            Ok(key)
+        }
         None => Error::e_explain(ErrorType::InternalError, "a request without a route has no cache key"),
     }
 }
@@ -115,6 +124,7 @@ pub(super) fn only_if_cached(session: &Session) -> bool {
 /// Notes what was found in the store. Its place is only taken by what is fetched from now on.
 pub(super) fn found(hit: &MokaHit, fresh: bool, ctx: &mut RequestCtx) {
     ctx.object_generation = hit.generation();
+    ctx.coded = hit.coding().is_some();
     if !fresh {
         // As of the look-up: a purge since then is about what the origin confirms, too.
         ctx.fetch_generation = Some(hit.seen());

@@ -93,6 +93,10 @@ pub struct RequestCtx {
     pub fetch_generation: Option<u64>,
     /// That of the stored object that was found.
     pub object_generation: u64,
+    /// A condition of the viewer on what the cache has does not hold.
+    pub condition_failed: bool,
+    /// The edge compressed what it stored.
+    pub coded: bool,
     /// Tags of the origin's answer.
     pub tags: Tags,
     /// What the cache did.
@@ -171,6 +175,8 @@ impl RequestCtx {
             stored: false,
             fetch_generation: None,
             object_generation: 0,
+            condition_failed: false,
+            coded: false,
             tags: Tags::default(),
             outcome: None,
             fault: None,

@@ -116,6 +116,7 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], f
         origin_us: facts.origin_us,
         cache: facts.outcome,
         cache_why: cache::why(session, ctx),
+        cache_generation: ctx.outcome.map_or(0, |outcome| cache::generation(ctx, outcome)),
         key_name: ctx.key.and_then(|key| ctx.snapshot.keys.get(key)).map(|key| key.name.as_str()),
         plan: ctx.plan.and_then(|plan| ctx.snapshot.plans.get(plan)).map(|plan| plan.name.as_str()),
         throttle: ctx.throttled_by().map(|level| level.as_str()),

@@ -47,5 +47,7 @@ pub(super) async fn serve(core: &Core, session: &mut Session, ctx: &mut RequestC
 }
 
 fn is_soft(headers: &HeaderMap) -> bool {
-    ["soft-purge", "fastly-soft-purge"].iter().any(|name| headers.get(*name).is_some_and(|value| value.as_bytes() == b"1"))
+    ["soft-purge", "fastly-soft-purge"]
+        .iter()
+        .any(|name| headers.get(*name).is_some_and(|value| value.as_bytes() == b"1"))
 }

@@ -1,15 +1,23 @@
 //! Whether a `Range` field says anything at all (RFC 9110, 14.1.1 and 14.2). An invalid one is as good as none; pingora would
 //! answer it with 416.
 
-use http::HeaderMap;
 use http::header::RANGE;
+use http::{HeaderMap, Method};
+use pingora::http::RequestHeader;
 
 /// Ranges of one request that are served; with more it gets the whole.
 pub(super) const MAX_RANGES: usize = 200;
 
+/// Whether a request asks for ranges. "A server MUST ignore a Range header field received with a request method […] for
+/// which range handling is not defined", which it is for GET only (RFC 9110, 14.2).
+#[must_use]
+pub(super) fn is_asked(req: &RequestHeader) -> bool {
+    req.headers.contains_key(RANGE) && req.method == Method::GET && is_valid(&req.headers)
+}
+
 /// Whether the request has one `Range` of bytes that is well formed.
 #[must_use]
-pub(super) fn is_valid(headers: &HeaderMap) -> bool {
+fn is_valid(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(RANGE).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return false };
     value.to_str().is_ok_and(|value| {

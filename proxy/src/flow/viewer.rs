@@ -12,7 +12,7 @@ use pingora::proxy::Session;
 
 use super::context::RequestCtx;
 use super::identity::X_REQUEST_ID;
-use super::{body, cache, hooks, parts, throttle};
+use super::{body, cache, compress, hooks, parts, throttle};
 use crate::fault::Fault;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -141,6 +141,13 @@ pub(super) async fn finish(
 ) -> Result<(), Fault> {
     let outcome = cache::outcome(session);
     ctx.outcome = Some(outcome);
+    if ctx.condition_failed {
+        // RFC 9110, 15.5.13. What pingora has made is a 304.
+        if let Err(error) = head.set_status(StatusCode::PRECONDITION_FAILED) {
+            tracing::error!(%error, "a status could not be set");
+        }
+        hooks::set(head, CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     // On origin errors only if asked for (CloudFront: "Lambda@Edge: viewer response"); on a hit the stored status is the
     // origin's.
     let failed = ctx.origin_status.unwrap_or_else(|| head.status.as_u16()) >= 400;
@@ -158,6 +165,9 @@ pub(super) async fn finish(
     {
         // pingora sends the age that the object had before.
         hooks::set(head, AGE, HeaderValue::from(meta.age().as_secs()));
+    }
+    if compress::negotiated(session, head, ctx) {
+        parts::of_response(head, |parts| edgeweir_cache::compress::vary(&mut parts.headers));
     }
     if ctx.version == Version::HTTP_10 && head.headers.contains_key(TRANSFER_ENCODING) {
         // RFC 9112, 6.1: such a viewer knows no chunks; the body ends with the connection.

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use edgeweir_cache::{Selection, Ttl};
+use edgeweir_cache::{Coding, Selection, Ttl};
 use edgeweir_config::{self as model, KeyValue, Problem, Report, SecretSource, Stage};
 use edgeweir_hookhost::{Hook, HookEngine, HookLimits};
 use edgeweir_limits::{Bucket, Draft, KeyEntry, KeyHash, KeyStore, Plans, Reach, Throttle, UsagePlan};
@@ -424,8 +424,21 @@ fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
         headers,
         cookies: selection(&policy.cookies),
         query: selection(&policy.query),
-        tag_headers: policy.tag_headers.iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect(),
+        tag_headers: policy
+            .tag_headers
+            .iter()
+            .filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok())
+            .collect(),
         send_tags: policy.send_tags,
+        compress: policy.compress.iter().map(|coding| self::coding(*coding)).collect(),
+    }
+}
+
+fn coding(coding: model::Coding) -> Coding {
+    match coding {
+        model::Coding::Brotli => Coding::Brotli,
+        model::Coding::Gzip => Coding::Gzip,
+        model::Coding::Zstd => Coding::Zstd,
     }
 }
 

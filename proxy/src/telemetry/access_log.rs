@@ -72,6 +72,8 @@ pub struct Record<'a> {
     pub cache: Option<&'a str>,
     /// Why the cache did what it did.
     pub cache_why: Option<&'a str>,
+    /// The generation of purges that the content is from; not written if it is 0.
+    pub cache_generation: u64,
     /// Name of the API key (never the key).
     pub key_name: Option<&'a str>,
     /// Usage plan of the key.
@@ -202,6 +204,9 @@ pub fn serialize(line: &mut Vec<u8>, record: &Record<'_>) {
     }
     object.maybe("cache", record.cache);
     object.maybe("cache_why", record.cache_why);
+    if record.cache_generation > 0 {
+        object.number("cache_generation", record.cache_generation);
+    }
     object.maybe("key_name", record.key_name);
     object.maybe("plan", record.plan);
     object.maybe("throttle", record.throttle);

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use edgeweir_cache::StorageStats;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -80,12 +81,8 @@ pub struct Gauges {
     pub snapshot: u64,
     /// Open viewer connections.
     pub connections: u64,
-    /// Objects in the cache.
-    pub cache_entries: u64,
-    /// Bytes in the cache.
-    pub cache_bytes: u64,
-    /// Bytes the cache may hold.
-    pub cache_capacity: u64,
+    /// What the cache holds, and why it did not store.
+    pub cache: StorageStats,
 }
 
 /// Label sets and their counters; at most [`MAX_LABEL_SETS`] and the one that the rest shares.

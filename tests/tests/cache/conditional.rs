@@ -45,6 +45,27 @@ async fn rfc9110_13_viewers_get_304_from_the_cache() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_13_2_2_conditions_that_fail_are_412_from_hits_and_misses() {
+    let origin = tagged("max-age=60").await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    for (target, count) in [("/miss", 1), ("/miss", 1), ("/hit", 2)] {
+        let response = edge.get_with(target, &[("If-Match", "\"v2\""), ("If-None-Match", "\"v1\"")]).await;
+        assert_eq!((response.status, response.header("content-length"), response.body.length), (412, Some("0"), 0));
+        assert_eq!(origin.count(), count, "what was fetched is stored");
+    }
+    let mut raw = edge.connect().await;
+    for (name, value, status) in [
+        ("If-Match", "\"v1\"", 200),
+        ("If-Match", "W/\"v1\"", 412),
+        ("If-Unmodified-Since", "Wed, 31 Dec 2014 00:00:00 GMT", 412),
+        ("If-Unmodified-Since", MODIFIED, 200),
+    ] {
+        raw.send(format!("GET /hit HTTP/1.1\r\nHost: site.test\r\n{name}: {value}\r\n\r\n")).await;
+        assert_eq!(raw.response_to("GET").await.status, status, "{name}: {value}, on one connection");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_conditional_miss_fetches_the_whole_object() {
     let origin = tagged("max-age=60").await;
     let edge = TestEdge::plain(&origin.address()).await;

@@ -1,10 +1,14 @@
 //! The cache end to end: what is stored, under which key, how long, and what viewers are told. Rules of RFC 9111 are named.
 
 mod collapsing;
+mod compressing;
 mod conditional;
+mod crowd;
 mod fresh;
 mod keys;
 mod large;
+mod mixed;
+mod purging;
 mod ranges;
 mod storing;
 mod support;

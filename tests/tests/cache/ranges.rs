@@ -3,6 +3,8 @@
 use edgeweir_tests::edge::TestEdge;
 use edgeweir_tests::origin::{Origin, Reply, pattern_bytes};
 
+use crate::support::with_policy;
+
 async fn object() -> Origin {
     let body = pattern_bytes(1000);
     Origin::start(move |_| Reply::new(200, &[("cache-control", "max-age=60"), ("etag", "\"v1\"")], &body)).await
@@ -65,6 +67,96 @@ async fn rfc9110_13_1_5_if_range_that_does_not_match_gets_the_whole() {
         let response = edge.get_with("/t", &[("Range", "bytes=0-9"), ("If-Range", tag)]).await;
         assert_eq!(response.status, status, "If-Range: {tag}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_13_1_5_weak_validators_are_no_ground_for_a_range() {
+    let body = pattern_bytes(1000);
+    let modified = "Thu, 01 Jan 2015 00:00:00 GMT";
+    let origin = Origin::start(move |request| {
+        let date = if request.target() == "/late" { "Fri, 02 Jan 2015 00:00:00 GMT" } else { modified };
+        let headers =
+            [("cache-control", "max-age=600"), ("etag", "W/\"v1\""), ("last-modified", modified), ("date", date)];
+        Reply::new(200, &headers, &body)
+    })
+    .await;
+    // Old by its `Date`: the policy keeps it.
+    let edge = with_policy(&origin, "min_ttl = \"1h\"").await;
+    for target in ["/same", "/late"] {
+        edge.get(target).await;
+    }
+    for (target, validator, status) in
+        [("/late", "W/\"v1\"", 200), ("/late", modified, 206), ("/same", modified, 200), ("/late", "\"v1\"", 200)]
+    {
+        let response = edge.get_with(target, &[("Range", "bytes=0-9"), ("If-Range", validator)]).await;
+        assert_eq!(response.status, status, "{target} {validator}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_14_6_several_ranges_are_one_multipart() {
+    let origin = object().await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    let body = pattern_bytes(1000);
+    for round in ["miss", "hit"] {
+        let response = edge.get_with("/t", &[("Range", "bytes=0-9, 500-509,-5")]).await;
+        assert_eq!((response.status, response.header("content-range")), (206, None), "{round}");
+        let kind = response.header("content-type").expect("a type");
+        let boundary = kind.strip_prefix("multipart/byteranges; boundary=").expect("a boundary");
+        let mut expected = Vec::new();
+        for (from, to) in [(0, 10), (500, 510), (995, 1000)] {
+            let head = format!(
+                "\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes {from}-{}/1000\r\n\r\n",
+                to - 1
+            );
+            expected.extend_from_slice(head.as_bytes());
+            expected.extend_from_slice(&body[from..to]);
+        }
+        expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        assert_eq!(response.header("content-length"), Some(expected.len().to_string().as_str()), "{round}");
+        assert!(response.body.bytes == expected, "{round}: {}", String::from_utf8_lossy(&response.body.bytes));
+    }
+    for (range, status) in [("bytes=0-9,5-20", 200), ("bytes=-0", 416), ("bytes=1000-", 416), ("bytes=0-0,2000-", 206)]
+    {
+        assert_eq!(edge.get_with("/t", &[("Range", range)]).await.status, status, "{range}");
+    }
+    let many: Vec<String> = (0..300).map(|at| format!("{}-{}", at * 3, at * 3)).collect();
+    let response = edge.get_with("/t", &[("Range", &format!("bytes={}", many.join(",")))]).await;
+    assert_eq!((response.status, response.body.length), (200, 1000), "too many");
+    assert_eq!(origin.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_14_2_head_knows_no_ranges() {
+    let origin = object().await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    edge.get("/t").await;
+    let response = edge.request("HEAD", "/t", &[("Range", "bytes=0-9")], b"").await;
+    assert_eq!((response.status, response.header("content-length")), (200, Some("1000")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chunked_objects_have_a_length_and_ranges_once_they_are_stored() {
+    let origin = Origin::start(|_| Reply::chunked(200, &[("cache-control", "max-age=60")], &["0123", "456789"])).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    edge.get("/t").await;
+    let hit = edge.get("/t").await;
+    assert_eq!((hit.header("content-length"), hit.header("transfer-encoding")), (Some("10"), None));
+    let part = edge.get_with("/t", &[("Range", "bytes=2-5")]).await;
+    assert_eq!((part.status, part.text().as_str()), (206, "2345"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_of_what_is_not_stored_fills_the_cache_though_its_viewer_leaves() {
+    let origin = Origin::start(|_| Reply::large(&[("cache-control", "max-age=60")], 3_000_000)).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    let mut raw = edge.connect().await;
+    raw.send("GET /t HTTP/1.1\r\nHost: site.test\r\nRange: bytes=0-9\r\n\r\n").await;
+    raw.try_head().await.expect("a head");
+    drop(raw);
+    edgeweir_tests::wait::until("the object is stored", || edge.log_text().contains('\n')).await;
+    assert_eq!(edge.get("/t").await.body.length, 3_000_000);
+    assert_eq!(origin.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

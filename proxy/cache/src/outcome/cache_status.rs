@@ -66,7 +66,15 @@ pub struct CacheStatus<'a> {
 impl CacheStatus<'_> {
     /// A status with what the outcome alone tells.
     pub fn new(outcome: CacheOutcome) -> Self {
-        Self { outcome, forward: outcome.forward(), forward_status: None, ttl: None, stored: false, generation: 0, detail: None }
+        Self {
+            outcome,
+            forward: outcome.forward(),
+            forward_status: None,
+            ttl: None,
+            stored: false,
+            generation: 0,
+            detail: None,
+        }
     }
 }
 

@@ -14,12 +14,15 @@ use pingora::cache::{CacheKey, Storage};
 use super::failed;
 use super::flight::Flight;
 use super::object::Object;
+use crate::compress::Coding;
 
 /// The reader of an object; what pingora's `HitHandler` holds.
 pub struct MokaHit {
     source: Source,
     /// The generation when it was looked up.
     seen: u64,
+    /// In which form.
+    coding: Option<Coding>,
 }
 
 enum Source {
@@ -30,12 +33,24 @@ enum Source {
 impl MokaHit {
     pub(super) fn stored(object: Arc<Object>, seen: u64) -> Self {
         let end = object.body.len();
-        Self { source: Source::Stored { object, at: 0, end }, seen }
+        Self { source: Source::Stored { object, at: 0, end }, seen, coding: None }
+    }
+
+    /// A form that the store made of what it stored.
+    pub(super) fn form(object: Arc<Object>, seen: u64, coding: Option<Coding>) -> Self {
+        let mut hit = Self::stored(object, seen);
+        hit.coding = coding;
+        hit
+    }
+
+    /// The coding that the edge put this into.
+    pub fn coding(&self) -> Option<Coding> {
+        self.coding
     }
 
     pub(super) fn following(flight: Arc<Flight>, seen: u64) -> Option<Self> {
         let reader = flight.join()?;
-        Some(Self { source: Source::Following { flight, reader }, seen })
+        Some(Self { source: Source::Following { flight, reader }, seen, coding: None })
     }
 
     /// The generation of purges before the fetch began that brought or confirmed this response.

@@ -9,7 +9,7 @@ use pingora::Result;
 use pingora::cache::storage::{HandleMiss, MissFinishType};
 
 use super::flight::{Flight, NotStored};
-use super::object::{Body, Object};
+use super::object::{Body, Meta, Object};
 use super::{MokaStorage, failed};
 
 /// The writer of a response.
@@ -32,7 +32,7 @@ impl MokaMiss {
     fn store(&self, pieces: &[Bytes]) -> usize {
         let body = Body::pack(pieces);
         let size = body.len();
-        let object = Object::new(Arc::clone(self.flight.meta()), body);
+        let object = Object::new(Meta::with_length(self.flight.meta(), size), body);
         self.storage.objects.insert(self.key, Arc::new(object));
         if self.flight.is_refused() {
             // Purged between the last look and the insert.

@@ -7,11 +7,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LAST_MODIFIED};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LAST_MODIFIED, TRANSFER_ENCODING,
+};
 use pingora::cache::key::{CacheHashKey, HashBinary};
 use pingora::cache::{CacheKey, CacheMeta};
 use pingora::http::ResponseHeader;
 
+use super::forms::Forms;
+use crate::compress::{self, Coding};
 use crate::purge::{Identity, Judgement, Label, Purges};
 
 /// Keys are hashes already: hashing them again would be waste.
@@ -127,6 +131,35 @@ impl Meta {
         purges.judge(&self.identity, &self.label.tags, since)
     }
 
+    /// With the length that turned out, if the header names none: hits need no chunks then, and can be cut into ranges.
+    pub(super) fn with_length(meta: &Arc<Self>, length: usize) -> Arc<Self> {
+        if matches!(meta.header.status.as_u16(), 204 | 304) || meta.header.headers.contains_key(CONTENT_LENGTH) {
+            return Arc::clone(meta);
+        }
+        let mut header = meta.header.clone();
+        drop(header.remove_header(&TRANSFER_ENCODING));
+        // Fails for more fields than pingora takes, and one has just gone.
+        let _always = header.insert_header(CONTENT_LENGTH, length);
+        let (identity, label) = (Arc::clone(&meta.identity), meta.label.clone());
+        Arc::new(Self { header, identity, label, ..**meta })
+    }
+
+    pub(super) fn header(&self) -> &ResponseHeader {
+        &self.header
+    }
+
+    pub(super) fn is_fresh(&self, now: SystemTime) -> bool {
+        now < self.fresh_until
+    }
+
+    /// The same for a coded form of the body.
+    pub(super) fn coded(&self, coding: Coding, length: usize) -> Self {
+        let mut header = self.header.clone();
+        compress::describe(&mut header, coding, length);
+        let (identity, label) = (Arc::clone(&self.identity), self.label.clone());
+        Self { header, identity, label, ..*self }
+    }
+
     pub(super) fn created(&self) -> SystemTime {
         self.created
     }
@@ -174,6 +207,7 @@ pub(super) struct Object {
     pub(super) body: Body,
     /// The generation up to which no purge was about it.
     checked: AtomicU64,
+    pub(super) forms: Forms,
 }
 
 /// What an entry costs beside its texts: moka's nodes and the structs of this module.
@@ -182,7 +216,13 @@ const ENTRY: usize = 512;
 impl Object {
     pub(super) fn new(meta: Arc<Meta>, body: Body) -> Self {
         let checked = AtomicU64::new(meta.generation());
-        Self { meta, body, checked }
+        Self { meta, body, checked, forms: Forms::default() }
+    }
+
+    /// The same with other coded forms.
+    pub(super) fn with_forms(&self, forms: Forms) -> Self {
+        let checked = AtomicU64::new(self.checked.load(Ordering::Relaxed));
+        Self { meta: Arc::clone(&self.meta), body: self.body.clone(), checked, forms }
     }
 
     /// The same body under a header that a revalidation made. Without tags of its own it keeps those it had.
@@ -193,7 +233,8 @@ impl Object {
             label.tags = self.meta.label.tags.clone();
         }
         let fresh = Meta { created: self.meta.created, provenance: self.meta.provenance, label, ..fresh };
-        Self::new(Arc::new(fresh), self.body.clone())
+        let forms = self.forms.refreshed(&fresh);
+        Self { forms, ..Self::new(Arc::new(fresh), self.body.clone()) }
     }
 
     /// Whether a purge took it out of service: one comparison, unless there was one since it was last looked at.
@@ -212,7 +253,7 @@ impl Object {
     /// Bytes for moka. The limits keep a body under 4 GiB.
     pub(super) fn weight(&self) -> u32 {
         let blocks = self.body.blocks.len() * size_of::<Block>();
-        u32::try_from(self.body.len + blocks + self.meta.weight() + ENTRY).unwrap_or(u32::MAX)
+        u32::try_from(self.body.len + blocks + self.meta.weight() + self.forms.weight() + ENTRY).unwrap_or(u32::MAX)
     }
 }
 
@@ -273,6 +314,16 @@ impl Body {
 
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// All of it, uncopied.
+    pub(super) fn pieces(&self) -> Vec<Bytes> {
+        self.blocks.iter().map(|block| block.bytes.clone()).collect()
+    }
+
+    /// Whether it is the very same memory.
+    pub(super) fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.blocks, &other.blocks)
     }
 
     /// The next piece of the bytes from `at` to `end`; `None` at the end.

@@ -34,8 +34,22 @@ pub(super) fn cache(head: &RequestHeader, ctx: &RequestCtx) -> Option<Cache> {
         min_ttl: policy.ttl.min.as_secs_f64(),
         default_ttl: policy.ttl.default.as_secs_f64(),
         max_ttl: policy.ttl.max.as_secs_f64(),
+        purged_as: parts.as_deref().map(purged_as),
+        tag_headers: policy.tag_headers.iter().map(ToString::to_string).collect(),
         key: parts.into_iter().flatten().map(|part| Part { name: part.name, value: part.value }).collect(),
     })
+}
+
+/// How a purge names the object with this key.
+fn purged_as(parts: &[edgeweir_cache::key::KeyPart]) -> String {
+    let value = |name: &str| parts.iter().find(|part| part.name == name).and_then(|part| part.value.as_deref());
+    let query = value("query").map_or_else(String::new, |query| format!("?{query}"));
+    let path = format!("{}{query}", value("path").unwrap_or("/"));
+    let distribution = value("distribution").unwrap_or_default();
+    match value("host") {
+        Some(host) => format!("`{host}{path}`, or `{path}` of the distribution `{distribution}`"),
+        None => format!("`{path}` of the distribution `{distribution}`, or under any of its hosts: they share it"),
+    }
 }
 
 /// What the origin gets. `sent` is the viewer's head after the gate.

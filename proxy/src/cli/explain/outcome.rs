@@ -125,6 +125,10 @@ pub(super) struct Cache {
     pub(super) default_ttl: f64,
     pub(super) max_ttl: f64,
     /// Empty if the cache is not asked.
+    /// How a purge names it.
+    pub(super) purged_as: Option<String>,
+    /// Response headers with tags for purges.
+    pub(super) tag_headers: Vec<String>,
     pub(super) key: Vec<Part>,
 }
 

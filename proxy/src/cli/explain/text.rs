@@ -64,7 +64,8 @@ pub(super) fn render(outcome: &Outcome) -> String {
     page.hooks(outcome, Stage::OriginResponse);
     page.hooks(outcome, Stage::ViewerResponse);
     if outcome.origin.is_none() {
-        page.line("answer", "by the edge itself: the request is about the server");
+        let what = if outcome.behavior.is_some() { "purges this URL from the cache" } else { "is about the server" };
+        page.line("answer", &format!("by the edge itself: the request {what}"));
     } else if !outcome.hooks.is_empty() {
         page.line("note", "hooks were not run: they may answer, or change path, headers, cache key and origin");
     }
@@ -80,6 +81,10 @@ fn cache(page: &mut Page, outcome: &Outcome) {
     for (at, part) in cache.key.iter().enumerate() {
         let value = part.value.as_ref().map_or_else(|| "absent".to_owned(), |value| format!("`{value}`"));
         page.line(if at == 0 { "cache key" } else { "" }, &format!("{}: {value}", part.name));
+    }
+    if let Some(purged) = &cache.purged_as {
+        page.line("purged as", purged);
+        page.line("", &format!("and by the tags in {}", quoted(cache.tag_headers.iter().map(String::as_str))));
     }
 }
 

@@ -96,7 +96,7 @@ fn forward(
     clock: &dyn Clock,
     outcome: &mut Outcome,
 ) -> Result<(), Fault> {
-    if subject == Subject::Server {
+    if subject != Subject::Behavior {
         return Ok(());
     }
     if let Some(ticket) = throttle::reserve(ctx, clock)? {

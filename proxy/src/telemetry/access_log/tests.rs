@@ -34,6 +34,7 @@ fn usual() -> Record<'static> {
         origin_us: Some(1_200),
         cache: Some("miss"),
         cache_why: Some("uri-miss"),
+        cache_generation: 7,
         key_name: None,
         plan: None,
         throttle: None,
@@ -85,6 +86,7 @@ fn a_usual_line() {
             "origin_us": 1_200,
             "cache": "miss",
             "cache_why": "uri-miss",
+            "cache_generation": 7,
             "hooks": [{"hook": "jwt-auth", "stage": "viewer-request", "us": 61, "verdict": "next"}],
         })
     );
@@ -129,6 +131,7 @@ fn absent_facts_are_left_out() {
         origin_us: None,
         cache: None,
         cache_why: None,
+        cache_generation: 0,
         hooks: &[],
         ..usual()
     };

@@ -3,6 +3,7 @@
 use std::fmt::Error;
 use std::sync::atomic::Ordering;
 
+use edgeweir_cache::StorageStats;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue};
 use prometheus_client::metrics::MetricType;
 
@@ -195,9 +196,7 @@ impl Tables {
             by("result", reloads.map(|(label, count)| (label, count.load(Ordering::Relaxed)))),
         )?;
         page.gauge("edgeweir_snapshot_number", "Number of the configuration in use.", &gauges.snapshot)?;
-        page.gauge("edgeweir_cache_entries", "Objects in the cache.", &gauges.cache_entries)?;
-        page.gauge("edgeweir_cache_bytes", "Bytes in the cache.", &gauges.cache_bytes)?;
-        page.gauge("edgeweir_cache_capacity_bytes", "Bytes the cache may hold.", &gauges.cache_capacity)?;
+        encode_cache(page, &gauges.cache)?;
         page.counters(
             "edgeweir_log_dropped_lines",
             "Log lines dropped because too many waited.",
@@ -210,6 +209,29 @@ impl Tables {
         )?;
         page.info("edgeweir_build", "The running edge.", &[("version", self.version)])
     }
+}
+
+/// The cache's store.
+fn encode_cache(page: &mut Page<'_>, cache: &StorageStats) -> Result<(), Error> {
+    page.gauge("edgeweir_cache_entries", "Objects in the cache.", &cache.entries)?;
+    page.gauge("edgeweir_cache_bytes", "Bytes in the cache.", &cache.weighted_bytes)?;
+    page.gauge("edgeweir_cache_capacity_bytes", "Bytes the cache may hold.", &cache.capacity)?;
+    page.gauge("edgeweir_cache_in_flight", "Responses that are being stored now.", &cache.in_flight)?;
+    page.gauge("edgeweir_cache_in_flight_bytes", "Bytes of responses that are being stored.", &cache.in_flight_bytes)?;
+    let left = [("size", cache.evicted), ("replaced", cache.replaced), ("purged", cache.removed)];
+    page.counters("edgeweir_cache_evictions", "Objects that left the cache.", by("cause", left))?;
+    let refused = [
+        ("too-large", cache.too_large),
+        ("in-flight-full", cache.over_budget),
+        ("aborted", cache.aborted),
+        ("wrong-length", cache.wrong_length),
+        ("purged", cache.purged),
+    ];
+    let help = "Responses that were not stored although their head allowed it.";
+    page.counters("edgeweir_cache_not_stored", help, by("reason", refused))?;
+    page.counter("edgeweir_cache_purges", "Purges.", cache.purges)?;
+    page.gauge("edgeweir_cache_purge_log_entries", "Things in the log of purges.", &cache.purge_entries)?;
+    page.counter("edgeweir_cache_purge_log_folds", "Times the log of purges was full.", cache.purge_folds)
 }
 
 /// The combinations of class and outcome that were met.

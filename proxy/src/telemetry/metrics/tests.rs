@@ -81,7 +81,9 @@ fn the_edge_as_a_whole() {
     metrics.connection_refused("total");
     metrics.reloaded(true);
     metrics.reloaded(false);
-    let gauges = Gauges { snapshot: 7, connections: 3, cache_entries: 12, cache_bytes: 4_096, cache_capacity: 1 << 20 };
+    let cache =
+        StorageStats { entries: 12, weighted_bytes: 4_096, capacity: 1 << 20, evicted: 5, ..StorageStats::default() };
+    let gauges = Gauges { snapshot: 7, connections: 3, cache };
     let page = metrics.encode(gauges);
     for line in [
         r#"edgeweir_faults_total{fault="origin-timeout"} 1"#,
@@ -97,6 +99,7 @@ fn the_edge_as_a_whole() {
         "edgeweir_cache_entries 12",
         "edgeweir_cache_bytes 4096",
         "edgeweir_cache_capacity_bytes 1048576",
+        "edgeweir_cache_evictions_total{cause=\"size\"} 5",
         r#"edgeweir_log_dropped_lines_total{log="access"} 0"#,
         r#"edgeweir_build_info{version="1.2.3"} 1"#,
         "process_start_time_seconds 1000.0",

@@ -1,0 +1,57 @@
+//! Media types that are compressed: CloudFront's list ("File types that CloudFront compresses"), sorted.
+
+const TYPES: [&str; 47] = [
+    "application/dash+xml",
+    "application/eot",
+    "application/font",
+    "application/font-sfnt",
+    "application/javascript",
+    "application/json",
+    "application/opentype",
+    "application/otf",
+    "application/pdf",
+    "application/pkcs7-mime",
+    "application/protobuf",
+    "application/rss+xml",
+    "application/truetype",
+    "application/ttf",
+    "application/vnd.apple.mpegurl",
+    "application/vnd.mapbox-vector-tile",
+    "application/vnd.ms-fontobject",
+    "application/wasm",
+    "application/x-font-opentype",
+    "application/x-font-truetype",
+    "application/x-font-ttf",
+    "application/x-httpd-cgi",
+    "application/x-javascript",
+    "application/x-mpegurl",
+    "application/x-opentype",
+    "application/x-otf",
+    "application/x-perl",
+    "application/x-ttf",
+    "application/xhtml+xml",
+    "application/xml",
+    "font/eot",
+    "font/opentype",
+    "font/otf",
+    "font/ttf",
+    "image/svg+xml",
+    "text/css",
+    "text/csv",
+    "text/html",
+    "text/javascript",
+    "text/js",
+    "text/plain",
+    "text/richtext",
+    "text/tab-separated-values",
+    "text/x-component",
+    "text/x-java-source",
+    "text/x-script",
+    "text/xml",
+];
+
+/// Whether this `Content-Type` is one of them. Parameters and case do not count.
+pub(super) fn is_compressed(value: &[u8]) -> bool {
+    let name = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    TYPES.binary_search_by(|known| known.bytes().cmp(name.iter().map(u8::to_ascii_lowercase))).is_ok()
+}

@@ -1,0 +1,106 @@
+//! The coded forms of a stored object: made when the first viewer wants one, kept with it, counted with it.
+//!
+//! While a form is made, others get the plain one, as they do when there is more to compress than there are workers for it
+//! (CloudFront compresses "on a best-effort basis" too). What does not get smaller is not tried again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use moka::ops::compute::Op;
+
+use super::MokaStorage;
+use super::object::{Body, Meta, Object};
+use crate::compress::{self, Coding};
+
+/// Stands for "looked at, and not compressed at all".
+const NEVER: u8 = 1 << 7;
+
+/// The forms of an object.
+#[derive(Debug, Default)]
+pub(super) struct Forms {
+    made: [Option<Arc<Object>>; Coding::COUNT],
+    /// A bit for each coding that was tried or is being made.
+    tried: AtomicU8,
+}
+
+impl Forms {
+    /// The same forms under the header that a revalidation made.
+    pub(super) fn refreshed(&self, meta: &Meta) -> Self {
+        let form = |(at, form): (usize, &Option<Arc<Object>>)| {
+            let form = form.as_ref()?;
+            let coding = Coding::ALL[at];
+            Some(Arc::new(Object::new(Arc::new(meta.coded(coding, form.body.len())), form.body.clone())))
+        };
+        let mut made = <[Option<Arc<Object>>; Coding::COUNT]>::default();
+        for (slot, found) in made.iter_mut().zip(self.made.iter().enumerate().map(form)) {
+            *slot = found;
+        }
+        // What the new header allows is looked at again.
+        Self { made, tried: AtomicU8::new(self.tried.load(Ordering::Relaxed) & !NEVER) }
+    }
+
+    fn with(&self, coding: Coding, form: Arc<Object>) -> Self {
+        let mut made = self.made.clone();
+        made[coding as usize] = Some(form);
+        Self { made, tried: AtomicU8::new(self.tried.load(Ordering::Relaxed)) }
+    }
+
+    /// Bytes of all forms.
+    pub(super) fn weight(&self) -> usize {
+        self.made.iter().flatten().map(|form| form.weight() as usize).sum()
+    }
+}
+
+impl MokaStorage {
+    /// The form of an object that a viewer wants, or the object itself if there is none now.
+    pub(super) async fn form(
+        &'static self,
+        key: u128,
+        object: Arc<Object>,
+        coding: Coding,
+    ) -> (Arc<Object>, Option<Coding>) {
+        let forms = &object.forms;
+        if let Some(form) = &forms.made[coding as usize] {
+            return (Arc::clone(form), Some(coding));
+        }
+        let tried = forms.tried.load(Ordering::Relaxed);
+        if tried & (NEVER | 1 << coding as u8) != 0 {
+            return (object, None);
+        }
+        if !compress::eligible(object.meta.header()) {
+            forms.tried.fetch_or(NEVER, Ordering::Relaxed);
+            return (object, None);
+        }
+        // Best effort: with all workers busy, a later viewer gets it coded.
+        let Ok(permit) = self.compressors.try_acquire() else { return (object, None) };
+        if forms.tried.fetch_or(1 << coding as u8, Ordering::Relaxed) & 1 << coding as u8 != 0 {
+            return (object, None);
+        }
+        let plain = Arc::clone(&object);
+        // To its end, also if the viewer leaves.
+        let made = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let coded = compress::encode(&plain.body.pieces(), coding).ok()??;
+            Some(self.keep(key, &plain, coding, &Body::pack(&[coded])))
+        });
+        match made.await {
+            Ok(Some(form)) => (form, Some(coding)),
+            _ => (object, None),
+        }
+    }
+
+    /// Puts a new form beside its object, if that is still stored, under the header that it has now.
+    fn keep(&self, key: u128, object: &Arc<Object>, coding: Coding, body: &Body) -> Arc<Object> {
+        let form = |plain: &Object| Arc::new(Object::new(Arc::new(plain.meta.coded(coding, body.len())), body.clone()));
+        let mut kept = None;
+        self.objects.entry(key).and_compute_with(|entry| match entry {
+            Some(entry) if entry.value().body.is_shared_with(&object.body) => {
+                let (plain, form) = (entry.value(), form(entry.value()));
+                kept = Some(Arc::clone(&form));
+                Op::Put(Arc::new(plain.with_forms(plain.forms.with(coding, form))))
+            }
+            _ => Op::Nop,
+        });
+        kept.unwrap_or_else(|| form(object))
+    }
+}
