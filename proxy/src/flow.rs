@@ -34,7 +34,7 @@ use edgeweir_cache::freshness::Times;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_cache::vary;
 use edgeweir_config::Stage;
-use http::header::{EXPECT, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 use pingora::cache::key::HashBinary;
 use pingora::cache::storage::HitHandler;
@@ -489,7 +489,14 @@ impl ProxyHttp for Flow {
         if !range::is_asked(req) || !conditions::is_strong_range(&req.headers, &head.headers) {
             return RangeType::None;
         }
-        range_header_filter(session.req_header(), head, Some(range::MAX_RANGES))
+        match range::asked(&req.headers) {
+            range::Asked::Parts => range_header_filter(req, head, Some(range::MAX_RANGES)),
+            range::Asked::Nothing if head.status == StatusCode::OK && head.headers.contains_key(CONTENT_LENGTH) => {
+                range::refuse(head);
+                RangeType::Invalid
+            }
+            range::Asked::Nothing | range::Asked::Mixed => RangeType::None,
+        }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<RequestCtx>) {

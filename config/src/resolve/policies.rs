@@ -27,8 +27,8 @@ pub(crate) struct Preset {
 /// Headers in the key of the two policies that leave the choice to the origin.
 const ORIGIN_HEADERS: &[&str] = &["host", "origin", "x-http-method", "x-http-method-override", "x-method-override"];
 
-/// CloudFront's managed policies (Developer Guide, "Use managed cache policies"), without `Accept-Encoding`: the edge
-/// does not compress.
+/// CloudFront's managed policies (Developer Guide, "Use managed cache policies"), without compression: that is for
+/// policies that ask for it.
 pub(crate) const PRESETS: [Preset; 4] = [
     Preset { name: "CachingDisabled", ttls: [0, 0, 0], headers: &[], cookies: Selection::None, query: Selection::None },
     Preset {

@@ -1,9 +1,11 @@
 //! Whether a `Range` field says anything at all (RFC 9110, 14.1.1 and 14.2). An invalid one is as good as none; pingora would
 //! answer it with 416.
 
-use http::header::RANGE;
-use http::{HeaderMap, Method};
-use pingora::http::RequestHeader;
+use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::hooks::set;
 
 /// Ranges of one request that are served; with more it gets the whole.
 pub(super) const MAX_RANGES: usize = 200;
@@ -13,6 +15,45 @@ pub(super) const MAX_RANGES: usize = 200;
 #[must_use]
 pub(super) fn is_asked(req: &RequestHeader) -> bool {
     req.headers.contains_key(RANGE) && req.method == Method::GET && is_valid(&req.headers)
+}
+
+/// What becomes of a well formed `Range` before pingora looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// It is pingora's to cut.
+    Parts,
+    /// The last no bytes: nothing satisfies that (RFC 9110, 14.1.2). pingora would send them all.
+    Nothing,
+    /// The same among others: the whole is sent.
+    Mixed,
+}
+
+/// Looks for suffixes of no bytes.
+#[must_use]
+pub(super) fn asked(headers: &HeaderMap) -> Asked {
+    let set = headers.get(RANGE).and_then(|value| value.to_str().ok()?.split_once('=')).map_or("", |(_, set)| set);
+    let empty = |spec: &str| spec.trim().strip_prefix('-').is_some_and(|last| last.bytes().all(|digit| digit == b'0'));
+    match (set.split(',').any(empty), set.contains(',')) {
+        (false, _) => Asked::Parts,
+        (true, false) => Asked::Nothing,
+        (true, true) => Asked::Mixed,
+    }
+}
+
+/// Makes a head that of a 416 (RFC 9110, 15.5.17), as pingora does.
+pub(super) fn refuse(head: &mut ResponseHeader) {
+    let Some(length) = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()) else { return };
+    let whole = HeaderValue::from_str(&format!("bytes */{length}"));
+    drop(head.remove_header(&CONTENT_TYPE));
+    drop(head.remove_header(&CONTENT_ENCODING));
+    drop(head.remove_header(&ACCEPT_RANGES));
+    set(head, CONTENT_LENGTH, HeaderValue::from_static("0"));
+    if let Ok(whole) = whole {
+        set(head, CONTENT_RANGE, whole);
+    }
+    if let Err(error) = head.set_status(StatusCode::RANGE_NOT_SATISFIABLE) {
+        tracing::error!(%error, "a status could not be set");
+    }
 }
 
 /// Whether the request has one `Range` of bytes that is well formed.
@@ -46,6 +87,21 @@ fn is_range(spec: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rfc9110_14_1_2_the_last_no_bytes_are_nothing() {
+        for (value, expected) in [
+            ("bytes=-0", Asked::Nothing),
+            ("bytes= -00", Asked::Nothing),
+            ("bytes=-5", Asked::Parts),
+            ("bytes=0-0", Asked::Parts),
+            ("bytes=0-0,-0", Asked::Mixed),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RANGE, value.parse().expect("a value"));
+            assert_eq!(asked(&headers), expected, "{value}");
+        }
+    }
 
     #[test]
     fn rfc9110_14_1_1_only_well_formed_ranges_count() {

@@ -3,7 +3,6 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use edgeweir_tests::edge::TestEdge;
 use edgeweir_tests::origin::{Origin, Reply};
 use edgeweir_tests::raw::Response;
 use serde_json::json;

@@ -126,6 +126,10 @@ fn a_page_is_explained_from_host_to_headers() {
         let part = named(&cache["key"], name);
         assert_eq!((&part["name"], &part["value"]), (&json!(name), &value), "{cache}");
     }
+    let purged = "`eu.shop.test/pages/a?page=2`, or `/pages/a?page=2` of the distribution `shop`";
+    let shared = "`/pages/a?page=2` of the distribution `shop`, or under any of its hosts: they share it";
+    assert!([purged, shared].contains(&cache["purged_as"].as_str().expect("a text")), "{cache}");
+    assert_eq!(cache["tag_headers"], json!(["cache-tag", "surrogate-key"]));
 
     let origin = &told["origin"];
     assert_eq!(origin["target"], "/base/pages/a?page=2");

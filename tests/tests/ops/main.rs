@@ -7,6 +7,7 @@ mod explain;
 mod logs;
 mod metrics;
 mod process;
+mod purge;
 mod reload;
 mod reload_load;
 mod stop;
