@@ -18,6 +18,7 @@
 mod flight;
 mod flights;
 mod forms;
+mod header;
 mod hit;
 mod miss;
 mod object;

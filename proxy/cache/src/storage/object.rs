@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{
-    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LAST_MODIFIED, TRANSFER_ENCODING,
-};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, LAST_MODIFIED, TRANSFER_ENCODING};
 use pingora::cache::key::{CacheHashKey, HashBinary};
 use pingora::cache::{CacheKey, CacheMeta};
 use pingora::http::ResponseHeader;
 
 use super::forms::Forms;
+use super::header;
 use crate::compress::{self, Coding};
 use crate::purge::{Identity, Judgement, Label, Purges};
 
@@ -82,7 +81,7 @@ impl Meta {
         Self {
             identity,
             label: meta.extensions().get::<Label>().cloned().unwrap_or_default(),
-            header: meta.response_header_copy(),
+            header: header::compact(meta.response_header()),
             fresh_until: meta.fresh_until(),
             created: meta.created(),
             provenance: meta.provenance(),
@@ -183,12 +182,9 @@ impl Meta {
         }
     }
 
-    /// Bytes the header takes, about: the map's slots, the texts, and the names again as the origin spelled them.
+    /// Bytes the header and the names for purges take, about.
     fn weight(&self) -> usize {
-        let slot = 3 * size_of::<HeaderName>() + size_of::<HeaderValue>();
-        let texts = |(name, value): (&HeaderName, &HeaderValue)| 2 * name.as_str().len() + value.len() + slot;
-        let names = self.identity.weight() + self.label.tags.weight();
-        self.header.headers.iter().map(texts).sum::<usize>() + names
+        header::weight(&self.header) + self.identity.weight() + self.label.tags.weight()
     }
 }
 
