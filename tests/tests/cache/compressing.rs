@@ -84,7 +84,7 @@ async fn head_conditions_and_ranges_agree_with_get() {
     }
     let part = edge.get_with("/t", &[accept, ("Range", "bytes=0-9")]).await;
     assert_eq!((part.status, part.header("content-encoding")), (206, None));
-    assert_eq!((part.text().as_str(), part.header("etag")), (&text()[..10], Some("\"v1\"")));
+    assert_eq!((part.text().as_str(), part.header("etag")), (text().get(..10).unwrap_or_default(), Some("\"v1\"")));
     let part = edge.get_with("/t", &[accept, ("Range", "bytes=0-9"), ("If-Range", "W/\"v1\"")]).await;
     assert_eq!(part.status, 200, "a weak tag is no ground for a part");
     assert_eq!(decoded(&part), text());

@@ -103,6 +103,7 @@ async fn a_crowd_that_reads_slowly_costs_one_fetch_and_one_object() {
 /// 10 GB over loopback: run it by name, with `--ignored`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes"]
+#[expect(clippy::print_stdout, reason = "numbers for whoever runs it")]
 async fn two_hundred_viewers_of_50_mb() {
     let crowd = Crowd { viewers: 200, size: 50_000_000, pause_every: 2 << 20 };
     let grown = served(&crowd).await;

@@ -158,6 +158,7 @@ async fn no_wrong_body_and_none_from_before_a_purge() {
 /// Run it by name, with `--ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a minute"]
+#[expect(clippy::print_stdout, reason = "numbers for whoever runs it")]
 async fn a_minute_of_100_000_urls() {
     let (requests, fetches, purges, memory) = run(100_000, 32, Duration::from_secs(60), 64).await;
     println!("{requests} requests, {fetches} fetches, {purges} purges");

@@ -27,7 +27,7 @@ pub(super) fn compact(header: &ResponseHeader) -> ResponseHeader {
     let (mut parts, ()) = http::Response::new(()).into_parts();
     (parts.status, parts.version) = (header.status, header.version);
     // A cloned map has the room of the indices, and of the slots only those in use.
-    parts.headers = headers.clone();
+    parts.headers.clone_from(&headers);
     let mut compact = ResponseHeader::from(parts);
     let reason = header.get_reason_phrase().filter(|reason| Some(*reason) != header.status.canonical_reason());
     if reason.is_some() {
