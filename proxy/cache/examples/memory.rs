@@ -65,8 +65,9 @@ async fn put(storage: &'static MokaStorage, number: u64, body: u64) {
     let (key, trace) = (key.into_key(), Span::inactive().handle());
     let mut miss = storage.get_miss_handler(&key, &meta, &trace).await.expect("a writer");
     // As it comes from a socket: a slice of a read buffer that is much larger.
-    let mut read = vec![b'x'; 64 << 10];
-    read.truncate(usize::try_from(body).expect("a size"));
+    let body = usize::try_from(body).expect("a size");
+    let mut read = vec![b'x'; body.max(64 << 10)];
+    read.truncate(body);
     miss.write_body(Bytes::from(read), true).await.expect("written");
     miss.finish().await.expect("stored");
 }

@@ -198,6 +198,7 @@ mod tests {
             origin_us: Some(10_000),
             cache: Some("miss"),
             cache_why: None,
+            cache_generation: 0,
             key_name: None,
             plan: None,
             throttle: None,
