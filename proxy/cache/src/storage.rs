@@ -349,7 +349,7 @@ impl Storage for MokaStorage {
         self.objects.entry(hash_of(key)).and_compute_with(|entry| {
             let Some(object) = entry.map(moka::Entry::into_value) else { return Op::Nop };
             // The object may be another one by now, whose body this header would not fit.
-            if !object.meta.describes_same_body(meta) {
+            if !object.meta.describes_same_body(meta) || !object.meta.has_coding_of(meta) {
                 return Op::Nop;
             }
             updated = true;

@@ -96,13 +96,17 @@ mod tests {
 
     fn request(fields: &[(&'static str, &str)]) -> RequestHeader {
         let mut head = RequestHeader::build("GET", b"/", None).unwrap();
-        fields.iter().for_each(|(name, value)| drop(head.append_header(*name, *value).unwrap()));
+        for (name, value) in fields {
+            head.append_header(*name, *value).unwrap();
+        }
         head
     }
 
     fn response(status: u16, fields: &[(&'static str, &str)]) -> ResponseHeader {
         let mut head = ResponseHeader::build(status, None).unwrap();
-        fields.iter().for_each(|(name, value)| drop(head.append_header(*name, *value).unwrap()));
+        for (name, value) in fields {
+            head.append_header(*name, *value).unwrap();
+        }
         head
     }
 

@@ -175,6 +175,12 @@ impl Meta {
         created.contains(&meta.created()) && self.variance == meta.variance() && SAME_BODY.iter().all(same)
     }
 
+    /// Whether `meta` is about the same form: if a coded one was revalidated, its header is not that of the plain body.
+    pub(super) fn has_coding_of(&self, meta: &CacheMeta) -> bool {
+        let of = |headers: &http::HeaderMap| headers.get(CONTENT_ENCODING).cloned();
+        of(&self.header.headers) == of(meta.headers())
+    }
+
     fn created_in(&self, slot: Slot) -> SystemTime {
         match slot {
             Slot::Primary => self.provenance,
