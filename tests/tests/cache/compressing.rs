@@ -12,6 +12,9 @@ use crate::support::{is_hit, with_policy};
 const POLICY: &str = "max_ttl = \"1h\"\ncompress = [\"br\", \"zstd\", \"gzip\"]";
 const TAGGED: &[(&str, &str)] = &[("cache-control", "max-age=600"), ("content-type", "text/css"), ("etag", "\"v1\"")];
 
+/// Path, headers and length of an answer.
+type Case = (&'static str, &'static [(&'static str, &'static str)], usize);
+
 fn text() -> String {
     (0..2_000).map(|line| format!(".rule-{line} {{ color: red; }}\n")).collect()
 }
@@ -23,7 +26,7 @@ async fn origin(headers: &'static [(&'static str, &'static str)]) -> Origin {
 fn decoded(response: &Response) -> String {
     let (bytes, mut text) = (&response.body.bytes[..], String::new());
     match response.header("content-encoding") {
-        None => Ok(text = response.text()),
+        None => return response.text(),
         Some("gzip") => flate2::read::GzDecoder::new(bytes).read_to_string(&mut text).map(drop),
         Some("br") => brotli::Decompressor::new(bytes, 4096).read_to_string(&mut text).map(drop),
         Some("zstd") => zstd::Decoder::new(bytes).and_then(|mut decoder| decoder.read_to_string(&mut text)).map(drop),
@@ -93,7 +96,7 @@ async fn head_conditions_and_ranges_agree_with_get() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_text_small_coded_or_not_to_be_changed_stays_as_it_is() {
-    let cases: &'static [(&str, &[(&str, &str)], usize)] = &[
+    let cases: &'static [Case] = &[
         ("/image", &[("content-type", "image/png")], 50_000),
         ("/untyped", &[], 50_000),
         ("/small", &[("content-type", "text/css")], 999),

@@ -1,6 +1,7 @@
 //! The store and its purges: what is in it, what is on its way, what is revalidated.
 
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 
 use super::tests::*;
 use super::*;
@@ -14,7 +15,7 @@ fn key(path: &str) -> CacheKey {
 }
 
 fn labelled(storage: &MokaStorage) -> CacheMeta {
-    let mut meta = meta_with(&[]);
+    let mut meta = meta_with(&[(CONTENT_LENGTH, "4")]);
     let label = Label { generation: storage.purges().generation(), tags: Tags::default() };
     meta.extensions_mut().insert(label);
     meta
@@ -62,7 +63,7 @@ async fn a_soft_purge_makes_stale_with_its_windows() {
     let (meta, _) = find(storage, "/a").await.unwrap();
     assert_eq!((meta.fresh_until(), meta.stale_while_revalidate_sec()), (at(1_500), 7));
     // Confirmed by the origin after the purge it is fresh again; before, it is not.
-    let (old, new) = (meta_with(&[]), labelled(storage));
+    let (old, new) = (meta_with(&[(CONTENT_LENGTH, "4")]), labelled(storage));
     assert!(storage.update_meta(&key("/a"), &old, &span()).await.unwrap());
     assert_eq!(find(storage, "/a").await.unwrap().0.fresh_until(), at(1_500));
     assert!(storage.update_meta(&key("/a"), &new, &span()).await.unwrap());
@@ -73,7 +74,8 @@ async fn a_soft_purge_makes_stale_with_its_windows() {
 async fn what_is_on_its_way_while_a_purge_comes_is_not_stored() {
     for mode in [Mode::Hard, Mode::Soft] {
         let storage = store();
-        let meta = labelled(storage);
+        let mut meta = labelled(storage);
+        meta.response_header_mut().remove_header(&CONTENT_LENGTH);
         let mut miss = storage.get_miss_handler(&key("/a"), &meta, &span()).await.unwrap();
         let tag = miss.streaming_write_tag().map(<[u8]>::to_vec);
         let (_, own) = storage.lookup_streaming_write(&key("/a"), tag.as_deref(), &span()).await.unwrap().unwrap();

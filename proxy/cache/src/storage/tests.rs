@@ -65,7 +65,7 @@ fn is_in_flight(hit: &HitHandler) -> bool {
 #[tokio::test]
 async fn a_stored_object_is_found_with_its_meta() {
     let storage = store();
-    let mut meta = meta_with(&[(ETAG, "\"a\"")]);
+    let mut meta = meta_with(&[(ETAG, "\"a\""), (CONTENT_LENGTH, "5")]);
     meta.set_variance([9; 16]);
     meta.set_epoch_override(at(990));
     let (mut miss, own) = begin(storage, "/a", &meta).await;
@@ -363,7 +363,8 @@ async fn a_revalidation_replaces_the_meta_and_keeps_the_body() {
     miss.finish().await.unwrap();
     let (_, reading) = find(storage, "/a").await.unwrap();
 
-    let header = meta_with(&[(LAST_MODIFIED, "x"), (ETAG, "W/\"a\"")]).response_header_copy();
+    // The length was added when the body was whole.
+    let header = meta_with(&[(LAST_MODIFIED, "x"), (ETAG, "W/\"a\""), (CONTENT_LENGTH, "4")]).response_header_copy();
     let mut fresh = CacheMeta::new(at(9_000), at(1_000), 0, 0, header);
     fresh.set_epoch_override(at(8_000));
     assert!(storage.update_meta(&key("/a"), &fresh, &span()).await.unwrap());
@@ -379,7 +380,8 @@ async fn a_revalidation_of_another_object_changes_nothing() {
     put(storage, "/a", b"body").await;
     let update = |meta: CacheMeta| async move { storage.update_meta(&key("/a"), &meta, &span()).await.unwrap() };
     assert!(!update(meta_with(&[(LAST_MODIFIED, "x")])).await);
-    let later = CacheMeta::new(at(9_000), at(1_001), 0, 0, ResponseHeader::build(200, None).unwrap());
+    let header = meta_with(&[(CONTENT_LENGTH, "4")]).response_header_copy();
+    let later = CacheMeta::new(at(9_000), at(1_001), 0, 0, header);
     assert!(!update(later).await);
     let gone = storage.update_meta(&key("/gone"), &meta_with(&[]), &span()).await.unwrap();
     assert!(!gone);
