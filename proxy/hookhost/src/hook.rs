@@ -4,6 +4,7 @@ mod settings;
 mod stages;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -62,14 +63,22 @@ pub(crate) struct Program {
     check: Option<SettingsCheck>,
     shape: Shape,
     memory: usize,
+    version: Box<str>,
+    /// Whether a call has ended without a fault.
+    passed: AtomicBool,
 }
 
 impl Program {
     /// `memory` is what an instance starts with, in bytes.
-    pub(crate) fn new(pre: InstancePre<CallState>, shape: Shape, memory: usize) -> Result<Self, LoadError> {
+    pub(crate) fn new(
+        pre: InstancePre<CallState>,
+        shape: Shape,
+        memory: usize,
+        version: String,
+    ) -> Result<Self, LoadError> {
         let exports = Exports::new(&pre, &shape.stages)?;
         let check = shape.checks_settings.then(|| SettingsCheck::new(&pre)).transpose()?;
-        Ok(Self { pre, exports, check, shape, memory })
+        Ok(Self { pre, exports, check, shape, memory, version: version.into(), passed: AtomicBool::new(false) })
     }
 }
 
@@ -115,6 +124,29 @@ impl Hook {
     #[must_use]
     pub fn needs(&self) -> &[Grant] {
         &self.program.shape.needs
+    }
+
+    /// Which version of the hook this is: the SHA-256 of its bytes in hexadecimal.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.program.version
+    }
+
+    /// Whether this version has passed: a call of it has ended without a fault since it was loaded. It stays passed, also
+    /// under other names and limits, as long as one hook has it.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.program.passed.load(Ordering::Relaxed)
+    }
+
+    /// The same version with other limits; nothing is compiled.
+    ///
+    /// # Errors
+    ///
+    /// When the limits are out of range, or are too small for what the hook starts with.
+    pub fn with_limits(&self, limits: HookLimits) -> Result<Arc<Self>, LoadError> {
+        limits.check(self.engine.limits)?;
+        Self::new(&self.name, Arc::clone(&self.program), limits, Arc::clone(&self.engine))
     }
 
     /// Its limits.
@@ -176,6 +208,10 @@ impl Hook {
                 Ok(Ok(Some(Ok(raw)))) => S::check(raw, &store.data().call).map_err(HookFault::from),
             }
         };
+        // Read first: writing each time would have all processors fight for the line.
+        if verdict.is_ok() && !self.passed() {
+            self.program.passed.store(true, Ordering::Relaxed);
+        }
         let CallState { call, log_dropped, reads, memory, .. } = store.into_data();
         let waited = began.saturating_duration_since(start);
         let report = CallReport { duration: start.elapsed(), waited, memory, log_lines_dropped: log_dropped, reads };
