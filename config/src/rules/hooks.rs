@@ -6,17 +6,15 @@ use crate::schema::File;
 pub(super) fn check(file: &File, out: &mut Report) {
     let Some(hooks) = file.hooks.value() else { return };
     for (name, hook) in hooks.iter() {
-        let deployed = hook.deployed.value().copied();
-        // What is there and could not be read has been reported.
-        let one = match (hook.file.is_absent(), deployed) {
-            (true, Some(true)) | (false, None | Some(false)) => true,
-            (true, None) => !hook.deployed.is_absent(),
-            _ => false,
+        let deployed = hook.deployed.value() == Some(&true);
+        let (message, help) = match (hook.file.is_absent(), deployed) {
+            (true, false) => {
+                ("has no file", "write `file = \"hook.wasm\"`, or `deployed = true` for `edgeweir hook deploy`")
+            }
+            (false, true) => ("has a file and is deployed", "keep either `file` or `deployed = true`"),
+            _ => continue,
         };
-        if !one {
-            let message = format!("the hook `{}` comes from one place", name.get_ref());
-            let help = "write either `file = \"hook.wasm\"` or `deployed = true`";
-            out.push(Problem::error("bad-hook", name.span(), message).help(help));
-        }
+        let message = format!("the hook `{}` {message}", name.get_ref());
+        out.push(Problem::error("bad-hook", name.span(), message).help(help));
     }
 }

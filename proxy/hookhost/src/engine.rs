@@ -1,6 +1,7 @@
 //! The engine: compiler, instance pool, linker and ticker, once per process. Does not know single hooks.
 
 pub(crate) mod config;
+pub(crate) mod lane;
 mod ticker;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use crate::load::{self, LoadError};
 use crate::services::HostServices;
 use crate::state::CallState;
 
+use lane::SlowLane;
 use ticker::Ticker;
 
 /// What all hooks of the process share.
@@ -65,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) services: Arc<dyn HostServices>,
     pub(crate) keys: Keys,
     pub(crate) ticker: Ticker,
+    pub(crate) slow: SlowLane,
     pub(crate) cache: Option<ArtefactCache>,
     /// None: in this process.
     pub(crate) compiler: Option<Compiler>,
@@ -108,7 +111,8 @@ impl HookEngine {
         let cache = cache_dir.and_then(|dir| ArtefactCache::open(dir, &wasmtime));
         let programs = Mutex::default();
         let keys = Keys::default();
-        let inner = Inner { wasmtime, linker, limits, services, keys, ticker, cache, compiler, programs };
+        let slow = SlowLane::default();
+        let inner = Inner { wasmtime, linker, limits, services, keys, ticker, slow, cache, compiler, programs };
         Ok(Self { inner: Arc::new(inner) })
     }
 

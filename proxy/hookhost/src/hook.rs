@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use wasmtime::component::InstancePre;
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::engine::{EngineLimits, Inner};
+use crate::engine::{EngineLimits, Inner, lane};
 use crate::keys::Keys;
 use crate::load::{LoadError, Shape, too_much_memory};
 use crate::services::{Counters, HostServices};
@@ -195,6 +195,20 @@ impl Hook {
             return Done { call, verdict: Err(HookFault::Overloaded), report };
         };
         let deadline = began + self.limits.timeout;
+        let (verdict, state) =
+            lane::run(&self.engine.slow, Box::pin(Arc::clone(self).called::<S>(call, deadline))).await;
+        let CallState { call, log_dropped, reads, memory, .. } = state;
+        let waited = began.saturating_duration_since(start);
+        let report = CallReport { duration: start.elapsed(), waited, memory, log_lines_dropped: log_dropped, reads };
+        Done { call, verdict, report }
+    }
+
+    /// One call in an instance of its own, which is gone when this returns.
+    async fn called<S: StageCall>(
+        self: Arc<Self>,
+        call: Call,
+        deadline: Instant,
+    ) -> (Result<S::Verdict, HookFault>, CallState) {
         // The store stays outside of the timed future: when that is dropped, the call is still here.
         let mut store = self.store(Some(S::STAGE), call, deadline);
         let verdict = {
@@ -212,10 +226,7 @@ impl Hook {
         if verdict.is_ok() && !self.passed() {
             self.program.passed.store(true, Ordering::Relaxed);
         }
-        let CallState { call, log_dropped, reads, memory, .. } = store.into_data();
-        let waited = began.saturating_duration_since(start);
-        let report = CallReport { duration: start.elapsed(), waited, memory, log_lines_dropped: log_dropped, reads };
-        Done { call, verdict, report }
+        (verdict, store.into_data())
     }
 
     /// Waits for a place among this hook's calls, and says when there was one; none after the timeout. Who comes first is
@@ -234,13 +245,12 @@ impl Hook {
         store.limiter(|state| state);
         store.set_hostcall_fuel(MAX_HANDOVER);
         store.set_epoch_deadline(1);
-        // A spinning hook gives the worker back at each tick. tokio's own yield lets the timers run before the hook goes on,
-        // so that the timeout is noticed even if this is the only task.
+        // A spinning hook gives its thread back at each tick.
         store.epoch_deadline_callback(move |_| {
             if Instant::now() >= deadline {
                 return Ok(UpdateDeadline::Interrupt);
             }
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(lane::give_way())))
         });
         store
     }

@@ -3,6 +3,7 @@
 mod ab_test;
 mod basic_auth;
 mod bodies;
+mod budgets;
 mod compiling;
 mod edits;
 mod faults;

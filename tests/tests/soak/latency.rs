@@ -33,8 +33,9 @@ async fn overshoot(count: usize) -> Vec<(&'static str, Vec<Duration>)> {
             let status = raw.response().await.status;
             let took = start.elapsed();
             assert_eq!(status, 503, "{kind}");
-            assert!(took >= LIMIT, "{kind} ended early: {took:?}");
-            times.push(took - LIMIT);
+            // An allocation storm may reach the end of its memory before that of its time.
+            assert!(took >= LIMIT || kind == "allocate", "{kind} ended early: {took:?}");
+            times.push(took.saturating_sub(LIMIT));
         }
         times.sort_unstable();
         let at = |permille: usize| times[(count * permille / 1000).min(count - 1)];
@@ -48,7 +49,8 @@ async fn overshoot(count: usize) -> Vec<(&'static str, Vec<Duration>)> {
         all.push((kind, times));
     }
     let timeouts = site.metric("edgeweir_hook_calls_total", &["verdict=\"timeout\""]).await;
-    assert_eq!(timeouts, (count * KINDS.len()) as u64, "all of them are timeouts");
+    let memory = site.metric("edgeweir_hook_calls_total", &["verdict=\"out-of-memory\""]).await;
+    assert_eq!(timeouts + memory, (count * KINDS.len()) as u64, "all of them ran into their limits");
     all
 }
 
