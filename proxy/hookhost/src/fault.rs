@@ -138,8 +138,14 @@ impl HookFault {
 }
 
 /// Functions of Rust that lie between a panic and its place.
-const PANICKING: [&str; 6] =
-    ["__rustc::", "core::panicking::", "core::result::unwrap_failed", "core::option::", "std::panicking::", "std::sys::"];
+const PANICKING: [&str; 6] = [
+    "__rustc::",
+    "core::panicking::",
+    "core::result::unwrap_failed",
+    "core::option::",
+    "std::panicking::",
+    "std::sys::",
+];
 
 /// The functions from the innermost out, one in a line, as they are called in the source. How Rust panics is left out.
 fn frames(backtrace: &WasmBacktrace) -> String {
