@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -329,14 +329,43 @@ pub enum Selection {
 pub struct Hook {
     /// Its name in the config.
     pub name: String,
-    /// The `.wasm` file, at most 10 MiB.
-    pub file: PathBuf,
+    /// Where its bytes are.
+    pub source: HookSource,
     /// Wall time of one call. Default 50 ms, at most 30 s.
     pub timeout: Duration,
     /// Linear memory of one instance in bytes. Default 16 MiB, at most 64 MiB.
     pub memory: u64,
     /// Calls at once; more wait for at most `timeout`. Default 256.
     pub max_concurrent: u32,
+}
+
+impl Hook {
+    /// The file that it is read from; none for a deployed one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.source {
+            HookSource::File(path) => Some(path),
+            HookSource::Deployed => None,
+        }
+    }
+}
+
+/// Where the bytes of a hook come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookSource {
+    /// The `.wasm` file, at most 10 MiB.
+    File(PathBuf),
+    /// The version that was deployed last, in the state folder.
+    Deployed,
+}
+
+impl std::fmt::Display for HookSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Deployed => f.write_str("deployed"),
+        }
+    }
 }
 
 /// Longest key of a key-value store, in bytes (CloudFront Developer Guide, "Quotas on key value stores").
@@ -514,6 +543,8 @@ pub enum FailurePolicy {
     Closed,
     /// The request goes on as if the hook were not bound.
     Open,
+    /// The newest version of the hook before a reload that has passed is called instead; as `Closed` if there is none.
+    LastGood,
 }
 
 /// Token bucket parameters (API Gateway: "Throttle requests").

@@ -1,4 +1,4 @@
-//! The admin API: health, metrics, status and reload, over a Unix socket in the state folder and, if wanted, over TCP.
+//! The admin API: health, metrics, status, reload and deployed hooks, over a Unix socket in the state folder and, if wanted, over TCP.
 //!
 //! Whoever can open the Unix socket (the owner of the state folder) may do everything. Over TCP reading is open and
 //! everything that changes state needs a bearer token. The edge is behind [`Control`]; nothing here knows pingora.
@@ -36,6 +36,11 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// Why the old configuration stays.
     async fn reload(&self) -> Result<serde_json::Value, ReloadFailure>;
+    /// Puts a version of a deployed hook in force, all or nothing.
+    ///
+    /// # Errors
+    /// Why the version before stays.
+    async fn deploy(&self, hook: &str, version: &str) -> Result<serde_json::Value, ReloadFailure>;
 }
 
 /// Why a reload was refused.

@@ -17,3 +17,4 @@ pub mod runtime;
 pub mod snapshot;
 pub mod telemetry;
 pub mod tls;
+pub mod versions;

@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub distributions: Vec<Distribution>,
     /// By [`model::OriginId`].
     pub origins: Vec<Arc<Origin>>,
+    /// Hooks by name.
+    pub hooks: HashMap<String, LoadedHook>,
     /// Origins by name, for hooks.
     pub origin_names: HashMap<Box<str>, usize>,
     /// By [`model::KeyValueStoreId`].
@@ -121,10 +123,26 @@ pub struct CachePolicy {
     pub query: Selection,
 }
 
+/// A hook of the configuration.
+pub struct LoadedHook {
+    /// The version in force.
+    pub hook: Arc<Hook>,
+    /// The newest version before it that has passed ([`Hook::passed`]); only where a binding may call it.
+    pub last_good: Option<Arc<Hook>>,
+}
+
+impl std::fmt::Debug for LoadedHook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LoadedHook").field(&self.hook.name()).finish()
+    }
+}
+
 /// A hook bound to a stage.
 pub struct BoundHook {
     /// The compiled hook.
     pub hook: Arc<Hook>,
+    /// The version that is called after a fault of it, if the binding wants that and there is one that fits the binding.
+    pub last_good: Option<Arc<Hook>>,
     /// Its settings as JSON text.
     pub settings: Arc<str>,
     /// The stores and secrets that it may read; none if nothing.

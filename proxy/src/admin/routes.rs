@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use super::Control;
 use super::access::{Gate, Verdict};
+use super::{Control, ReloadFailure};
 use crate::telemetry::metrics;
 
 /// Bytes of a request body that are tolerated; no call needs one.
@@ -26,6 +26,7 @@ pub(super) fn router(control: Arc<dyn Control>, gate: Option<Arc<Gate>>) -> Rout
         .route("/metrics", get(page))
         .route("/v1/status", get(status))
         .route("/v1/reload", post(reload))
+        .route("/v1/hooks/{hook}/versions/{version}", post(deploy))
         .method_not_allowed_fallback(async || problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"))
         .fallback(async || problem(StatusCode::NOT_FOUND, "no such call"))
         .with_state(control);
@@ -75,7 +76,15 @@ async fn status(State(control): State<Arc<dyn Control>>) -> Response {
 }
 
 async fn reload(State(control): State<Arc<dyn Control>>) -> Response {
-    match control.reload().await {
+    told(control.reload().await)
+}
+
+async fn deploy(State(control): State<Arc<dyn Control>>, Path((hook, version)): Path<(String, String)>) -> Response {
+    told(control.deploy(&hook, &version).await)
+}
+
+fn told(done: Result<Value, ReloadFailure>) -> Response {
+    match done {
         Ok(report) => answer(StatusCode::OK, &report),
         Err(failure) => {
             let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

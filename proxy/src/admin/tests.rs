@@ -40,6 +40,9 @@ impl Control for Fake {
         }
         Ok(json!({ "snapshot": 2 }))
     }
+    async fn deploy(&self, hook: &str, version: &str) -> Result<serde_json::Value, ReloadFailure> {
+        Ok(json!({ "hook": hook, "version": version }))
+    }
 }
 
 fn socket_path(folder: &tempfile::TempDir) -> PathBuf {

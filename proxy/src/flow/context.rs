@@ -121,6 +121,8 @@ pub struct HookRun {
     pub micros: u32,
     /// `next`, `respond`, or the fault.
     pub verdict: &'static str,
+    /// It was the last good version that ran.
+    pub last_good: bool,
 }
 
 impl RequestCtx {

@@ -74,7 +74,13 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], f
     let hooks: Vec<HookRecord<'_>> = ctx
         .hooks
         .iter()
-        .map(|run| HookRecord { hook: run.hook.name(), stage: run.stage, us: run.micros.into(), verdict: run.verdict })
+        .map(|run| HookRecord {
+            hook: run.hook.name(),
+            stage: run.stage,
+            us: run.micros.into(),
+            verdict: run.verdict,
+            last_good: run.last_good,
+        })
         .collect();
     let trace = req.headers.get("traceparent").and_then(|value| value.to_str().ok());
     let asked = ctx.origin_times.0.and_then(|_asked| ctx.origin());

@@ -179,6 +179,8 @@ impl BehaviorMetrics {
 #[derive(Debug)]
 pub struct HookMetrics {
     verdicts: Labelled,
+    /// Calls of the last good version after a fault of the one in force.
+    last_good: Labelled,
     duration: Histogram,
     /// Most linear memory of a call so far, in bytes.
     memory: AtomicU64,
@@ -188,6 +190,16 @@ impl HookMetrics {
     /// Counts a call that ended with `verdict` (or the label of a fault) and had this much linear memory, in bytes.
     pub fn record(&self, verdict: &str, time: Duration, memory: usize) {
         self.verdicts.add(verdict);
+        self.measured(time, memory);
+    }
+
+    /// Counts a call of the last good version.
+    pub fn record_last_good(&self, verdict: &str, time: Duration, memory: usize) {
+        self.last_good.add(verdict);
+        self.measured(time, memory);
+    }
+
+    fn measured(&self, time: Duration, memory: usize) {
         let memory = u64::try_from(memory).unwrap_or(u64::MAX);
         if memory > self.memory.load(Ordering::Relaxed) {
             self.memory.fetch_max(memory, Ordering::Relaxed);
@@ -234,6 +246,7 @@ impl Metrics {
     pub fn hook(&self, hook: &str, stage: &'static str) -> Arc<HookMetrics> {
         let fresh = || HookMetrics {
             verdicts: Labelled::new(self.tables.verdicts),
+            last_good: Labelled::new(self.tables.verdicts),
             duration: Histogram::new(HOOK_BOUNDS),
             memory: AtomicU64::new(0),
         };

@@ -135,6 +135,14 @@ impl Tables {
             })
         });
         page.counters("edgeweir_hook_calls", "Calls of hooks by verdict.", calls)?;
+        let last_good = hooks.iter().flat_map(|((hook, stage), metrics)| {
+            let used = metrics.last_good.read().filter(|&(_, count)| count > 0);
+            used.map(move |(verdict, count)| {
+                ([("hook", hook.to_string()), ("stage", (*stage).to_owned()), ("verdict", verdict.to_owned())], count)
+            })
+        });
+        let help = "Calls of a hook's last good version, after a fault of the version in force, by verdict.";
+        page.counters("edgeweir_hook_last_good_calls", help, last_good)?;
         page.histograms(
             "edgeweir_hook_duration_seconds",
             "Time of one hook call.",
