@@ -1,4 +1,4 @@
-use edgeweir_sdk::validate::{self, Problem};
+use edgeweir_sdk::{validate, validate::Problem};
 
 struct Settings;
 
