@@ -12,25 +12,25 @@ const BUDGETS: [(&str, &str, &str, u64, f64); 6] = [
         "viewer-request",
         "{ algorithm = \"HS256\", secret = \"0123456789abcdef0123456789abcdef\" }",
         310,
-        256.0,
+        128.0,
     ),
     (
         "basic-auth",
         "viewer-request",
         "{ realm = \"r\", users = { alice = \"8f2d41c07b9e6a35:e8fca6f40bce6c80599b9c1f93b396100a561cca78f4184ee84f972ab69f8ed9\" } }",
-        220,
-        256.0,
+        240,
+        128.0,
     ),
-    ("header-rewrite", "viewer-request", "{ request = [{ op = \"set\", name = \"x-a\", value = \"1\" }] }", 270, 256.0),
+    ("header-rewrite", "viewer-request", "{ request = [{ op = \"set\", name = \"x-a\", value = \"1\" }] }", 270, 128.0),
     (
         "redirects",
         "viewer-request",
         "{ prefixes = [{ from = \"/blog\", to = \"https://blog.example/\" }] }",
-        235,
-        256.0,
+        265,
+        128.0,
     ),
-    ("geo-route", "viewer-request", "{ rules = [{ country = [\"CH\"], path_prefix = \"/ch\" }] }", 180, 256.0),
-    ("ab-test", "viewer-request", "{ cookie = \"t\", variants = [{ name = \"a\", weight = 1 }] }", 210, 256.0),
+    ("geo-route", "viewer-request", "{ rules = [{ country = [\"CH\"], path_prefix = \"/ch\" }] }", 190, 128.0),
+    ("ab-test", "viewer-request", "{ cookie = \"t\", variants = [{ name = \"a\", weight = 1 }] }", 235, 128.0),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
