@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::names::Names;
 use super::time;
 use crate::decode::Text;
-use crate::model::{CachePolicy, CachePolicyId, Selection};
+use crate::model::{CacheBehaviour, CachePolicy, CachePolicyId, Selection};
 use crate::report::Report;
 use crate::schema::{self, File};
 
@@ -104,6 +104,7 @@ impl Preset {
             headers: self.headers.iter().map(|&header| header.to_owned()).collect(),
             cookies: self.cookies.clone(),
             query: self.query.clone(),
+            behaviour: CacheBehaviour::default(),
         }
     }
 }
@@ -126,6 +127,30 @@ fn resolve(name: &str, written: &schema::CachePolicy) -> CachePolicy {
         headers,
         cookies: written.cookies.value().map_or(Selection::None, selection),
         query: written.query.value().map_or(Selection::All, selection),
+        behaviour: behaviour(written),
+    }
+}
+
+fn behaviour(written: &schema::CachePolicy) -> CacheBehaviour {
+    let usual = CacheBehaviour::default();
+    let mut errors: Vec<(u16, Duration)> = match written.errors.value() {
+        Some(errors) => {
+            errors.iter().filter_map(|(status, ttl)| Some((status.get_ref().parse().ok()?, ttl.0))).collect()
+        }
+        None => Vec::new(),
+    };
+    errors.sort_unstable();
+    CacheBehaviour {
+        heuristic: written.heuristic.value().copied().unwrap_or(usual.heuristic),
+        stale_while_revalidate: written.stale_while_revalidate.value().map_or(usual.stale_while_revalidate, |t| t.0),
+        stale_if_error: written.stale_if_error.value().map_or(usual.stale_if_error, |t| t.0),
+        errors,
+        set_cookie: written.set_cookie.value().copied().unwrap_or(usual.set_cookie),
+        viewer_directives: written.viewer_directives.value().copied().unwrap_or(usual.viewer_directives),
+        targeted_fields: written.targeted_fields.value().copied().unwrap_or(usual.targeted_fields),
+        collapse: written.collapse.value().map_or(usual.collapse, |t| t.0),
+        x_cache: written.x_cache.value().copied().unwrap_or(usual.x_cache),
+        key_leaks: written.key_leaks.value().copied().unwrap_or(usual.key_leaks),
     }
 }
 

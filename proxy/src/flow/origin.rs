@@ -110,7 +110,7 @@ fn viewer_headers(headers: &mut HeaderMap, ctx: &mut RequestCtx) {
 }
 
 /// A fact about the viewer in CloudFront's form ("Add CloudFront request headers").
-fn viewer_fact(fact: ViewerFact, ctx: &mut RequestCtx) -> Option<HeaderValue> {
+pub(super) fn viewer_fact(fact: ViewerFact, ctx: &mut RequestCtx) -> Option<HeaderValue> {
     let text = match fact {
         ViewerFact::Address => {
             let (address, port) = ctx.client;

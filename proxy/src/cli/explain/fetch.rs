@@ -1,5 +1,7 @@
 //! Cache and origin of a request that was let through: which key it has, and what the origin would get.
 
+use std::sync::Arc;
+
 use edgeweir_config::HostHeader;
 use http::HeaderName;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
@@ -12,9 +14,9 @@ use crate::flow::context::RequestCtx;
 use crate::flow::origin;
 
 /// What the cache does with a request.
-pub(super) fn cache(head: &RequestHeader, ctx: &RequestCtx) -> Option<Cache> {
+pub(super) fn cache(head: &RequestHeader, ctx: &mut RequestCtx) -> Option<Cache> {
     let behavior = ctx.behavior()?;
-    let policy = &behavior.cache;
+    let policy = Arc::clone(&behavior.cache);
     let length = head.headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
     let bodyless = !length && !head.headers.contains_key(TRANSFER_ENCODING);
     let asked = lookup(head, bodyless, head.headers.contains_key(UPGRADE), behavior);
@@ -31,9 +33,9 @@ pub(super) fn cache(head: &RequestHeader, ctx: &RequestCtx) -> Option<Cache> {
         policy: policy.name.clone(),
         cacheable,
         why: why.to_owned(),
-        min_ttl: policy.ttl.min.as_secs_f64(),
-        default_ttl: policy.ttl.default.as_secs_f64(),
-        max_ttl: policy.ttl.max.as_secs_f64(),
+        min_ttl: policy.rules.ttl.min.as_secs_f64(),
+        default_ttl: policy.rules.ttl.default.as_secs_f64(),
+        max_ttl: policy.rules.ttl.max.as_secs_f64(),
         key: parts.into_iter().flatten().map(|part| Part { name: part.name, value: part.value }).collect(),
     })
 }
