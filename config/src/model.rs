@@ -301,8 +301,27 @@ pub struct CachePolicy {
     pub cookies: Selection,
     /// Query parameters in the key.
     pub query: Selection,
+    /// What the origin gets beside what is in the key.
+    pub forward: Forward,
     /// What else is decided about storing and answering.
     pub behaviour: CacheBehaviour,
+}
+
+/// What the origin gets of a request beside what is in the cache key, where the answer may be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    /// Header fields, in lower case.
+    pub headers: Selection,
+    /// Cookies.
+    pub cookies: Selection,
+    /// Query parameters.
+    pub query: Selection,
+}
+
+impl Default for Forward {
+    fn default() -> Self {
+        Self { headers: Selection::All, cookies: Selection::None, query: Selection::None }
+    }
 }
 
 /// What a cache policy decides beside times to live and keys.
@@ -392,6 +411,32 @@ impl CachePolicy {
     #[must_use]
     pub fn disabled(&self) -> bool {
         self.min_ttl.is_zero() && self.default_ttl.is_zero() && self.max_ttl.is_zero()
+    }
+}
+
+impl Selection {
+    /// What this one or the other selects.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let without = |names: &[String], taken: &[String]| -> Vec<String> {
+            names.iter().filter(|name| !taken.contains(name)).cloned().collect()
+        };
+        match (self, other) {
+            (Self::None, both) | (both, Self::None) => both.clone(),
+            (Self::All, _) | (_, Self::All) => Self::All,
+            (Self::Only(one), Self::Only(two)) => {
+                let mut names = [one.as_slice(), two.as_slice()].concat();
+                names.sort_unstable();
+                names.dedup();
+                Self::Only(names)
+            }
+            (Self::Only(taken), Self::Except(left)) | (Self::Except(left), Self::Only(taken)) => {
+                Self::Except(without(left, taken))
+            }
+            (Self::Except(one), Self::Except(two)) => {
+                Self::Except(one.iter().filter(|name| two.contains(name)).cloned().collect())
+            }
+        }
     }
 }
 

@@ -443,7 +443,7 @@ impl ProxyHttp for Flow {
             // More may come much later: what is there is sent at once.
             conn.send_at_once();
         }
-        Ok(cache::found(session, meta, hit, fresh, ctx))
+        Ok(cache::forced(session, meta, hit, fresh, ctx))
     }
 
     fn should_serve_stale(&self, session: &mut Session, ctx: &mut Box<RequestCtx>, error: Option<&Error>) -> bool {

@@ -122,6 +122,12 @@ pub struct CachePolicy {
     pub cookies: Selection,
     /// Query parameters in the key.
     pub query: Selection,
+    /// Header fields that the origin gets, in lower case: those in the key and those that are forwarded.
+    pub sent_headers: Selection,
+    /// Cookies that the origin gets.
+    pub sent_cookies: Selection,
+    /// Query parameters that the origin gets.
+    pub sent_query: Selection,
     /// What viewers may ask of the cache.
     pub viewer_directives: model::ViewerDirectives,
     /// Take `CDN-Cache-Control` and `Surrogate-Control` off on the way to viewers.

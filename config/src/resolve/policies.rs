@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::names::Names;
 use super::time;
 use crate::decode::Text;
-use crate::model::{CacheBehaviour, CachePolicy, CachePolicyId, Selection};
+use crate::model::{CacheBehaviour, CachePolicy, CachePolicyId, Forward, Selection};
 use crate::report::Report;
 use crate::schema::{self, File};
 
@@ -29,7 +29,7 @@ const ORIGIN_HEADERS: &[&str] = &["host", "origin", "x-http-method", "x-http-met
 
 /// CloudFront's managed policies (Developer Guide, "Use managed cache policies"), without `Accept-Encoding`: the edge
 /// does not compress.
-pub(crate) const PRESETS: [Preset; 4] = [
+pub(crate) const PRESETS: [Preset; 6] = [
     Preset { name: "CachingDisabled", ttls: [0, 0, 0], headers: &[], cookies: Selection::None, query: Selection::None },
     Preset {
         name: "CachingOptimized",
@@ -37,6 +37,20 @@ pub(crate) const PRESETS: [Preset; 4] = [
         headers: &[],
         cookies: Selection::None,
         query: Selection::None,
+    },
+    Preset {
+        name: "CachingOptimizedForUncompressedObjects",
+        ttls: [1, DAY, 365 * DAY],
+        headers: &[],
+        cookies: Selection::None,
+        query: Selection::None,
+    },
+    Preset {
+        name: "Amplify",
+        ttls: [2, 2, 600],
+        headers: &["authorization", "cloudfront-viewer-country", "host"],
+        cookies: Selection::All,
+        query: Selection::All,
     },
     Preset {
         name: "UseOriginCacheControlHeaders",
@@ -104,6 +118,7 @@ impl Preset {
             headers: self.headers.iter().map(|&header| header.to_owned()).collect(),
             cookies: self.cookies.clone(),
             query: self.query.clone(),
+            forward: Forward::default(),
             behaviour: CacheBehaviour::default(),
         }
     }
@@ -127,8 +142,29 @@ fn resolve(name: &str, written: &schema::CachePolicy) -> CachePolicy {
         headers,
         cookies: written.cookies.value().map_or(Selection::None, selection),
         query: written.query.value().map_or(Selection::All, selection),
+        forward: forward(written),
         behaviour: behaviour(written),
     }
+}
+
+fn forward(written: &schema::CachePolicy) -> Forward {
+    let usual = Forward::default();
+    let headers = match written.forward_headers.value().map_or(usual.headers, selection) {
+        Selection::Only(names) => Selection::Only(lower(names)),
+        Selection::Except(names) => Selection::Except(lower(names)),
+        other => other,
+    };
+    Forward {
+        headers,
+        cookies: written.forward_cookies.value().map_or(usual.cookies, selection),
+        query: written.forward_query.value().map_or(usual.query, selection),
+    }
+}
+
+fn lower(names: Vec<String>) -> Vec<String> {
+    let mut names: Vec<String> = names.into_iter().map(|name| name.to_ascii_lowercase()).collect();
+    names.sort_unstable();
+    names
 }
 
 fn behaviour(written: &schema::CachePolicy) -> CacheBehaviour {

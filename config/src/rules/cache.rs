@@ -136,7 +136,13 @@ fn check_key(policy: &CachePolicy, geo: bool, out: &mut Report) {
         }
         too_many(list.len(), headers.span(), "headers", out);
     }
-    for (what, field) in [("cookie", &policy.cookies), ("query parameter", &policy.query)] {
+    for (what, field) in [
+        ("cookie", &policy.cookies),
+        ("query parameter", &policy.query),
+        ("header", &policy.forward_headers),
+        ("cookie", &policy.forward_cookies),
+        ("query parameter", &policy.forward_query),
+    ] {
         let Some(selection) = field.given() else { continue };
         let (Selection::Only(names) | Selection::Except(names)) = selection.get_ref() else { continue };
         no_duplicates(names, what, |name| &name.0, out);

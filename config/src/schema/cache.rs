@@ -42,6 +42,14 @@ table! {
         /// Query parameters in the cache key: "none", "all", a list of names, { only = [names] } or
         /// { except = [names] }. Default: "all".
         query: Opt<Selection>,
+        /// Viewers' header fields that the origin gets beside those in the key, where the answer may be stored: "none", "all",
+        /// a list of names, { only = [names] } or { except = [names] }. Default: "all".
+        forward_headers: Opt<Selection>,
+        /// Cookies that the origin gets beside those in the key, where the answer may be stored; an answer without a lifetime
+        /// is not stored then. Default: "none".
+        forward_cookies: Opt<Selection>,
+        /// Query parameters that the origin gets beside those in the key, where the answer may be stored. Default: "none".
+        forward_query: Opt<Selection>,
         /// Guess how long an object stays fresh from its `Last-Modified` where the origin does not say (RFC 9111, 4.2.2):
         /// a tenth of the time since then, a day at most. Default: false.
         heuristic: Opt<bool>,
@@ -65,7 +73,7 @@ table! {
         /// Whether viewers get `CDN-Cache-Control` and `Surrogate-Control`: "keep" or "remove". Default: "keep".
         targeted_fields: Opt<TargetedFields>,
         /// How long requests for an object wait for one that fetches it already, before they fetch it themselves, up to 5m;
-        /// "0s" makes none wait. Default: "5s".
+        /// "0s" makes none wait, and fetches nothing in the background. Default: "5s".
         collapse: Opt<Time<0, 300_000>>,
         /// Say in `X-Cache`, in CloudFront's words, what the cache did. Default: false.
         x_cache: Opt<bool>,

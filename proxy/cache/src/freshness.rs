@@ -14,7 +14,7 @@ mod times;
 use std::time::{Duration, SystemTime};
 
 use http::header::{CONTENT_RANGE, ETAG, LAST_MODIFIED, SET_COOKIE, TRAILER};
-use http::{HeaderMap, HeaderName, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora::cache::CacheMeta;
 use pingora::http::ResponseHeader;
 
@@ -295,19 +295,22 @@ pub fn fields_not_stored(headers: &HeaderMap) -> impl Iterator<Item = HeaderName
         .flat_map(|directive| directive.fields().collect::<Vec<_>>())
 }
 
-/// The header to store: without the fields that may not be, and without cookies if the rules say so.
-pub fn stored_header(response: &ResponseHeader, rules: &Rules) -> ResponseHeader {
+/// The header to store, and the fields that are left out of it: those that may not be stored, and cookies if the rules say so.
+pub fn stored_header(response: &ResponseHeader, rules: &Rules) -> (ResponseHeader, Vec<(HeaderName, HeaderValue)>) {
     let mut header = response.clone();
+    let mut left_out = Vec::new();
+    let mut leave_out = |name: &HeaderName| {
+        left_out.extend(header.headers.get_all(name).iter().map(|value| (name.clone(), value.clone())));
+        header.remove_header(name);
+    };
     let (directives, source) = targeted::directives_of(&response.headers);
     if directives.qualified && source == Source::CacheControl {
-        for name in fields_not_stored(&response.headers) {
-            header.remove_header(&name);
-        }
+        fields_not_stored(&response.headers).for_each(|name| leave_out(&name));
     }
     if rules.set_cookie == SetCookie::Strip {
-        header.remove_header(&SET_COOKIE);
+        leave_out(&SET_COOKIE);
     }
-    header
+    (header, left_out)
 }
 
 #[cfg(test)]

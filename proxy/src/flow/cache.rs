@@ -9,7 +9,7 @@ use edgeweir_cache::outcome::refusal;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_cache::{
     CacheOutcome, CacheStatus, Decision, Forward, KeyBuilder, MethodClass, Reason, RequestDirectives, RequestFacts,
-    Selection, Wish, decide, vary,
+    Selection, Wish, decide, filtered_cookies, vary,
 };
 use edgeweir_config::ViewerDirectives;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, PRAGMA, VARY};
@@ -25,7 +25,7 @@ use pingora::{Error, ErrorType, Result};
 use super::context::RequestCtx;
 use super::{leaks, origin, revalidate};
 use crate::edge::{CacheParts, Core};
-use crate::snapshot::{Behavior, ViewerFact};
+use crate::snapshot::{Behavior, CachePolicy, ViewerFact};
 
 /// Whether the cache is asked for a request, or why not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +65,18 @@ fn directives(headers: &HeaderMap) -> RequestDirectives {
     }
 }
 
+/// Whether the viewer may ask more of the cache than a fresh object.
+#[must_use]
+pub(crate) fn heeds_viewer(policy: &CachePolicy, ctx: &RequestCtx) -> bool {
+    match policy.viewer_directives {
+        ViewerDirectives::Ignore => false,
+        ViewerDirectives::Honour => true,
+        ViewerDirectives::Trusted => ctx.conn.as_ref().is_some_and(|conn| ctx.snapshot.trusts(conn.peer.ip())),
+    }
+}
+
 /// What else than its freshness decides about a stored object that was found.
-pub(super) fn found(
+pub(super) fn forced(
     session: &mut Session,
     meta: &CacheMeta,
     hit: &MokaHit,
@@ -77,11 +87,7 @@ pub(super) fn found(
         // Each request has it checked; none gains by waiting for another's check.
         session.cache.set_cache_lock(None, None);
     }
-    let heeded = match ctx.behavior()?.cache.viewer_directives {
-        ViewerDirectives::Ignore => false,
-        ViewerDirectives::Honour => true,
-        ViewerDirectives::Trusted => ctx.conn.as_ref().is_some_and(|conn| ctx.snapshot.trusts(conn.peer.ip())),
-    };
+    let heeded = heeds_viewer(&ctx.behavior()?.cache, ctx);
     if !heeded || ctx.background {
         return None;
     }
@@ -223,6 +229,8 @@ pub(super) fn storable(
         has_authorization: req.headers.contains_key(AUTHORIZATION),
         no_store: directives(&req.headers).no_store,
         response_delay: delay(ctx),
+        unkeyed_cookies: policy.sent_cookies != policy.cookies
+            && filtered_cookies(&req.headers, &policy.sent_cookies) != filtered_cookies(&req.headers, &policy.cookies),
         ..RequestFacts::new(&req.method)
     };
     if let Some(decided) = revalidate::updated(session, ctx, &facts, &rules, storage, now) {
@@ -238,11 +246,13 @@ pub(super) fn storable(
             RespCacheable::Uncacheable(Reason::KeyLeak.into())
         }
         Decision::Store(mut freshness) => {
-            if let Some(ttl) = hook_ttl {
+            if let Some(ttl) = hook_ttl.filter(|_ttl| freshness.fresh_until > freshness.epoch) {
                 freshness.fresh_until = freshness.created + ttl;
             }
             ctx.stored = true;
-            RespCacheable::Cacheable(freshness.into_meta(stored_header(head, &rules)))
+            let (header, left_out) = stored_header(head, &rules);
+            ctx.left_out = left_out;
+            RespCacheable::Cacheable(freshness.into_meta(header))
         }
         Decision::Refuse(reason) => {
             ctx.not_stored = Some(reason);

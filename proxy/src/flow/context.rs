@@ -79,6 +79,8 @@ pub struct RequestCtx {
     pub ttl: Option<std::time::Duration>,
     /// The 304 that a stored object was revalidated with, and which object it is about.
     pub validation: Option<Box<(Validation, Option<ObjectId>)>>,
+    /// Fields of the answer that are not stored: only this viewer gets them.
+    pub left_out: Vec<(http::HeaderName, HeaderValue)>,
     /// It fetches a stale object again for nobody: no viewer waits, no viewer hook runs, nothing is charged.
     pub background: bool,
     /// The viewer's directives did not let a fresh object answer.
@@ -208,6 +210,7 @@ impl RequestCtx {
             origin_times: (None, None),
             ttl: None,
             validation: None,
+            left_out: Vec::new(),
             background: false,
             checked: false,
             covered: None,

@@ -40,7 +40,16 @@ fn forget(storage: &MokaStorage, req: &RequestHeader, ctx: &mut RequestCtx, targ
             return;
         }
     }
-    if let Some(key) = cache::key_of(&get, ctx) {
+    // Another path may be another behavior's, with another policy.
+    let route = ctx.route;
+    if target.is_some()
+        && let Some((distribution, _)) = route
+    {
+        ctx.route = ctx.snapshot.route(distribution, get.uri.path()).map(|behavior| (distribution, behavior));
+    }
+    let key = cache::key_of(&get, ctx);
+    ctx.route = route;
+    if let Some(key) = key {
         storage.forget(&key.into_key());
     }
 }

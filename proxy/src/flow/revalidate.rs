@@ -56,7 +56,7 @@ pub(super) fn updated(
     };
     Some(match decision {
         Decision::Store(freshness) => {
-            let header = edgeweir_cache::freshness::stored_header(&header, rules);
+            let (header, _left_out) = edgeweir_cache::freshness::stored_header(&header, rules);
             let mut meta = freshness.into_meta(header);
             if let Some(object) = object {
                 meta.extensions_mut().insert(*object);

@@ -8,6 +8,7 @@ use http::header::{
     PROXY_AUTHORIZATION, SERVER, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use pingora::cache::CachePhase;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
@@ -153,9 +154,20 @@ pub(super) async fn finish(
 ) -> Result<(), Fault> {
     let outcome = cache::outcome(session);
     ctx.outcome = Some(outcome);
-    if let Some(validation) = &ctx.validation {
-        // pingora's idea of what a 304 changes is narrower.
-        validation.0.settle(head);
+    match session.cache.phase() {
+        CachePhase::RevalidatedNoCache(_) => {
+            if let Some(validation) = &ctx.validation {
+                // pingora's idea of what a 304 changes is narrower.
+                validation.0.settle(head);
+            }
+        }
+        CachePhase::Miss | CachePhase::Expired => {
+            for (name, value) in std::mem::take(&mut ctx.left_out) {
+                // pingora sends the stored head.
+                head.append_header(name, value).map_err(|_invalid| Fault::Internal)?;
+            }
+        }
+        _ => {}
     }
     // On origin errors only if asked for (CloudFront: "Lambda@Edge: viewer response"); on a hit the stored status is the
     // origin's.

@@ -69,7 +69,7 @@ async fn rfc9111_4_4_location_and_content_location_of_the_same_origin_are_invali
 async fn rfc9111_4_4_hosts_are_told_apart() {
     let origin = changing(200, &[]).await;
     let config = format!(
-        "[origins.main]\nurl = \"http://{{origin}}\"\nhost = \"viewer\"\n[distributions.site]\nhosts = [\"{HOST}\", \"b.test\"]\n\
+        "[origins.main]\nurl = \"http://{{origin}}\"\nhost_header = \"viewer\"\n[distributions.site]\nhosts = [\"{HOST}\", \"b.test\"]\n\
          origin = \"main\"\n[[distributions.site.behaviors]]\npath = \"*\"\n"
     );
     let edge = TestEdge::start(&config, &origin.address()).await;

@@ -147,3 +147,15 @@ async fn errors_that_are_the_viewers_are_not_covered() {
     let (edge, _origin) = failing("max-age=1", "", Reply::new(404, &[], "gone")).await;
     assert_eq!(edge.get("/t").await.status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http2_viewers_get_stale_objects_that_are_fetched_behind_them() {
+    let origin = counting(&[("cache-control", "max-age=1, stale-while-revalidate=60")]).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    let mut client = edgeweir_tests::http2::Client::connect(edge.address()).await;
+    assert_eq!(client.get(HOST, "/t?q=%20", &[]).await.text(), "1");
+    let_expire().await;
+    assert_eq!(client.get(HOST, "/t?q=%20", &[]).await.text(), "1");
+    until("the fetch in the background", || origin.count() == 2).await;
+    assert_eq!(origin.requests()[1].target(), "/t?q=%20");
+}
