@@ -5,6 +5,7 @@
 //! here: gate, identity, throttles and viewer hooks are behind it. Nobody reads the answer, and it has no line in the access
 //! log.
 
+use http::Version;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
@@ -19,8 +20,12 @@ struct Errand {
 }
 
 /// Leaves what the request in the background needs. Whether one may be started.
-pub(super) fn prepare(core: &Core, session: &Session, ctx: &RequestCtx) -> bool {
+pub(super) fn prepare(core: &Core, session: &mut Session, ctx: &RequestCtx) -> bool {
     let Some(conn) = ctx.conn.as_ref().filter(|_conn| !ctx.background) else { return false };
+    if session.req_header().version == Version::HTTP_2 {
+        // pingora writes the head as text and reads it again, which knows no `HTTP/2`. Here the context knows the version.
+        session.req_header_mut().set_version(Version::HTTP_11);
+    }
     let errand = Errand { head: session.req_header().clone(), ctx: ctx.for_background(core.clock.stopwatch()) };
     conn.leave_errand(session.to_h1_raw(), Box::new(errand))
 }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use edgeweir_config::{FailurePolicy, Stage};
 use edgeweir_hookhost::{
-    Call, CallFacts, CallReport, GeneratedResponse, GeoView, HeaderEdit, Hook, HookFault, ReadSet, RequestEdit, RequestVerdict,
-    RequestView, ResponseEdit, ResponseView, ViewerFacts,
+    Call, CallFacts, CallReport, GeneratedResponse, GeoView, HeaderEdit, Hook, HookFault, ReadSet, RequestEdit,
+    RequestVerdict, RequestView, ResponseEdit, ResponseView, ViewerFacts,
 };
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue};
