@@ -456,7 +456,7 @@ fn cookies_outside_the_key_need_explicit_freshness() {
 
 #[test]
 fn rfc9111_5_4_pragma_in_a_response_is_ignored() {
-    let header = response(200, &[(http::header::PRAGMA, "no-cache"), (CACHE_CONTROL, "max-age=60")]);
+    let header = response(200, &[(PRAGMA, "no-cache"), (CACHE_CONTROL, "max-age=60")]);
     assert_eq!(remaining(get(&header)), 60);
 }
 
