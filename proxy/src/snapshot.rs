@@ -10,8 +10,9 @@ pub mod stores;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use edgeweir_cache::{Selection, Ttl};
+use edgeweir_cache::{Rules, Selection};
 use edgeweir_config::units::PathPattern;
 use edgeweir_config::{self as model, FailurePolicy, Stage};
 use edgeweir_hookhost::{Grants, Hook};
@@ -111,8 +112,8 @@ pub struct CachePolicy {
     pub name: String,
     /// Nothing is looked up or stored.
     pub disabled: bool,
-    /// Times to live.
-    pub ttl: Ttl,
+    /// Times to live, and what else decides about storing.
+    pub rules: Rules,
     /// Request header fields in the key, sorted.
     pub headers: Vec<HeaderName>,
     /// Whether `Host` is one of them.
@@ -121,6 +122,22 @@ pub struct CachePolicy {
     pub cookies: Selection,
     /// Query parameters in the key.
     pub query: Selection,
+    /// Header fields that the origin gets, in lower case: those in the key and those that are forwarded.
+    pub sent_headers: Selection,
+    /// Cookies that the origin gets.
+    pub sent_cookies: Selection,
+    /// Query parameters that the origin gets.
+    pub sent_query: Selection,
+    /// What viewers may ask of the cache.
+    pub viewer_directives: model::ViewerDirectives,
+    /// Take `CDN-Cache-Control` and `Surrogate-Control` off on the way to viewers.
+    pub hides_targeted: bool,
+    /// How long a request waits for another's fetch; zero for not at all.
+    pub collapse: Duration,
+    /// Say in `X-Cache` what the cache did.
+    pub x_cache: bool,
+    /// What happens to responses that may depend on what is not in the key.
+    pub key_leaks: model::KeyLeaks,
 }
 
 /// A hook of the configuration.

@@ -43,6 +43,7 @@ use miss::MokaMiss;
 use object::{KeyHasher, Meta, Object, Slot};
 
 pub use hit::MokaHit;
+pub use object::ObjectId;
 
 /// The limits of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +91,7 @@ pub struct MokaStorage {
     flights: Flights,
     limits: Limits,
     counts: Counts,
+    next_object: AtomicU64,
 }
 
 /// Why written responses were not stored, since the start.
@@ -138,7 +140,13 @@ impl MokaStorage {
             .eviction_policy(EvictionPolicy::lru())
             .build_with_hasher(KeyHasher::default());
         let flights = Flights::new(limits.in_flight);
-        Box::leak(Box::new(Self { objects, flights, limits, counts: Counts::default() }))
+        Box::leak(Box::new(Self {
+            objects,
+            flights,
+            limits,
+            counts: Counts::default(),
+            next_object: AtomicU64::new(0),
+        }))
     }
 
     /// Stored objects; may lag behind.
@@ -175,6 +183,11 @@ impl MokaStorage {
     /// Makes moka's counts exact and evicts what is due. For tests: moka does this by itself in time.
     pub fn settle(&self) {
         self.objects.run_pending_tasks();
+    }
+
+    /// Forgets what is stored under a key, and what is being stored. Whether there was anything.
+    pub fn forget(&self, key: &CacheKey) -> bool {
+        self.remove(hash_of(key))
     }
 
     fn remove(&self, key: u128) -> bool {
@@ -214,7 +227,7 @@ impl Storage for MokaStorage {
     }
 
     async fn get_miss_handler(&'static self, key: &CacheKey, meta: &CacheMeta, _: &SpanHandle) -> Result<MissHandler> {
-        let meta = Arc::new(Meta::of(meta));
+        let meta = Arc::new(Meta::of(meta, ObjectId(self.next_object.fetch_add(1, Ordering::Relaxed))));
         let flight = Arc::new(Flight::new(meta, self.limits.max_object, self.limits.window, self.flights.budget()));
         let (key, write_id) = (hash_of(key), self.flights.add(hash_of(key), &flight));
         Ok(Box::new(MokaMiss::new(self, key, write_id, flight)))

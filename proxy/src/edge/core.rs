@@ -1,5 +1,7 @@
 //! What lives as long as the process: engine, cache, connections, counters, logs, and the snapshot in force.
 
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,6 +73,10 @@ pub struct Core {
     pub observer: Option<Arc<dyn Observer>>,
     /// When this edge started.
     pub started: SystemTime,
+    /// Leaks of cache keys that were told, by their hash.
+    pub leaks_told: parking_lot::Mutex<HashSet<u64>>,
+    /// Hashes them.
+    pub leaks_hasher: RandomState,
     ready: AtomicBool,
 }
 
@@ -118,7 +124,10 @@ impl Core {
             cache: CacheParts {
                 storage: MokaStorage::leak(storage_limits.0, storage_limits.1),
                 lock,
-                predictor: Box::leak(Box::new(Predictor::new(REMEMBERED, None))),
+                predictor: Box::leak(Box::new(Predictor::new(
+                    REMEMBERED,
+                    Some(crate::flow::revalidate::is_of_one_request),
+                ))),
             },
             engine,
             buckets,
@@ -127,6 +136,8 @@ impl Core {
             access_log,
             observer: options.observer.clone(),
             started: options.clock.wall(),
+            leaks_told: parking_lot::Mutex::default(),
+            leaks_hasher: RandomState::new(),
             clock: Arc::clone(&options.clock),
             ready: AtomicBool::new(false),
         }))

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use edgeweir_config::{FailurePolicy, Stage};
 use edgeweir_hookhost::{
-    Call, CallFacts, CallReport, GeneratedResponse, GeoView, HeaderEdit, Hook, HookFault, RequestEdit, RequestVerdict,
-    RequestView, ResponseEdit, ResponseView, ViewerFacts,
+    Call, CallFacts, CallReport, GeneratedResponse, GeoView, HeaderEdit, Hook, HookFault, ReadSet, RequestEdit,
+    RequestVerdict, RequestView, ResponseEdit, ResponseView, ViewerFacts,
 };
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue};
 use pingora::http::{IntoCaseHeaderName, RequestHeader, ResponseHeader};
 
-use super::context::{HookRun, RequestCtx};
-use super::{gate, parts, watched};
+use super::context::{HookReads, HookRun, RequestCtx};
+use super::{gate, leaks, parts, watched};
 use crate::fault::Fault;
 use crate::geo::GeoFacts;
 use crate::snapshot::BoundHook;
@@ -153,9 +153,22 @@ async fn request_stage(head: &mut RequestHeader, ctx: &mut RequestCtx, stage: St
             };
             record(ctx, bound, hook, stage, &done.report, label);
             watched::request(ctx, &done.verdict);
+            let reads = done.report.reads;
             match done.verdict {
-                Ok(RequestVerdict::Respond(response)) => return Outcome::Respond(response),
+                Ok(RequestVerdict::Respond(response)) => {
+                    if stage == Stage::OriginRequest {
+                        keep_reads(ctx, hook, stage, reads);
+                    }
+                    return Outcome::Respond(response);
+                }
                 Ok(RequestVerdict::Next(edits)) => {
+                    let shows = match stage {
+                        Stage::OriginRequest => leaks::counts_at_origin(&edits),
+                        _ => leaks::counts(&edits),
+                    };
+                    if shows {
+                        keep_reads(ctx, hook, stage, reads);
+                    }
                     for edit in edits {
                         if let Err(fault) = apply(head, ctx, hook, stage, edit) {
                             return Outcome::Fail(fault);
@@ -218,6 +231,9 @@ pub(super) async fn response_stage(
             watched::response(ctx, &done.verdict);
             match done.verdict {
                 Ok(edits) => {
+                    if !edits.is_empty() {
+                        keep_reads(ctx, hook, stage, done.report.reads);
+                    }
                     before_edits(head, &edits);
                     for edit in edits {
                         match edit {
@@ -241,6 +257,13 @@ pub(super) async fn response_stage(
         }
     }
     Ok(())
+}
+
+/// Keeps what a hook read whose doing shows in the answer, until it is known whether that is stored.
+fn keep_reads(ctx: &mut RequestCtx, hook: &Arc<Hook>, stage: Stage, reads: Option<Box<ReadSet>>) {
+    if let Some(reads) = reads {
+        ctx.reads.push(HookReads { hook: Arc::clone(hook), stage, reads });
+    }
 }
 
 /// What a fault of a hook means for the request.
@@ -305,7 +328,7 @@ fn call(
         grants: bound.grants.clone(),
         pins: std::mem::take(&mut ctx.pins),
         note: ctx.note.clone(),
-        record_reads: false,
+        record_reads: leaks::watched(ctx, stage),
     }
 }
 

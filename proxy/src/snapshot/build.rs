@@ -8,7 +8,7 @@ mod hooks;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use edgeweir_cache::{Selection, Ttl};
+use edgeweir_cache::{Rules, Selection, SetCookie, Ttl};
 use edgeweir_config::{self as model, KeyValue, Problem, Report, SecretSource, Stage};
 use edgeweir_hookhost::HookEngine;
 use edgeweir_limits::{Bucket, Draft, KeyEntry, KeyHash, KeyStore, Plans, Reach, Throttle, UsagePlan};
@@ -395,14 +395,35 @@ fn own_host(origin: &model::Origin) -> String {
 fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
     let headers: Vec<HeaderName> =
         policy.headers.iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect();
+    let behaviour = &policy.behaviour;
+    let seconds = |time: std::time::Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    let rules = Rules {
+        ttl: Ttl { min: policy.min_ttl, default: policy.default_ttl, max: policy.max_ttl },
+        heuristic: behaviour.heuristic,
+        set_cookie: match behaviour.set_cookie {
+            model::SetCookie::Refuse => SetCookie::Refuse,
+            model::SetCookie::Strip => SetCookie::Strip,
+        },
+        stale_while_revalidate: seconds(behaviour.stale_while_revalidate),
+        stale_if_error: seconds(behaviour.stale_if_error),
+        errors: behaviour.errors.clone(),
+    };
     CachePolicy {
         name: policy.name.clone(),
         disabled: policy.disabled(),
-        ttl: Ttl { min: policy.min_ttl, default: policy.default_ttl, max: policy.max_ttl },
+        rules,
         host_in_key: headers.contains(&http::header::HOST),
         headers,
         cookies: selection(&policy.cookies),
         query: selection(&policy.query),
+        sent_headers: selection(&policy.forward.headers.union(&model::Selection::Only(policy.headers.clone()))),
+        sent_cookies: selection(&policy.forward.cookies.union(&policy.cookies)),
+        sent_query: selection(&policy.forward.query.union(&policy.query)),
+        viewer_directives: behaviour.viewer_directives,
+        hides_targeted: behaviour.targeted_fields == model::TargetedFields::Remove,
+        collapse: behaviour.collapse,
+        x_cache: behaviour.x_cache,
+        key_leaks: behaviour.key_leaks,
     }
 }
 

@@ -109,6 +109,8 @@ struct Tables {
     throttled: Labelled,
     refused: Labelled,
     connections: AtomicU64,
+    refreshes: AtomicU64,
+    key_leaks: AtomicU64,
     reloads_ok: AtomicU64,
     reloads_failed: AtomicU64,
     logs: Vec<(&'static str, Arc<LineCounters>)>,
@@ -225,6 +227,8 @@ impl Metrics {
             throttled: Labelled::new(setup.levels),
             refused: Labelled::new(setup.refusals),
             connections: AtomicU64::new(0),
+            refreshes: AtomicU64::new(0),
+            key_leaks: AtomicU64::new(0),
             reloads_ok: AtomicU64::new(0),
             reloads_failed: AtomicU64::new(0),
             logs: setup.logs,
@@ -273,6 +277,16 @@ impl Metrics {
     /// A throttle refused a request.
     pub fn throttled(&self, level: &str) {
         self.tables.throttled.add(level);
+    }
+
+    /// A stale object was fetched again in the background.
+    pub fn refreshed(&self) {
+        self.tables.refreshes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A response may depend on something that is neither in its cache key nor in `Vary`.
+    pub fn key_leaked(&self) {
+        self.tables.key_leaks.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A viewer connected.

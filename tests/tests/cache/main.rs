@@ -2,10 +2,17 @@
 
 mod collapsing;
 mod conditional;
+mod directives;
 mod fresh;
+mod hostile;
+mod invalidation;
 mod keys;
 mod large;
 mod ranges;
+mod stale;
 mod storing;
 mod support;
+mod targeted;
+mod told;
+mod validation;
 mod vary;

@@ -12,6 +12,7 @@ mod guarded;
 mod isolation;
 mod jwt_auth;
 mod last_good;
+mod leaks;
 mod loading;
 mod on_errors;
 mod redirects;

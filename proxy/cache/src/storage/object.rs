@@ -48,9 +48,14 @@ impl Slot {
     }
 }
 
+/// Names a body in the store. Put among a `CacheMeta`'s extensions it says which body that metadata is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectId(pub(super) u64);
+
 /// What pingora keeps in a `CacheMeta`, which cannot be cloned: taken apart here and put together for each hit.
 #[derive(Debug)]
 pub(super) struct Meta {
+    id: ObjectId,
     header: ResponseHeader,
     fresh_until: SystemTime,
     created: SystemTime,
@@ -65,8 +70,9 @@ pub(super) struct Meta {
 const SAME_BODY: [HeaderName; 4] = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, LAST_MODIFIED];
 
 impl Meta {
-    pub(super) fn of(meta: &CacheMeta) -> Self {
+    pub(super) fn of(meta: &CacheMeta, id: ObjectId) -> Self {
         Self {
+            id,
             header: meta.response_header_copy(),
             fresh_until: meta.fresh_until(),
             created: meta.created(),
@@ -100,6 +106,15 @@ impl Meta {
         self.created
     }
 
+    pub(super) fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// Whether it was stale from its first moment: it is there to be checked on each use.
+    pub(super) fn is_never_fresh(&self) -> bool {
+        self.fresh_until <= self.epoch
+    }
+
     /// The length the header promises; `None` when it does not or when the status has no body.
     pub(super) fn declared_length(&self) -> Option<u64> {
         declared_length(&self.header)
@@ -107,6 +122,9 @@ impl Meta {
 
     /// Whether `meta`, made from this one by a revalidation, still describes this object's body.
     pub(super) fn describes_same_body(&self, meta: &CacheMeta) -> bool {
+        if let Some(id) = meta.extensions().get::<ObjectId>() {
+            return *id == self.id && self.variance == meta.variance();
+        }
         let created = [self.created_in(Slot::Primary), self.created_in(Slot::Variant)];
         let same = |name| self.header.headers.get_all(name).iter().eq(meta.headers().get_all(name).iter());
         created.contains(&meta.created()) && self.variance == meta.variance() && SAME_BODY.iter().all(same)
@@ -148,7 +166,8 @@ const ENTRY: usize = 512;
 impl Object {
     /// The same body under a header that a revalidation made.
     pub(super) fn refreshed(&self, meta: &CacheMeta) -> Self {
-        let fresh = Meta { created: self.meta.created, provenance: self.meta.provenance, ..Meta::of(meta) };
+        let fresh =
+            Meta { created: self.meta.created, provenance: self.meta.provenance, ..Meta::of(meta, self.meta.id) };
         Self { meta: Arc::new(fresh), body: self.body.clone() }
     }
 

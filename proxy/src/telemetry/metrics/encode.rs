@@ -206,6 +206,16 @@ impl Tables {
         page.gauge("edgeweir_cache_entries", "Objects in the cache.", &gauges.cache_entries)?;
         page.gauge("edgeweir_cache_bytes", "Bytes in the cache.", &gauges.cache_bytes)?;
         page.gauge("edgeweir_cache_capacity_bytes", "Bytes the cache may hold.", &gauges.cache_capacity)?;
+        page.counter(
+            "edgeweir_cache_refreshes",
+            "Stale objects fetched again in the background.",
+            self.refreshes.load(Ordering::Relaxed),
+        )?;
+        page.counter(
+            "edgeweir_cache_key_leaks",
+            "Responses that may depend on what a hook read and is neither in the key nor in Vary.",
+            self.key_leaks.load(Ordering::Relaxed),
+        )?;
         page.counters(
             "edgeweir_log_dropped_lines",
             "Log lines dropped because too many waited.",
