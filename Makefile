@@ -9,12 +9,13 @@ WASM := wasm32-unknown-unknown
 # As root, or through sudo.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help setup hooks guests build demo test lint docs bench release clean
+.PHONY: help setup hooks guests build demo test soak lint docs bench release clean
 
 help:
 	@echo "make demo     edge, demo origin, hooks, cache, keys, geo: on loopback, with curl lines to try"
 	@echo "make test     all tests"
 	@echo "make lint     format, clippy and documentation checks, as CI runs them"
+	@echo "make soak     the tests that take minutes: hostile hooks, a thousand reloads, fuzzing; prints numbers"
 	@echo "make bench    criterion benches"
 	@echo "make hooks    build the shipped hooks"
 	@echo "make release  the binary that ships, in $(TARGET)/shipping/edgeweir"
@@ -33,6 +34,8 @@ hooks: setup
 
 guests: setup
 	$(CARGO) build --locked --profile hook --target $(WASM) -p edgeweir-test-guests -p edgeweir-bench-hook --lib --examples
+	$(CARGO) build --locked --profile hook --target $(WASM) -p edgeweir-test-guests --features big --example big-data \
+	  --config 'target.$(WASM).rustflags = ["-C", "link-arg=--initial-memory=9437184"]'
 
 build: setup
 	$(CARGO) build --locked -p edgeweir-proxy --bin edgeweir
@@ -42,6 +45,15 @@ demo: hooks build
 
 test: hooks guests build
 	$(CARGO) test --locked --workspace --exclude edgeweir-test-guests
+
+# Each alone, because times are measured. `make soak SOAK=storm` runs those whose name has that word; `SOAK_FLAGS=--release`
+# measures the optimised build.
+SOAK ?=
+SOAK_FLAGS ?=
+soak: hooks guests
+	$(CARGO) build --locked $(SOAK_FLAGS) -p edgeweir-proxy --bin edgeweir
+	$(CARGO) test --locked $(SOAK_FLAGS) --workspace --exclude edgeweir-test-guests --lib --test soak --test hooks -- \
+	  --ignored --nocapture --test-threads 1 $(SOAK)
 
 lint: setup
 	$(CARGO) fmt --all -- --check

@@ -108,7 +108,7 @@ fn guest(engine: &HookEngine, name: &str) -> Arc<Hook> {
     let target = exe.ancestors().nth(3).expect("the bench runs from its target directory");
     let path = target.join(format!("wasm32-unknown-unknown/hook/examples/{}.wasm", name.replace('-', "_")));
     let wasm = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make guests`", path.display()));
-    let limits = HookLimits { timeout: Duration::from_secs(5), memory: 4 << 20, concurrent: 1000 };
+    let limits = HookLimits { timeout: Duration::from_secs(5), memory: 16 << 20, concurrent: 1000 };
     engine.load(name, &wasm, limits).expect("the guest loads")
 }
 
@@ -116,7 +116,8 @@ fn fresh_call(c: &mut Criterion) {
     let engine = HookEngine::new(EngineLimits::default(), None, Arc::new(Silent)).expect("an engine");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let mut group = c.benchmark_group("hook_call");
-    for name in ["no-op", "header-edit"] {
+    // `big-data` is `header-edit` with 8 MiB of data.
+    for name in ["no-op", "header-edit", "typical", "big-data"] {
         let hook = guest(&engine, name);
         // The call comes back each time and goes in again, as between the stages of a request.
         let mut waiting = Some(call());

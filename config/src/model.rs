@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -309,6 +309,109 @@ pub struct CachePolicy {
     pub send_tags: bool,
     /// Codings to compress with, the preferred first; empty for none.
     pub compress: Vec<Coding>,
+    /// What the origin gets beside what is in the key.
+    pub forward: Forward,
+    /// What else is decided about storing and answering.
+    pub behaviour: CacheBehaviour,
+}
+
+/// What the origin gets of a request beside what is in the cache key, where the answer may be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forward {
+    /// Header fields, in lower case.
+    pub headers: Selection,
+    /// Cookies.
+    pub cookies: Selection,
+    /// Query parameters.
+    pub query: Selection,
+}
+
+impl Default for Forward {
+    fn default() -> Self {
+        Self { headers: Selection::All, cookies: Selection::None, query: Selection::None }
+    }
+}
+
+/// What a cache policy decides beside times to live and keys.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CacheBehaviour {
+    /// Guess a lifetime from `Last-Modified` (RFC 9111, 4.2.2).
+    pub heuristic: bool,
+    /// How long an object may be served stale while it is fetched again, if the origin does not say.
+    pub stale_while_revalidate: Duration,
+    /// How long an object may be served stale when the origin fails, if the origin does not say.
+    pub stale_if_error: Duration,
+    /// The shortest life of a status from 400 on, sorted by status.
+    pub errors: Vec<(u16, Duration)>,
+    /// Responses that set cookies.
+    pub set_cookie: SetCookie,
+    /// What viewers may ask of the cache.
+    pub viewer_directives: ViewerDirectives,
+    /// `CDN-Cache-Control` and `Surrogate-Control` on their way to viewers.
+    pub targeted_fields: TargetedFields,
+    /// How long a request waits for another's fetch.
+    pub collapse: Duration,
+    /// Whether viewers get `X-Cache`.
+    pub x_cache: bool,
+    /// What happens to responses that may depend on what is not in the key.
+    pub key_leaks: KeyLeaks,
+}
+
+impl Default for CacheBehaviour {
+    fn default() -> Self {
+        Self {
+            heuristic: false,
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: Duration::from_secs(86_400),
+            errors: Vec::new(),
+            set_cookie: SetCookie::Refuse,
+            viewer_directives: ViewerDirectives::Ignore,
+            targeted_fields: TargetedFields::Keep,
+            collapse: Duration::from_secs(5),
+            x_cache: false,
+            key_leaks: KeyLeaks::Warn,
+        }
+    }
+}
+
+/// What is done with responses that set cookies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetCookie {
+    /// They are not stored.
+    Refuse,
+    /// They are stored without the cookies.
+    Strip,
+}
+
+/// Whose `Cache-Control` on requests counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewerDirectives {
+    /// Nobody's.
+    Ignore,
+    /// Everybody's.
+    Honour,
+    /// Those of connections from trusted proxies.
+    Trusted,
+}
+
+/// What viewers see of fields that are meant for caches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetedFields {
+    /// They get them: there may be another such cache on the way.
+    Keep,
+    /// They do not.
+    Remove,
+}
+
+/// What happens to a response that may depend on something that is neither in the key nor in `Vary`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyLeaks {
+    /// Nobody looks.
+    Ignore,
+    /// It is told and stored.
+    Warn,
+    /// It is told and not stored.
+    Refuse,
 }
 
 /// A content coding that the edge can make.
@@ -330,6 +433,32 @@ impl CachePolicy {
     }
 }
 
+impl Selection {
+    /// What this one or the other selects.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let without = |names: &[String], taken: &[String]| -> Vec<String> {
+            names.iter().filter(|name| !taken.contains(name)).cloned().collect()
+        };
+        match (self, other) {
+            (Self::None, both) | (both, Self::None) => both.clone(),
+            (Self::All, _) | (_, Self::All) => Self::All,
+            (Self::Only(one), Self::Only(two)) => {
+                let mut names = [one.as_slice(), two.as_slice()].concat();
+                names.sort_unstable();
+                names.dedup();
+                Self::Only(names)
+            }
+            (Self::Only(taken), Self::Except(left)) | (Self::Except(left), Self::Only(taken)) => {
+                Self::Except(without(left, taken))
+            }
+            (Self::Except(one), Self::Except(two)) => {
+                Self::Except(one.iter().filter(|name| two.contains(name)).cloned().collect())
+            }
+        }
+    }
+}
+
 /// Which of a set of named things count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
@@ -348,14 +477,43 @@ pub enum Selection {
 pub struct Hook {
     /// Its name in the config.
     pub name: String,
-    /// The `.wasm` file, at most 10 MiB.
-    pub file: PathBuf,
+    /// Where its bytes are.
+    pub source: HookSource,
     /// Wall time of one call. Default 50 ms, at most 30 s.
     pub timeout: Duration,
     /// Linear memory of one instance in bytes. Default 16 MiB, at most 64 MiB.
     pub memory: u64,
     /// Calls at once; more wait for at most `timeout`. Default 256.
     pub max_concurrent: u32,
+}
+
+impl Hook {
+    /// The file that it is read from; none for a deployed one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.source {
+            HookSource::File(path) => Some(path),
+            HookSource::Deployed => None,
+        }
+    }
+}
+
+/// Where the bytes of a hook come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookSource {
+    /// The `.wasm` file, at most 10 MiB.
+    File(PathBuf),
+    /// The version that was deployed last, in the state folder.
+    Deployed,
+}
+
+impl std::fmt::Display for HookSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Deployed => f.write_str("deployed"),
+        }
+    }
 }
 
 /// Longest key of a key-value store, in bytes (CloudFront Developer Guide, "Quotas on key value stores").
@@ -533,6 +691,8 @@ pub enum FailurePolicy {
     Closed,
     /// The request goes on as if the hook were not bound.
     Open,
+    /// The newest version of the hook before a reload that has passed is called instead; as `Closed` if there is none.
+    LastGood,
 }
 
 /// Token bucket parameters (API Gateway: "Throttle requests").

@@ -13,7 +13,7 @@ mod policies;
 use std::path::Path;
 
 use crate::decode::Time;
-use crate::model::{Config, Hook, HostHeader, LogTarget, Origin, OriginHttp, SecretSource};
+use crate::model::{Config, Hook, HookSource, HostHeader, LogTarget, Origin, OriginHttp, SecretSource};
 use crate::report::Report;
 use crate::schema::{self, File};
 use crate::source::Source;
@@ -118,7 +118,10 @@ fn hooks(file: &File, base: &Path) -> Vec<Hook> {
     let hook = |name: &str, written: &schema::Hook| {
         Some(Hook {
             name: name.to_owned(),
-            file: base.join(&written.file.value()?.0),
+            source: match written.file.value() {
+                Some(file) => HookSource::File(base.join(&file.0)),
+                None => HookSource::Deployed,
+            },
             timeout: time(written.timeout.value(), 50),
             memory: written.memory.value().map_or(16 << 20, |size| size.0),
             max_concurrent: written

@@ -5,6 +5,7 @@
 
 mod cache;
 mod distributions;
+mod hooks;
 mod key_value;
 mod keys;
 mod listeners;
@@ -25,6 +26,7 @@ pub(crate) fn check(file: &File, out: &mut Report) {
     listeners::check(file, out);
     cache::check(file, out);
     origins::check(file, out);
+    hooks::check(file, out);
     key_value::check(file, out);
     keys::check(file, out);
     distributions::check(file, out);

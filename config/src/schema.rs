@@ -54,7 +54,7 @@ table! {
         /// How much the cache may hold.
         cache: Opt<Cache>,
         /// Whether and how long responses are stored and under which key, by name. The presets `CachingDisabled`,
-        /// `CachingOptimized`, `UseOriginCacheControlHeaders` and `UseOriginCacheControlHeaders-QueryStrings` are
+        /// `CachingOptimized`, `CachingOptimizedForUncompressedObjects`, `Amplify`, `UseOriginCacheControlHeaders` and `UseOriginCacheControlHeaders-QueryStrings` are
         /// always there.
         cache_policies: Opt<Named<CachePolicy>>,
         /// The servers behind the edge, by name.

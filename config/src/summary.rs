@@ -95,7 +95,7 @@ fn cache_policy(policy: &CachePolicy) -> Vec<String> {
 
 fn hook(hook: &Hook) -> Vec<String> {
     let limits = format!("{}, {}", format_duration(hook.timeout), format_size(hook.memory));
-    vec![hook.name.clone(), hook.file.display().to_string(), limits]
+    vec![hook.name.clone(), hook.source.to_string(), limits]
 }
 
 fn key_value_store(store: &KeyValueStore) -> Vec<String> {

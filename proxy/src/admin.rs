@@ -1,4 +1,5 @@
-//! The admin API: health, metrics, status, reload and purges, over a Unix socket in the state folder and, if wanted, over TCP.
+//! The admin API: health, metrics, status, reload, deployed hooks and purges, over a Unix socket in the state folder and, if
+//! wanted, over TCP.
 //!
 //! Whoever can open the Unix socket (the owner of the state folder) may do everything. Over TCP reading is open and
 //! everything that changes state needs a bearer token. The edge is behind [`Control`]; nothing here knows pingora.
@@ -44,6 +45,12 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// What of the order cannot be understood; then nothing is purged.
     async fn purge(&self, order: Order) -> Result<serde_json::Value, BadOrder>;
+
+    /// Puts a version of a deployed hook in force, all or nothing.
+    ///
+    /// # Errors
+    /// Why the version before stays.
+    async fn deploy(&self, hook: &str, version: &str) -> Result<serde_json::Value, ReloadFailure>;
 }
 
 /// Why a reload was refused.

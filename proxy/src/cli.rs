@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::telemetry::events;
 
 mod check;
+mod compile;
 mod demo;
 mod dev;
 mod explain;
@@ -57,6 +58,9 @@ enum Verb {
     Hook(hook::Verb),
     /// Run the demo: an edge, an origin behind it, and requests to try
     Demo(demo::Args),
+    /// Compile a hook from standard input to standard output, for an edge that started this process
+    #[command(name = edgeweir_hookhost::COMPILER_VERB, hide = true)]
+    Compile(compile::Args),
 }
 
 /// Runs the command line of this process.
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
         Verb::Schema => schema::run(),
         Verb::Hook(verb) => hook::run(&verb),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Compile(args) => compile::run(&args),
     };
     // The last events are written by a thread that would end with the process.
     let _in_time = events::flush(LAST_EVENTS);
@@ -127,11 +132,15 @@ mod tests {
             "edgeweir demo",
             "edgeweir dev",
             "edgeweir dev edge.toml",
+            "edgeweir __compile --cpu 1 --memory 1000000 --parent 1",
             "edgeweir hook new hello --stage viewer-response --sdk sdk",
             "edgeweir hook build",
             "edgeweir hook inspect hello.wasm --json",
             "edgeweir hook test hello.wasm --cases cases/*.toml",
             "edgeweir hook bench --case cases/a.toml --seconds 1",
+            "edgeweir hook deploy hello.wasm --as hello --cases cases -c edge.toml",
+            "edgeweir hook versions hello",
+            "edgeweir hook rollback hello 3f2a --config edge.toml",
         ] {
             Args::try_parse_from(line.split(' ')).unwrap();
         }
@@ -154,6 +163,8 @@ mod tests {
             "edgeweir hook new hello --stage request",
             "edgeweir hook new hello --sdk a --sdk-git b",
             "edgeweir hook bench --seconds 0",
+            "edgeweir hook deploy hello.wasm",
+            "edgeweir hook versions",
         ] {
             let error = Args::try_parse_from(line.split(' ')).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -22,6 +22,7 @@ use pingora::server::configuration::ServerConf;
 use tokio::sync::watch;
 
 pub use self::core::{CacheParts, Core, MAX_ATTEMPTS};
+pub(crate) use self::core::{compiled, compiler};
 use self::listeners::Listeners;
 pub use self::purge::Receipt;
 pub use self::reload::{ReloadError, ReloadOutcome};
@@ -54,6 +55,9 @@ pub struct Options {
     /// Sees each request when it is over, and has the log lines of hooks: `edgeweir dev`. Such an edge writes no access
     /// log, and warnings and errors to standard error, whatever the configuration says of logs.
     pub observer: Option<Arc<dyn Observer>>,
+    /// The `edgeweir` program of this build, which compiles hooks in a process of its own. None: they are compiled in this
+    /// process, without limits of time and memory.
+    pub compiler: Option<PathBuf>,
 }
 
 impl Options {
@@ -74,6 +78,7 @@ impl Default for Options {
             colour: false,
             env: Arc::new(|_name| None),
             observer: None,
+            compiler: None,
         }
     }
 }
@@ -120,6 +125,9 @@ pub enum StartError {
     /// The admin API.
     #[error("cannot serve the admin API")]
     Admin(#[from] admin::AdminError),
+    /// The versions of a deployed hook.
+    #[error("cannot put a version in force")]
+    Versions(#[source] crate::versions::VersionError),
     /// The snapshot was not finished.
     #[error("the start was interrupted")]
     Interrupted,

@@ -204,6 +204,15 @@ impl Fault {
         )
     }
 
+    /// Whether the origin cannot be reached or does not answer as it should: what a stale object may cover.
+    #[must_use]
+    pub const fn is_origins(self) -> bool {
+        matches!(
+            self,
+            Self::OriginDns | Self::OriginConnect | Self::OriginTls | Self::OriginTimeout | Self::OriginProtocol
+        )
+    }
+
     /// What an error of pingora means.
     #[must_use]
     pub fn of(error: &Error) -> Self {

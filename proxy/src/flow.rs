@@ -4,6 +4,7 @@
 //! knows pingora and the order, and decides nothing itself.
 
 pub mod authority;
+mod background;
 mod body;
 pub(crate) mod cache;
 mod compress;
@@ -13,6 +14,8 @@ pub mod gate;
 mod generated;
 pub(crate) mod hooks;
 pub(crate) mod identity;
+mod invalidate;
+mod leaks;
 mod log;
 pub(crate) mod origin;
 mod parts;
@@ -20,6 +23,7 @@ pub mod path;
 mod purge;
 mod range;
 mod respond;
+pub(crate) mod revalidate;
 pub(crate) mod route;
 pub(crate) mod throttle;
 mod viewer;
@@ -30,9 +34,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use edgeweir_cache::freshness::Times;
 use edgeweir_cache::storage::MokaHit;
-use edgeweir_cache::vary;
 use edgeweir_config::Stage;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
@@ -136,16 +138,14 @@ impl Flow {
 
     /// Watches over the origin's silence from now on. HTTP/2 viewers share a connection, so it is not done there.
     fn await_origin(ctx: &RequestCtx) {
-        if let (Some(conn), Some(origin)) = (&ctx.conn, ctx.origin())
-            && ctx.version != Version::HTTP_2
-        {
+        if let (Some(conn), Some(origin)) = (ctx.own_conn(), ctx.origin()) {
             conn.await_origin(origin.config.read_timeout, ctx.swept);
         }
     }
 
     /// Watches no longer.
     fn origin_is_done(ctx: &RequestCtx) {
-        if let Some(conn) = ctx.conn.as_ref().filter(|_conn| ctx.version != Version::HTTP_2) {
+        if let Some(conn) = ctx.own_conn() {
             conn.origin_is_done();
         }
     }
@@ -189,6 +189,9 @@ impl ProxyHttp for Flow {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<bool> {
+        if session.subrequest_ctx.is_some() {
+            return Ok(!background::begin(&self.core, session, ctx));
+        }
         match self.admit(session, ctx).await {
             Ok(answered) => Ok(answered),
             Err(fault) => {
@@ -219,9 +222,8 @@ impl ProxyHttp for Flow {
     }
 
     fn request_cache_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<()> {
-        if ctx.behavior().is_some_and(|behavior| cache::applies(session, behavior)) {
-            let cache = &self.core.cache;
-            session.cache.enable(cache.storage, None, Some(cache.predictor), Some(cache.lock), None);
+        if let Some(behavior) = ctx.behavior() {
+            cache::enable(session, &self.core.cache, behavior);
         }
         Ok(())
     }
@@ -233,10 +235,10 @@ impl ProxyHttp for Flow {
     fn cache_vary_filter(
         &self,
         meta: &CacheMeta,
-        _ctx: &mut Box<RequestCtx>,
+        ctx: &mut Box<RequestCtx>,
         req: &RequestHeader,
     ) -> Option<HashBinary> {
-        vary::variance(meta.headers(), &req.headers)
+        cache::variance(meta.headers(), &req.headers, ctx)
     }
 
     async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<bool> {
@@ -271,7 +273,7 @@ impl ProxyHttp for Flow {
             Ok(mut peer) => {
                 // The sweep keeps the read timeout without a timer for each request, where an error of the viewer's side ends
                 // one: while the cache is filled, and behind an upgrade, it does not.
-                ctx.swept = ctx.version != Version::HTTP_2 && !session.cache.enabled() && !session.is_upgrade_req();
+                ctx.swept = ctx.own_conn().is_some() && !session.cache.enabled() && !session.is_upgrade_req();
                 if ctx.swept {
                     peer.options.read_timeout = None;
                     if session.is_body_empty() {
@@ -341,10 +343,10 @@ impl ProxyHttp for Flow {
         ctx.origin_status = Some(head.status.as_u16());
         viewer::clean(session, head, ctx);
         if head.status == StatusCode::NOT_MODIFIED && session.cache.enabled() {
-            // The merged head keeps the stored ones.
-            ctx.revalidated = Some(Times::of(&head.headers));
             cache::take_tags(head, ctx);
         }
+        revalidate::take(session, head, ctx).map_err(|fault| stop(ctx, fault))?;
+        invalidate::after(self.core.cache.storage, session.req_header(), head, ctx);
         // Not on a 304: its head only refreshes what the hook has already seen.
         if head.status == StatusCode::NOT_MODIFIED || head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
@@ -388,7 +390,7 @@ impl ProxyHttp for Flow {
         head: &ResponseHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<RespCacheable> {
-        Ok(cache::storable(session, head, ctx, self.core.cache.storage, std::time::SystemTime::now()))
+        Ok(cache::storable(session, head, ctx, &self.core, std::time::SystemTime::now()))
     }
 
     async fn response_filter(
@@ -448,8 +450,8 @@ impl ProxyHttp for Flow {
 
     async fn cache_hit_filter(
         &self,
-        _session: &mut Session,
-        _meta: &CacheMeta,
+        session: &mut Session,
+        meta: &CacheMeta,
         hit: &mut HitHandler,
         fresh: bool,
         ctx: &mut Box<RequestCtx>,
@@ -460,7 +462,16 @@ impl ProxyHttp for Flow {
             // More may come much later: what is there is sent at once.
             conn.send_at_once();
         }
-        Ok(None)
+        Ok(cache::forced(session, meta, hit, fresh, ctx))
+    }
+
+    fn should_serve_stale(&self, session: &mut Session, ctx: &mut Box<RequestCtx>, error: Option<&Error>) -> bool {
+        match error {
+            Some(error) => revalidate::covers(ctx, error),
+            // Who does not fetch it itself has nothing to leave.
+            None if !session.cache.is_cache_lock_writer() => true,
+            None => background::prepare(&self.core, session, ctx),
+        }
     }
 
     fn cache_not_modified_filter(
@@ -502,7 +513,7 @@ impl ProxyHttp for Flow {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<RequestCtx>) {
         Self::origin_is_done(ctx);
         let left = matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
-        let gone = ctx.version != Version::HTTP_2 && ctx.conn.as_ref().is_some_and(|conn| conn.is_gone());
+        let gone = ctx.own_conn().is_some_and(|conn| conn.is_gone());
         let aborted = (error.is_some() && left) || gone;
         log::finished(&self.core, session, ctx, aborted);
     }

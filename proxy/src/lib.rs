@@ -18,3 +18,4 @@ pub mod runtime;
 pub mod snapshot;
 pub mod telemetry;
 pub mod tls;
+pub mod versions;

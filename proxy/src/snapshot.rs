@@ -10,8 +10,9 @@ pub mod stores;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use edgeweir_cache::{Coding, Selection, Ttl};
+use edgeweir_cache::{Coding, Rules, Selection};
 use edgeweir_config::units::PathPattern;
 use edgeweir_config::{self as model, FailurePolicy, Stage};
 use edgeweir_hookhost::{Grants, Hook};
@@ -38,6 +39,8 @@ pub struct Snapshot {
     pub distributions: Vec<Distribution>,
     /// By [`model::OriginId`].
     pub origins: Vec<Arc<Origin>>,
+    /// Hooks by name.
+    pub hooks: HashMap<String, LoadedHook>,
     /// Origins by name, for hooks.
     pub origin_names: HashMap<Box<str>, usize>,
     /// By [`model::KeyValueStoreId`].
@@ -109,8 +112,8 @@ pub struct CachePolicy {
     pub name: String,
     /// Nothing is looked up or stored.
     pub disabled: bool,
-    /// Times to live.
-    pub ttl: Ttl,
+    /// Times to live, and what else decides about storing.
+    pub rules: Rules,
     /// Request header fields in the key, sorted.
     pub headers: Vec<HeaderName>,
     /// Whether `Host` is one of them.
@@ -125,12 +128,44 @@ pub struct CachePolicy {
     pub send_tags: bool,
     /// Codings that plain responses are put into, the preferred first.
     pub compress: Vec<Coding>,
+    /// Header fields that the origin gets, in lower case: those in the key and those that are forwarded.
+    pub sent_headers: Selection,
+    /// Cookies that the origin gets.
+    pub sent_cookies: Selection,
+    /// Query parameters that the origin gets.
+    pub sent_query: Selection,
+    /// What viewers may ask of the cache.
+    pub viewer_directives: model::ViewerDirectives,
+    /// Take `CDN-Cache-Control` and `Surrogate-Control` off on the way to viewers.
+    pub hides_targeted: bool,
+    /// How long a request waits for another's fetch; zero for not at all.
+    pub collapse: Duration,
+    /// Say in `X-Cache` what the cache did.
+    pub x_cache: bool,
+    /// What happens to responses that may depend on what is not in the key.
+    pub key_leaks: model::KeyLeaks,
+}
+
+/// A hook of the configuration.
+pub struct LoadedHook {
+    /// The version in force.
+    pub hook: Arc<Hook>,
+    /// The newest version before it that has passed ([`Hook::passed`]); only where a binding may call it.
+    pub last_good: Option<Arc<Hook>>,
+}
+
+impl std::fmt::Debug for LoadedHook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LoadedHook").field(&self.hook.name()).finish()
+    }
 }
 
 /// A hook bound to a stage.
 pub struct BoundHook {
     /// The compiled hook.
     pub hook: Arc<Hook>,
+    /// The version that is called after a fault of it, if the binding wants that and there is one that fits the binding.
+    pub last_good: Option<Arc<Hook>>,
     /// Its settings as JSON text.
     pub settings: Arc<str>,
     /// The stores and secrets that it may read; none if nothing.

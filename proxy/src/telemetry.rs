@@ -8,4 +8,4 @@ pub mod observer;
 
 mod json;
 pub(crate) mod redact;
-mod timestamp;
+pub(crate) mod timestamp;

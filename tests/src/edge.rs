@@ -41,6 +41,7 @@ pub struct Setup {
     environment: Vec<(String, String)>,
     clock: TestClock,
     folder: TempDir,
+    compiler: Option<PathBuf>,
 }
 
 impl Setup {
@@ -53,7 +54,15 @@ impl Setup {
             environment: Vec::new(),
             clock: TestClock::running(),
             folder: tempfile::tempdir().expect("a temporary folder"),
+            compiler: None,
         }
+    }
+
+    /// Compiles hooks in processes of this program; without, in the test's process.
+    #[must_use]
+    pub fn compiler(mut self, program: PathBuf) -> Self {
+        self.compiler = Some(program);
+        self
     }
 
     /// Sets a variable of the config.
@@ -117,6 +126,7 @@ impl Setup {
             env: Arc::new(move |name| {
                 environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
             }),
+            compiler: self.compiler,
             ..Options::default()
         };
         let start = deadline_of(START_DEADLINE, "the edge starts", Edge::start(config, options));

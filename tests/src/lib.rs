@@ -10,6 +10,7 @@ pub mod edge;
 pub mod gate;
 pub mod h2_origin;
 pub mod h2_raw;
+pub mod heavy;
 pub mod hostile;
 pub mod http2;
 pub mod jwt;

@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::names::Names;
 use super::time;
 use crate::decode::Text;
-use crate::model::{CachePolicy, CachePolicyId, Selection};
+use crate::model::{CacheBehaviour, CachePolicy, CachePolicyId, Forward, Selection};
 use crate::report::Report;
 use crate::schema::{self, File};
 
@@ -29,7 +29,7 @@ const ORIGIN_HEADERS: &[&str] = &["host", "origin", "x-http-method", "x-http-met
 
 /// CloudFront's managed policies (Developer Guide, "Use managed cache policies"), without compression: that is for
 /// policies that ask for it.
-pub(crate) const PRESETS: [Preset; 4] = [
+pub(crate) const PRESETS: [Preset; 6] = [
     Preset { name: "CachingDisabled", ttls: [0, 0, 0], headers: &[], cookies: Selection::None, query: Selection::None },
     Preset {
         name: "CachingOptimized",
@@ -37,6 +37,20 @@ pub(crate) const PRESETS: [Preset; 4] = [
         headers: &[],
         cookies: Selection::None,
         query: Selection::None,
+    },
+    Preset {
+        name: "CachingOptimizedForUncompressedObjects",
+        ttls: [1, DAY, 365 * DAY],
+        headers: &[],
+        cookies: Selection::None,
+        query: Selection::None,
+    },
+    Preset {
+        name: "Amplify",
+        ttls: [2, 2, 600],
+        headers: &["authorization", "cloudfront-viewer-country", "host"],
+        cookies: Selection::All,
+        query: Selection::All,
     },
     Preset {
         name: "UseOriginCacheControlHeaders",
@@ -110,6 +124,8 @@ impl Preset {
             tag_headers: TAG_HEADERS.map(str::to_owned).to_vec(),
             send_tags: false,
             compress: Vec::new(),
+            forward: Forward::default(),
+            behaviour: CacheBehaviour::default(),
         }
     }
 }
@@ -141,6 +157,51 @@ fn resolve(name: &str, written: &schema::CachePolicy) -> CachePolicy {
             .compress
             .value()
             .map_or_else(Vec::new, |list| list.items.iter().map(|coding| *coding.get_ref()).collect()),
+        forward: forward(written),
+        behaviour: behaviour(written),
+    }
+}
+
+fn forward(written: &schema::CachePolicy) -> Forward {
+    let usual = Forward::default();
+    let headers = match written.forward_headers.value().map_or(usual.headers, selection) {
+        Selection::Only(names) => Selection::Only(lower(names)),
+        Selection::Except(names) => Selection::Except(lower(names)),
+        other => other,
+    };
+    Forward {
+        headers,
+        cookies: written.forward_cookies.value().map_or(usual.cookies, selection),
+        query: written.forward_query.value().map_or(usual.query, selection),
+    }
+}
+
+fn lower(names: Vec<String>) -> Vec<String> {
+    let mut names: Vec<String> = names.into_iter().map(|name| name.to_ascii_lowercase()).collect();
+    names.sort_unstable();
+    names
+}
+
+fn behaviour(written: &schema::CachePolicy) -> CacheBehaviour {
+    let usual = CacheBehaviour::default();
+    let mut errors: Vec<(u16, Duration)> = match written.errors.value() {
+        Some(errors) => {
+            errors.iter().filter_map(|(status, ttl)| Some((status.get_ref().parse().ok()?, ttl.0))).collect()
+        }
+        None => Vec::new(),
+    };
+    errors.sort_unstable();
+    CacheBehaviour {
+        heuristic: written.heuristic.value().copied().unwrap_or(usual.heuristic),
+        stale_while_revalidate: written.stale_while_revalidate.value().map_or(usual.stale_while_revalidate, |t| t.0),
+        stale_if_error: written.stale_if_error.value().map_or(usual.stale_if_error, |t| t.0),
+        errors,
+        set_cookie: written.set_cookie.value().copied().unwrap_or(usual.set_cookie),
+        viewer_directives: written.viewer_directives.value().copied().unwrap_or(usual.viewer_directives),
+        targeted_fields: written.targeted_fields.value().copied().unwrap_or(usual.targeted_fields),
+        collapse: written.collapse.value().map_or(usual.collapse, |t| t.0),
+        x_cache: written.x_cache.value().copied().unwrap_or(usual.x_cache),
+        key_leaks: written.key_leaks.value().copied().unwrap_or(usual.key_leaks),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::distributions::VIEWER_HEADERS;
 use super::{has_geo, in_list, no_duplicates};
 use crate::decode::Time;
+use crate::model::ViewerDirectives;
 use crate::report::{Problem, Report};
 use crate::resolve::{DEFAULT_CAPACITY, PRESETS};
 use crate::schema::{CachePolicy, File, Selection};
@@ -64,6 +65,34 @@ pub(super) fn check(file: &File, out: &mut Report) {
     for (_, policy) in policies.iter() {
         check_ttls(policy, out);
         check_key(policy, geo, out);
+        check_errors(policy, out);
+        check_trust(policy, file, out);
+    }
+}
+
+fn check_errors(policy: &CachePolicy, out: &mut Report) {
+    let Some(errors) = policy.errors.value() else { return };
+    for status in errors.names() {
+        let text = status.get_ref();
+        if !(text.len() == 3 && text.parse().is_ok_and(|status: u16| (400..600).contains(&status))) {
+            out.push(
+                Problem::error("bad-status", status.span(), format!("`{text}` is no status of an error"))
+                    .help("write a status from 400 to 599, such as `404`"),
+            );
+        }
+    }
+}
+
+/// Nobody is trusted unless the file says who.
+fn check_trust(policy: &CachePolicy, file: &File, out: &mut Report) {
+    let Some(directives) = policy.viewer_directives.given() else { return };
+    let trusted = !file.trusted_proxies.is_absent();
+    if *directives.get_ref() == ViewerDirectives::Trusted && !trusted {
+        out.push(
+            Problem::warning("no-effect", directives.span(), "no viewer is trusted")
+                .label("needs `trusted_proxies`")
+                .help("add `trusted_proxies = [ … ]` at the top of the file"),
+        );
     }
 }
 
@@ -107,11 +136,17 @@ fn check_key(policy: &CachePolicy, geo: bool, out: &mut Report) {
         }
         too_many(list.len(), headers.span(), "headers", out);
     }
-    if let Some(headers) = policy.tag_headers.given() {
-        no_duplicates(&headers.get_ref().items, "header", |name| &name.0, out);
-        too_many(headers.get_ref().items.len(), headers.span(), "headers", out);
-    }
-    for (what, field) in [("cookie", &policy.cookies), ("query parameter", &policy.query)] {
+        if let Some(headers) = policy.tag_headers.given() {
+            no_duplicates(&headers.get_ref().items, "header", |name| &name.0, out);
+            too_many(headers.get_ref().items.len(), headers.span(), "headers", out);
+        }
+        for (what, field) in [
+            ("cookie", &policy.cookies),
+            ("query parameter", &policy.query),
+            ("header", &policy.forward_headers),
+            ("cookie", &policy.forward_cookies),
+            ("query parameter", &policy.forward_query),
+        ] {
         let Some(selection) = field.given() else { continue };
         let (Selection::Only(names) | Selection::Except(names)) = selection.get_ref() else { continue };
         no_duplicates(names, what, |name| &name.0, out);

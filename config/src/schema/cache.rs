@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::Spanned;
 
-use crate::decode::{Decode, HeaderName, List, Network, Node, Size, Text, Time, keyword_or, keywords, table};
-use crate::model::Coding;
+use crate::decode::{Decode, HeaderName, List, Named, Network, Node, Size, Text, Time, keyword_or, keywords, table};
+use crate::model::{Coding, KeyLeaks, SetCookie, TargetedFields, ViewerDirectives};
 use crate::report::{Problem, Report};
 
 const MIB: u64 = 1 << 20;
@@ -55,8 +55,51 @@ table! {
         /// Compress what origins send plain, for viewers that accept it, the first preferred: "br", "gzip", "zstd".
         /// Only texts and the like of 1,000 to 10,000,000 bytes. Default: none.
         compress: Opt<List<Coding>>,
+        /// Viewers' header fields that the origin gets beside those in the key, where the answer may be stored: "none", "all",
+        /// a list of names, { only = [names] } or { except = [names] }. Default: "all".
+        forward_headers: Opt<Selection>,
+        /// Cookies that the origin gets beside those in the key, where the answer may be stored; an answer without a lifetime
+        /// is not stored then. Default: "none".
+        forward_cookies: Opt<Selection>,
+        /// Query parameters that the origin gets beside those in the key, where the answer may be stored. Default: "none".
+        forward_query: Opt<Selection>,
+        /// Guess how long an object stays fresh from its `Last-Modified` where the origin does not say (RFC 9111, 4.2.2):
+        /// a tenth of the time since then, a day at most. Default: false.
+        heuristic: Opt<bool>,
+        /// How long an object may be served stale while it is fetched again, if the origin does not say, up to 365d.
+        /// Default: "0s".
+        stale_while_revalidate: Opt<Time<0, YEAR>>,
+        /// How long an object may be served stale when the origin cannot be reached or answers with 5xx, if the origin does
+        /// not say, up to 365d. Default: "1d".
+        stale_if_error: Opt<Time<0, YEAR>>,
+        /// Shortest time that errors stay fresh, by status from 400 to 599: { 404 = "1m", 503 = "5s" }. Such a status is
+        /// stored also if the origin does not say how long it lives; with "0s" never.
+        errors: Opt<Named<Time<0, YEAR>>>,
+        /// Responses that set cookies: "refuse" does not store them, "strip" stores them without the cookies. Default:
+        /// "refuse".
+        set_cookie: Opt<SetCookie>,
+        /// Whether viewers may ask for more than a fresh object by `Cache-Control: no-cache`, `max-age`, `min-fresh`,
+        /// `max-stale` and `Pragma`: "ignore", "honour", or "trusted" for those whose address is in
+        /// `trusted_proxies`. Default: "ignore", as in CloudFront: who may send `no-cache` can make the edge ask the
+        /// origin for each request.
+        viewer_directives: Opt<ViewerDirectives>,
+        /// Whether viewers get `CDN-Cache-Control` and `Surrogate-Control`: "keep" or "remove". Default: "keep".
+        targeted_fields: Opt<TargetedFields>,
+        /// How long requests for an object wait for one that fetches it already, before they fetch it themselves, up to 5m;
+        /// "0s" makes none wait, and fetches nothing in the background. Default: "5s".
+        collapse: Opt<Time<0, 300_000>>,
+        /// Say in `X-Cache`, in CloudFront's words, what the cache did. Default: false.
+        x_cache: Opt<bool>,
+        /// What happens to a response that may depend on something that a hook read and that is neither in the cache key nor
+        /// in `Vary`: "ignore", "warn" (log and metric), or "refuse" to store it. Default: "warn".
+        key_leaks: Opt<KeyLeaks>,
     }
 }
+
+keywords!(SetCookie { "refuse" => Refuse, "strip" => Strip });
+keywords!(ViewerDirectives { "ignore" => Ignore, "honour" => Honour, "trusted" => Trusted });
+keywords!(TargetedFields { "keep" => Keep, "remove" => Remove });
+keywords!(KeyLeaks { "ignore" => Ignore, "warn" => Warn, "refuse" => Refuse });
 
 /// Which of a set of named things count.
 #[derive(Debug)]

@@ -16,10 +16,12 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
 table! {
-    /// A WASM hook.
+    /// A WASM hook. Either `file` or `deployed = true`.
     Hook {
         /// The `.wasm` file, at most 10MiB.
-        file: Req<FilePath>,
+        file: Opt<FilePath>,
+        /// `true`: the version that `edgeweir hook deploy FILE --as NAME` put in force last, from the state folder.
+        deployed: Opt<bool>,
         /// Longest time of one call, 1ms to 30s. Default: "50ms".
         timeout: Opt<Time<1, 30_000>>,
         /// Memory of one call, 64KiB to 64MiB. Default: "16MiB".
@@ -60,8 +62,8 @@ table! {
         /// Secrets that the hook may read, by name: name = "text", { file = "…" } or { env = "…" }. A hook that
         /// reads any needs this key; `{}` gives it none. Default: not allowed.
         secrets: Opt<Secrets>,
-        /// What happens when the hook fails: "closed" answers with an error, "open" goes on without the hook.
-        /// Default: "closed".
+        /// What happens when the hook fails: "closed" answers with an error, "open" goes on without the hook, "last-good"
+        /// calls the newest version before a reload that worked, and is "closed" if there is none. Default: "closed".
         on_failure: Opt<FailurePolicy>,
         /// Only at viewer-response: run it also on answers of the origin with status 400 and up, and on the edge's own
         /// errors. Default: false, as in CloudFront.
@@ -69,7 +71,7 @@ table! {
     }
 }
 
-keywords!(FailurePolicy { "closed" => Closed, "open" => Open });
+keywords!(FailurePolicy { "closed" => Closed, "open" => Open, "last-good" => LastGood });
 
 impl Decode for Binding {
     fn decode(node: &Node<'_>, key: &str, out: &mut Report) -> Option<Self> {

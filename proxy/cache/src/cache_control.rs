@@ -1,11 +1,12 @@
 //! Reads `Cache-Control` (RFC 9111 §5.2): a scanner over all lines, and the response directives a shared cache obeys.
 //!
 //! Reading errs to the safe side: a malformed number means stale, of duplicates the most restrictive wins, and `;` or
-//! a blank separate directives as `,` does, so that `max-age=60; private` is not read as a long lifetime. It must not
-//! know what is decided from the directives.
+//! a blank separate directives as `,` does, so that `max-age=60; private` is not read as a long lifetime. Which field of
+//! a response counts, if several targets are named, is told in [`targeted`](crate::targeted). It must not know what is
+//! decided from the directives.
 
-use http::HeaderMap;
 use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderName};
 
 /// The greatest delta-seconds, and what a greater one counts as (RFC 9111 §1.2.2).
 pub(crate) const MAX_DELTA_SECONDS: u32 = 1 << 31;
@@ -15,6 +16,10 @@ pub(crate) const MAX_DELTA_SECONDS: u32 = 1 << 31;
 pub(crate) struct Directive<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) value: Option<&'a [u8]>,
+    /// The value was a quoted string.
+    pub(crate) quoted: bool,
+    /// There were blanks around `=`, which the grammar does not allow (RFC 9111 §5.2).
+    pub(crate) spaced: bool,
 }
 
 impl Directive<'_> {
@@ -23,10 +28,28 @@ impl Directive<'_> {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// The value as delta-seconds. Missing, signed or fractional values are 0: the response counts as stale
-    /// (RFC 9111 §4.2.1).
+    /// The value as delta-seconds. Missing, signed or fractional values, and those with blanks around `=`, are 0: the
+    /// response counts as stale (RFC 9111 §4.2.1).
     fn seconds(&self) -> u32 {
-        self.value.and_then(delta_seconds).unwrap_or(0)
+        self.valid_seconds().unwrap_or(0)
+    }
+
+    /// The value as delta-seconds, if it is well formed.
+    pub(crate) fn valid_seconds(&self) -> Option<u32> {
+        self.value.filter(|_| !self.spaced).and_then(delta_seconds)
+    }
+
+    /// The fields that a qualified `no-cache` or `private` is meant for (RFC 9111 §5.2.2.4, §5.2.2.7); none of an
+    /// unqualified one. An argument that is no quoted list of field names counts as none: the whole response is meant.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = HeaderName> + Clone {
+        let list = if self.quoted { self.value.unwrap_or_default() } else { &[] };
+        let names = list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|name| !name.is_empty());
+        let valid = names.clone().all(|name| HeaderName::from_bytes(name).is_ok());
+        names.filter_map(|name| HeaderName::from_bytes(name).ok()).filter(move |_| valid)
+    }
+
+    fn is_qualified(&self) -> bool {
+        self.fields().next().is_some()
     }
 }
 
@@ -47,7 +70,15 @@ pub(crate) fn delta_seconds(text: &[u8]) -> Option<u32> {
 
 /// All directives of all `Cache-Control` lines, in order.
 pub(crate) fn directives(headers: &HeaderMap) -> impl Iterator<Item = Directive<'_>> {
-    headers.get_all(CACHE_CONTROL).iter().flat_map(|line| Scanner { rest: line.as_bytes() })
+    directives_in(headers, &CACHE_CONTROL)
+}
+
+/// All directives of all lines of a field that has the form of `Cache-Control`, in order.
+pub(crate) fn directives_in<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> impl Iterator<Item = Directive<'a>> + use<'a> {
+    headers.get_all(name).iter().flat_map(|line| Scanner { rest: line.as_bytes() })
 }
 
 struct Scanner<'a> {
@@ -60,6 +91,13 @@ impl<'a> Scanner<'a> {
         self.rest = &self.rest[start..];
     }
 
+    /// Whether there were any.
+    fn skip_blanks(&mut self) -> bool {
+        let before = self.rest.len();
+        self.skip(is_blank);
+        self.rest.len() < before
+    }
+
     fn take_until(&mut self, stop: impl Fn(u8) -> bool) -> &'a [u8] {
         let end = self.rest.iter().position(|byte| stop(*byte)).unwrap_or(self.rest.len());
         let (taken, rest) = self.rest.split_at(end);
@@ -67,9 +105,10 @@ impl<'a> Scanner<'a> {
         taken
     }
 
-    fn value(&mut self) -> &'a [u8] {
+    /// The value, and whether it was quoted.
+    fn value(&mut self) -> (&'a [u8], bool) {
         let Some(quoted) = self.rest.strip_prefix(b"\"") else {
-            return self.take_until(is_separator);
+            return (self.take_until(is_separator), false);
         };
         let mut escaped = false;
         for (at, byte) in quoted.iter().enumerate() {
@@ -78,14 +117,14 @@ impl<'a> Scanner<'a> {
                 b'\\' => escaped = true,
                 b'"' => {
                     self.rest = &quoted[at + 1..];
-                    return &quoted[..at];
+                    return (&quoted[..at], true);
                 }
                 _ => {}
             }
         }
         // The quote is never closed: the rest of the line is the value.
         self.rest = &[];
-        quoted
+        (quoted, true)
     }
 }
 
@@ -98,13 +137,14 @@ impl<'a> Iterator for Scanner<'a> {
             return None;
         }
         let name = self.take_until(|byte| byte == b'=' || is_separator(byte));
-        self.skip(is_blank);
-        if self.rest.first() != Some(&b'=') {
-            return Some(Directive { name, value: None });
-        }
-        self.rest = &self.rest[1..];
-        self.skip(is_blank);
-        Some(Directive { name, value: Some(self.value()) })
+        let before = self.skip_blanks();
+        let Some(rest) = self.rest.strip_prefix(b"=") else {
+            return Some(Directive { name, value: None, quoted: false, spaced: false });
+        };
+        self.rest = rest;
+        let after = self.skip_blanks();
+        let (value, quoted) = self.value();
+        Some(Directive { name, value: Some(value), quoted, spaced: before || after })
     }
 }
 
@@ -118,13 +158,17 @@ fn is_separator(byte: u8) -> bool {
 
 /// The response directives a shared cache obeys (RFC 9111 §5.2.2, RFC 5861). Times in seconds.
 ///
-/// `private` and `no-cache` with a list of fields count as if they had none: the whole response is meant.
+/// `private` and `no-cache` are set if the whole response is meant. With a list of fields only those are not stored
+/// ([`fields_not_stored`](crate::freshness::fields_not_stored)), which `qualified` says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct ResponseDirectives {
     pub(crate) no_store: bool,
     pub(crate) no_cache: bool,
     pub(crate) private: bool,
+    /// `no-cache` or `private` for some fields only.
+    pub(crate) qualified: bool,
     pub(crate) public: bool,
+    pub(crate) must_understand: bool,
     pub(crate) must_revalidate: bool,
     pub(crate) proxy_revalidate: bool,
     pub(crate) max_age: Option<u32>,
@@ -135,8 +179,12 @@ pub(crate) struct ResponseDirectives {
 
 impl ResponseDirectives {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
+        Self::from(directives(headers))
+    }
+
+    pub(crate) fn from<'a>(directives: impl Iterator<Item = Directive<'a>>) -> Self {
         let mut found = Self::default();
-        for directive in directives(headers) {
+        for directive in directives {
             if directive.is("max-age") {
                 tighten(&mut found.max_age, &directive);
             } else if directive.is("s-maxage") {
@@ -147,8 +195,16 @@ impl ResponseDirectives {
                 tighten(&mut found.stale_if_error, &directive);
             } else {
                 found.no_store |= directive.is("no-store");
-                found.no_cache |= directive.is("no-cache");
-                found.private |= directive.is("private");
+                let qualified = directive.quoted && directive.is_qualified();
+                if directive.is("no-cache") {
+                    found.no_cache |= !qualified;
+                    found.qualified |= qualified;
+                }
+                if directive.is("private") {
+                    found.private |= !qualified;
+                    found.qualified |= qualified;
+                }
+                found.must_understand |= directive.is("must-understand");
                 found.public |= directive.is("public");
                 found.must_revalidate |= directive.is("must-revalidate");
                 found.proxy_revalidate |= directive.is("proxy-revalidate");
@@ -157,10 +213,16 @@ impl ResponseDirectives {
         found
     }
 
-    /// Whether serving stale is forbidden: `s-maxage` carries the meaning of `proxy-revalidate`
-    /// (RFC 9111 §4.2.4, §5.2.2.10).
+    /// Whether serving stale is forbidden whatever else is said (RFC 9111 §4.2.4).
     pub(crate) fn forbids_stale(&self) -> bool {
-        self.must_revalidate || self.proxy_revalidate || self.s_maxage.is_some()
+        self.must_revalidate || self.proxy_revalidate || self.no_cache || self.no_store
+    }
+
+    /// Whether serving stale is forbidden unless the origin itself allows it by a directive: `s-maxage` carries the
+    /// meaning of `proxy-revalidate` (RFC 9111 §5.2.2.10), but who writes `stale-while-revalidate` or `stale-if-error`
+    /// beside it means shared caches, and RFC 5861 gives such windows to them too.
+    pub(crate) fn forbids_unasked_stale(&self) -> bool {
+        self.forbids_stale() || self.s_maxage.is_some()
     }
 }
 

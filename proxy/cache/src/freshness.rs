@@ -1,25 +1,29 @@
 //! May a response be stored, and until when is it fresh? RFC 9111 for a shared cache, read conservatively.
 //!
 //! The policy's TTLs have CloudFront's meaning (see [`Ttl`]), with one difference: CloudFront stores what says
-//! `no-store`, `no-cache` or `private` for the minimum TTL; here such a response is never stored. A minimum only
-//! lengthens the life of what may be stored anyway.
+//! `no-store`, `no-cache` or `private` for the minimum TTL; here such a response is never stored, or (`no-cache` with a
+//! validator) checked with the origin on each use. A minimum only lengthens the life of what may be used anyway.
 //!
 //! This module must not know the cache's storage or key, and reads no clock.
 
+mod lifetime;
 mod reason;
+mod status;
 mod times;
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONTENT_RANGE, SET_COOKIE, TRAILER};
-use http::{HeaderMap, Method, StatusCode};
+use http::header::{CONTENT_RANGE, ETAG, LAST_MODIFIED, SET_COOKIE, TRAILER};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora::cache::CacheMeta;
 use pingora::http::ResponseHeader;
 
-use crate::cache_control::{MAX_DELTA_SECONDS, ResponseDirectives};
+use crate::cache_control::{MAX_DELTA_SECONDS, ResponseDirectives, directives};
+use crate::targeted::{self, Source};
 use crate::vary;
 
 pub use reason::Reason;
+use status::Storable;
 pub use times::Times;
 
 /// The longest life of an error (status 400 and above) whose origin named none: CloudFront's `ErrorCachingMinTTL`.
@@ -38,6 +42,54 @@ pub struct Ttl {
     pub default: Duration,
     /// The longest time a response is fresh when the origin says, and the longest it may be served stale.
     pub max: Duration,
+}
+
+/// What is done with a response that sets cookies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SetCookie {
+    /// It is not stored.
+    #[default]
+    Refuse,
+    /// It is stored without them; only the viewer that it was fetched for gets them.
+    Strip,
+}
+
+/// A cache policy's rules on storing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// Times to live.
+    pub ttl: Ttl,
+    /// Guess a lifetime from `Last-Modified` where the origin gives none (RFC 9111 §4.2.2).
+    pub heuristic: bool,
+    /// Responses that set cookies.
+    pub set_cookie: SetCookie,
+    /// Seconds in which a stale response may be used while it is fetched again, if the origin does not say.
+    pub stale_while_revalidate: u32,
+    /// Seconds in which a stale response may be used when the origin fails, if the origin does not say.
+    pub stale_if_error: u32,
+    /// The least life of a status from 400 on, sorted by status: CloudFront's `ErrorCachingMinTTL`. Such a status is
+    /// stored also if the origin gives no lifetime; with zero never.
+    pub errors: Vec<(u16, Duration)>,
+}
+
+impl From<Ttl> for Rules {
+    fn from(ttl: Ttl) -> Self {
+        Self {
+            ttl,
+            heuristic: false,
+            set_cookie: SetCookie::Refuse,
+            stale_while_revalidate: 0,
+            stale_if_error: 0,
+            errors: Vec::new(),
+        }
+    }
+}
+
+impl Rules {
+    fn error_ttl(&self, status: StatusCode) -> Option<Duration> {
+        let at = self.errors.binary_search_by_key(&status.as_u16(), |(status, _)| *status).ok()?;
+        self.errors.get(at).map(|(_, ttl)| *ttl)
+    }
 }
 
 /// What the decision needs to know of the request that was sent to the origin.
@@ -110,14 +162,15 @@ impl Freshness {
 }
 
 /// Decides about one response received at `now`.
-pub fn decide(request: &RequestFacts<'_>, response: &ResponseHeader, policy: &Ttl, now: SystemTime) -> Decision {
-    let directives = ResponseDirectives::of(&response.headers);
-    if let Some(reason) = forbidden(request, response, &directives) {
+pub fn decide(request: &RequestFacts<'_>, response: &ResponseHeader, rules: &Rules, now: SystemTime) -> Decision {
+    let told = targeted::directives_of(&response.headers);
+    let directives = &told.0;
+    if let Some(reason) = forbidden(request, response, directives, rules) {
         return Decision::Refuse(reason);
     }
+    let policy = &rules.ttl;
     let times = request.revalidated.unwrap_or_else(|| Times::of(&response.headers));
-    let explicit = times::explicit_lifetime(&response.headers, &directives, &times, now);
-    let Some(lifetime) = admitted_lifetime(request, response.status, &directives, explicit, policy) else {
+    let Some(lifetime) = lifetime::of(request, response, &told, &times, rules, now) else {
         return Decision::Refuse(if request.unkeyed_cookies { Reason::UnkeyedCookies } else { Reason::NotExplicit });
     };
     if policy.max.is_zero() {
@@ -125,40 +178,73 @@ pub fn decide(request: &RequestFacts<'_>, response: &ResponseHeader, policy: &Tt
     }
 
     let age = times.age(now, request.response_delay);
-    let mut remaining = lifetime.saturating_sub(age);
-    if explicit.is_some() {
+    let mut remaining = lifetime.seconds.saturating_sub(age);
+    if lifetime.explicit {
         remaining = remaining.min(policy.max);
     }
     remaining = remaining.max(policy.min).min(LONGEST);
+    if directives.no_cache {
+        remaining = Duration::ZERO;
+    }
 
-    let stale = |asked: Option<u32>| -> u32 {
-        if directives.forbids_stale() {
-            return 0;
+    let windows = stale_windows(directives, rules, response.status, !remaining.is_zero());
+    if remaining.is_zero() && windows == (0, 0) {
+        // It may still spare the origin a body, where it can be checked (RFC 9111 §4.3.1).
+        if !(response.status == StatusCode::OK
+            && has_validator(&response.headers)
+            && (lifetime.explicit || directives.no_cache))
+        {
+            return Decision::Refuse(match () {
+                () if directives.no_cache => Reason::NoCache,
+                () if lifetime.seconds.is_zero() => Reason::TtlZero,
+                () => Reason::AlreadyStale,
+            });
         }
-        let longest = u32::try_from(policy.max.as_secs()).unwrap_or(MAX_DELTA_SECONDS);
-        asked.unwrap_or(0).min(longest)
-    };
-    let stale_while_revalidate = stale(directives.stale_while_revalidate);
-    let stale_if_error = stale(directives.stale_if_error);
-    if remaining.is_zero() && stale_while_revalidate == 0 && stale_if_error == 0 {
-        return Decision::Refuse(if lifetime.is_zero() { Reason::TtlZero } else { Reason::AlreadyStale });
     }
     // A response that came stale has been so since its lifetime ended: its stale windows run from then.
-    let overdue = if remaining.is_zero() { age.saturating_sub(lifetime) } else { Duration::ZERO };
+    let overdue = if remaining.is_zero() { age.saturating_sub(lifetime.seconds) } else { Duration::ZERO };
+    let epoch = times::earlier(now, age);
+    // What has to be checked on each use is stale from its first moment.
+    let fresh_until = if directives.no_cache { epoch } else { times::earlier(now + remaining, overdue) };
     Decision::Store(Freshness {
-        fresh_until: times::earlier(now + remaining, overdue),
+        fresh_until,
         created: now,
-        epoch: times::earlier(now, age),
-        stale_while_revalidate,
-        stale_if_error,
+        epoch,
+        stale_while_revalidate: windows.0,
+        stale_if_error: windows.1,
     })
 }
 
 /// No time above this is kept, whatever policy and origin say (RFC 9111 §1.2.2).
 const LONGEST: Duration = Duration::from_secs(MAX_DELTA_SECONDS as u64);
 
+/// The seconds in which the response may be used stale: while it is fetched again, and when the origin fails. What the
+/// origin says wins over the policy; nothing wins over `must-revalidate`. The policy's windows are for responses that
+/// were `fresh` once and are no failures themselves.
+fn stale_windows(directives: &ResponseDirectives, rules: &Rules, status: StatusCode, fresh: bool) -> (u32, u32) {
+    if directives.forbids_stale() {
+        return (0, 0);
+    }
+    let longest = u32::try_from(rules.ttl.max.as_secs()).unwrap_or(MAX_DELTA_SECONDS);
+    let unasked = fresh && !status.is_server_error() && !directives.forbids_unasked_stale();
+    let window = |asked: Option<u32>, policy: u32| asked.unwrap_or(if unasked { policy } else { 0 }).min(longest);
+    (
+        window(directives.stale_while_revalidate, rules.stale_while_revalidate),
+        window(directives.stale_if_error, rules.stale_if_error),
+    )
+}
+
+fn has_validator(headers: &HeaderMap) -> bool {
+    headers.contains_key(ETAG) || headers.contains_key(LAST_MODIFIED)
+}
+
 /// What forbids storing whatever the lifetime is (RFC 9111 §3).
-fn forbidden(request: &RequestFacts<'_>, response: &ResponseHeader, directives: &ResponseDirectives) -> Option<Reason> {
+fn forbidden(
+    request: &RequestFacts<'_>,
+    response: &ResponseHeader,
+    directives: &ResponseDirectives,
+    rules: &Rules,
+) -> Option<Reason> {
     let headers: &HeaderMap = &response.headers;
     let reason = if request.method != Method::GET && request.method != Method::HEAD {
         Reason::Method
@@ -166,18 +252,18 @@ fn forbidden(request: &RequestFacts<'_>, response: &ResponseHeader, directives: 
         Reason::RequestNoStore
     } else if response.status == StatusCode::PARTIAL_CONTENT {
         Reason::Partial
-    } else if storable(response.status) == Storable::Never {
+    } else if status::storable(response.status) == Storable::Never {
         Reason::StatusNotCacheable
     } else if headers.contains_key(CONTENT_RANGE) {
         Reason::ContentRange
-    } else if directives.no_store {
+    } else if directives.must_understand && !status::is_understood(response.status) {
+        Reason::NotUnderstood
+    } else if directives.no_store && !directives.must_understand {
+        // `must-understand` is for caches that know it, `no-store` beside it for those that do not (§5.2.2.3).
         Reason::NoStore
     } else if directives.private {
         Reason::Private
-    } else if directives.no_cache {
-        // It might be stored and checked on every use; not storing is as correct, and what CloudFront does.
-        Reason::NoCache
-    } else if headers.contains_key(SET_COOKIE) {
+    } else if sets_cookie(headers, directives, rules) {
         Reason::SetCookie
     } else if request.has_authorization
         && !(directives.public || directives.must_revalidate || directives.s_maxage.is_some())
@@ -194,50 +280,37 @@ fn forbidden(request: &RequestFacts<'_>, response: &ResponseHeader, directives: 
     Some(reason)
 }
 
-/// What may be stored of a status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Storable {
-    /// Heuristically cacheable (RFC 9110 §15.1): also without explicit freshness.
-    Heuristically,
-    /// Only with `max-age`, `s-maxage` or `Expires`.
-    Explicitly,
-    /// Only with `s-maxage`. For failures of the origin: frameworks put `max-age` on every response, but who writes
-    /// `s-maxage` means shared caches.
-    ForSharedCaches,
-    /// Never: not final, not understood, or not a whole response.
-    Never,
+/// Whether a cookie would be stored.
+fn sets_cookie(headers: &HeaderMap, directives: &ResponseDirectives, rules: &Rules) -> bool {
+    headers.contains_key(SET_COOKIE)
+        && rules.set_cookie == SetCookie::Refuse
+        && !(directives.qualified && fields_not_stored(headers).any(|name| name == SET_COOKIE))
 }
 
-fn storable(status: StatusCode) -> Storable {
-    match status.as_u16() {
-        200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501 => Storable::Heuristically,
-        302 | 303 | 307 | 400 | 403 | 451 => Storable::Explicitly,
-        500 | 502 | 503 | 504 => Storable::ForSharedCaches,
-        _ => Storable::Never,
-    }
+/// The fields that `no-cache` or `private` with a list name: the rest of the response may be stored without them
+/// (RFC 9111 §5.2.2.4, §5.2.2.7).
+pub fn fields_not_stored(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
+    directives(headers)
+        .filter(|directive| directive.quoted && (directive.is("no-cache") || directive.is("private")))
+        .flat_map(|directive| directive.fields().collect::<Vec<_>>())
 }
 
-/// The lifetime before age and clamping, `None` when nothing allows to store the response.
-fn admitted_lifetime(
-    request: &RequestFacts<'_>,
-    status: StatusCode,
-    directives: &ResponseDirectives,
-    explicit: Option<Duration>,
-    policy: &Ttl,
-) -> Option<Duration> {
-    match (storable(status), explicit) {
-        (Storable::ForSharedCaches, _) if directives.s_maxage.is_none() => None,
-        (Storable::Never, _) => None,
-        (_, Some(lifetime)) => Some(lifetime),
-        // `public` makes a status heuristically cacheable (RFC 9111 §4.2.2).
-        (Storable::Heuristically, None) | (Storable::Explicitly, None)
-            if !request.unkeyed_cookies && (storable(status) == Storable::Heuristically || directives.public) =>
-        {
-            let error = status.is_client_error() || status.is_server_error();
-            Some(if error { policy.default.min(ERROR_TTL) } else { policy.default })
-        }
-        (_, None) => None,
+/// The header to store, and the fields that are left out of it: those that may not be stored, and cookies if the rules say so.
+pub fn stored_header(response: &ResponseHeader, rules: &Rules) -> (ResponseHeader, Vec<(HeaderName, HeaderValue)>) {
+    let mut header = response.clone();
+    let mut left_out = Vec::new();
+    let mut leave_out = |name: &HeaderName| {
+        left_out.extend(header.headers.get_all(name).iter().map(|value| (name.clone(), value.clone())));
+        header.remove_header(name);
+    };
+    let (directives, source) = targeted::directives_of(&response.headers);
+    if directives.qualified && source == Source::CacheControl {
+        fields_not_stored(&response.headers).for_each(|name| leave_out(&name));
     }
+    if rules.set_cookie == SetCookie::Strip {
+        leave_out(&SET_COOKIE);
+    }
+    (header, left_out)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! - [`storage`]: pingora's `Storage` over moka.
 //! - [`freshness`]: may a response be stored, and until when is it fresh (RFC 9111, shared cache).
+//! - [`targeted`]: which field of a response tells a shared cache what to do (RFC 9213).
+//! - [`validation`]: what a 304 changes of a stored response, and when a viewer gets one.
 //! - [`key`]: the cache key, and what of a query or a cookie header goes to the origin.
 //! - [`vary`]: the variance of a response that varies.
 //! - [`request_directives`]: what a viewer may ask of the cache.
@@ -22,12 +24,15 @@ pub mod outcome;
 pub mod purge;
 pub mod request_directives;
 pub mod storage;
+pub mod targeted;
+pub mod validation;
 pub mod vary;
 
 pub use compress::Coding;
-pub use freshness::{Decision, Freshness, Reason, RequestFacts, Times, Ttl, decide};
+pub use freshness::{Decision, Freshness, Reason, RequestFacts, Rules, SetCookie, Times, Ttl, decide};
 pub use key::{KeyBuilder, MethodClass, Names, Selection, filtered_cookies, filtered_query};
 pub use outcome::{CacheOutcome, CacheStatus, Forward};
 pub use purge::{Label, Purges, Tags};
-pub use request_directives::RequestDirectives;
+pub use request_directives::{RequestDirectives, Wish};
 pub use storage::{Limits, MokaStorage, StorageStats};
+pub use validation::Validation;

@@ -50,6 +50,7 @@ use crate::compress::Wanted;
 use crate::purge::{Item, Judgement, Probe, Purges};
 
 pub use hit::MokaHit;
+pub use object::ObjectId;
 
 /// The limits of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +101,7 @@ pub struct MokaStorage {
     purges: Purges,
     /// Bodies that may be compressed at once.
     compressors: Semaphore,
+    next_object: AtomicU64,
 }
 
 /// Why written responses were not stored, since the start.
@@ -192,7 +194,16 @@ impl MokaStorage {
             .eviction_listener(move |_, _, cause| leaving.left(cause))
             .build_with_hasher(KeyHasher::default());
         let flights = Flights::new(limits.in_flight);
-        Box::leak(Box::new(Self { objects, flights, limits, counts, purges: Purges::default(), compressors }))
+        let next_object = AtomicU64::new(0);
+        Box::leak(Box::new(Self {
+            objects,
+            flights,
+            limits,
+            counts,
+            purges: Purges::default(),
+            compressors,
+            next_object,
+        }))
     }
 
     /// Stored objects; may lag behind.
@@ -262,7 +273,7 @@ impl MokaStorage {
     }
 
     /// Frees an object that was purged, unless another is in its place already.
-    fn forget(&self, key: u128, object: &Arc<Object>) {
+    fn free(&self, key: u128, object: &Arc<Object>) {
         self.objects.entry(key).and_compute_with(|entry| match entry {
             Some(entry) if Arc::ptr_eq(entry.value(), object) => Op::Remove,
             _ => Op::Nop,
@@ -272,6 +283,11 @@ impl MokaStorage {
     /// Makes moka's counts exact and evicts what is due. For tests: moka does this by itself in time.
     pub fn settle(&self) {
         self.objects.run_pending_tasks();
+    }
+
+    /// Forgets what is stored under a key, and what is being stored. Whether there was anything.
+    pub fn forget(&self, key: &CacheKey) -> bool {
+        self.remove(hash_of(key))
     }
 
     fn remove(&self, key: u128) -> bool {
@@ -301,7 +317,7 @@ impl Storage for MokaStorage {
             Judgement::Untouched(_) => None,
             Judgement::Stale(since) => Some(since),
             Judgement::Gone => {
-                self.forget(hash, &object);
+                self.free(hash, &object);
                 return Ok(None);
             }
         };
@@ -329,7 +345,8 @@ impl Storage for MokaStorage {
     }
 
     async fn get_miss_handler(&'static self, key: &CacheKey, meta: &CacheMeta, _: &SpanHandle) -> Result<MissHandler> {
-        let meta = Arc::new(Meta::of(meta, key));
+        let id = ObjectId(self.next_object.fetch_add(1, Ordering::Relaxed));
+        let meta = Arc::new(Meta::of(meta, key, id));
         let flight = Arc::new(Flight::new(meta, self.limits.max_object, self.limits.window, self.flights.budget()));
         let (key, write_id) = (hash_of(key), self.flights.add(hash_of(key), &flight));
         Ok(Box::new(MokaMiss::new(self, key, write_id, flight)))

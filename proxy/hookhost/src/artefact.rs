@@ -24,10 +24,16 @@ pub(crate) struct ArtefactCache {
     written: AtomicU64,
 }
 
-/// Bytes that an engine with this configuration wrote into its own directory, unchanged since. Only `read` makes one.
+/// Bytes that this program's compiler made: a moment ago, or earlier and kept in its own directory, unchanged since.
 pub(crate) struct Verified(Vec<u8>);
 
 impl Verified {
+    /// What the compiler returned, here or in a child process that runs this program. Nothing else may come here: see
+    /// `precompiled`.
+    pub(crate) fn compiled(code: Vec<u8>) -> Self {
+        Self(code)
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -166,7 +172,8 @@ fn prune(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// In hexadecimal, lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -1,6 +1,7 @@
 //! The engine: compiler, instance pool, linker and ticker, once per process. Does not know single hooks.
 
-mod config;
+pub(crate) mod config;
+pub(crate) mod lane;
 mod ticker;
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use parking_lot::Mutex;
 use wasmtime::component::Linker;
 
 use crate::artefact::ArtefactCache;
+use crate::compiler::Compiler;
 use crate::hook::{Hook, HookLimits, Program};
 use crate::host;
 use crate::keys::Keys;
@@ -18,6 +20,7 @@ use crate::load::{self, LoadError};
 use crate::services::HostServices;
 use crate::state::CallState;
 
+use lane::SlowLane;
 use ticker::Ticker;
 
 /// What all hooks of the process share.
@@ -64,15 +67,18 @@ pub(crate) struct Inner {
     pub(crate) services: Arc<dyn HostServices>,
     pub(crate) keys: Keys,
     pub(crate) ticker: Ticker,
+    pub(crate) slow: SlowLane,
     pub(crate) cache: Option<ArtefactCache>,
+    /// None: in this process.
+    pub(crate) compiler: Option<Compiler>,
     /// Loaded programs by the SHA-256 of their bytes, so that a reload compiles nothing twice. Bounded by what lives:
     /// entries of dropped programs go with the next load.
     programs: Mutex<HashMap<[u8; 32], Weak<Program>>>,
 }
 
 impl HookEngine {
-    /// Makes an engine. `cache_dir` keeps compiled hooks over restarts; it is created with mode 0700. A directory that
-    /// cannot be used is a warning in the log, not an error.
+    /// Makes an engine that compiles in this process. `cache_dir` keeps compiled hooks over restarts; it is created with
+    /// mode 0700. A directory that cannot be used is a warning in the log, not an error.
     ///
     /// # Errors
     ///
@@ -80,6 +86,20 @@ impl HookEngine {
     pub fn new(
         limits: EngineLimits,
         cache_dir: Option<&Path>,
+        services: Arc<dyn HostServices>,
+    ) -> Result<Self, EngineError> {
+        Self::with_compiler(limits, cache_dir, None, services)
+    }
+
+    /// As [`HookEngine::new`]; with a `compiler`, hooks are compiled in a process of their own.
+    ///
+    /// # Errors
+    ///
+    /// When limits are out of range or the operating system does not give the address space or the thread.
+    pub fn with_compiler(
+        limits: EngineLimits,
+        cache_dir: Option<&Path>,
+        compiler: Option<Compiler>,
         services: Arc<dyn HostServices>,
     ) -> Result<Self, EngineError> {
         if !(1..=20_000).contains(&limits.slots) || !(64 << 10..=1 << 30).contains(&limits.max_memory) {
@@ -91,7 +111,9 @@ impl HookEngine {
         let cache = cache_dir.and_then(|dir| ArtefactCache::open(dir, &wasmtime));
         let programs = Mutex::default();
         let keys = Keys::default();
-        Ok(Self { inner: Arc::new(Inner { wasmtime, linker, limits, services, keys, ticker, cache, programs }) })
+        let slow = SlowLane::default();
+        let inner = Inner { wasmtime, linker, limits, services, keys, ticker, slow, cache, compiler, programs };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Loads a hook: a component, or a core module that becomes one. Compiles unless the same bytes are loaded or cached

@@ -4,6 +4,7 @@ mod settings;
 mod stages;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 use wasmtime::component::InstancePre;
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::engine::{EngineLimits, Inner};
+use crate::engine::{EngineLimits, Inner, lane};
 use crate::keys::Keys;
 use crate::load::{LoadError, Shape, too_much_memory};
 use crate::services::{Counters, HostServices};
@@ -62,14 +63,22 @@ pub(crate) struct Program {
     check: Option<SettingsCheck>,
     shape: Shape,
     memory: usize,
+    version: Box<str>,
+    /// Whether a call has ended without a fault.
+    passed: AtomicBool,
 }
 
 impl Program {
     /// `memory` is what an instance starts with, in bytes.
-    pub(crate) fn new(pre: InstancePre<CallState>, shape: Shape, memory: usize) -> Result<Self, LoadError> {
+    pub(crate) fn new(
+        pre: InstancePre<CallState>,
+        shape: Shape,
+        memory: usize,
+        version: String,
+    ) -> Result<Self, LoadError> {
         let exports = Exports::new(&pre, &shape.stages)?;
         let check = shape.checks_settings.then(|| SettingsCheck::new(&pre)).transpose()?;
-        Ok(Self { pre, exports, check, shape, memory })
+        Ok(Self { pre, exports, check, shape, memory, version: version.into(), passed: AtomicBool::new(false) })
     }
 }
 
@@ -115,6 +124,29 @@ impl Hook {
     #[must_use]
     pub fn needs(&self) -> &[Grant] {
         &self.program.shape.needs
+    }
+
+    /// Which version of the hook this is: the SHA-256 of its bytes in hexadecimal.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.program.version
+    }
+
+    /// Whether this version has passed: a call of it has ended without a fault since it was loaded. It stays passed, also
+    /// under other names and limits, as long as one hook has it.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.program.passed.load(Ordering::Relaxed)
+    }
+
+    /// The same version with other limits; nothing is compiled.
+    ///
+    /// # Errors
+    ///
+    /// When the limits are out of range, or are too small for what the hook starts with.
+    pub fn with_limits(&self, limits: HookLimits) -> Result<Arc<Self>, LoadError> {
+        limits.check(self.engine.limits)?;
+        Self::new(&self.name, Arc::clone(&self.program), limits, Arc::clone(&self.engine))
     }
 
     /// Its limits.
@@ -163,6 +195,20 @@ impl Hook {
             return Done { call, verdict: Err(HookFault::Overloaded), report };
         };
         let deadline = began + self.limits.timeout;
+        let (verdict, state) =
+            lane::run(&self.engine.slow, Box::pin(Arc::clone(self).called::<S>(call, deadline))).await;
+        let CallState { call, log_dropped, reads, memory, .. } = state;
+        let waited = began.saturating_duration_since(start);
+        let report = CallReport { duration: start.elapsed(), waited, memory, log_lines_dropped: log_dropped, reads };
+        Done { call, verdict, report }
+    }
+
+    /// One call in an instance of its own, which is gone when this returns.
+    async fn called<S: StageCall>(
+        self: Arc<Self>,
+        call: Call,
+        deadline: Instant,
+    ) -> (Result<S::Verdict, HookFault>, CallState) {
         // The store stays outside of the timed future: when that is dropped, the call is still here.
         let mut store = self.store(Some(S::STAGE), call, deadline);
         let verdict = {
@@ -176,10 +222,11 @@ impl Hook {
                 Ok(Ok(Some(Ok(raw)))) => S::check(raw, &store.data().call).map_err(HookFault::from),
             }
         };
-        let CallState { call, log_dropped, reads, memory, .. } = store.into_data();
-        let waited = began.saturating_duration_since(start);
-        let report = CallReport { duration: start.elapsed(), waited, memory, log_lines_dropped: log_dropped, reads };
-        Done { call, verdict, report }
+        // Read first: writing each time would have all processors fight for the line.
+        if verdict.is_ok() && !self.passed() {
+            self.program.passed.store(true, Ordering::Relaxed);
+        }
+        (verdict, store.into_data())
     }
 
     /// Waits for a place among this hook's calls, and says when there was one; none after the timeout. Who comes first is
@@ -198,13 +245,12 @@ impl Hook {
         store.limiter(|state| state);
         store.set_hostcall_fuel(MAX_HANDOVER);
         store.set_epoch_deadline(1);
-        // A spinning hook gives the worker back at each tick. tokio's own yield lets the timers run before the hook goes on,
-        // so that the timeout is noticed even if this is the only task.
+        // A spinning hook gives its thread back at each tick.
         store.epoch_deadline_callback(move |_| {
             if Instant::now() >= deadline {
                 return Ok(UpdateDeadline::Interrupt);
             }
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(lane::give_way())))
         });
         store
     }

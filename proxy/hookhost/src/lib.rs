@@ -15,8 +15,11 @@
 mod artefact;
 mod bindings;
 mod call;
+mod compiler;
 mod engine;
 mod fault;
+#[cfg(test)]
+mod fuzz;
 mod grants;
 mod hook;
 mod host;
@@ -32,6 +35,7 @@ mod state;
 mod verdict;
 
 pub use call::{Call, CallFacts, CallReport, Done, GeoView, RequestView, ResponseView, ViewerFacts};
+pub use compiler::{COMPILER_VERB, Compiler, CompilerLimits, serve_compiler};
 pub use engine::{EngineError, EngineLimits, HookEngine};
 pub use fault::{HookFault, TrapKind};
 pub use grants::{Entries, Grant, Grants, KeyValueStore, Pins};

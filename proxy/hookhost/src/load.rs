@@ -5,10 +5,12 @@ mod module;
 mod wasi;
 
 pub(crate) use contract::Shape;
+pub(crate) use module::to_component;
 
 use ring::digest::{SHA256, digest as ring_digest};
 use wasmtime::component::Component;
 
+use crate::artefact::{Verified, hex};
 use crate::engine::Inner;
 use crate::hook::Program;
 use crate::precompiled;
@@ -82,6 +84,12 @@ pub enum LoadError {
         /// What is wrong, from wasmtime.
         detail: String,
     },
+    /// The process that compiles crashed, or reached its limits of time or memory.
+    #[error("the compiler failed: {detail}")]
+    Compiler {
+        /// How it ended.
+        detail: String,
+    },
     /// The hook's own limits are out of range.
     #[error("hook limits out of range: {0}")]
     Limits(&'static str),
@@ -120,36 +128,43 @@ pub(crate) fn program(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Pro
         engine.linker.instantiate_pre(&component)
     };
     let pre = pre.map_err(|error| LoadError::Mismatch { detail: format!("{error:#}") })?;
-    Program::new(pre, shape, demands.memory)
+    Program::new(pre, shape, demands.memory, hex(key))
 }
 
 /// Compiled, from the cache if it is there.
 fn component(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Component, LoadError> {
-    let encoded;
-    // Magic number, then a layer and a version: a core module is version 1, a component layer 1.
-    let wasm = match wasm.first_chunk::<8>() {
-        Some(b"\0asm\x01\0\0\0") => {
-            encoded = module::to_component(&engine.wasmtime, wasm)?;
-            &encoded
-        }
-        Some([0, b'a', b's', b'm', _, _, 1, 0]) => wasm,
-        _ => return Err(LoadError::NotWasm),
-    };
     if let Some(artefact) = engine.cache.as_ref().and_then(|cache| cache.read(key)) {
         match precompiled::component(&engine.wasmtime, &artefact) {
             Ok(component) => return Ok(component),
             Err(error) => tracing::warn!(%error, "a compiled hook does not fit this engine; it is compiled again"),
         }
     }
-    let component = Component::from_binary(&engine.wasmtime, wasm)
+    let artefact = Verified::compiled(match &engine.compiler {
+        Some(compiler) => compiler.compile(wasm)?,
+        None => compile(&engine.wasmtime, wasm)?,
+    });
+    // Also refuses what needs more than the pool has.
+    let component = precompiled::component(&engine.wasmtime, &artefact)
         .map_err(|error| LoadError::Compile { detail: format!("{error:#}") })?;
     if let Some(cache) = &engine.cache {
-        match component.serialize() {
-            Ok(code) => cache.write(key, &code),
-            Err(error) => tracing::warn!(%error, "a compiled hook could not be kept"),
-        }
+        cache.write(key, artefact.bytes());
     }
     Ok(component)
+}
+
+/// Checks and compiles WASM in this process.
+pub(crate) fn compile(engine: &wasmtime::Engine, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let encoded;
+    // Magic number, then a layer and a version: a core module is version 1, a component layer 1.
+    let wasm = match wasm.first_chunk::<8>() {
+        Some(b"\0asm\x01\0\0\0") => {
+            encoded = to_component(engine, wasm)?;
+            &encoded
+        }
+        Some([0, b'a', b's', b'm', _, _, 1, 0]) => wasm,
+        _ => return Err(LoadError::NotWasm),
+    };
+    engine.precompile_component(wasm).map_err(|error| LoadError::Compile { detail: format!("{error:#}") })
 }
 
 pub(crate) fn too_much_memory(needs: usize, allows: usize) -> LoadError {

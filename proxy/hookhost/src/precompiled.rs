@@ -1,4 +1,4 @@
-//! Turns a compiled hook from the cache directory back into code. The one file of the crate with unsafe code.
+//! Turns a compiled hook, fresh or from the cache directory, into code. The one file of the crate with unsafe code.
 //!
 //! # Safety argument
 //!
@@ -6,12 +6,16 @@
 //! only a header (wasmtime version, target, compiler settings). Bytes made by somebody else could run anything with the
 //! rights of this process. So the only bytes that may come here are those that this program wrote, and:
 //!
-//! 1. **The type.** The function takes a [`Verified`], which only `artefact::read` can make. Bytes of a hook's author, of
-//!    the network or of the configuration never become one: hooks are always given as WASM and compiled here.
-//! 2. **The origin.** `artefact::write` is the only writer; it writes what `Component::serialize` returned for a component
-//!    that this engine compiled. The directory is created with mode 0700 and files with mode 0600. At start a directory that
-//!    belongs to another user or that group or others may write to is not used. Who can write there nevertheless is this
-//!    user or root, and can already replace the program or its configuration: the cache gives them nothing new.
+//! 1. **The type.** The function takes a [`Verified`], which only `artefact::read` makes and `load`, of what the compiler
+//!    returned. Bytes of a hook's author, of the network or of the configuration never become one: hooks are always given
+//!    as WASM and compiled by this program.
+//! 2. **The origin.** The compiler is `Engine::precompile_component`, in this process or in a child that this process started
+//!    with the same program (`compiler`). The child's answer comes over a pipe that nobody else has; the edge's own
+//!    program is `/proc/self/exe`, which cannot be exchanged while it runs. `artefact::write` is the only writer of the
+//!    directory; it writes what the compiler returned. The directory is created with mode 0700 and files with mode 0600. At
+//!    start a directory that belongs to another user or that group or others may write to is not used. Who can write there
+//!    nevertheless is this user or root, and can already replace the program or its configuration: the cache gives them
+//!    nothing new.
 //! 3. **The content.** A file ends with the SHA-256 of its name and its content. It is checked against bad disks, torn
 //!    writes and files under a wrong name. It does not protect against an attacker with write access; point 2 does.
 //! 4. **No change after the check.** The bytes are read into memory once, checked there and used from there. The file is
@@ -31,7 +35,7 @@ use crate::artefact::Verified;
 /// When the artefact is for another wasmtime version or configuration.
 #[expect(unsafe_code, reason = "wasmtime cannot verify machine code; the module's safety argument says who wrote it")]
 pub(crate) fn component(engine: &wasmtime::Engine, artefact: &Verified) -> wasmtime::Result<Component> {
-    // SAFETY: the bytes are what `Component::serialize` gave this program, unchanged: points 1 to 4 above. That they fit
+    // SAFETY: the bytes are what wasmtime's compiler gave this program, unchanged: points 1 to 4 above. That they fit
     // this engine is checked by wasmtime: point 5.
     unsafe { Component::deserialize(engine, artefact.bytes()) }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -13,8 +13,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use super::Control;
 use super::access::{Gate, Verdict};
+use super::{Control, ReloadFailure};
 use crate::telemetry::metrics;
 
 /// Bytes of a request body that are tolerated; most calls need none.
@@ -32,6 +32,7 @@ pub(super) fn router(control: Arc<dyn Control>, gate: Option<Arc<Gate>>) -> Rout
         .route("/v1/status", get(status))
         .route("/v1/reload", post(reload))
         .route(PURGE, post(purge).layer(DefaultBodyLimit::max(MAX_PURGE)))
+        .route("/v1/hooks/{hook}/versions/{version}", post(deploy))
         .method_not_allowed_fallback(async || problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"))
         .fallback(async || problem(StatusCode::NOT_FOUND, "no such call"))
         .with_state(control);
@@ -82,7 +83,15 @@ async fn status(State(control): State<Arc<dyn Control>>) -> Response {
 }
 
 async fn reload(State(control): State<Arc<dyn Control>>) -> Response {
-    match control.reload().await {
+    told(control.reload().await)
+}
+
+async fn deploy(State(control): State<Arc<dyn Control>>, Path((hook, version)): Path<(String, String)>) -> Response {
+    told(control.deploy(&hook, &version).await)
+}
+
+fn told(done: Result<Value, ReloadFailure>) -> Response {
+    match done {
         Ok(report) => answer(StatusCode::OK, &report),
         Err(failure) => {
             let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -44,6 +44,10 @@ impl Control for Fake {
     async fn purge(&self, order: Order) -> Result<serde_json::Value, BadOrder> {
         if order.paths.is_empty() { Err(BadOrder::Nothing) } else { Ok(json!({ "generation": 5 })) }
     }
+
+    async fn deploy(&self, hook: &str, version: &str) -> Result<serde_json::Value, ReloadFailure> {
+        Ok(json!({ "hook": hook, "version": version }))
+    }
 }
 
 fn socket_path(folder: &tempfile::TempDir) -> PathBuf {

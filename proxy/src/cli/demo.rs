@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use edgeweir_config::Config;
+use edgeweir_config::{Config, HookSource};
 
 use super::file::File;
 use super::signals::Signals;
@@ -44,8 +44,10 @@ fn default_config() -> PathBuf {
 
 fn hooks_are_built(config: &Config) -> anyhow::Result<()> {
     for hook in &config.hooks {
-        if !hook.file.exists() {
-            bail!("the hook `{}` is not built, run `make hooks` (there is no `{}`)", hook.name, hook.file.display());
+        if let HookSource::File(file) = &hook.source
+            && !file.exists()
+        {
+            bail!("the hook `{}` is not built, run `make hooks` (there is no `{}`)", hook.name, file.display());
         }
     }
     Ok(())
@@ -125,7 +127,7 @@ mod tests {
     #[test]
     fn hooks_that_are_not_built_are_told_with_what_to_do() {
         let mut config = File::read(&default_config(), USAGE).result.unwrap().config;
-        config.hooks[0].file = "no/such.wasm".into();
+        config.hooks[0].source = HookSource::File("no/such.wasm".into());
         let error = hooks_are_built(&config).unwrap_err().to_string();
         assert!(error.contains("make hooks") && error.contains("no/such.wasm"), "{error}");
     }

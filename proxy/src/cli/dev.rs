@@ -225,7 +225,7 @@ fn say(text: &str) {
 fn crates(config: &Config) -> Vec<Crate> {
     let mut crates: Vec<Crate> = Vec::new();
     for hook in &config.hooks {
-        if let Some(found) = Crate::of(&hook.file)
+        if let Some(found) = hook.file().and_then(Crate::of)
             && !crates.contains(&found)
         {
             crates.push(found);
@@ -236,7 +236,7 @@ fn crates(config: &Config) -> Vec<Crate> {
 
 /// The files that hooks and their bindings are read from. The edge itself looks at those of key-value stores.
 fn files(config: &Config) -> BTreeSet<PathBuf> {
-    let mut files: BTreeSet<PathBuf> = config.hooks.iter().map(|hook| hook.file.clone()).collect();
+    let mut files: BTreeSet<PathBuf> = config.hooks.iter().filter_map(|hook| hook.file().map(Path::to_owned)).collect();
     let behaviors = config.distributions.iter().flat_map(|distribution| &distribution.behaviors);
     let bindings = behaviors.flat_map(|behavior| behavior.hooks.iter().flatten());
     for binding in bindings {

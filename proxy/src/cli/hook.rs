@@ -1,4 +1,5 @@
-//! `edgeweir hook`: the workshop. New hooks, their builds, tests and measurements, without a running edge.
+//! `edgeweir hook`: the workshop. New hooks, their builds, tests and measurements, without a running edge; and `deploy`,
+//! which gives a hook to one.
 //!
 //! Hooks run here in the host that production uses, with its header rules and limits, and their edits are applied by
 //! `flow::hooks`. What differs is said in `host`: time, randomness and the log come from the case.
@@ -14,6 +15,7 @@ mod bench;
 mod build;
 pub(super) mod cargo;
 mod case;
+mod deploy;
 mod expect;
 mod files;
 mod host;
@@ -38,6 +40,12 @@ pub(super) enum Verb {
     Test(test::Args),
     /// Measure the calls of a hook
     Bench(bench::Args),
+    /// Put a version of a hook in force on the running edge
+    Deploy(deploy::DeployArgs),
+    /// List the versions of a deployed hook, the newest first; `*` is in force
+    Versions(deploy::VersionsArgs),
+    /// Put an earlier version of a deployed hook in force again
+    Rollback(deploy::RollbackArgs),
 }
 
 pub(super) fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
@@ -47,6 +55,9 @@ pub(super) fn run(verb: &Verb) -> anyhow::Result<ExitCode> {
         Verb::Inspect(args) => inspect::run(args),
         Verb::Test(args) => test::run(args),
         Verb::Bench(args) => bench::run(args),
+        Verb::Deploy(args) => deploy::deploy(args),
+        Verb::Versions(args) => deploy::versions(args),
+        Verb::Rollback(args) => deploy::rollback(args),
     };
     match done {
         // A report of its own.

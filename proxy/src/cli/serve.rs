@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use edgeweir_config::{Config, Problem};
 use tokio::runtime::{Builder, Runtime};
 
+use super::compile;
 use super::file::{File, FileArg, plain};
 use super::output;
 use super::signals::{Signal, Signals};
@@ -54,6 +55,7 @@ pub(super) fn options(config_path: Option<&Path>) -> Options {
         config_path: config_path.map(Path::to_owned),
         env: Arc::new(|name| std::env::var(name).ok()),
         colour: output::colour_on_stderr(),
+        compiler: Some(compile::PROGRAM.into()),
         ..Options::default()
     }
 }

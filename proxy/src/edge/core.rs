@@ -1,6 +1,8 @@
 //! What lives as long as the process: engine, cache, connections, counters, logs, and the snapshot in force.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -8,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use edgeweir_cache::MokaStorage;
 use edgeweir_config::{Config, Problem};
-use edgeweir_hookhost::{EngineLimits, HookEngine};
+use edgeweir_hookhost::{Compiler, CompilerLimits, EngineLimits, HookEngine};
 use edgeweir_limits::{BucketRegistry, LevelKind, Nanos};
 use pingora::cache::lock::{CacheKeyLockImpl, CacheLock};
 use pingora::cache::predictor::Predictor;
@@ -71,6 +73,10 @@ pub struct Core {
     pub observer: Option<Arc<dyn Observer>>,
     /// When this edge started.
     pub started: SystemTime,
+    /// Leaks of cache keys that were told, by their hash.
+    pub leaks_told: parking_lot::Mutex<HashSet<u64>>,
+    /// Hashes them.
+    pub leaks_hasher: RandomState,
     ready: AtomicBool,
 }
 
@@ -95,14 +101,15 @@ impl Core {
             counters: metrics.counter_source(),
             observer: options.observer.clone(),
         });
-        let engine = HookEngine::new(EngineLimits::default(), Some(&config.state_dir.join("hooks")), services)?;
+        let compiled = compiled(&config.state_dir);
+        let engine = HookEngine::with_compiler(EngineLimits::default(), Some(&compiled), compiler(options), services)?;
         let buckets = BucketRegistry::new(MAX_BUCKETS);
         let clock = Arc::clone(&options.clock);
         let env = Arc::clone(&options.env);
         let storage_limits = (config.cache_capacity, config.cache_max_object);
         // Compilers and files: not on the runtime's workers.
         let (snapshot, engine, buckets, metrics) = tokio::task::spawn_blocking(move || {
-            let materials = Materials { engine: &engine, metrics: &metrics, clock: &clock, env: &*env };
+            let materials = Materials { engine: &engine, metrics: &metrics, clock: &clock, env: &*env, deploy: None };
             let now = Nanos(clock.monotonic());
             let mut draft = buckets.draft(now);
             let snapshot = build::build(config, 1, &materials, None, &mut draft)?;
@@ -117,7 +124,10 @@ impl Core {
             cache: CacheParts {
                 storage: MokaStorage::leak(storage_limits.0, storage_limits.1),
                 lock,
-                predictor: Box::leak(Box::new(Predictor::new(REMEMBERED, None))),
+                predictor: Box::leak(Box::new(Predictor::new(
+                    REMEMBERED,
+                    Some(crate::flow::revalidate::is_of_one_request),
+                ))),
             },
             engine,
             buckets,
@@ -126,6 +136,8 @@ impl Core {
             access_log,
             observer: options.observer.clone(),
             started: options.clock.wall(),
+            leaks_told: parking_lot::Mutex::default(),
+            leaks_hasher: RandomState::new(),
             clock: Arc::clone(&options.clock),
             ready: AtomicBool::new(false),
         }))
@@ -156,6 +168,16 @@ impl Core {
             tracing::warn!("the last lines of a log could not be written in time");
         }
     }
+}
+
+/// Where compiled hooks are kept.
+pub(crate) fn compiled(state_dir: &Path) -> PathBuf {
+    state_dir.join("hooks")
+}
+
+/// How hooks are compiled.
+pub(crate) fn compiler(options: &Options) -> Option<Compiler> {
+    options.compiler.clone().map(|program| Compiler::new(program, CompilerLimits::default()))
 }
 
 /// Labels of what hook calls end with.
@@ -230,9 +252,11 @@ pub(super) fn snapshot_of(config: &Arc<Config>, options: &Options) -> Result<Sna
     });
     let services =
         Arc::new(Services { clock: Arc::clone(&options.clock), counters: metrics.counter_source(), observer: None });
-    let engine = HookEngine::new(EngineLimits { slots: 1, ..EngineLimits::default() }, None, services)
+    let limits = EngineLimits { slots: 1, ..EngineLimits::default() };
+    let engine = HookEngine::with_compiler(limits, None, compiler(options), services)
         .map_err(|error| vec![unusable(crate::fault::chain(&error))])?;
-    let materials = Materials { engine: &engine, metrics: &metrics, clock: &options.clock, env: &*options.env };
+    let materials =
+        Materials { engine: &engine, metrics: &metrics, clock: &options.clock, env: &*options.env, deploy: None };
     let buckets = BucketRegistry::new(MAX_BUCKETS);
     let mut draft = buckets.draft(Nanos(0));
     build::build(Arc::clone(config), 0, &materials, None, &mut draft).map_err(|error| error.problems)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use edgeweir_config::{Admin, Config, Parsed, Report};
+use edgeweir_config::{Admin, Change, Config, HookSource, Parsed, Report};
 use edgeweir_limits::Nanos;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -16,9 +16,10 @@ use crate::admin::{self, AdminToken, Control, ReloadFailure};
 use crate::fault::chain;
 use crate::files;
 use crate::purge::{BadOrder, Order};
-use crate::snapshot::build::{self, BuildError, Materials};
+use crate::snapshot::build::{self, BuildError, Deploy, Materials};
 use crate::telemetry::events;
 use crate::telemetry::metrics::Gauges;
+use crate::versions::Versions;
 
 /// What a reload did.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ pub struct ReloadOutcome {
     /// Number of the snapshot now in force.
     pub snapshot: u64,
     /// What changed.
-    pub changes: Vec<edgeweir_config::Change>,
+    pub changes: Vec<Change>,
     /// Warnings about the file, rendered.
     pub warnings: String,
 }
@@ -58,6 +59,12 @@ pub enum ReloadError {
     /// The edge is stopping.
     #[error("the edge is stopping")]
     Stopping,
+    /// A version is to be put in force for a hook that takes none.
+    #[error("the edge has no hook `{hook}` with `deployed = true`; if the configuration has one now, reload first")]
+    NotDeployed {
+        /// The hook.
+        hook: String,
+    },
 }
 
 /// The running edge as signals and the admin API see it.
@@ -108,7 +115,27 @@ impl EdgeControl {
 
     pub(super) async fn apply(&self, config: Config) -> Result<ReloadOutcome, ReloadError> {
         let _turn = self.turn.lock().await;
-        let applied = self.apply_now(Arc::new(self.options.adjust(config))).await;
+        self.finish(self.apply_now(Arc::new(self.options.adjust(config)), None).await)
+    }
+
+    /// Puts a version of a deployed hook in force, with the configuration as it is.
+    pub(super) async fn deploy(&self, hook: &str, version: &str) -> Result<ReloadOutcome, ReloadError> {
+        let _turn = self.turn.lock().await;
+        let config = Arc::clone(&self.core.snapshot.load().config);
+        if !config.hooks.iter().any(|known| known.name == hook && known.source == HookSource::Deployed) {
+            return Err(ReloadError::NotDeployed { hook: hook.to_owned() });
+        }
+        let deploy = Deploy { hook: hook.to_owned(), version: version.to_owned() };
+        let mut applied = self.apply_now(config, Some(deploy)).await;
+        if let Ok(outcome) = &mut applied {
+            outcome.changes =
+                vec![Change { what: format!("hook `{hook}` is version {version}"), needs_restart: false }];
+        }
+        self.finish(applied)
+    }
+
+    /// Counts and tells.
+    fn finish(&self, applied: Result<ReloadOutcome, ReloadError>) -> Result<ReloadOutcome, ReloadError> {
         self.core.metrics.reloaded(applied.is_ok());
         match &applied {
             Ok(outcome) => {
@@ -124,7 +151,7 @@ impl EdgeControl {
         applied
     }
 
-    async fn apply_now(&self, config: Arc<Config>) -> Result<ReloadOutcome, ReloadError> {
+    async fn apply_now(&self, config: Arc<Config>, deploy: Option<Deploy>) -> Result<ReloadOutcome, ReloadError> {
         if !self.core.ready() {
             return Err(ReloadError::Stopping);
         }
@@ -144,7 +171,13 @@ impl EdgeControl {
         let building = Arc::clone(&self.core);
         let snapshot = tokio::task::spawn_blocking(move || {
             let core = building;
-            let materials = Materials { engine: &core.engine, metrics: &core.metrics, clock: &core.clock, env: &*env };
+            let materials = Materials {
+                engine: &core.engine,
+                metrics: &core.metrics,
+                clock: &core.clock,
+                env: &*env,
+                deploy: deploy.as_ref(),
+            };
             let mut draft = core.buckets.draft(Nanos(core.clock.monotonic()));
             let number = old.number + 1;
             let snapshot = build::build(wanted, number, &materials, Some(&old), &mut draft)?;
@@ -153,6 +186,9 @@ impl EdgeControl {
                 // Back to where it was: that target is open still, or was a moment ago.
                 let _best_effort = core.access_log.set_target(&old.config.log.access);
                 return Err(StartError::Log(error));
+            }
+            if let Some(Deploy { hook, version }) = &deploy {
+                Versions::of(&snapshot.config.state_dir, hook).put_in_force(version).map_err(StartError::Versions)?;
             }
             // From here on nothing fails.
             draft.commit(Nanos(core.clock.monotonic()));
@@ -236,23 +272,28 @@ impl Control for EdgeControl {
     }
 
     async fn reload(&self) -> Result<Value, ReloadFailure> {
-        match self.apply_file().await {
-            Ok(outcome) => Ok(json!({
-                "snapshot": outcome.snapshot,
-                "changes": outcome.changes.iter().map(|change| json!({
-                    "what": change.what,
-                    "needs_restart": change.needs_restart,
-                })).collect::<Vec<_>>(),
-                "warnings": outcome.warnings,
-            })),
-            Err(error) => Err(failure(&error)),
-        }
+        self.apply_file().await.map(|outcome| answer(&outcome)).map_err(|error| failure(&error))
     }
+
+    async fn deploy(&self, hook: &str, version: &str) -> Result<Value, ReloadFailure> {
+        EdgeControl::deploy(self, hook, version).await.map(|outcome| answer(&outcome)).map_err(|error| failure(&error))
+    }
+}
+
+fn answer(outcome: &ReloadOutcome) -> Value {
+    json!({
+        "snapshot": outcome.snapshot,
+        "changes": outcome.changes.iter().map(|change| json!({
+            "what": change.what,
+            "needs_restart": change.needs_restart,
+        })).collect::<Vec<_>>(),
+        "warnings": outcome.warnings,
+    })
 }
 
 fn failure(error: &ReloadError) -> ReloadFailure {
     let (status, report) = match error {
-        ReloadError::NoFile | ReloadError::Stopping => (409, None),
+        ReloadError::NoFile | ReloadError::Stopping | ReloadError::NotDeployed { .. } => (409, None),
         ReloadError::Bad { report } => (422, Some(report.clone())),
         ReloadError::Start(StartError::Build(build)) => (422, Some(build.to_string())),
         ReloadError::Read { .. } | ReloadError::Start(_) => (500, None),

@@ -1,25 +1,33 @@
 //! The cache on the way of a request: whether it is asked, under which key, what may be stored, and what the viewer is told.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use edgeweir_cache::compress::Wanted;
+use edgeweir_cache::freshness::stored_header;
 use edgeweir_cache::outcome::refusal;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_cache::{
-    CacheOutcome, CacheStatus, Decision, KeyBuilder, Label, MethodClass, MokaStorage, Reason, RequestDirectives,
-    RequestFacts, Selection, Tags, decide,
+    CacheOutcome, CacheStatus, Decision, Forward, KeyBuilder, Label, MethodClass, MokaStorage, Reason, RequestDirectives,
+    RequestFacts, Selection, Tags, Wish, decide, filtered_cookies, vary,
 };
-use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE};
-use http::{HeaderValue, Method};
-use pingora::cache::{CacheKey, NoCacheReason, RespCacheable};
+use edgeweir_config::ViewerDirectives;
+use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, PRAGMA, VARY};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use pingora::cache::key::HashBinary;
+use pingora::cache::{
+    CacheKey, CacheMeta, CacheOptionOverrides, CachePhase, ForcedFreshness, NoCacheReason, RespCacheable,
+};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
 use super::compress;
 use super::context::RequestCtx;
-use crate::snapshot::Behavior;
+use super::{leaks, origin, revalidate};
+use crate::edge::{CacheParts, Core};
+use crate::snapshot::{Behavior, CachePolicy, ViewerFact};
 
 /// Whether the cache is asked for a request, or why not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,11 +44,66 @@ pub(crate) enum Lookup {
     Upgrade,
 }
 
-/// Whether a request may be answered from the cache or fill it.
-#[must_use]
-pub(super) fn applies(session: &mut Session, behavior: &Behavior) -> bool {
+/// Lets a request be answered from the cache or fill it, if it may.
+pub(super) fn enable(session: &mut Session, cache: &CacheParts, behavior: &Behavior) {
     let bodyless = session.is_body_empty();
-    lookup(session.req_header(), bodyless, session.is_upgrade_req(), behavior) == Lookup::Asked
+    if lookup(session.req_header(), bodyless, session.is_upgrade_req(), behavior) != Lookup::Asked {
+        return;
+    }
+    // What is not stored is of no use to those who wait for it.
+    let alone = behavior.cache.collapse.is_zero() || directives(&session.req_header().headers).no_store;
+    let lock = if alone { None } else { Some(cache.lock) };
+    let mut wait = CacheOptionOverrides::default();
+    wait.wait_timeout = Some(behavior.cache.collapse);
+    session.cache.enable(cache.storage, None, Some(cache.predictor), lock, Some(wait));
+}
+
+/// The viewer's directives. Most requests have none.
+fn directives(headers: &HeaderMap) -> RequestDirectives {
+    if headers.contains_key(CACHE_CONTROL) || headers.contains_key(PRAGMA) {
+        RequestDirectives::of(headers)
+    } else {
+        RequestDirectives::default()
+    }
+}
+
+/// Whether the viewer may ask more of the cache than a fresh object.
+#[must_use]
+pub(crate) fn heeds_viewer(policy: &CachePolicy, ctx: &RequestCtx) -> bool {
+    match policy.viewer_directives {
+        ViewerDirectives::Ignore => false,
+        ViewerDirectives::Honour => true,
+        ViewerDirectives::Trusted => ctx.conn.as_ref().is_some_and(|conn| ctx.snapshot.trusts(conn.peer.ip())),
+    }
+}
+
+/// What else than its freshness decides about a stored object that was found.
+pub(super) fn forced(
+    session: &mut Session,
+    meta: &CacheMeta,
+    hit: &MokaHit,
+    fresh: bool,
+    ctx: &mut RequestCtx,
+) -> Option<ForcedFreshness> {
+    if !fresh && hit.is_never_fresh() {
+        // Each request has it checked; none gains by waiting for another's check.
+        session.cache.set_cache_lock(None, None);
+    }
+    let heeded = heeds_viewer(&ctx.behavior()?.cache, ctx);
+    if !heeded || ctx.background {
+        return None;
+    }
+    match directives(&session.req_header().headers).wish(meta, SystemTime::now()) {
+        Wish::None => None,
+        Wish::Stale => Some(ForcedFreshness::ForceFresh),
+        Wish::Check => {
+            if fresh {
+                session.cache.set_cache_lock(None, None);
+            }
+            ctx.checked = true;
+            Some(ForcedFreshness::ForceExpired)
+        }
+    }
 }
 
 /// Whether the cache is asked for a request with this head.
@@ -64,7 +127,7 @@ pub(crate) fn lookup(req: &RequestHeader, bodyless: bool, upgrade: bool, behavio
 ///
 /// # Errors
 /// Only if the request was never routed.
-pub(super) fn key(session: &Session, ctx: &RequestCtx) -> Result<CacheKey> {
+pub(super) fn key(session: &Session, ctx: &mut RequestCtx) -> Result<CacheKey> {
     let req = session.req_header();
     match key_of(req, ctx) {
         Some(key) => {
@@ -80,10 +143,12 @@ pub(super) fn key(session: &Session, ctx: &RequestCtx) -> Result<CacheKey> {
 
 /// The key of a request with this head; none if it was never routed, or its method has no key.
 #[must_use]
-pub(crate) fn key_of(req: &RequestHeader, ctx: &RequestCtx) -> Option<KeyBuilder> {
-    let (distribution, behavior) = (ctx.distribution()?, ctx.behavior()?);
+pub(crate) fn key_of(req: &RequestHeader, ctx: &mut RequestCtx) -> Option<KeyBuilder> {
+    let snapshot = Arc::clone(&ctx.snapshot);
+    let (at, behavior) = ctx.route?;
+    let distribution = snapshot.distributions.get(at)?;
+    let policy = &distribution.behaviors.get(behavior)?.cache;
     let class = MethodClass::of(&req.method)?;
-    let policy = &behavior.cache;
     let mut key = KeyBuilder::new(&distribution.name, class);
     key.scheme(if ctx.https { "https" } else { "http" })
         .path(req.uri.path().as_bytes())
@@ -93,6 +158,8 @@ pub(crate) fn key_of(req: &RequestHeader, ctx: &RequestCtx) -> Option<KeyBuilder
         if *name == http::header::HOST {
             host_keyed = true;
             key.host(ctx.authority.without_default_port(ctx.https));
+        } else if let Some(fact) = ViewerFact::of(name.as_str()) {
+            key.header(name, &told(name, fact, ctx));
         } else {
             key.header(name, &req.headers);
         }
@@ -107,18 +174,44 @@ pub(crate) fn key_of(req: &RequestHeader, ctx: &RequestCtx) -> Option<KeyBuilder
     for part in &ctx.key_parts {
         key.extra("hook", part.as_bytes());
     }
-    if let Some(origin) = ctx.chosen_origin.and_then(|index| ctx.snapshot.origins.get(index)) {
+    if let Some(origin) = ctx.chosen_origin.and_then(|index| snapshot.origins.get(index)) {
         // A hook that sends one URL to two origins must not mix up what they answer.
         key.extra("origin", origin.config.name.as_bytes());
     }
     Some(key)
 }
 
+/// A fact about the viewer as the origin is told it: the viewer's own head does not have it.
+fn told(name: &HeaderName, fact: ViewerFact, ctx: &mut RequestCtx) -> HeaderMap {
+    origin::viewer_fact(fact, ctx).map(|value| (name.clone(), value)).into_iter().collect()
+}
+
+/// The variance of a stored response for a request: by the viewer's fields and by the facts that the origin is told of it.
+pub(super) fn variance(stored: &HeaderMap, req: &HeaderMap, ctx: &mut RequestCtx) -> Option<HashBinary> {
+    if !stored.contains_key(VARY) {
+        return None;
+    }
+    let facts: Vec<(HeaderName, ViewerFact)> = vary::names(stored)
+        .filter_map(|name| Some((HeaderName::from_bytes(name).ok()?, name)))
+        .filter_map(|(name, _)| ViewerFact::of(name.as_str()).map(|fact| (name, fact)))
+        .collect();
+    if facts.is_empty() {
+        return vary::variance(stored, req);
+    }
+    let mut seen = req.clone();
+    for (name, fact) in facts {
+        match origin::viewer_fact(fact, ctx) {
+            Some(value) => drop(seen.insert(name, value)),
+            None => drop(seen.remove(name)),
+        }
+    }
+    vary::variance(stored, &seen)
+}
+
 /// Whether the viewer wants a stored answer or none.
 #[must_use]
 pub(super) fn only_if_cached(session: &Session) -> bool {
-    let headers = &session.req_header().headers;
-    headers.contains_key(CACHE_CONTROL) && RequestDirectives::of(headers).only_if_cached
+    directives(&session.req_header().headers).only_if_cached
 }
 
 /// Notes what was found in the store. Its place is only taken by what is fetched from now on.
@@ -161,35 +254,48 @@ pub(super) fn storable(
     session: &Session,
     head: &ResponseHeader,
     ctx: &mut RequestCtx,
-    storage: &MokaStorage,
+    core: &Core,
     now: SystemTime,
 ) -> RespCacheable {
+    let storage = core.cache.storage;
     let Some(behavior) = ctx.behavior() else { return RespCacheable::Uncacheable(NoCacheReason::NeverEnabled) };
     let req = session.req_header();
-    let mut policy = behavior.cache.ttl;
-    let hook_ttl = ctx.ttl.map(|ttl| ttl.clamp(policy.min, policy.max));
+    let policy = Arc::clone(&behavior.cache);
+    let mut rules = Cow::Borrowed(&policy.rules);
+    let hook_ttl = ctx.ttl.map(|ttl| ttl.clamp(rules.ttl.min, rules.ttl.max));
     if let Some(ttl) = hook_ttl {
         // What may be stored at all is, for as long as the hook says.
-        (policy.min, policy.default) = (ttl, ttl);
+        let rules = rules.to_mut();
+        (rules.ttl.min, rules.ttl.default) = (ttl, ttl);
     }
     let facts = RequestFacts {
         has_authorization: req.headers.contains_key(AUTHORIZATION),
-        no_store: req.headers.contains_key(CACHE_CONTROL) && RequestDirectives::of(&req.headers).no_store,
+        no_store: directives(&req.headers).no_store,
         response_delay: delay(ctx),
-        revalidated: ctx.revalidated,
+        unkeyed_cookies: policy.sent_cookies != policy.cookies
+            && filtered_cookies(&req.headers, &policy.sent_cookies) != filtered_cookies(&req.headers, &policy.cookies),
         ..RequestFacts::new(&req.method)
     };
+    if let Some(decided) = revalidate::updated(session, ctx, &facts, &rules, storage, now) {
+        return decided;
+    }
     if !storage.fits(head) {
         ctx.not_stored = Some(Reason::TooLarge);
         return RespCacheable::Uncacheable(Reason::TooLarge.into());
     }
-    match decide(&facts, head, &policy, now) {
+    match decide(&facts, head, &rules, now) {
+        Decision::Store(_) if leaks::forbid(core, &policy, head, ctx) => {
+            ctx.not_stored = Some(Reason::KeyLeak);
+            RespCacheable::Uncacheable(Reason::KeyLeak.into())
+        }
         Decision::Store(mut freshness) => {
-            if let Some(ttl) = hook_ttl {
+            if let Some(ttl) = hook_ttl.filter(|_ttl| freshness.fresh_until > freshness.epoch) {
                 freshness.fresh_until = freshness.created + ttl;
             }
             ctx.stored = true;
-            let mut meta = freshness.into_meta(head.clone());
+            let (header, left_out) = stored_header(head, &rules);
+            ctx.left_out = left_out;
+            let mut meta = freshness.into_meta(header);
             let generation = ctx.fetch_generation.unwrap_or_default();
             meta.extensions_mut().insert(Label { generation, tags: ctx.tags.clone() });
             RespCacheable::Cacheable(meta)
@@ -220,7 +326,8 @@ pub(super) fn outcome(session: &Session) -> CacheOutcome {
 #[must_use]
 pub(super) fn status(session: &Session, ctx: &RequestCtx, outcome: CacheOutcome) -> HeaderValue {
     if outcome == CacheOutcome::Bypass && ctx.not_stored.is_none() {
-        return HeaderValue::from_static("edgeweir; fwd=bypass");
+        let read = matches!(session.req_header().method, Method::GET | Method::HEAD);
+        return HeaderValue::from_static(if read { "edgeweir; fwd=bypass" } else { "edgeweir; fwd=method" });
     }
     let ttl = session.cache.enabled().then(|| session.cache.maybe_cache_meta()).flatten().map(|meta| {
         let now = SystemTime::now();
@@ -230,6 +337,7 @@ pub(super) fn status(session: &Session, ctx: &RequestCtx, outcome: CacheOutcome)
         }
     });
     let status = CacheStatus {
+        forward: forward(session, ctx, outcome),
         forward_status: ctx.origin_status,
         ttl,
         stored: ctx.stored,
@@ -240,8 +348,40 @@ pub(super) fn status(session: &Session, ctx: &RequestCtx, outcome: CacheOutcome)
     HeaderValue::from_str(&status.to_string()).unwrap_or_else(|_invalid| HeaderValue::from_static("edgeweir"))
 }
 
-/// Why the cache did not store.
+/// Why the request went on to the origin (RFC 9211, 2.2).
+fn forward(session: &Session, ctx: &RequestCtx, outcome: CacheOutcome) -> Option<Forward> {
+    match outcome {
+        // It was asked, and failed.
+        CacheOutcome::Stale if ctx.covered.is_some() => Some(Forward::Stale),
+        CacheOutcome::Expired | CacheOutcome::Revalidated if ctx.checked => Some(Forward::Request),
+        CacheOutcome::Miss if session.cache.maybe_cache_key().is_some_and(|key| key.get_variance_key().is_some()) => {
+            Some(Forward::VaryMiss)
+        }
+        outcome => outcome.forward(),
+    }
+}
+
+/// Why the cache did what it did: what kept the answer from being stored, or let a stale one answer.
 #[must_use]
 pub(super) fn why(session: &Session, ctx: &RequestCtx) -> Option<&'static str> {
-    ctx.not_stored.map(Reason::as_str).or_else(|| refusal(session.cache.phase()))
+    if let Some(reason) = ctx.not_stored {
+        return Some(reason.as_str());
+    }
+    match session.cache.phase() {
+        CachePhase::Stale if ctx.covered.is_some() => Some("stale-if-error"),
+        CachePhase::StaleUpdating => Some("stale-while-revalidate"),
+        phase => refusal(phase),
+    }
+}
+
+/// `X-Cache` in CloudFront's words (as its answers have it; AWS lists them nowhere).
+#[must_use]
+pub(super) fn x_cache(outcome: Option<CacheOutcome>, status: u16, generated: bool) -> HeaderValue {
+    HeaderValue::from_static(match outcome {
+        _ if status >= 400 => "Error from cloudfront",
+        _ if generated => "LambdaGeneratedResponse from cloudfront",
+        Some(CacheOutcome::Hit | CacheOutcome::Stale | CacheOutcome::Collapsed) => "Hit from cloudfront",
+        Some(CacheOutcome::Revalidated) => "RefreshHit from cloudfront",
+        _ => "Miss from cloudfront",
+    })
 }

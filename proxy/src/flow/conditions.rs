@@ -3,10 +3,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use edgeweir_cache::validation::not_modified;
 use http::header::{DATE, ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::protocols::http::conditional_filter::not_modified_filter;
 
 /// What conditions make of a 200.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) fn evaluate(req: &RequestHeader, resp: &ResponseHeader) -> Verdict {
         return Verdict::Failed;
     }
     let any = || req.headers.get(IF_NONE_MATCH).is_some_and(|value| value.as_bytes().trim_ascii() == b"*");
-    if not_modified_filter(req, resp) || any() { Verdict::NotModified } else { Verdict::Send }
+    if not_modified(req, resp) || any() { Verdict::NotModified } else { Verdict::Send }
 }
 
 /// `If-Match`: one of its tags is the response's, strongly compared (13.1.1).

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use edgeweir_cache::freshness::Times;
-use edgeweir_cache::{CacheOutcome, Reason, Tags};
+use edgeweir_cache::storage::ObjectId;
+use edgeweir_cache::{CacheOutcome, Reason, Tags, Validation};
 use edgeweir_config::Stage;
 use edgeweir_hookhost::{CallFacts, Pins, RequestEdit};
 use edgeweir_limits::{LevelKind, Refused, Standing};
@@ -77,8 +77,18 @@ pub struct RequestCtx {
     pub origin_times: (Option<u64>, Option<u64>),
     /// How long a hook says the response stays fresh.
     pub ttl: Option<std::time::Duration>,
-    /// `Date` and `Age` of the 304 that a stored object was revalidated with.
-    pub revalidated: Option<Times>,
+    /// The 304 that a stored object was revalidated with, and which object it is about.
+    pub validation: Option<Box<(Validation, Option<ObjectId>)>>,
+    /// Fields of the answer that are not stored: only this viewer gets them.
+    pub left_out: Vec<(http::HeaderName, HeaderValue)>,
+    /// It fetches a stale object again for nobody: no viewer waits, no viewer hook runs, nothing is charged.
+    pub background: bool,
+    /// The viewer's directives did not let a fresh object answer.
+    pub checked: bool,
+    /// A stale object answered in place of this fault.
+    pub covered: Option<Fault>,
+    /// What hooks read that the answer may depend on; empty unless the policy looks for leaks.
+    pub reads: Vec<HookReads>,
     /// The length that the answer had before viewer-response hooks.
     pub origin_length: Option<HeaderValue>,
     /// The status of the origin's answer.
@@ -131,9 +141,51 @@ pub struct HookRun {
     pub micros: u32,
     /// `next`, `respond`, or the fault.
     pub verdict: &'static str,
+    /// It was the last good version that ran.
+    pub last_good: bool,
+}
+
+/// What one run of a hook read.
+pub struct HookReads {
+    /// Its name.
+    pub hook: Arc<edgeweir_hookhost::Hook>,
+    /// Where it ran.
+    pub stage: Stage,
+    /// What it read.
+    pub reads: Box<edgeweir_hookhost::ReadSet>,
 }
 
 impl RequestCtx {
+    /// The context of a request that fetches again what this one asked for.
+    #[must_use]
+    pub fn for_background(&self, started: u64) -> Self {
+        let mut ctx = Self::new(Arc::clone(&self.snapshot), started);
+        ctx.background = true;
+        ctx.conn.clone_from(&self.conn);
+        ctx.version = self.version;
+        ctx.id = self.id.clone();
+        ctx.client = self.client;
+        ctx.believed_hops = self.believed_hops;
+        ctx.https = self.https;
+        ctx.authority = self.authority.clone();
+        ctx.normal_path.clone_from(&self.normal_path);
+        ctx.ambiguous_path = self.ambiguous_path;
+        ctx.route = self.route;
+        ctx.geo.clone_from(&self.geo);
+        ctx.facts.clone_from(&self.facts);
+        ctx.note.clone_from(&self.note);
+        ctx.key_parts.clone_from(&self.key_parts);
+        ctx.chosen_origin = self.chosen_origin;
+        ctx
+    }
+
+    /// The connection, where what happens to it is this request's alone: HTTP/2 viewers share theirs, and a request in the
+    /// background has none.
+    #[must_use]
+    pub fn own_conn(&self) -> Option<&Arc<ConnFacts>> {
+        self.conn.as_ref().filter(|_conn| self.version != http::Version::HTTP_2 && !self.background)
+    }
+
     /// An empty context on a snapshot.
     #[must_use]
     pub fn new(snapshot: Arc<Snapshot>, started: u64) -> Self {
@@ -167,7 +219,12 @@ impl RequestCtx {
             origin_address: None,
             origin_times: (None, None),
             ttl: None,
-            revalidated: None,
+            validation: None,
+            left_out: Vec::new(),
+            background: false,
+            checked: false,
+            covered: None,
+            reads: Vec::new(),
             origin_length: None,
             origin_status: None,
             told: false,

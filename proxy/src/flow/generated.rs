@@ -34,8 +34,7 @@ pub(super) async fn serve(
     }
     if stage != Stage::ViewerResponse
         && session.cache.enabled()
-        && let RespCacheable::Cacheable(meta) =
-            cache::storable(session, &head, ctx, core.cache.storage, std::time::SystemTime::now())
+        && let RespCacheable::Cacheable(meta) = cache::storable(session, &head, ctx, core, std::time::SystemTime::now())
     {
         session.cache.set_cache_meta(meta);
         session.cache.set_miss_handler().await?;

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use edgeweir_config::{FailurePolicy, Stage};
 use edgeweir_hookhost::{
-    Call, CallFacts, CallReport, GeneratedResponse, GeoView, HeaderEdit, Hook, HookFault, RequestEdit, RequestVerdict,
-    RequestView, ResponseEdit, ResponseView, ViewerFacts,
+    Call, CallFacts, CallReport, GeneratedResponse, GeoView, HeaderEdit, Hook, HookFault, ReadSet, RequestEdit,
+    RequestVerdict, RequestView, ResponseEdit, ResponseView, ViewerFacts,
 };
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue};
 use pingora::http::{IntoCaseHeaderName, RequestHeader, ResponseHeader};
 
-use super::context::{HookRun, RequestCtx};
-use super::{gate, parts, watched};
+use super::context::{HookReads, HookRun, RequestCtx};
+use super::{gate, leaks, parts, watched};
 use crate::fault::Fault;
 use crate::geo::GeoFacts;
 use crate::snapshot::BoundHook;
@@ -136,37 +136,55 @@ async fn request_stage(head: &mut RequestHeader, ctx: &mut RequestCtx, stage: St
         return Outcome::Next;
     };
     for bound in behavior.hooks_at(stage) {
-        let view = take(head, ctx);
-        let call = call(Box::new(view), None, ctx, stage, bound);
-        let done = match stage {
-            Stage::ViewerRequest => bound.hook.viewer_request(call).await,
-            _ => bound.hook.origin_request(call).await,
-        };
-        restore(head, done.call.request);
-        ctx.pins = done.call.pins;
-        let label = match &done.verdict {
-            Ok(RequestVerdict::Next(_)) => "next",
-            Ok(RequestVerdict::Respond(_)) => "respond",
-            Err(fault) => fault.label(),
-        };
-        record(ctx, &bound.hook, stage, &done.report, label);
-        watched::request(ctx, &done.verdict);
-        bound.metrics.record(label, done.report.duration, done.report.memory);
-        match done.verdict {
-            Ok(RequestVerdict::Respond(response)) => return Outcome::Respond(response),
-            Ok(RequestVerdict::Next(edits)) => {
-                for edit in edits {
-                    if let Err(fault) = apply(head, ctx, &bound.hook, stage, edit) {
-                        return Outcome::Fail(fault);
+        let mut hook = &bound.hook;
+        loop {
+            let view = take(head, ctx);
+            let call = call(Box::new(view), None, ctx, stage, bound);
+            let done = match stage {
+                Stage::ViewerRequest => hook.viewer_request(call).await,
+                _ => hook.origin_request(call).await,
+            };
+            restore(head, done.call.request);
+            ctx.pins = done.call.pins;
+            let label = match &done.verdict {
+                Ok(RequestVerdict::Next(_)) => "next",
+                Ok(RequestVerdict::Respond(_)) => "respond",
+                Err(fault) => fault.label(),
+            };
+            record(ctx, bound, hook, stage, &done.report, label);
+            watched::request(ctx, &done.verdict);
+            let reads = done.report.reads;
+            match done.verdict {
+                Ok(RequestVerdict::Respond(response)) => {
+                    if stage == Stage::OriginRequest {
+                        keep_reads(ctx, hook, stage, reads);
+                    }
+                    return Outcome::Respond(response);
+                }
+                Ok(RequestVerdict::Next(edits)) => {
+                    let shows = match stage {
+                        Stage::OriginRequest => leaks::counts_at_origin(&edits),
+                        _ => leaks::counts(&edits),
+                    };
+                    if shows {
+                        keep_reads(ctx, hook, stage, reads);
+                    }
+                    for edit in edits {
+                        if let Err(fault) = apply(head, ctx, hook, stage, edit) {
+                            return Outcome::Fail(fault);
+                        }
                     }
                 }
+                Err(fault) => match after(ctx, bound, hook, stage, &fault) {
+                    After::Call(before) => {
+                        hook = before;
+                        continue;
+                    }
+                    After::Fail(fault) => return Outcome::Fail(fault),
+                    After::GoOn => {}
+                },
             }
-            Err(fault) => {
-                report(ctx, &bound.hook, stage, &fault);
-                if !goes_on(bound, &fault) {
-                    return Outcome::Fail(Fault::from(&fault));
-                }
-            }
+            break;
         }
     }
     Outcome::Next
@@ -190,53 +208,87 @@ pub(super) async fn response_stage(
         return Ok(());
     };
     for bound in behavior.hooks_at(stage).iter().filter(|bound| !on_error || bound.on_errors) {
-        let view = take(request, ctx);
-        let outcome = ctx.outcome.map(|outcome| outcome.as_str());
-        let response = Response { head: Box::new(std::mem::replace(head, parts::empty_response())), outcome };
-        let call = call(Box::new(view), Some(Box::new(response)), ctx, stage, bound);
-        let done = match stage {
-            Stage::OriginResponse => bound.hook.origin_response(call).await,
-            _ => bound.hook.viewer_response(call).await,
-        };
-        restore(request, done.call.request);
-        ctx.pins = done.call.pins;
-        if let Some(response) = done.call.response {
-            let response: Box<dyn Any> = response;
-            if let Ok(response) = response.downcast::<Response>() {
-                *head = *response.head;
+        let mut hook = &bound.hook;
+        loop {
+            let view = take(request, ctx);
+            let outcome = ctx.outcome.map(|outcome| outcome.as_str());
+            let response = Response { head: Box::new(std::mem::replace(head, parts::empty_response())), outcome };
+            let call = call(Box::new(view), Some(Box::new(response)), ctx, stage, bound);
+            let done = match stage {
+                Stage::OriginResponse => hook.origin_response(call).await,
+                _ => hook.viewer_response(call).await,
+            };
+            restore(request, done.call.request);
+            ctx.pins = done.call.pins;
+            if let Some(response) = done.call.response {
+                let response: Box<dyn Any> = response;
+                if let Ok(response) = response.downcast::<Response>() {
+                    *head = *response.head;
+                }
             }
-        }
-        let label = done.verdict.as_ref().map_or_else(HookFault::label, |_edits| "next");
-        record(ctx, &bound.hook, stage, &done.report, label);
-        watched::response(ctx, &done.verdict);
-        bound.metrics.record(label, done.report.duration, done.report.memory);
-        match done.verdict {
-            Ok(edits) => {
-                before_edits(head, &edits);
-                for edit in edits {
-                    match edit {
-                        ResponseEdit::Body(body) => ctx.new_body = Some(body),
-                        ResponseEdit::Ttl(ttl) => ctx.ttl = Some(ttl),
-                        ResponseEdit::Note(note) => ctx.note = Some(note),
-                        edit => apply_to_response(head, edit)?,
+            let label = done.verdict.as_ref().map_or_else(HookFault::label, |_edits| "next");
+            record(ctx, bound, hook, stage, &done.report, label);
+            watched::response(ctx, &done.verdict);
+            match done.verdict {
+                Ok(edits) => {
+                    if !edits.is_empty() {
+                        keep_reads(ctx, hook, stage, done.report.reads);
+                    }
+                    before_edits(head, &edits);
+                    for edit in edits {
+                        match edit {
+                            ResponseEdit::Body(body) => ctx.new_body = Some(body),
+                            ResponseEdit::Ttl(ttl) => ctx.ttl = Some(ttl),
+                            ResponseEdit::Note(note) => ctx.note = Some(note),
+                            edit => apply_to_response(head, edit)?,
+                        }
                     }
                 }
+                Err(fault) => match after(ctx, bound, hook, stage, &fault) {
+                    After::Call(before) => {
+                        hook = before;
+                        continue;
+                    }
+                    After::Fail(fault) => return Err(fault),
+                    After::GoOn => {}
+                },
             }
-            Err(fault) => {
-                report(ctx, &bound.hook, stage, &fault);
-                if !goes_on(bound, &fault) {
-                    return Err(Fault::from(&fault));
-                }
-            }
+            break;
         }
     }
     Ok(())
 }
 
-/// Whether the request goes on after a fault. A hook without a place was not asked at all, so nobody may pass for that: a
-/// flood of calls would open what the hook guards.
-fn goes_on(bound: &BoundHook, fault: &HookFault) -> bool {
-    bound.on_failure == FailurePolicy::Open && !matches!(fault, HookFault::Overloaded)
+/// Keeps what a hook read whose doing shows in the answer, until it is known whether that is stored.
+fn keep_reads(ctx: &mut RequestCtx, hook: &Arc<Hook>, stage: Stage, reads: Option<Box<ReadSet>>) {
+    if let Some(reads) = reads {
+        ctx.reads.push(HookReads { hook: Arc::clone(hook), stage, reads });
+    }
+}
+
+/// What a fault of a hook means for the request.
+enum After<'a> {
+    /// The same call of the last good version.
+    Call(&'a Arc<Hook>),
+    /// As if the hook were not bound.
+    GoOn,
+    /// The edge answers.
+    Fail(Fault),
+}
+
+/// Reports a fault and says what comes after it. A hook without a place was not asked at all, so nobody may pass for that,
+/// and no other version is asked: a flood of calls would open what the hook guards.
+fn after<'a>(ctx: &RequestCtx, bound: &'a BoundHook, hook: &Arc<Hook>, stage: Stage, fault: &HookFault) -> After<'a> {
+    report(ctx, hook, stage, fault);
+    match bound.on_failure {
+        _ if matches!(fault, HookFault::Overloaded) => After::Fail(Fault::from(fault)),
+        FailurePolicy::Open => After::GoOn,
+        FailurePolicy::LastGood if Arc::ptr_eq(hook, &bound.hook) => match &bound.last_good {
+            Some(before) => After::Call(before),
+            None => After::Fail(Fault::from(fault)),
+        },
+        FailurePolicy::LastGood | FailurePolicy::Closed => After::Fail(Fault::from(fault)),
+    }
 }
 
 /// Moves the head out of the request, leaving an empty one.
@@ -276,7 +328,7 @@ fn call(
         grants: bound.grants.clone(),
         pins: std::mem::take(&mut ctx.pins),
         note: ctx.note.clone(),
-        record_reads: false,
+        record_reads: leaks::watched(ctx, stage),
     }
 }
 
@@ -302,15 +354,29 @@ fn facts(ctx: &mut RequestCtx) -> Arc<CallFacts> {
     facts
 }
 
-fn record(ctx: &mut RequestCtx, hook: &Arc<Hook>, stage: Stage, report: &CallReport, verdict: &'static str) {
+fn record(
+    ctx: &mut RequestCtx,
+    bound: &BoundHook,
+    hook: &Arc<Hook>,
+    stage: Stage,
+    report: &CallReport,
+    verdict: &'static str,
+) {
+    let last_good = !Arc::ptr_eq(hook, &bound.hook);
+    if last_good {
+        bound.metrics.record_last_good(verdict, report.duration, report.memory);
+    } else {
+        bound.metrics.record(verdict, report.duration, report.memory);
+    }
     let micros = u32::try_from(report.duration.as_micros()).unwrap_or(u32::MAX);
     let limits = hook.limits();
-    ctx.hooks.push(HookRun { hook: Arc::clone(hook), stage: stage.as_str(), micros, verdict });
-    let (hook, stage) = (hook.name(), stage.as_str());
+    ctx.hooks.push(HookRun { hook: Arc::clone(hook), stage: stage.as_str(), micros, verdict, last_good });
+    let (version, hook, stage) = (hook.version(), hook.name(), stage.as_str());
     // Lambda's REPORT line, in its words (AWS Lambda Developer Guide, "Viewing CloudWatch logs").
     tracing::debug!(
         request_id = ctx.id(),
         hook,
+        version,
         stage,
         verdict,
         duration_us = micros,
@@ -334,6 +400,7 @@ fn report(ctx: &RequestCtx, hook: &Hook, stage: Stage, fault: &HookFault) {
     tracing::warn!(
         request_id = ctx.id(),
         hook = hook.name(),
+        version = hook.version(),
         stage = stage.as_str(),
         fault = fault.label(),
         "{}",

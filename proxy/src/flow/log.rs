@@ -16,6 +16,16 @@ use crate::telemetry::observer::{Seen, Skipped};
 
 /// Writes and counts one request.
 pub(super) fn finished(core: &Core, session: &Session, ctx: &RequestCtx, aborted: bool) {
+    if let Some(fault) = ctx.covered {
+        core.metrics.fault(fault.as_str());
+    }
+    if ctx.background {
+        // Nobody asked for it: no line, no request is counted. What the origin did wrong is.
+        if let Some(fault) = ctx.fault {
+            core.metrics.fault(fault.as_str());
+        }
+        return;
+    }
     let status = session.response_written().map_or(0, |head| head.status.as_u16());
     let duration = core.clock.stopwatch().saturating_sub(ctx.started);
     let duration_us = duration / 1_000;
@@ -74,7 +84,13 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], f
     let hooks: Vec<HookRecord<'_>> = ctx
         .hooks
         .iter()
-        .map(|run| HookRecord { hook: run.hook.name(), stage: run.stage, us: run.micros.into(), verdict: run.verdict })
+        .map(|run| HookRecord {
+            hook: run.hook.name(),
+            stage: run.stage,
+            us: run.micros.into(),
+            verdict: run.verdict,
+            last_good: run.last_good,
+        })
         .collect();
     let trace = req.headers.get("traceparent").and_then(|value| value.to_str().ok());
     let asked = ctx.origin_times.0.and_then(|_asked| ctx.origin());

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use edgeweir_cache::{filtered_cookies, filtered_query};
-use http::header::{COOKIE, HOST, VIA};
+use edgeweir_cache::{Selection, filtered_cookies, filtered_query};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING, VIA,
+};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
@@ -24,6 +26,9 @@ pub(crate) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: 
     parts::of_request(req, |parts| {
         // The five of `forwarded` and the id: one growth at most.
         parts.headers.reserve(5);
+        if cacheable {
+            only_the_sent(&mut parts.headers, ctx);
+        }
         forwarded(&mut parts.headers, ctx, cacheable);
         parts.headers.insert(X_REQUEST_ID, ctx.id.clone());
         viewer_headers(&mut parts.headers, ctx);
@@ -110,7 +115,7 @@ fn viewer_headers(headers: &mut HeaderMap, ctx: &mut RequestCtx) {
 }
 
 /// A fact about the viewer in CloudFront's form ("Add CloudFront request headers").
-fn viewer_fact(fact: ViewerFact, ctx: &mut RequestCtx) -> Option<HeaderValue> {
+pub(super) fn viewer_fact(fact: ViewerFact, ctx: &mut RequestCtx) -> Option<HeaderValue> {
     let text = match fact {
         ViewerFact::Address => {
             let (address, port) = ctx.client;
@@ -167,21 +172,52 @@ fn encoded(text: &str) -> String {
     out
 }
 
-/// Keeps of query and cookies what is in the key: what the origin does not see cannot make its answer differ, so nobody
+/// Keeps of query and cookies what is in the key or forwarded by the policy: what the origin does not see cannot make its answer differ, so nobody
 /// gets another's (CloudFront: "Understand cache policies").
 fn only_the_key(req: &mut Parts, ctx: &RequestCtx) -> Result<(), Fault> {
     let Some(behavior) = ctx.behavior() else { return Ok(()) };
+    let policy = &behavior.cache;
     if let Some(query) = req.uri.query() {
-        let kept = filtered_query(Some(query), &behavior.cache.query);
+        let kept = filtered_query(Some(query), &policy.sent_query);
         if kept.as_deref() != Some(query) {
             req.uri = gate::target_of(req.uri.path(), kept.as_deref())?;
         }
     }
-    if req.headers.contains_key(COOKIE) && behavior.cache.cookies != edgeweir_cache::Selection::All {
-        match filtered_cookies(&req.headers, &behavior.cache.cookies) {
+    if req.headers.contains_key(COOKIE) && policy.sent_cookies != Selection::All {
+        match filtered_cookies(&req.headers, &policy.sent_cookies) {
             Some(kept) => drop(req.headers.insert(COOKIE, kept)),
             None => drop(req.headers.remove(COOKIE)),
         }
     }
     Ok(())
 }
+
+/// Keeps of the viewer's fields what the policy sends, and what a request cannot do without.
+fn only_the_sent(headers: &mut HeaderMap, ctx: &RequestCtx) {
+    let Some(behavior) = ctx.behavior() else { return };
+    let sent = &behavior.cache.sent_headers;
+    if *sent == Selection::All {
+        return;
+    }
+    let dropped: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| !ALWAYS_SENT.contains(name) && !sent.keeps(name.as_str().as_bytes()))
+        .cloned()
+        .collect();
+    for name in dropped {
+        headers.remove(name);
+    }
+}
+
+/// Framing, what the edge asks with when it checks a stored object, and what has a selection of its own.
+const ALWAYS_SENT: [HeaderName; 9] = [
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    COOKIE,
+    HOST,
+    IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
+    TRANSFER_ENCODING,
+    VIA,
+    X_FORWARDED_FOR,
+];

@@ -12,7 +12,8 @@ use pingora::proxy::Session;
 use super::context::RequestCtx;
 use super::hooks::{self, set};
 use super::identity::X_REQUEST_ID;
-use super::throttle;
+use super::viewer::X_CACHE;
+use super::{cache, throttle};
 use crate::fault::Fault;
 
 const X_AMZN_ERRORTYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
@@ -23,6 +24,9 @@ const X_AMZN_ERRORTYPE: HeaderName = HeaderName::from_static("x-amzn-errortype")
 /// If the viewer cannot be written to.
 pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fault) -> Result<()> {
     ctx.fault = Some(fault);
+    if ctx.background {
+        return Ok(());
+    }
     if fault == Fault::ViewerGone || session.response_written().is_some_and(|head| !head.status.is_informational()) {
         session.set_keepalive(None);
         return Ok(());
@@ -128,6 +132,10 @@ pub(super) async fn write(
     body: Bytes,
 ) -> Result<()> {
     common(&mut head, ctx);
+    if let Some(conn) = ctx.own_conn() {
+        // What was on its way before is not sent.
+        conn.set_date(None);
+    }
     let status = head.status.as_u16();
     // RFC 9110, 8.6: no length on 1xx and 204; a 304 has no body and this one's length would be wrong.
     let bodyless = status == 204 || status == 304;
@@ -157,6 +165,10 @@ pub(super) async fn write(
 
 /// Puts on an answer what all of them carry.
 pub(super) fn common(head: &mut ResponseHeader, ctx: &RequestCtx) {
+    if ctx.behavior().is_some_and(|behavior| behavior.cache.x_cache) {
+        let made = ctx.answered_by_hook || (ctx.fault.is_none() && ctx.origin_status.is_none());
+        set(head, X_CACHE, cache::x_cache(ctx.outcome, head.status.as_u16(), made));
+    }
     set(head, X_REQUEST_ID, ctx.id.clone());
     if let Some(standing) = &ctx.standing {
         throttle::tell_standing(head, standing);

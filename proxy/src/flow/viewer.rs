@@ -1,12 +1,14 @@
 //! What the viewer gets: hop-by-hop fields gone, viewer-response hooks run, the edge's own fields added.
 
 use edgeweir_cache::CacheOutcome;
+use edgeweir_cache::targeted::{CDN_CACHE_CONTROL, SURROGATE_CONTROL};
 use edgeweir_config::Stage;
 use http::header::{
     AGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE,
-    SERVER, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    PROXY_AUTHORIZATION, SERVER, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use pingora::cache::CachePhase;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
@@ -16,6 +18,7 @@ use super::{body, cache, compress, hooks, parts, throttle};
 use crate::fault::Fault;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub(super) const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 
 /// Forgets how the origin spelled field names (see the gate), and drops what it says to its next hop only, before anything
 /// is stored. Its reason phrase stays.
@@ -33,13 +36,23 @@ pub(super) fn clean(session: &Session, head: &mut ResponseHeader, ctx: &mut Requ
             strip(&mut parts.headers);
         }
         if let Some(status) = status {
-            tell(&mut parts.headers, ctx, status);
+            tell(&mut parts.headers, parts.status, ctx, status);
         }
     });
 }
 
-/// Adds the fields that the viewer gets with each answer of an origin or of the cache.
-fn tell(headers: &mut HeaderMap, ctx: &RequestCtx, status: HeaderValue) {
+/// Adds the fields that the viewer gets with each answer of an origin or of the cache, and takes off what is for caches.
+fn tell(headers: &mut HeaderMap, http_status: StatusCode, ctx: &RequestCtx, status: HeaderValue) {
+    if let Some(policy) = ctx.behavior().map(|behavior| &behavior.cache) {
+        if policy.hides_targeted {
+            headers.remove(CDN_CACHE_CONTROL);
+            headers.remove(SURROGATE_CONTROL);
+        }
+        if policy.x_cache {
+            let made = ctx.answered_by_hook;
+            headers.insert(X_CACHE, cache::x_cache(ctx.outcome, http_status.as_u16(), made));
+        }
+    }
     headers.append(VIA, HeaderValue::from_static("1.1 edgeweir"));
     headers.append(CACHE_STATUS, status);
     headers.insert(X_REQUEST_ID, ctx.id.clone());
@@ -100,7 +113,7 @@ fn strip(headers: &mut HeaderMap) {
                 }
                 connection = true;
             }
-            TE | UPGRADE | PROXY_AUTHENTICATE => drop_names.push(name.clone()),
+            TE | UPGRADE | PROXY_AUTHENTICATE | PROXY_AUTHORIZATION => drop_names.push(name.clone()),
             _ if matches!(name.as_str(), "keep-alive" | "proxy-connection" | "proxy-authentication-info") => {
                 drop_names.push(name.clone());
             }
@@ -141,6 +154,21 @@ pub(super) async fn finish(
 ) -> Result<(), Fault> {
     let outcome = cache::outcome(session);
     ctx.outcome = Some(outcome);
+    match session.cache.phase() {
+        CachePhase::RevalidatedNoCache(_) => {
+            if let Some(validation) = &ctx.validation {
+                // pingora's idea of what a 304 changes is narrower.
+                validation.0.settle(head);
+            }
+        }
+        CachePhase::Miss | CachePhase::Expired => {
+            for (name, value) in std::mem::take(&mut ctx.left_out) {
+                // pingora sends the stored head.
+                head.append_header(name, value).map_err(|_invalid| Fault::Internal)?;
+            }
+        }
+        _ => {}
+    }
     if ctx.condition_failed {
         // RFC 9110, 15.5.13. What pingora has made is a 304.
         if let Err(error) = head.set_status(StatusCode::PRECONDITION_FAILED) {
@@ -150,7 +178,11 @@ pub(super) async fn finish(
     }
     // On origin errors only if asked for (CloudFront: "Lambda@Edge: viewer response"); on a hit the stored status is the
     // origin's.
-    let failed = ctx.origin_status.unwrap_or_else(|| head.status.as_u16()) >= 400;
+    let failed =
+        ctx.origin_status.filter(|_status| ctx.covered.is_none()).unwrap_or_else(|| head.status.as_u16()) >= 400;
+    if ctx.background {
+        return Ok(());
+    }
     if ctx.has_hooks_at(Stage::ViewerResponse) {
         let (before, empty) = (head.status, body::is_empty(head, ctx));
         ctx.origin_length = head.headers.get(CONTENT_LENGTH).cloned();
@@ -176,10 +208,20 @@ pub(super) async fn finish(
     }
     if !ctx.told {
         let status = cache::status(session, ctx, outcome);
-        parts::of_response(head, |parts| tell(&mut parts.headers, ctx, status));
+        parts::of_response(head, |parts| tell(&mut parts.headers, parts.status, ctx, status));
     }
     if let Some(standing) = &ctx.standing {
         throttle::tell_standing(head, standing);
     }
+    if let (Some(conn), Some(date)) = (ctx.own_conn(), head.headers.get(DATE)) {
+        // RFC 9110, 6.6.1: it is when the origin made the answer.
+        conn.set_date(Some(date.clone()).filter(|date| is_fixdate(date)));
+    }
     Ok(())
+}
+
+/// Whether it has the one form of a date that is written (RFC 9110, 5.6.7), as far as its length and end tell.
+fn is_fixdate(date: &HeaderValue) -> bool {
+    let text = date.as_bytes();
+    text.len() == 29 && text.ends_with(b" GMT")
 }

@@ -72,7 +72,7 @@ fn why_not(ctx: &RequestCtx, stage: Stage, status: u16) -> String {
         }
         Stage::OriginRequest | Stage::OriginResponse if by_cache => "the cache answered".to_owned(),
         Stage::OriginResponse if answered_at(Stage::OriginRequest) => "an origin-request hook answered".to_owned(),
-        Stage::OriginResponse if ctx.revalidated.is_some() => "the origin said 304, not modified".to_owned(),
+        Stage::OriginResponse if ctx.validation.is_some() => "the origin said 304, not modified".to_owned(),
         _ => ctx.fault.map_or_else(|| "the request did not get there".to_owned(), refused),
     }
 }

@@ -150,6 +150,7 @@ impl Conn {
     /// A new head is awaited, of at most `limit` bytes.
     pub fn await_head(&mut self, limit: usize) {
         self.answered = false;
+        self.facts.set_date(None);
         self.facts.hold_back();
         self.head.restart(limit);
     }
@@ -293,8 +294,14 @@ impl Conn {
             if this.out.capacity() == 0 {
                 this.out.reserve(FIRST_BUFFER.max(bytes.len()));
             }
+            let begins = this.out.len();
             this.out.extend_from_slice(bytes);
-            this.answered |= !is_interim(bytes);
+            if !this.answered && !is_interim(bytes) {
+                this.answered = true;
+                if let (false, Some(date)) = (this.http2, this.facts.take_date()) {
+                    put_date(this.out.get_mut(begins..).unwrap_or_default(), date.as_bytes());
+                }
+            }
             if this.facts.sends_at_once() {
                 // What does not go out now goes with the next write or flush.
                 let _waiting = this.poll_out(cx);
@@ -364,6 +371,27 @@ impl AsyncWrite for Conn {
 /// Whether these are the first bytes of an interim response, after which a final one may still be said (RFC 9110, 15.2).
 fn is_interim(bytes: &[u8]) -> bool {
     bytes.starts_with(b"HTTP/1.1 1") && !bytes.starts_with(b"HTTP/1.1 101")
+}
+
+/// Puts `date` in the place of what a head has as its `Date`: both have the one form that is written (RFC 9110, 5.6.7), and so
+/// the same length.
+fn put_date(head: &mut [u8], date: &[u8]) {
+    const NAME: &[u8] = b"date: ";
+    let mut line = 0;
+    while let Some(rest) = head.get(line..) {
+        if rest.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)) {
+            let value = head.get_mut(line + NAME.len()..line + NAME.len() + date.len());
+            if let Some(value) = value.filter(|value| value.ends_with(b" GMT")) {
+                value.copy_from_slice(date);
+            }
+            return;
+        }
+        match memchr::memchr(b'\n', rest) {
+            // The empty line ends the head.
+            Some(end) if end > 1 => line += end + 1,
+            _ => return,
+        }
+    }
 }
 
 /// The whole answer of a connection that closes over a head the flow never saw.

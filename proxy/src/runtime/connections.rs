@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use http::HeaderValue;
 use parking_lot::Mutex;
@@ -63,7 +64,17 @@ pub struct ConnFacts {
     linger: AtomicBool,
     /// Ends the connection's task; it drops its future, and the connection with it.
     task: Arc<TaskHandle>,
+    /// The `Date` of the answer that is written next.
+    date: Mutex<Option<HeaderValue>>,
+    /// What requests left for requests that pingora starts in the background, each with the head that they share.
+    errands: Mutex<Vec<(Bytes, Errand)>>,
 }
+
+/// What a request leaves for one that is started in its name.
+pub type Errand = Box<dyn std::any::Any + Send + Sync>;
+
+/// So many are kept: on HTTP/2 there may be several at once.
+const ERRANDS: usize = 64;
 
 /// No head is awaited.
 const NO_HEAD: u64 = 0;
@@ -200,6 +211,35 @@ impl ConnFacts {
     /// Small writes are sent together again.
     pub fn hold_back(&self) {
         self.at_once.store(false, Ordering::Relaxed);
+    }
+
+    /// The answer that is written next has this `Date`, or, with none, one of now. pingora puts now in place of any other.
+    pub fn set_date(&self, date: Option<HeaderValue>) {
+        *self.date.lock() = date;
+    }
+
+    /// The `Date` of the answer that is written now, if it has one of its own.
+    #[must_use]
+    pub fn take_date(&self) -> Option<HeaderValue> {
+        self.date.lock().take()
+    }
+
+    /// Leaves something for the request that is started next with this head. Whether there was room.
+    pub fn leave_errand(&self, head: Bytes, errand: Errand) -> bool {
+        let mut errands = self.errands.lock();
+        let room = errands.len() < ERRANDS;
+        if room {
+            errands.push((head, errand));
+        }
+        room
+    }
+
+    /// Takes what was left for a request with this head.
+    #[must_use]
+    pub fn take_errand(&self, head: &[u8]) -> Option<Errand> {
+        let mut errands = self.errands.lock();
+        let at = errands.iter().position(|(known, _)| known == head)?;
+        Some(errands.swap_remove(at).1)
     }
 
     /// The viewer cannot be reached any more.
@@ -426,6 +466,8 @@ impl Place {
             gone: AtomicBool::new(false),
             flaw: AtomicU16::new(0),
             at_once: AtomicBool::new(false),
+            date: Mutex::default(),
+            errands: Mutex::default(),
             last_word: AtomicU16::new(0),
             linger: AtomicBool::new(false),
             task: Arc::clone(&self.task),

@@ -3,14 +3,14 @@
 //! Blocks (files, compilers): call it off the runtime's workers. All problems are collected, none stops the next.
 
 mod bindings;
+mod hooks;
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
-use edgeweir_cache::{Coding, Selection, Ttl};
+use edgeweir_cache::{Coding, Rules, Selection, SetCookie, Ttl};
 use edgeweir_config::{self as model, KeyValue, Problem, Report, SecretSource, Stage};
-use edgeweir_hookhost::{Hook, HookEngine, HookLimits};
+use edgeweir_hookhost::HookEngine;
 use edgeweir_limits::{Bucket, Draft, KeyEntry, KeyHash, KeyStore, Plans, Reach, Throttle, UsagePlan};
 use http::{HeaderName, HeaderValue};
 
@@ -34,6 +34,17 @@ pub struct Materials<'a> {
     pub clock: &'a Arc<dyn Clock>,
     /// Reads an environment variable of the edge.
     pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// A version of a deployed hook that is to be put in force, in place of the one that is.
+    pub deploy: Option<&'a Deploy>,
+}
+
+/// A version of a hook that is to be put in force.
+#[derive(Debug, Clone)]
+pub struct Deploy {
+    /// The hook's name in the configuration.
+    pub hook: String,
+    /// The version's id.
+    pub version: String,
 }
 
 /// Everything that is wrong with a configuration beyond its text.
@@ -118,6 +129,7 @@ pub fn build(
     Ok(Snapshot {
         number,
         hosts: HostIndex::new(&config.distributions),
+        hooks,
         distributions,
         origin_names: config.origins.iter().enumerate().map(|(at, origin)| (origin.name.as_str().into(), at)).collect(),
         origins,
@@ -163,11 +175,6 @@ pub fn secret(source: &SecretSource, env: &dyn Fn(&str) -> Option<String>) -> Re
     }
 }
 
-/// Reads a file that must not be larger than a hook may be, one byte more at most.
-fn read_hook(path: &Path) -> std::io::Result<Vec<u8>> {
-    files::read(path, u64::try_from(edgeweir_hookhost::MAX_WASM).unwrap_or(u64::MAX))
-}
-
 impl Builder<'_> {
     fn problem(&mut self, text: String) {
         self.problems.push(unusable(text));
@@ -204,34 +211,6 @@ impl Builder<'_> {
                 None
             }
         }
-    }
-
-    fn hooks(&mut self, config: &model::Config) -> HashMap<String, Arc<Hook>> {
-        let mut loaded = HashMap::new();
-        for hook in &config.hooks {
-            let bytes = match read_hook(&hook.file) {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    let text = format!("hook `{}`: cannot read `{}`: {error}", hook.name, hook.file.display());
-                    self.problem_at(config, &["hooks", &hook.name, "file"], text);
-                    continue;
-                }
-            };
-            let memory = usize::try_from(hook.memory).unwrap_or(usize::MAX);
-            // What did not change since the last snapshot is still compiled: the engine knows it by its bytes.
-            match self.materials.engine.load(
-                &hook.name,
-                &bytes,
-                HookLimits { timeout: hook.timeout, memory, concurrent: hook.max_concurrent },
-            ) {
-                Ok(ready) => drop(loaded.insert(hook.name.clone(), ready)),
-                Err(error) => {
-                    let text = format!("hook `{}` (`{}`): {}", hook.name, hook.file.display(), chain(&error));
-                    self.problem_at(config, &["hooks", &hook.name, "file"], text);
-                }
-            }
-        }
-        loaded
     }
 
     fn origins(&mut self, config: &model::Config) -> Vec<Arc<Origin>> {
@@ -416,10 +395,23 @@ fn own_host(origin: &model::Origin) -> String {
 fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
     let headers: Vec<HeaderName> =
         policy.headers.iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect();
+    let behaviour = &policy.behaviour;
+    let seconds = |time: std::time::Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    let rules = Rules {
+        ttl: Ttl { min: policy.min_ttl, default: policy.default_ttl, max: policy.max_ttl },
+        heuristic: behaviour.heuristic,
+        set_cookie: match behaviour.set_cookie {
+            model::SetCookie::Refuse => SetCookie::Refuse,
+            model::SetCookie::Strip => SetCookie::Strip,
+        },
+        stale_while_revalidate: seconds(behaviour.stale_while_revalidate),
+        stale_if_error: seconds(behaviour.stale_if_error),
+        errors: behaviour.errors.clone(),
+    };
     CachePolicy {
         name: policy.name.clone(),
         disabled: policy.disabled(),
-        ttl: Ttl { min: policy.min_ttl, default: policy.default_ttl, max: policy.max_ttl },
+        rules,
         host_in_key: headers.contains(&http::header::HOST),
         headers,
         cookies: selection(&policy.cookies),
@@ -431,6 +423,14 @@ fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
             .collect(),
         send_tags: policy.send_tags,
         compress: policy.compress.iter().map(|coding| self::coding(*coding)).collect(),
+        sent_headers: selection(&policy.forward.headers.union(&model::Selection::Only(policy.headers.clone()))),
+        sent_cookies: selection(&policy.forward.cookies.union(&policy.cookies)),
+        sent_query: selection(&policy.forward.query.union(&policy.query)),
+        viewer_directives: behaviour.viewer_directives,
+        hides_targeted: behaviour.targeted_fields == model::TargetedFields::Remove,
+        collapse: behaviour.collapse,
+        x_cache: behaviour.x_cache,
+        key_leaks: behaviour.key_leaks,
     }
 }
 

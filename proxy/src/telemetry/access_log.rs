@@ -99,6 +99,8 @@ pub struct HookRecord<'a> {
     pub us: u64,
     /// What it decided, or the label of its fault.
     pub verdict: &'static str,
+    /// It was the hook's last good version that was called.
+    pub last_good: bool,
 }
 
 /// The access log of an edge; once per process.
@@ -235,6 +237,9 @@ fn hooks(buffer: &mut Vec<u8>, records: &[HookRecord<'_>]) {
         object.text("stage", record.stage.as_bytes());
         object.number("us", record.us);
         object.text("verdict", record.verdict.as_bytes());
+        if record.last_good {
+            object.key("last_good").extend_from_slice(b"true");
+        }
         object.close();
     }
     buffer.push(b']');

@@ -106,6 +106,8 @@ struct Tables {
     throttled: Labelled,
     refused: Labelled,
     connections: AtomicU64,
+    refreshes: AtomicU64,
+    key_leaks: AtomicU64,
     reloads_ok: AtomicU64,
     reloads_failed: AtomicU64,
     logs: Vec<(&'static str, Arc<LineCounters>)>,
@@ -176,6 +178,8 @@ impl BehaviorMetrics {
 #[derive(Debug)]
 pub struct HookMetrics {
     verdicts: Labelled,
+    /// Calls of the last good version after a fault of the one in force.
+    last_good: Labelled,
     duration: Histogram,
     /// Most linear memory of a call so far, in bytes.
     memory: AtomicU64,
@@ -185,6 +189,16 @@ impl HookMetrics {
     /// Counts a call that ended with `verdict` (or the label of a fault) and had this much linear memory, in bytes.
     pub fn record(&self, verdict: &str, time: Duration, memory: usize) {
         self.verdicts.add(verdict);
+        self.measured(time, memory);
+    }
+
+    /// Counts a call of the last good version.
+    pub fn record_last_good(&self, verdict: &str, time: Duration, memory: usize) {
+        self.last_good.add(verdict);
+        self.measured(time, memory);
+    }
+
+    fn measured(&self, time: Duration, memory: usize) {
         let memory = u64::try_from(memory).unwrap_or(u64::MAX);
         if memory > self.memory.load(Ordering::Relaxed) {
             self.memory.fetch_max(memory, Ordering::Relaxed);
@@ -210,6 +224,8 @@ impl Metrics {
             throttled: Labelled::new(setup.levels),
             refused: Labelled::new(setup.refusals),
             connections: AtomicU64::new(0),
+            refreshes: AtomicU64::new(0),
+            key_leaks: AtomicU64::new(0),
             reloads_ok: AtomicU64::new(0),
             reloads_failed: AtomicU64::new(0),
             logs: setup.logs,
@@ -231,6 +247,7 @@ impl Metrics {
     pub fn hook(&self, hook: &str, stage: &'static str) -> Arc<HookMetrics> {
         let fresh = || HookMetrics {
             verdicts: Labelled::new(self.tables.verdicts),
+            last_good: Labelled::new(self.tables.verdicts),
             duration: Histogram::new(HOOK_BOUNDS),
             memory: AtomicU64::new(0),
         };
@@ -257,6 +274,16 @@ impl Metrics {
     /// A throttle refused a request.
     pub fn throttled(&self, level: &str) {
         self.tables.throttled.add(level);
+    }
+
+    /// A stale object was fetched again in the background.
+    pub fn refreshed(&self) {
+        self.tables.refreshes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A response may depend on something that is neither in its cache key nor in `Vary`.
+    pub fn key_leaked(&self) {
+        self.tables.key_leaks.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A viewer connected.

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 /// Appends `time` as `2026-11-21T02:43:30.000Z`. Times before 1970 are written as 1970, times after 9999 as their year.
-pub(super) fn write(buffer: &mut Vec<u8>, time: SystemTime) {
+pub(crate) fn write(buffer: &mut Vec<u8>, time: SystemTime) {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let (seconds, millis) = (since.as_secs(), u64::from(since.subsec_millis()));
     let (year, month, day) = civil(seconds / 86_400);

@@ -209,3 +209,34 @@ async fn a_host_that_is_not_in_the_key_is_not_shown_to_the_origin() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_chooses_what_is_forwarded_beside_the_key() {
+    let origin = Origin::start(|_| Reply::new(200, CACHED, "body")).await;
+    let policy = "query = [\"k\"]\nforward_query = [\"f\"]\ncookies = [\"ck\"]\nforward_cookies = { except = [\"no\"] }\n\
+                  headers = [\"x-key\"]\nforward_headers = [\"X-Sent\"]";
+    let edge = with_policy(&origin, policy).await;
+    let fields = |sent| {
+        [("Cookie", "ck=1; cf=2; no=3"), ("X-Key", "1"), ("X-Sent", sent), ("X-Other", "1"), ("User-Agent", "a")]
+    };
+    edge.get_with("/t?k=1&f=2&z=3", &fields("1")).await;
+    let received = origin.only_request();
+    assert_eq!((received.target(), received.header("cookie")), ("/t?k=1&f=2", Some("cf=2; ck=1")));
+    assert_eq!((received.header("x-key"), received.header("x-sent")), (Some("1"), Some("1")));
+    assert_eq!((received.header("x-other"), received.header("user-agent")), (None, None));
+    assert!(received.header("x-forwarded-for").is_some() && received.header("host").is_some());
+    edge.get_with("/t?k=1&f=9", &fields("9")).await;
+    assert_eq!(origin.count(), 1, "what is only forwarded is not in the key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_to_cookies_outside_the_key_need_a_lifetime() {
+    for (fields, stored) in [(CACHED, true), (&[][..], false)] {
+        let origin = Origin::start(move |_| Reply::new(200, fields, "body")).await;
+        let edge = with_policy(&origin, "default_ttl = \"1m\"\nforward_cookies = \"all\"").await;
+        for _ in 0..2 {
+            edge.get_with("/t", &[("Cookie", "a=1")]).await;
+        }
+        assert_eq!(origin.count(), if stored { 1 } else { 2 });
+    }
+}

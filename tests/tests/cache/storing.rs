@@ -54,7 +54,7 @@ async fn rfc9111_3_what_the_origin_forbids_is_not_stored() {
     never_stored(&[("cache-control", "no-store, max-age=60")], &[]).await;
     never_stored(&[("cache-control", "max-age=60"), ("cache-control", "No-Store")], &[]).await;
     never_stored(&[("cache-control", "max-age=60, private")], &[]).await;
-    never_stored(&[("cache-control", "private=\"x-a\", max-age=60")], &[]).await;
+    never_stored(&[("cache-control", "private=x-a, max-age=60")], &[]).await;
     never_stored(&[("cache-control", "max-age=60, no-cache")], &[]).await;
 }
 
@@ -240,4 +240,67 @@ async fn the_cache_survives_a_reload() {
     let config = format!("{}\n[[distributions.site.behaviors]]\npath = \"*\"\n", edgeweir_tests::edge::PLAIN);
     edge.reload(&config).await.expect("a good config");
     assert_eq!(edge.get("/t").await.text(), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_can_store_answers_without_their_cookies() {
+    let origin = counting(&[("cache-control", "max-age=60"), ("set-cookie", "a=1"), ("set-cookie", "b=2")]).await;
+    let edge = crate::support::with_policy(&origin, "set_cookie = \"strip\"").await;
+    assert_eq!(edge.get("/t").await.header_all("set-cookie"), ["a=1", "b=2"], "it was made for this viewer");
+    let hit = edge.get("/t").await;
+    assert_eq!((is_hit(&hit), hit.header_all("set-cookie")), (true, vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_are_stored_for_as_long_as_the_policy_says() {
+    for (status, fields, hit) in
+        [(404, &[][..], true), (503, &[], true), (410, &[("cache-control", "max-age=60")], false), (502, &[], false)]
+    {
+        let origin = Origin::start(move |_| Reply::new(status, fields, "no")).await;
+        let policy = "errors = { 404 = \"1m\", 503 = \"1m\", 410 = \"0s\" }";
+        let edge = crate::support::with_policy(&origin, policy).await;
+        edge.get("/t").await;
+        let second = edge.get("/t").await;
+        assert_eq!((second.status, is_hit(&second)), (status, hit), "{status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_2_2_a_lifetime_is_guessed_where_the_policy_says_so() {
+    for (policy, hit) in [("heuristic = true", true), ("", false)] {
+        let origin = counting(&[("last-modified", "Thu, 01 Jan 2015 00:00:00 GMT")]).await;
+        let edge = crate::support::with_policy(&origin, policy).await;
+        edge.get("/t").await;
+        assert_eq!(is_hit(&edge.get("/t").await), hit, "{policy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_3_statuses_with_a_lifetime_are_stored() {
+    for status in [200, 203, 204, 299, 301, 302, 303, 307, 308, 400, 404, 410, 499, 500, 502, 503, 504, 599] {
+        let origin = Origin::start(move |_| {
+            Reply::new(status, &[("cache-control", "max-age=60")], if status == 204 { "" } else { "body" })
+        })
+        .await;
+        let edge = TestEdge::plain(&origin.address()).await;
+        for turn in ["first", "second"] {
+            let response = edge.get("/t").await;
+            assert_eq!((response.status, is_hit(&response)), (status, turn == "second"), "{status}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_15_2_interim_answers_pass_and_the_final_one_is_stored() {
+    let origin = Origin::start(|_| {
+        Reply::raw(
+            "HTTP/1.1 103 Early Hints\r\nlink: </a.css>; rel=preload\r\n\r\n\
+             HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncache-control: max-age=60\r\n\r\nbody",
+        )
+    })
+    .await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    assert_eq!(edge.get("/t").await.text(), "body");
+    let hit = edge.get("/t").await;
+    assert_eq!((is_hit(&hit), hit.text().as_str(), hit.header("link")), (true, "body", None));
 }

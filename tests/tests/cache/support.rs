@@ -42,3 +42,16 @@ pub(crate) fn is_hit(response: &Response) -> bool {
 pub(crate) fn age(response: &Response) -> Option<u64> {
     response.header("age").map(|age| age.parse().expect("Age is a number"))
 }
+
+/// How long a test waits for `max-age=1` to pass: lifetimes have no smaller unit.
+pub(crate) const OVER_ONE_SECOND: std::time::Duration = std::time::Duration::from_millis(2100);
+
+/// Lets what has a lifetime of one second become stale.
+pub(crate) async fn let_expire() {
+    tokio::time::sleep(OVER_ONE_SECOND).await;
+}
+
+/// Whether the words of `Cache-Status` have this one.
+pub(crate) fn tells(response: &Response, word: &str) -> bool {
+    cache_status(response).iter().any(|told| told == word)
+}

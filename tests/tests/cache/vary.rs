@@ -51,3 +51,53 @@ async fn spellings_of_accept_encoding_share_a_variant() {
     edge.get_with("/t", &[("Accept-Encoding", "gzip;q=0, br;q=0")]).await;
     assert!(origin.count() >= 3, "{}", origin.count());
 }
+
+/// An edge with a geo database and these keys of a policy; `X-Forwarded-For` says where a viewer is.
+async fn located(origin: &Origin, policy: &str) -> TestEdge {
+    let database = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/examples/demo/country.mmdb");
+    let config = format!(
+        "trusted_proxies = [\"127.0.0.1/32\"]\n[geo]\ndatabases = [\"{database}\"]\n[origins.main]\nurl = \"http://{{origin}}\"\n\
+         [cache_policies.test]\n{policy}\n[distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
+         [[distributions.site.behaviors]]\npath = \"*\"\ncache_policy = \"test\"\n"
+    );
+    TestEdge::start(&config, &origin.address()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_1_facts_that_the_origin_is_told_count_as_it_sees_them() {
+    for (vary, policy) in [("CloudFront-Viewer-Country", ""), ("X-None", "headers = [\"cloudfront-viewer-country\"]")] {
+        let origin = Origin::start(move |request| {
+            let country = request.header("cloudfront-viewer-country").unwrap_or("-").to_owned();
+            Reply::new(200, &[("cache-control", "max-age=60"), ("vary", vary)], country)
+        })
+        .await;
+        let edge = located(&origin, policy).await;
+        for _ in 0..2 {
+            for (address, country) in [("8.8.8.8", "US"), ("192.0.2.1", "-")] {
+                let fields = [("X-Forwarded-For", address), ("CloudFront-Viewer-Country", "XX")];
+                assert_eq!(edge.get_with("/t", &fields).await.text(), country, "{vary} {policy}");
+            }
+        }
+        assert_eq!(origin.count(), 2, "{vary} {policy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_1_blanks_and_lines_of_a_list_do_not_matter() {
+    let origin = Origin::start(|_| Reply::new(200, &[("cache-control", "max-age=60"), ("vary", "Foo")], "body")).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    for fields in [&[("Foo", "1,2")][..], &[("Foo", " 1, 2 ")], &[("Foo", "1"), ("Foo", "2")], &[("Foo", "1 ,2")]] {
+        edge.get_with("/t", fields).await;
+        assert_eq!(origin.count(), 1, "{fields:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_1_no_variant_of_what_differs_for_each_request_is_kept() {
+    let origin =
+        Origin::start(|_| Reply::new(200, &[("cache-control", "max-age=60"), ("vary", "X-Forwarded-For")], "x")).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    edge.get("/t").await;
+    edge.get("/t").await;
+    assert_eq!(origin.count(), 2);
+}

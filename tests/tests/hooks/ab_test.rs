@@ -42,6 +42,20 @@ async fn edge(origin: &Origin, other: &Origin, tests: &[&str]) -> TestEdge {
 const HALVES: &str = "cookie = \"ab\"\nvariants = [{ name = \"a\", weight = 1 }, { name = \"b\", weight = 1 }]";
 
 #[tokio::test(flavor = "multi_thread")]
+async fn wrong_settings_are_refused_before_any_request() {
+    let weightless = HALVES.replace("weight = 1", "weight = 0");
+    for (settings, word) in [
+        (weightless.as_str(), "at `/variants`: all weights are 0"),
+        ("cookie = \"a b\"\nvariants = []", "at `/cookie`: `a b` is no name"),
+        ("variants = [{ name = \"a\", weight = 1 }]", "missing field `cookie`"),
+    ] {
+        let setup = Setup::new(&format!("{START}{}", test(settings))).set("origin", "127.0.0.1:9");
+        let words = setup.set("other", "127.0.0.1:9").try_start().await.err().expect("it does not start");
+        assert!(words.contains(word), "{words}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_viewer_draws_and_keeps_its_variant() {
     let (origin, other) = (Origin::start(told).await, Origin::hello().await);
     let edge = edge(&origin, &other, &[HALVES]).await;

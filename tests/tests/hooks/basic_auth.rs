@@ -11,7 +11,7 @@ const USERS: &str = r#"
 
 const TEST_HASH: &str = "another-salt:8cc33d2806e3701816b54b4e7ae8a8727c261d0bd22076de255a198600220dab";
 
-async fn edge(origin: &Origin, settings: &str) -> TestEdge {
+fn setup(origin: &Origin, settings: &str) -> Setup {
     let config = format!(
         r#"
         [origins.main]
@@ -31,7 +31,11 @@ async fn edge(origin: &Origin, settings: &str) -> TestEdge {
         {USERS}
     "#
     );
-    Setup::new(&config).set("origin", &origin.address()).env("TEST_HASH", TEST_HASH).start().await
+    Setup::new(&config).set("origin", &origin.address()).env("TEST_HASH", TEST_HASH)
+}
+
+async fn edge(origin: &Origin, settings: &str) -> TestEdge {
+    setup(origin, settings).start().await
 }
 
 const ALICE: (&str, &str) = ("Authorization", "Basic YWxpY2U6b3BlbiBzZXNhbWU=");
@@ -94,9 +98,19 @@ async fn users_do_not_share_the_cache_if_the_origin_knows_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_settings_let_nobody_pass() {
+async fn wrong_settings_are_refused_before_any_request() {
     let origin = Origin::hello().await;
-    let edge = edge(&origin, "relm = \"x\"").await;
-    assert_eq!(edge.get_with("/t", &[ALICE]).await.status, 503);
-    assert_eq!(origin.heads(), 0);
+    for (settings, word) in [
+        ("relm = \"x\"", "at `/relm`: unknown field `relm`"),
+        ("realm = 'a\"b'", "at `/realm`: has a quote"),
+        ("user_header = \"Authorization\"", "at `/user_header`: "),
+    ] {
+        let words = setup(&origin, settings).try_start().await.err().expect("it does not start");
+        assert!(words.contains(word) && !words.contains("e8fca6f4"), "{words}");
+    }
+    // What an edge runs with stays when a reload brings a mistake.
+    let edge = edge(&origin, "realm = \"x\"").await;
+    let words = edge.reload(&setup(&origin, "relm = \"x\"").text()).await.expect_err("a refusal");
+    assert!(words.contains("at `/relm`"), "{words}");
+    assert_eq!(edge.get("/t").await.status, 401);
 }

@@ -3,12 +3,16 @@
 mod ab_test;
 mod basic_auth;
 mod bodies;
+mod budgets;
+mod compiling;
 mod edits;
 mod faults;
 mod grants;
 mod guarded;
 mod isolation;
 mod jwt_auth;
+mod last_good;
+mod leaks;
 mod loading;
 mod on_errors;
 mod redirects;

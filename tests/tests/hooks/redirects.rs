@@ -114,9 +114,30 @@ async fn no_spelling_redirects_to_another_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_target_that_browsers_misread_is_refused() {
+async fn a_target_that_browsers_misread_is_refused_before_any_request() {
+    for (settings, table, word) in [
+        ("", "/good /fine\n/bad //evil.test\n", "at `/table`: line 2: target `//evil.test` begins with `//`"),
+        ("prefixes = [{ from = \"/a\", to = \"/a/b\" }]", "/x /y\n", "at `/prefixes/0/to`: `/a/b` is below `/a`"),
+        ("status = 303", "/x /y\n", "at `/status`: 303 is no redirect"),
+        ("keep_qery = true", "/x /y\n", "at `/keep_qery`: unknown field"),
+    ] {
+        let settings = format!("table = {{ file = \"redirects.txt\" }}\n{settings}");
+        let setup = Setup::new(&config("", &settings)).set("origin", "127.0.0.1:9");
+        std::fs::write(setup.folder().join("redirects.txt"), table).expect("a writable folder");
+        let words = setup.try_start().await.err().expect("it does not start");
+        assert!(words.contains(word), "{words}");
+    }
+}
+
+/// With `raw_path` a viewer's dots come to the hook; a browser would climb out of the target by them.
+#[tokio::test(flavor = "multi_thread")]
+async fn dots_of_a_raw_path_stay_below_the_target() {
     let origin = Origin::hello().await;
-    let edge = edge(&origin, "", "", "/good /fine\n/bad //evil.test\n").await;
-    assert_eq!(location(&edge, "/bad").await, (503, None));
-    assert_eq!(location(&edge, "/good").await, to(301, "/fine"));
+    let prefixes = "prefixes = [{ from = \"/blog\", to = \"/news/blog\" }]";
+    let edge = edge(&origin, "raw_path = true\nallow_ambiguous_paths = true", prefixes, "/x /y\n").await;
+    for target in ["/blog/../../admin", "/blog/%2e%2E/admin", "/blog/./admin"] {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\n\r\n");
+        let response = edge.exchange(&head).await;
+        assert_eq!(response.header("location"), Some("/news/blog/admin"), "{target}: {}", response.status);
+    }
 }

@@ -24,7 +24,7 @@ async fn a_refusal_says_which_hook_where_and_what() {
                   must not be 0";
     assert_eq!(words, wanted);
     let words = refusal(&checked("{ limit = 1 }")).await;
-    assert!(words.contains("refuses its settings: unknown field `limit`, expected one of"), "{words}");
+    assert!(words.contains("refuses its settings at `/limit`: unknown field `limit`, expected one of"), "{words}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,7 +81,7 @@ fn a_new_hook_builds_passes_its_case_and_is_measured() {
     let facts = parse(&workshop(&folder, &["inspect", &wasm, "--json"]));
     assert_eq!((&facts["taken"], &facts["kind"]), (&json!(true), &json!("core module")));
     assert_eq!((&facts["stages"], &facts["contract"]), (&json!(["viewer-request"]), &json!("0.1.0")));
-    assert_eq!(facts["memory"], json!(256 << 10));
+    assert_eq!(facts["memory"], json!(128 << 10));
     assert!(facts["sha256"].as_str().is_some_and(|digest| digest.len() == 64), "{facts}");
 
     let case = hello.join("cases/redirects.toml");

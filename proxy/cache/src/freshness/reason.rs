@@ -17,11 +17,11 @@ pub enum Reason {
     Partial,
     /// `Content-Range` on a status other than 206: who knows what the body is.
     ContentRange,
-    /// `no-store` (RFC 9111 §5.2.2.5). It wins over `must-understand`.
+    /// `no-store` (RFC 9111 §5.2.2.5), without `must-understand`.
     NoStore,
     /// `private` (RFC 9111 §5.2.2.7).
     Private,
-    /// `no-cache` (RFC 9111 §5.2.2.4).
+    /// `no-cache` (RFC 9111 §5.2.2.4) without a validator: it would have to be checked on each use and cannot be.
     NoCache,
     /// The response sets a cookie: meant for one viewer (RFC 9111 §7.3).
     SetCookie,
@@ -30,6 +30,14 @@ pub enum Reason {
     Authorization,
     /// `Vary: *` (RFC 9111 §4.1).
     VaryStar,
+    /// `must-understand` on a status that is not understood (RFC 9111 §5.2.2.3).
+    NotUnderstood,
+    /// A 304 names another `Vary` than the stored response has: it cannot be told who would get it.
+    VaryChanged,
+    /// A 304 names another validator than the stored response has: it is about another response (RFC 9111 §4.3.4).
+    OtherValidator,
+    /// A hook read something that is neither in the key nor in `Vary`, and the policy refuses to store such a response.
+    KeyLeak,
     /// The response announces trailers.
     Trailers,
     /// The origin saw cookies outside the key and gave no explicit freshness.
@@ -46,7 +54,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, for metrics that want every label from the start.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Method,
         Self::RequestNoStore,
         Self::StatusNotCacheable,
@@ -58,6 +66,10 @@ impl Reason {
         Self::SetCookie,
         Self::Authorization,
         Self::VaryStar,
+        Self::NotUnderstood,
+        Self::VaryChanged,
+        Self::OtherValidator,
+        Self::KeyLeak,
         Self::Trailers,
         Self::UnkeyedCookies,
         Self::NotExplicit,
@@ -80,6 +92,10 @@ impl Reason {
             Self::SetCookie => "set-cookie",
             Self::Authorization => "authorization",
             Self::VaryStar => "vary-star",
+            Self::NotUnderstood => "not-understood",
+            Self::VaryChanged => "vary-changed",
+            Self::OtherValidator => "other-validator",
+            Self::KeyLeak => "key-leak",
             Self::Trailers => "trailers",
             Self::UnkeyedCookies => "unkeyed-cookies",
             Self::NotExplicit => "not-explicit",
@@ -87,6 +103,21 @@ impl Reason {
             Self::AlreadyStale => "already-stale",
             Self::TooLarge => "too-large",
         }
+    }
+
+    /// Whether what is stored already must go, when a 304 about it is refused for this: the origin does not want it to be
+    /// used any more, or nobody can tell for whom it is.
+    pub fn unsettles_stored(self) -> bool {
+        matches!(
+            self,
+            Self::NoStore
+                | Self::Private
+                | Self::VaryStar
+                | Self::NotUnderstood
+                | Self::VaryChanged
+                | Self::OtherValidator
+                | Self::KeyLeak
+        )
     }
 }
 

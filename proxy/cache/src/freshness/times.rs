@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{AGE, DATE, EXPIRES};
+use http::header::{AGE, DATE, EXPIRES, LAST_MODIFIED};
 use http::{HeaderMap, HeaderName};
 
 use crate::cache_control::{ResponseDirectives, delta_seconds};
+use crate::targeted::Source;
 
 /// When a response was made, as it tells itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,19 +38,34 @@ impl Times {
 }
 
 /// The lifetime the origin gave: `s-maxage`, else `max-age`, else `Expires` minus `Date` (RFC 9111 §4.2.1).
-/// An `Expires` that is no date, or that comes twice with different values, means already expired.
+/// An `Expires` that is no date, or that comes twice with different values, means already expired. Beside a targeted
+/// field it does not count (RFC 9213 §2.2).
 pub(super) fn explicit_lifetime(
     headers: &HeaderMap,
-    directives: &ResponseDirectives,
+    (directives, source): &(ResponseDirectives, Source),
     times: &Times,
     now: SystemTime,
 ) -> Option<Duration> {
     if let Some(seconds) = directives.s_maxage.or(directives.max_age) {
         return Some(Duration::from_secs(seconds.into()));
     }
+    if *source != Source::CacheControl {
+        return None;
+    }
     let expires = only_value(headers, &EXPIRES)?;
     let lifetime = expires.and_then(http_date).and_then(|at| at.duration_since(times.date.unwrap_or(now)).ok());
     Some(lifetime.unwrap_or_default())
+}
+
+/// A longer guess is no guess (RFC 9111 §4.2.2 names 24 hours where it asked for a warning).
+const LONGEST_GUESS: Duration = Duration::from_secs(86_400);
+
+/// A tenth of the time since the last change, a day at most (RFC 9111 §4.2.2); `None` without a `Last-Modified` that is
+/// before `Date`.
+pub(super) fn heuristic_lifetime(headers: &HeaderMap, times: &Times, now: SystemTime) -> Option<Duration> {
+    let modified = http_date(headers.get(LAST_MODIFIED)?.as_bytes())?;
+    let unchanged = times.date.unwrap_or(now).duration_since(modified).ok()?;
+    Some(Duration::from_secs(unchanged.as_secs() / 10).min(LONGEST_GUESS))
 }
 
 /// `at` moved back by `by`, not before the Unix epoch.

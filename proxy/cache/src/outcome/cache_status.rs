@@ -23,6 +23,8 @@ pub enum Forward {
     VaryMiss,
     /// What is stored is stale.
     Stale,
+    /// What is stored is fresh, but the request asks for more.
+    Request,
 }
 
 impl Forward {
@@ -33,6 +35,7 @@ impl Forward {
             Self::UriMiss => "uri-miss",
             Self::VaryMiss => "vary-miss",
             Self::Stale => "stale",
+            Self::Request => "request",
         }
     }
 }

@@ -13,7 +13,7 @@ use pingora::cache::{CacheKey, Storage};
 
 use super::failed;
 use super::flight::Flight;
-use super::object::Object;
+use super::object::{Meta, Object, ObjectId};
 use crate::compress::Coding;
 
 /// The reader of an object; what pingora's `HitHandler` holds.
@@ -68,9 +68,24 @@ impl MokaHit {
 
     /// When this very response came from the origin. The metadata's `created` may be that of an earlier one.
     pub fn stored_at(&self) -> SystemTime {
+        self.meta().created()
+    }
+
+    /// Names the body, so that what a revalidation says is not written to another one.
+    pub fn object_id(&self) -> ObjectId {
+        self.meta().id()
+    }
+
+    /// Whether it was stale from its first moment, as what says `no-cache` is: each request has to have it checked, so none
+    /// gains by waiting for another's check.
+    pub fn is_never_fresh(&self) -> bool {
+        self.meta().is_never_fresh()
+    }
+
+    fn meta(&self) -> &Meta {
         match &self.source {
-            Source::Stored { object, .. } => object.meta.created(),
-            Source::Following { flight, .. } => flight.meta().created(),
+            Source::Stored { object, .. } => &object.meta,
+            Source::Following { flight, .. } => flight.meta(),
         }
     }
 

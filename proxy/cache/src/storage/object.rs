@@ -54,9 +54,14 @@ impl Slot {
     }
 }
 
+/// Names a body in the store. Put among a `CacheMeta`'s extensions it says which body that metadata is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectId(pub(super) u64);
+
 /// What pingora keeps in a `CacheMeta`, which cannot be cloned: taken apart here and put together for each hit.
 #[derive(Debug)]
 pub(super) struct Meta {
+    id: ObjectId,
     header: ResponseHeader,
     fresh_until: SystemTime,
     created: SystemTime,
@@ -73,12 +78,13 @@ pub(super) struct Meta {
 const SAME_BODY: [HeaderName; 4] = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, LAST_MODIFIED];
 
 impl Meta {
-    pub(super) fn of(meta: &CacheMeta, key: &CacheKey) -> Self {
-        Self::under(meta, Arc::new(Identity::of_key(key.primary_key())))
+    pub(super) fn of(meta: &CacheMeta, key: &CacheKey, id: ObjectId) -> Self {
+        Self::under(meta, Arc::new(Identity::of_key(key.primary_key())), id)
     }
 
-    fn under(meta: &CacheMeta, identity: Arc<Identity>) -> Self {
+    fn under(meta: &CacheMeta, identity: Arc<Identity>, id: ObjectId) -> Self {
         Self {
+            id,
             identity,
             label: meta.extensions().get::<Label>().cloned().unwrap_or_default(),
             header: header::compact(meta.response_header()),
@@ -163,6 +169,15 @@ impl Meta {
         self.created
     }
 
+    pub(super) fn id(&self) -> ObjectId {
+        self.id
+    }
+
+    /// Whether it was stale from its first moment: it is there to be checked on each use.
+    pub(super) fn is_never_fresh(&self) -> bool {
+        self.fresh_until <= self.epoch
+    }
+
     /// The length the header promises; `None` when it does not or when the status has no body.
     pub(super) fn declared_length(&self) -> Option<u64> {
         declared_length(&self.header)
@@ -170,6 +185,9 @@ impl Meta {
 
     /// Whether `meta`, made from this one by a revalidation, still describes this object's body.
     pub(super) fn describes_same_body(&self, meta: &CacheMeta) -> bool {
+        if let Some(id) = meta.extensions().get::<ObjectId>() {
+            return *id == self.id && self.variance == meta.variance();
+        }
         let created = [self.created_in(Slot::Primary), self.created_in(Slot::Variant)];
         let same = |name| self.header.headers.get_all(name).iter().eq(meta.headers().get_all(name).iter());
         created.contains(&meta.created()) && self.variance == meta.variance() && SAME_BODY.iter().all(same)
@@ -230,7 +248,7 @@ impl Object {
 
     /// The same body under a header that a revalidation made. Without tags of its own it keeps those it had.
     pub(super) fn refreshed(&self, meta: &CacheMeta) -> Self {
-        let fresh = Meta::under(meta, Arc::clone(&self.meta.identity));
+        let fresh = Meta::under(meta, Arc::clone(&self.meta.identity), self.meta.id);
         let mut label = fresh.label.clone();
         if label.tags.is_empty() {
             label.tags = self.meta.label.tags.clone();

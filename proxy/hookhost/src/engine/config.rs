@@ -11,7 +11,16 @@ use crate::state::MAX_TABLE;
 const CORE_INSTANCES: u32 = 16;
 const TABLES: u32 = 8;
 
+/// For an engine that runs hooks.
 pub(super) fn wasmtime(limits: EngineLimits) -> Config {
+    let mut config = compiler();
+    config.allocation_strategy(pool(limits));
+    config
+}
+
+/// For an engine that compiles only. What it compiles is for the engine above too: where instances get their memory does
+/// not show in the code, and a pool would need more address space than a compiler may have.
+pub(crate) fn compiler() -> Config {
     let mut config = Config::new();
     config.strategy(Strategy::Cranelift).cranelift_opt_level(OptLevel::Speed);
     config.epoch_interruption(true).consume_fuel(false);
@@ -24,7 +33,6 @@ pub(super) fn wasmtime(limits: EngineLimits) -> Config {
     config.signals_based_traps(true).table_lazy_init(true);
     config.max_wasm_stack(512 << 10).async_stack_size(1 << 20).async_stack_zeroing(false);
     config.wasm_backtrace_max_frames(NonZeroUsize::new(16));
-    config.allocation_strategy(pool(limits));
     config
 }
 
@@ -46,4 +54,22 @@ fn pool(limits: EngineLimits) -> PoolingAllocationConfig {
     pool.pagemap_scan(Enabled::No);
     pool.max_unused_warm_slots(slots / 4).decommit_batch_size(16);
     pool
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+    use super::*;
+
+    #[test]
+    fn what_the_compiler_makes_fits_the_engine() {
+        let compat = |config: &Config| {
+            let mut hasher = DefaultHasher::new();
+            wasmtime::Engine::new(config).unwrap().precompile_compatibility_hash().hash(&mut hasher);
+            hasher.finish()
+        };
+        let limits = EngineLimits { slots: 2, ..EngineLimits::default() };
+        assert_eq!(compat(&compiler()), compat(&wasmtime(limits)));
+    }
 }

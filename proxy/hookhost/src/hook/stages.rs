@@ -71,10 +71,10 @@ fn mismatch(error: &wasmtime::Error) -> LoadError {
 }
 
 /// One stage: what the hook returns and what it becomes.
-pub(super) trait StageCall {
+pub(super) trait StageCall: 'static {
     const STAGE: Stage;
     type Raw: Send;
-    type Verdict;
+    type Verdict: Send + 'static;
 
     /// Instantiates and calls; none if the program does not export the stage.
     fn handle(

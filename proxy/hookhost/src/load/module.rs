@@ -12,7 +12,7 @@ use super::LoadError;
 use super::contract::of_contract;
 
 /// The component of a core module.
-pub(super) fn to_component(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, LoadError> {
+pub(crate) fn to_component(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, LoadError> {
     Module::validate(engine, module).map_err(|error| LoadError::Compile { detail: format!("{error:#}") })?;
     check(module)?;
     ComponentEncoder::default()

@@ -58,7 +58,16 @@ async fn a_dropped_call_frees_its_slot() {
     for _ in 0..5 {
         let dropped = tokio::time::timeout(Duration::from_millis(10), spin.viewer_request(call(""))).await;
         assert!(dropped.is_err());
-        assert!(no_op.viewer_request(call("")).await.verdict.is_ok());
+        // It is in the slow lane, and notices at its next tick.
+        let mut freed = no_op.viewer_request(call("")).await.verdict;
+        for _ in 0..400 {
+            if freed.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            freed = no_op.viewer_request(call("")).await.verdict;
+        }
+        assert!(freed.is_ok(), "{freed:?}");
     }
 }
 

@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_request_is_a_line_with_its_hooks_and_what_they_did_below() {
-        let run = |hook, stage, us, verdict| HookRecord { hook, stage, us, verdict };
+        let run = |hook, stage, us, verdict| HookRecord { hook, stage, us, verdict, last_good: false };
         let hooks = [
             run("hello", "viewer-request", 142, "next"),
             run("auth", "viewer-request", 1_200, "next"),

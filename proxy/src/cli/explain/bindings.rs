@@ -17,12 +17,13 @@ pub(super) fn of(config: &Config, behavior: &Behavior) -> Vec<Hook> {
         Some(Hook {
             stage: stage.as_str(),
             hook: hook.name.clone(),
-            file: hook.file.display().to_string(),
+            file: hook.source.to_string(),
             timeout_ms: hook.timeout.as_millis(),
             memory_bytes: hook.memory,
             on_failure: match binding.on_failure {
                 FailurePolicy::Closed => "closed",
                 FailurePolicy::Open => "open",
+                FailurePolicy::LastGood => "last-good",
             },
             on_errors: binding.on_errors,
             settings: settings(binding),

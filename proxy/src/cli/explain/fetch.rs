@@ -1,20 +1,25 @@
 //! Cache and origin of a request that was let through: which key it has, and what the origin would get.
 
+use std::sync::Arc;
+
+use edgeweir_cache::{RequestDirectives, SetCookie};
 use edgeweir_config::HostHeader;
+use edgeweir_config::units::format_duration;
 use http::HeaderName;
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use pingora::http::RequestHeader;
 
 use super::outcome::{Cache, Field, Origin, Part};
 use crate::fault::Fault;
-use crate::flow::cache::{Lookup, key_of, lookup};
+use crate::flow::cache::{Lookup, heeds_viewer, key_of, lookup};
 use crate::flow::context::RequestCtx;
 use crate::flow::origin;
+use crate::snapshot::CachePolicy;
 
 /// What the cache does with a request.
-pub(super) fn cache(head: &RequestHeader, ctx: &RequestCtx) -> Option<Cache> {
+pub(super) fn cache(head: &RequestHeader, ctx: &mut RequestCtx) -> Option<Cache> {
     let behavior = ctx.behavior()?;
-    let policy = &behavior.cache;
+    let policy = Arc::clone(&behavior.cache);
     let length = head.headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
     let bodyless = !length && !head.headers.contains_key(TRANSFER_ENCODING);
     let asked = lookup(head, bodyless, head.headers.contains_key(UPGRADE), behavior);
@@ -31,9 +36,12 @@ pub(super) fn cache(head: &RequestHeader, ctx: &RequestCtx) -> Option<Cache> {
         policy: policy.name.clone(),
         cacheable,
         why: why.to_owned(),
-        min_ttl: policy.ttl.min.as_secs_f64(),
-        default_ttl: policy.ttl.default.as_secs_f64(),
-        max_ttl: policy.ttl.max.as_secs_f64(),
+        min_ttl: policy.rules.ttl.min.as_secs_f64(),
+        default_ttl: policy.rules.ttl.default.as_secs_f64(),
+        max_ttl: policy.rules.ttl.max.as_secs_f64(),
+        stale_while_revalidate: policy.rules.stale_while_revalidate.into(),
+        stale_if_error: policy.rules.stale_if_error.into(),
+        notes: if cacheable { notes(head, &policy, ctx) } else { Vec::new() },
         purged_as: parts.as_deref().map(purged_as),
         tag_headers: policy.tag_headers.iter().map(ToString::to_string).collect(),
         key: parts.into_iter().flatten().map(|part| Part { name: part.name, value: part.value }).collect(),
@@ -50,6 +58,39 @@ fn purged_as(parts: &[edgeweir_cache::key::KeyPart]) -> String {
         Some(host) => format!("`{host}{path}`, or `{path}` of the distribution `{distribution}`"),
         None => format!("`{path}` of the distribution `{distribution}`, or under any of its hosts: they share it"),
     }
+}
+
+/// What the policy and the request's own fields mean for looking up and storing.
+fn notes(head: &RequestHeader, policy: &CachePolicy, ctx: &RequestCtx) -> Vec<String> {
+    let mut notes = Vec::new();
+    let asked = RequestDirectives::of(&head.headers);
+    if asked.only_if_cached {
+        notes.push("`only-if-cached`: 504 if nothing is stored".to_owned());
+    }
+    if asked.no_store {
+        notes.push("`no-store`: the answer is not stored; a stored one may answer".to_owned());
+    }
+    let wish = RequestDirectives { no_store: false, only_if_cached: false, ..asked };
+    if wish != RequestDirectives::default() {
+        let heeded = heeds_viewer(policy, ctx);
+        let verb = if heeded { "heeds" } else { "ignores" };
+        notes.push(format!("the policy {verb} what the viewer's `Cache-Control` or `Pragma` asks of the cache"));
+    }
+    if head.headers.contains_key(AUTHORIZATION) {
+        notes.push(
+            "`Authorization`: stored only if the answer says `public`, `must-revalidate` or `s-maxage`".to_owned(),
+        );
+    }
+    if policy.rules.set_cookie == SetCookie::Strip {
+        notes.push("answers that set cookies are stored without them".to_owned());
+    }
+    if policy.rules.heuristic {
+        notes.push("without a lifetime: a tenth of the time since `Last-Modified`".to_owned());
+    }
+    for (status, ttl) in &policy.rules.errors {
+        notes.push(format!("{status} is fresh for at least {}", format_duration(*ttl)));
+    }
+    notes
 }
 
 /// What the origin gets. `sent` is the viewer's head after the gate.

@@ -124,6 +124,11 @@ pub(super) struct Cache {
     pub(super) min_ttl: f64,
     pub(super) default_ttl: f64,
     pub(super) max_ttl: f64,
+    /// In seconds; how long a stale object answers if the origin does not say.
+    pub(super) stale_while_revalidate: f64,
+    pub(super) stale_if_error: f64,
+    /// What the policy or the request's own fields mean for looking up and storing.
+    pub(super) notes: Vec<String>,
     /// Empty if the cache is not asked.
     /// How a purge names it.
     pub(super) purged_as: Option<String>,

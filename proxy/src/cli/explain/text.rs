@@ -78,6 +78,11 @@ fn cache(page: &mut Page, outcome: &Outcome) {
     page.line("cache", &format!("{asked}: {}", cache.why));
     let [min, default, max] = [cache.min_ttl, cache.default_ttl, cache.max_ttl].map(ttl);
     page.line("", &format!("policy `{}`: fresh for at least {min}, {default} by default, at most {max}", cache.policy));
+    let [revalidate, error] = [cache.stale_while_revalidate, cache.stale_if_error].map(ttl);
+    page.line("", &format!("stale for {revalidate} while it is fetched again, for {error} if the origin fails"));
+    for note in &cache.notes {
+        page.line("", note);
+    }
     for (at, part) in cache.key.iter().enumerate() {
         let value = part.value.as_ref().map_or_else(|| "absent".to_owned(), |value| format!("`{value}`"));
         page.line(if at == 0 { "cache key" } else { "" }, &format!("{}: {value}", part.name));

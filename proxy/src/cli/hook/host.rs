@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
-use edgeweir_hookhost::{Counters, EngineLimits, Hook, HookEngine, HookLimits, HostServices, LogLevel, MAX_WASM};
+use edgeweir_hookhost::{
+    Compiler, Counters, EngineLimits, Hook, HookEngine, HookLimits, HostServices, LogLevel, MAX_WASM,
+};
 use parking_lot::Mutex;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
+use crate::edge::{self, Options};
 use crate::files;
 
 /// Instances at once; one is used, and a pool of this size keeps warm slots as an edge's does.
@@ -89,11 +92,24 @@ impl Host {
     /// # Errors
     /// When the system does not give the address space.
     pub(super) fn new(random: Randomness) -> anyhow::Result<Self> {
+        Self::made(random, None, None)
+    }
+
+    /// Starts an engine that compiles as the edge with this state folder does, and keeps what it compiled there.
+    ///
+    /// # Errors
+    /// When the system does not give the address space.
+    pub(super) fn compiling(random: Randomness, state_dir: &Path, options: &Options) -> anyhow::Result<Self> {
+        Self::made(random, Some(&edge::compiled(state_dir)), edge::compiler(options))
+    }
+
+    fn made(random: Randomness, compiled: Option<&Path>, compiler: Option<Compiler>) -> anyhow::Result<Self> {
         let (now, next_random) = (AtomicU64::new(0), AtomicU64::new(0));
         let services = Arc::new(Services { now, random, next_random, lines: Mutex::default() });
         // Some sandboxes limit the address space; a slot takes 4 GiB of it.
         let limits = EngineLimits { slots: SLOTS, ..EngineLimits::default() };
-        let engine = HookEngine::new(limits, None, Arc::clone(&services) as _).context("cannot start the hook host")?;
+        let engine = HookEngine::with_compiler(limits, compiled, compiler, Arc::clone(&services) as _)
+            .context("cannot start the hook host")?;
         Ok(Self { engine, services })
     }
 

@@ -103,6 +103,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(if failed == 0 { ExitCode::SUCCESS } else { NOT_GOOD })
 }
 
+/// Runs the cases of a pattern on a built hook.
+pub(super) fn run_cases(wasm: &Path, cases: &Path) -> anyhow::Result<ExitCode> {
+    let (path, cases) = (wasm.to_owned(), Some(cases.to_owned()));
+    run(&Args { path, cases, profile: String::new(), json: false })
+}
+
 struct Tester {
     host: Host,
     name: String,

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use edgeweir_config::{self as model, Problem, Stage};
+use edgeweir_config::{self as model, FailurePolicy, Problem, Stage};
 use edgeweir_hookhost::{CheckFault, Grant, Grants, Hook, KeyValueStore};
 
-use super::super::BoundHook;
 use super::super::stores::Store;
+use super::super::{BoundHook, LoadedHook};
 use super::{Builder, secret};
 use crate::fault::chain;
 
@@ -18,7 +18,7 @@ const LEAST_SECRET: usize = 4;
 #[derive(Clone, Copy)]
 pub(super) struct Bindable<'a> {
     /// By name; without those that could not be loaded.
-    pub(super) hooks: &'a HashMap<String, Arc<Hook>>,
+    pub(super) hooks: &'a HashMap<String, LoadedHook>,
     /// By [`model::KeyValueStoreId`]; if one could not be read, the indices are wrong, and so is the whole snapshot.
     pub(super) stores: &'a [Arc<Store>],
 }
@@ -52,7 +52,7 @@ impl Builder<'_> {
         for binding in behavior.hooks_at(stage) {
             let Some(configured) = config.hooks.get(binding.hook.0) else { continue };
             // A hook that did not load has been reported.
-            let Some(hook) = bindable.hooks.get(&configured.name) else { continue };
+            let Some(LoadedHook { hook, last_good }) = bindable.hooks.get(&configured.name) else { continue };
             let site = Site { hook, binding, distribution, behavior: behavior.path.as_str(), stage };
             let before = self.problems.len();
             self.check_stage(&site);
@@ -64,8 +64,15 @@ impl Builder<'_> {
                 continue;
             }
             self.check_settings(&site, &settings, grants.clone(), &secrets);
+            let last_good = match last_good {
+                Some(before) if binding.on_failure == FailurePolicy::LastGood => {
+                    fits(before, &site, &settings, grants.as_ref()).then(|| Arc::clone(before))
+                }
+                _ => None,
+            };
             bound.push(BoundHook {
                 hook: Arc::clone(hook),
+                last_good,
                 settings: settings.into(),
                 grants,
                 on_failure: binding.on_failure,
@@ -178,6 +185,26 @@ impl Builder<'_> {
             self.problems.push(Problem::error("settings", span, message));
         }
     }
+}
+
+/// Whether an earlier version can take the place of the one in force at a binding: it has the stage, needs no more than is
+/// granted, and takes the settings, if it checks them.
+fn fits(before: &Arc<Hook>, site: &Site<'_>, settings: &str, grants: Option<&Arc<Grants>>) -> bool {
+    let granted = |grant: &Grant| match grant {
+        Grant::KeyValue => site.binding.key_value_stores.is_some(),
+        Grant::Secrets => site.binding.secrets.is_some(),
+    };
+    let why = if !before.stages().iter().any(|stage| stage.as_str() == site.stage.as_str()) {
+        "it does not implement the stage"
+    } else if !before.needs().iter().all(granted) {
+        "it needs more than the binding grants"
+    } else if before.check_settings(site.distribution, site.behavior, settings, grants.cloned()).is_err() {
+        "it refuses the settings"
+    } else {
+        return true;
+    };
+    tracing::warn!(version = before.version(), "{} has no last good version to call: {why}", site.words());
+    false
 }
 
 /// The text with `***` for each secret: a hook may repeat what it was told.

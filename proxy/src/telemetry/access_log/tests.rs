@@ -38,7 +38,7 @@ fn usual() -> Record<'static> {
         key_name: None,
         plan: None,
         throttle: None,
-        hooks: &[HookRecord { hook: "jwt-auth", stage: "viewer-request", us: 61, verdict: "next" }],
+        hooks: &[HookRecord { hook: "jwt-auth", stage: "viewer-request", us: 61, verdict: "next", last_good: false }],
         fault: None,
         aborted: false,
     }
@@ -94,7 +94,7 @@ fn a_usual_line() {
 
 #[test]
 fn the_rest_of_the_fields() {
-    let hook = HookRecord { hook: "a", stage: "origin-request", us: 1, verdict: "trap" };
+    let hook = HookRecord { hook: "a", stage: "origin-request", us: 1, verdict: "trap", last_good: true };
     let record = Record {
         trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
         key_name: Some("mobile"),

@@ -136,6 +136,14 @@ impl Tables {
             })
         });
         page.counters("edgeweir_hook_calls", "Calls of hooks by verdict.", calls)?;
+        let last_good = hooks.iter().flat_map(|((hook, stage), metrics)| {
+            let used = metrics.last_good.read().filter(|&(_, count)| count > 0);
+            used.map(move |(verdict, count)| {
+                ([("hook", hook.to_string()), ("stage", (*stage).to_owned()), ("verdict", verdict.to_owned())], count)
+            })
+        });
+        let help = "Calls of a hook's last good version, after a fault of the version in force, by verdict.";
+        page.counters("edgeweir_hook_last_good_calls", help, last_good)?;
         page.histograms(
             "edgeweir_hook_duration_seconds",
             "Time of one hook call.",
@@ -197,6 +205,16 @@ impl Tables {
         )?;
         page.gauge("edgeweir_snapshot_number", "Number of the configuration in use.", &gauges.snapshot)?;
         encode_cache(page, &gauges.cache)?;
+        page.counter(
+            "edgeweir_cache_refreshes",
+            "Stale objects fetched again in the background.",
+            self.refreshes.load(Ordering::Relaxed),
+        )?;
+        page.counter(
+            "edgeweir_cache_key_leaks",
+            "Responses that may depend on what a hook read and is neither in the key nor in Vary.",
+            self.key_leaks.load(Ordering::Relaxed),
+        )?;
         page.counters(
             "edgeweir_log_dropped_lines",
             "Log lines dropped because too many waited.",

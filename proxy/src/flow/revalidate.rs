@@ -1,0 +1,106 @@
+//! Stale objects: a 304 of the origin about one, and failures of the origin that one covers.
+
+use edgeweir_cache::storage::MokaHit;
+use edgeweir_cache::{Decision, Label, MokaStorage, Reason, RequestFacts, Rules, Validation, decide};
+use http::StatusCode;
+use pingora::cache::{CachePhase, NoCacheReason, RespCacheable};
+use pingora::http::ResponseHeader;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorSource, ErrorType};
+
+use super::context::RequestCtx;
+use crate::fault::Fault;
+
+/// What pingora calls a 304 that nothing is stored for.
+const WITHOUT_OBJECT: &str = "304 on miss";
+
+/// Takes what a 304 says of the stored object that it is about.
+///
+/// # Errors
+/// If there is none: the viewer did not ask what the origin answers.
+pub(super) fn take(session: &mut Session, head: &ResponseHeader, ctx: &mut RequestCtx) -> Result<(), Fault> {
+    if head.status != StatusCode::NOT_MODIFIED {
+        return Ok(());
+    }
+    if session.cache.phase() == CachePhase::Disabled(NoCacheReason::Custom(WITHOUT_OBJECT)) {
+        return Err(Fault::OriginProtocol);
+    }
+    if session.cache.phase() == CachePhase::Stale
+        && let Some(stored) = session.cache.maybe_cache_meta()
+    {
+        let validation = Validation::new(&head.headers, stored.headers());
+        let object = session.cache.hit_handler().as_any().downcast_ref::<MokaHit>().map(MokaHit::object_id);
+        ctx.validation = Some(Box::new((validation, object)));
+    }
+    Ok(())
+}
+
+/// Decides about a stored object that a 304 came for. `facts` are those of the request.
+pub(super) fn updated(
+    session: &Session,
+    ctx: &mut RequestCtx,
+    facts: &RequestFacts<'_>,
+    rules: &Rules,
+    storage: &MokaStorage,
+    now: std::time::SystemTime,
+) -> Option<RespCacheable> {
+    let (validation, object) = &**ctx.validation.as_ref()?;
+    let mut header = session.cache.maybe_cache_meta()?.response_header_copy();
+    let decision = match validation.refused() {
+        Some(reason) => Decision::Refuse(reason),
+        None => {
+            validation.update(&mut header);
+            let facts = RequestFacts { revalidated: Some(validation.times()), ..*facts };
+            decide(&facts, &header, rules, now)
+        }
+    };
+    Some(match decision {
+        Decision::Store(freshness) => {
+            let (header, _left_out) = edgeweir_cache::freshness::stored_header(&header, rules);
+            let mut meta = freshness.into_meta(header);
+            // What the origin confirmed is as new as a fetch that began when it was asked.
+            let generation = ctx.fetch_generation.unwrap_or_default();
+            meta.extensions_mut().insert(Label { generation, tags: ctx.tags.clone() });
+            if let Some(object) = object {
+                meta.extensions_mut().insert(*object);
+            }
+            RespCacheable::Cacheable(meta)
+        }
+        Decision::Refuse(reason) => {
+            if let Some(key) = session.cache.maybe_cache_key().filter(|_key| reason.unsettles_stored()) {
+                storage.forget(key);
+            }
+            ctx.not_stored = Some(reason);
+            RespCacheable::Uncacheable(reason.into())
+        }
+    })
+}
+
+/// Whether a stale object covers a failure of the origin; pingora has looked whether its time allows that.
+pub(super) fn covers(ctx: &mut RequestCtx, error: &Error) -> bool {
+    let fault = match (error.etype(), error.esource()) {
+        (ErrorType::HTTPStatus(status), ErrorSource::Upstream) => {
+            ctx.origin_status = Some(*status);
+            Fault::OriginProtocol
+        }
+        _ => {
+            let late = ctx.swept && ctx.own_conn().is_some_and(|conn| conn.origin_is_late());
+            ctx.fault.unwrap_or_else(|| if late { Fault::OriginTimeout } else { Fault::of(error) })
+        }
+    };
+    if !fault.is_origins() {
+        return false;
+    }
+    ctx.fault = None;
+    ctx.covered = Some(fault);
+    true
+}
+
+/// Whether a refusal says nothing of the next response under the same key: then the key is not remembered as uncacheable.
+pub(crate) fn is_of_one_request(reason: &'static str) -> bool {
+    reason == Reason::RequestNoStore.as_str()
+        || reason == Reason::Authorization.as_str()
+        || reason == Reason::OtherValidator.as_str()
+        || reason == Reason::VaryChanged.as_str()
+        || reason == WITHOUT_OBJECT
+}

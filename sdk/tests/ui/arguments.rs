@@ -1,0 +1,6 @@
+use edgeweir_sdk::{Request, Result, viewer_request};
+
+#[viewer_request(fast)]
+fn handle(_: &Request) -> Result<viewer_request::Verdict> {
+    Ok(viewer_request::Verdict::next())
+}

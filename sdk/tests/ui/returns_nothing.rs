@@ -1,0 +1,4 @@
+use edgeweir_sdk::{Request, viewer_request};
+
+#[viewer_request]
+fn handle(_: &Request) {}

@@ -1,0 +1,4 @@
+use edgeweir_sdk::viewer_request;
+
+#[viewer_request]
+struct Hook;

@@ -1,0 +1,79 @@
+//! What unsafe methods do to what is stored (RFC 9111, section 4.4).
+
+use edgeweir_tests::edge::{HOST, TestEdge};
+use edgeweir_tests::origin::{Origin, Reply};
+
+use crate::support::is_hit;
+
+/// An origin whose answers to unsafe methods have this status and these fields.
+async fn changing(status: u16, fields: &'static [(&'static str, &'static str)]) -> Origin {
+    Origin::start(move |request| {
+        if matches!(request.method(), "GET" | "HEAD" | "OPTIONS") {
+            Reply::new(200, &[("cache-control", "max-age=60")], "body")
+        } else {
+            Reply::new(status, fields, "done")
+        }
+    })
+    .await
+}
+
+/// Whether `target` is still stored after `method` on `/a/t`.
+async fn survives(method: &str, status: u16, fields: &'static [(&'static str, &'static str)], target: &str) -> bool {
+    let origin = changing(status, fields).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    edge.get(target).await;
+    assert!(is_hit(&edge.get(target).await));
+    assert_eq!(edge.request(method, "/a/t", &[], b"abc").await.status, status);
+    is_hit(&edge.get(target).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_4_unsafe_methods_invalidate_their_target() {
+    for method in ["POST", "PUT", "DELETE", "PATCH"] {
+        for status in [200, 201, 303] {
+            assert!(!survives(method, status, &[], "/a/t").await, "{method} {status}");
+        }
+        for status in [404, 500] {
+            assert!(survives(method, status, &[], "/a/t").await, "{method} {status}");
+        }
+        assert!(survives(method, 200, &[], "/a/other").await, "{method}");
+    }
+    assert!(survives("OPTIONS", 200, &[], "/a/t").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_4_location_and_content_location_of_the_same_origin_are_invalidated() {
+    for name in ["location", "content-location"] {
+        for (value, target) in [
+            ("other?x=1", "/a/other?x=1"),
+            ("/b", "/b"),
+            ("../b", "/b"),
+            ("http://site.test/b", "/b"),
+            ("HTTP://SITE.test:80/b#f", "/b"),
+            ("//site.test/b", "/b"),
+        ] {
+            let fields: &'static [(&str, &str)] = Box::leak(Box::new([(name, value)]));
+            assert!(!survives("POST", 201, fields, target).await, "{name}: {value}");
+        }
+        for value in ["http://other.test/b", "//other.test/b", "https://site.test/b", "http://site.test:81/b", "ftp:b"]
+        {
+            let fields: &'static [(&str, &str)] = Box::leak(Box::new([(name, value)]));
+            assert!(survives("POST", 201, fields, "/b").await, "{name}: {value}");
+        }
+        let fields: &'static [(&str, &str)] = Box::leak(Box::new([(name, "/b")]));
+        assert!(survives("POST", 500, fields, "/b").await, "{name} of a failure");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_4_hosts_are_told_apart() {
+    let origin = changing(200, &[]).await;
+    let config = format!(
+        "[origins.main]\nurl = \"http://{{origin}}\"\nhost_header = \"viewer\"\n[distributions.site]\nhosts = [\"{HOST}\", \"b.test\"]\n\
+         origin = \"main\"\n[[distributions.site.behaviors]]\npath = \"*\"\n"
+    );
+    let edge = TestEdge::start(&config, &origin.address()).await;
+    edge.get("/t").await;
+    edge.exchange("POST /t HTTP/1.1\r\nHost: b.test\r\nContent-Length: 0\r\n\r\n").await;
+    assert!(is_hit(&edge.get("/t").await));
+}
