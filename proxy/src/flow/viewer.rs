@@ -215,7 +215,7 @@ pub(super) async fn finish(
     }
     if let (Some(conn), Some(date)) = (ctx.own_conn(), head.headers.get(DATE)) {
         // RFC 9110, 6.6.1: it is when the origin made the answer.
-        conn.set_date(Some(date.clone()).filter(|date| is_fixdate(date)));
+        conn.set_date(Some(date.clone()).filter(is_fixdate));
     }
     Ok(())
 }
