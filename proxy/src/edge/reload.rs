@@ -174,6 +174,7 @@ impl EdgeControl {
                 engine: &core.engine,
                 metrics: &core.metrics,
                 clock: &core.clock,
+                fetches: &core.fetches,
                 env: &*env,
                 deploy: deploy.as_ref(),
             };
@@ -242,6 +243,7 @@ impl Control for EdgeControl {
         self.core.metrics.encode(Gauges {
             snapshot: self.core.snapshot.load().number,
             connections: count(self.core.connections.len()),
+            held_bodies: count(self.core.body_memory.taken()),
             cache_entries: stats.entries,
             cache_bytes: stats.weighted_bytes,
             cache_capacity: self.core.snapshot.load().config.cache_capacity,

@@ -23,7 +23,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
 use super::context::RequestCtx;
-use super::{leaks, origin, revalidate};
+use super::{leaks, origin, request_body, revalidate};
 use crate::edge::{CacheParts, Core};
 use crate::snapshot::{Behavior, CachePolicy, ViewerFact};
 
@@ -43,8 +43,9 @@ pub(crate) enum Lookup {
 }
 
 /// Lets a request be answered from the cache or fill it, if it may.
-pub(super) fn enable(session: &mut Session, cache: &CacheParts, behavior: &Behavior) {
-    let bodyless = session.is_body_empty();
+pub(super) fn enable(session: &mut Session, cache: &CacheParts, ctx: &RequestCtx) {
+    let Some(behavior) = ctx.behavior() else { return };
+    let bodyless = !request_body::is_sent(session, ctx);
     if lookup(session.req_header(), bodyless, session.is_upgrade_req(), behavior) != Lookup::Asked {
         return;
     }

@@ -14,7 +14,7 @@ use pingora::proxy::Session;
 
 use super::context::RequestCtx;
 use super::identity::X_REQUEST_ID;
-use super::{body, cache, hooks, parts, throttle};
+use super::{body, cache, edits, hooks, parts, throttle};
 use crate::fault::Fault;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -93,7 +93,7 @@ pub(super) fn framing(head: &mut ResponseHeader) -> Result<(), Fault> {
     }
     match lengths.as_slice() {
         [first, rest @ ..] if rest.iter().all(|other| other == first) => {
-            hooks::set(head, CONTENT_LENGTH, HeaderValue::from(*first));
+            edits::set(head, CONTENT_LENGTH, HeaderValue::from(*first));
             Ok(())
         }
         _ => Err(Fault::OriginProtocol),
@@ -189,7 +189,7 @@ pub(super) async fn finish(
         && let Some(meta) = session.cache.maybe_cache_meta()
     {
         // pingora sends the age that the object had before.
-        hooks::set(head, AGE, HeaderValue::from(meta.age().as_secs()));
+        edits::set(head, AGE, HeaderValue::from(meta.age().as_secs()));
     }
     if ctx.version == Version::HTTP_10 && head.headers.contains_key(TRANSFER_ENCODING) {
         // RFC 9112, 6.1: such a viewer knows no chunks; the body ends with the connection.

@@ -80,6 +80,8 @@ pub struct Gauges {
     pub snapshot: u64,
     /// Open viewer connections.
     pub connections: u64,
+    /// Bytes of request bodies that are held for hooks.
+    pub held_bodies: u64,
     /// Objects in the cache.
     pub cache_entries: u64,
     /// Bytes in the cache.

@@ -81,7 +81,14 @@ fn the_edge_as_a_whole() {
     metrics.connection_refused("total");
     metrics.reloaded(true);
     metrics.reloaded(false);
-    let gauges = Gauges { snapshot: 7, connections: 3, cache_entries: 12, cache_bytes: 4_096, cache_capacity: 1 << 20 };
+    let gauges = Gauges {
+        snapshot: 7,
+        connections: 3,
+        held_bodies: 5,
+        cache_entries: 12,
+        cache_bytes: 4_096,
+        cache_capacity: 1 << 20,
+    };
     let page = metrics.encode(gauges);
     for line in [
         r#"edgeweir_faults_total{fault="origin-timeout"} 1"#,
