@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Behavior, Binding, Config, Distribution, KeyValueStoreId, UsagePlan};
+use crate::model::{Behavior, Binding, Config, Distribution, KeyValueStoreId, OriginId, UsagePlan};
 
 /// One difference between two configurations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,9 +141,14 @@ fn same_behavior((old, a): (&Config, &Behavior), (new, b): (&Config, &Behavior))
         let name = |id: &KeyValueStoreId| config.key_value_stores.get(id.0).map(|store| store.name.clone());
         Some(binding.key_value_stores.as_ref()?.iter().map(name).collect())
     };
+    let fetched = |config: &Config, binding: &Binding| -> Option<Vec<Option<String>>> {
+        let name = |id: &OriginId| config.origins.get(id.0).map(|origin| origin.name.clone());
+        Some(binding.fetch.as_ref()?.iter().map(name).collect())
+    };
     let hooks = |config: &Config, b: &Behavior| -> Vec<_> {
         let hook = |binding: &Binding| config.hooks.get(binding.hook.0).map(|hook| hook.name.clone());
-        b.hooks.iter().flatten().map(|binding| (hook(binding), stores(config, binding))).collect()
+        let granted = |binding| (hook(binding), stores(config, binding), fetched(config, binding));
+        b.hooks.iter().flatten().map(granted).collect()
     };
     // The names are the same: with the indices of `a`, what is left must be equal.
     let with_indices_of_a = || {
@@ -153,6 +158,7 @@ fn same_behavior((old, a): (&Config, &Behavior), (new, b): (&Config, &Behavior))
         for (b, a) in b.hooks.iter_mut().flatten().zip(a.hooks.iter().flatten()) {
             b.hook = a.hook;
             b.key_value_stores.clone_from(&a.key_value_stores);
+            b.fetch.clone_from(&a.fetch);
         }
         b
     };
@@ -232,6 +238,10 @@ mod tests {
         };
         assert_eq!(between(&with, &with.replace("1234", "5678")), ["distribution `site` changed"]);
         assert_eq!(between(&with, &with.replace("\"on\"", "\"off\"")), ["key-value store `flags` changed"]);
+        let fetches = told(r#"fetch = ["app"]"#, store);
+        assert_eq!(between(&fetches, &fetches.replace(r#"["app"]"#, "[]")), ["distribution `site` changed"]);
+        let earlier = format!("{fetches}\n[origins.aaa]\nurl = \"http://a\"");
+        assert_eq!(between(&fetches, &earlier), ["origin `aaa` added"]);
         // A store before it in the order, and a text that moved, change nothing of the binding.
         let moved = format!("# moved\n{with}\n[key_value_stores.aaa]\nfile = \"a.json\"");
         assert_eq!(between(&with, &moved), ["key-value store `aaa` added"]);

@@ -229,6 +229,8 @@ pub struct Gate {
     pub max_header_count: usize,
     /// Request body in bytes; larger is 413. Default 64 GiB.
     pub max_body: u64,
+    /// Bytes of request bodies that are held for hooks, in all; who finds no room gets 503. Default 64 MiB.
+    pub body_memory: usize,
 }
 
 /// A server that the edge fetches from.
@@ -593,6 +595,15 @@ pub struct Binding {
     pub key_value_stores: Option<Vec<KeyValueStoreId>>,
     /// The secrets that the hook may read, by name; none if the binding does not speak of secrets.
     pub secrets: Option<Vec<(String, SecretSource)>>,
+    /// The most bytes of the request's body that the hook may read; 0 if it may not, none if the binding does not speak
+    /// of it.
+    pub request_body: Option<usize>,
+    /// The origins that the hook may send requests to; none if the binding does not speak of them.
+    pub fetch: Option<Vec<OriginId>>,
+    /// The largest body of an answer to such a request, in bytes. Default 1 MiB.
+    pub fetch_max: usize,
+    /// Hosts that the hook may choose as origins; never `*` alone.
+    pub dynamic_origins: Vec<HostPattern>,
     /// What happens when the hook fails.
     pub on_failure: FailurePolicy,
     /// At viewer-response: run also on errors of the origin and of the edge.

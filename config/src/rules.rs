@@ -3,6 +3,7 @@
 //!
 //! Knows the text types of `schema` only. Names that do not exist are found by `resolve`.
 
+mod bindings;
 mod cache;
 mod distributions;
 mod hooks;

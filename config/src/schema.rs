@@ -21,7 +21,7 @@ use toml::de::{DeTable, DeValue};
 pub(crate) use cache::{Cache, CachePolicy, Selection};
 pub(crate) use distribution::{Behavior, Distribution, StageHooks};
 pub(crate) use edge::{Admin, Certificate, Gate, Geo, Listener, Log, LogSink, Server};
-pub(crate) use hook::{Binding, Hook};
+pub(crate) use hook::{Binding, Hook, RequestBody};
 pub(crate) use key_value::KeyValueStore;
 pub(crate) use keys::{ApiKey, Throttle, UsagePlan};
 pub(crate) use origin::Origin;

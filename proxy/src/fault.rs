@@ -47,6 +47,8 @@ pub enum Fault {
     HookInvalid,
     /// No instance is free.
     HookOverloaded,
+    /// No room for a request body that a hook wants to see: `gate.body_memory`.
+    BodyMemory,
     /// A hook is bound but not there. Never served without it.
     HookMissing,
     /// The request asked for a stored answer only, and there is none (RFC 9111, 5.2.1.7).
@@ -73,7 +75,7 @@ pub enum Fault {
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::BadFraming,
         Self::UnknownTransferCoding,
         Self::BadHost,
@@ -92,6 +94,7 @@ impl Fault {
         Self::HookTimeout,
         Self::HookInvalid,
         Self::HookOverloaded,
+        Self::BodyMemory,
         Self::HookMissing,
         Self::NotStored,
         Self::OriginDns,
@@ -126,6 +129,7 @@ impl Fault {
             Self::HookTimeout => (503, "Service Unavailable", "hook-timeout"),
             Self::HookInvalid => (502, "Bad Gateway", "hook-invalid"),
             Self::HookOverloaded => (503, "Service Unavailable", "hook-overloaded"),
+            Self::BodyMemory => (503, "Service Unavailable", "body-memory"),
             Self::HookMissing => (503, "Service Unavailable", "hook-missing"),
             Self::NotStored => (504, "Gateway Timeout", "not-stored"),
             Self::OriginDns => (502, "Bad Gateway", "origin-dns"),

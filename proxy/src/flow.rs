@@ -10,6 +10,7 @@ pub(crate) mod cache;
 mod compress;
 mod conditions;
 pub mod context;
+pub(crate) mod edits;
 pub mod gate;
 mod generated;
 pub(crate) mod hooks;
@@ -22,6 +23,7 @@ mod parts;
 pub mod path;
 mod purge;
 mod range;
+pub(crate) mod request_body;
 mod respond;
 pub(crate) mod revalidate;
 pub(crate) mod route;
@@ -36,7 +38,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_config::Stage;
-use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 use pingora::cache::key::HashBinary;
 use pingora::cache::storage::HitHandler;
@@ -51,6 +53,7 @@ use self::context::RequestCtx;
 use self::route::Subject;
 use crate::edge::Core;
 use crate::fault::Fault;
+use crate::origin::LookupError;
 use crate::runtime::conn::ConnHandle;
 
 /// pingora's application: what it calls for each request.
@@ -90,7 +93,7 @@ impl Flow {
         let ticket = throttle::reserve(ctx, &*self.core.clock)?;
         // Boxed: most requests meet no hook, and need not carry room for its call.
         let outcome = match ctx.has_hooks_at(Stage::ViewerRequest) {
-            true => Box::pin(hooks::viewer_request(session.req_header_mut(), ctx)).await,
+            true => Box::pin(self.viewer_request(session, ctx)).await,
             false => hooks::Outcome::Next,
         };
         match outcome {
@@ -102,7 +105,7 @@ impl Flow {
             }
             hooks::Outcome::Fail(fault) => {
                 // Only what is the edge's own fault costs the viewer nothing: who makes a hook fail pays for it.
-                if let (Some(ticket), Fault::HookOverloaded) = (ticket, fault) {
+                if let (Some(ticket), Fault::HookOverloaded | Fault::BodyMemory) = (ticket, fault) {
                     ticket.refund();
                 }
                 return Err(fault);
@@ -111,7 +114,21 @@ impl Flow {
         if let Some(ticket) = ticket {
             ticket.commit();
         }
+        if ctx.cost.is_some() || ctx.hook_key.is_some() {
+            throttle::charge(ctx, &*self.core.clock)?;
+        }
         Ok(false)
+    }
+
+    /// Step 6: viewer-request hooks, with the body if they want it.
+    async fn viewer_request(&self, session: &mut Session, ctx: &mut RequestCtx) -> hooks::Outcome {
+        if let Err(fault) = request_body::hold(&self.core, session, ctx, Stage::ViewerRequest).await {
+            return hooks::Outcome::Fail(fault);
+        }
+        match hooks::viewer_request(session.req_header_mut(), ctx).await {
+            hooks::Outcome::Next => request_body::settle(session, ctx).await.into(),
+            decided => decided,
+        }
     }
 
     /// Step 8: origin-request hooks, on what the origin would get. Returns whether it is asked.
@@ -119,8 +136,15 @@ impl Flow {
         let mut head = session.req_header().clone();
         let cacheable = session.cache.enabled();
         let outcome = match origin::prepare(&mut head, ctx, cacheable) {
-            Ok(()) => hooks::origin_request(&mut head, ctx).await,
+            Ok(()) => match request_body::hold(&self.core, session, ctx, Stage::OriginRequest).await {
+                Ok(()) => hooks::origin_request(&mut head, ctx).await,
+                Err(fault) => hooks::Outcome::Fail(fault),
+            },
             Err(fault) => hooks::Outcome::Fail(fault),
+        };
+        let outcome = match outcome {
+            hooks::Outcome::Next => request_body::settle(session, ctx).await.into(),
+            decided => decided,
         };
         match outcome {
             hooks::Outcome::Next => Ok(true),
@@ -203,7 +227,7 @@ impl ProxyHttp for Flow {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
         ctx: &mut Box<RequestCtx>,
@@ -212,7 +236,11 @@ impl ProxyHttp for Flow {
             // Until then it is the viewer's turn, whose silence has a deadline of its own.
             Self::await_origin(ctx);
         }
-        if let Some(body) = body {
+        if let Some(held) = request_body::put_back(session, ctx) {
+            // It was counted when it came.
+            *body = Some(held).filter(|held| !held.is_empty());
+        } else if let Some(body) = body {
+            request_body::streams(ctx);
             ctx.body_in += u64::try_from(body.len()).unwrap_or(u64::MAX);
             if ctx.body_in > ctx.snapshot.config.gate.max_body {
                 return Err(stop(ctx, Fault::BodyTooLarge));
@@ -222,9 +250,7 @@ impl ProxyHttp for Flow {
     }
 
     fn request_cache_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<()> {
-        if let Some(behavior) = ctx.behavior() {
-            cache::enable(session, &self.core.cache, behavior);
-        }
+        cache::enable(session, &self.core.cache, ctx);
         Ok(())
     }
 
@@ -250,9 +276,8 @@ impl ProxyHttp for Flow {
             cache::fetch_begins(self.core.cache.storage, ctx);
         }
         if ctx.expects {
-            // The request is let through, so the viewer may send its body: not every origin says so (RFC 9110, 10.1.1).
-            Box::pin(session.write_continue_response()).await?;
-            session.req_header_mut().remove_header(&EXPECT);
+            // The request is let through, so the viewer may send its body: not every origin says so.
+            Box::pin(request_body::let_it_come(session, ctx)).await.map_err(|fault| stop(ctx, fault))?;
         }
         if !ctx.has_hooks_at(Stage::OriginRequest) {
             return Ok(true);
@@ -276,7 +301,7 @@ impl ProxyHttp for Flow {
                 ctx.swept = ctx.own_conn().is_some() && !session.cache.enabled() && !session.is_upgrade_req();
                 if ctx.swept {
                     peer.options.read_timeout = None;
-                    if session.is_body_empty() {
+                    if !request_body::is_sent(session, ctx) {
                         // The watch over the answer begins before the head is written.
                         peer.options.write_timeout = None;
                     }
@@ -285,8 +310,14 @@ impl ProxyHttp for Flow {
                 Ok(peer)
             }
             Err(error) => {
-                tracing::warn!(origin = origin.config.name, error = %crate::fault::chain(&error), "no address");
-                Err(stop(ctx, Fault::OriginDns))
+                tracing::warn!(
+                    request_id = ctx.id(),
+                    origin = origin.config.name,
+                    error = %crate::fault::chain(&error),
+                    "no address"
+                );
+                let refused = matches!(error, LookupError::NotPublic(_));
+                Err(stop(ctx, if refused { Fault::HookInvalid } else { Fault::OriginDns }))
             }
         }
     }
@@ -310,11 +341,36 @@ impl ProxyHttp for Flow {
         req: &mut RequestHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
-        if session.is_body_empty() {
+        if !request_body::is_sent(session, ctx) {
             Self::await_origin(ctx);
         }
         let cacheable = session.cache.enabled();
-        origin::prepare(req, ctx, cacheable).and_then(|()| origin::finish(req, ctx)).map_err(|fault| stop(ctx, fault))
+        origin::prepare(req, ctx, cacheable)
+            .and_then(|()| origin::finish(req, ctx))
+            .map_err(|fault| stop(ctx, fault))?;
+        request_body::play(session, ctx, req);
+        Ok(())
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        ctx: &mut Box<RequestCtx>,
+        client_reused: bool,
+    ) -> Box<Error> {
+        request_body::put_back(session, ctx);
+        // An idle connection that the origin has closed in the meantime: whatever can be sent again is (RFC 9110, 9.2.2).
+        let again = session.req_header().method.is_idempotent()
+            && !session.as_ref().retry_buffer_truncated()
+            && ctx.held.as_ref().is_none_or(|held| held.can_be_sent_again());
+        if again {
+            error.retry.decide_reuse(client_reused);
+        } else {
+            error.set_retry(false);
+        }
+        error
     }
 
     async fn upstream_response_filter(
@@ -339,6 +395,7 @@ impl ProxyHttp for Flow {
         if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
             return Err(stop(ctx, Fault::OriginProtocol));
         }
+        request_body::release(ctx);
         ctx.origin_times.1 = Some(self.core.clock.stopwatch());
         ctx.origin_status = Some(head.status.as_u16());
         viewer::clean(session, head, ctx);
@@ -427,6 +484,7 @@ impl ProxyHttp for Flow {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Box<RequestCtx>) -> FailToProxy {
+        request_body::put_back(session, ctx);
         // pingora closes the connection after this, so it is said.
         session.set_keepalive(None);
         if let Some((response, stage)) = ctx.generated.take() {

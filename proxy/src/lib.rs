@@ -9,6 +9,7 @@ pub mod admin;
 pub mod cli;
 pub mod edge;
 pub mod fault;
+pub mod fetch;
 mod files;
 pub mod flow;
 pub mod geo;

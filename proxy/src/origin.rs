@@ -4,6 +4,9 @@
 //! one of them starts a new look-up; a failed look-up keeps the last good answer. pingora never gets a name: its own
 //! look-up blocks and panics.
 
+mod dynamic;
+mod public;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +19,8 @@ use pingora::upstreams::peer::HttpPeer;
 
 use crate::runtime::clock::Clock;
 
+pub use dynamic::DynamicOrigins;
+
 /// After a failed look-up the next one waits this long.
 const RETRY_LOOKUP: Duration = Duration::from_secs(1);
 /// Addresses of a name that are kept; a name with more is cut.
@@ -27,9 +32,13 @@ pub struct Origin {
     pub config: model::Origin,
     /// The `Host` it gets, unless it gets the viewer's.
     pub host_header: Option<HeaderValue>,
+    /// Its own name, and the port if it is not the scheme's.
+    pub own_host: HeaderValue,
     /// Headers it gets with each request, secrets read.
     pub headers: Vec<(http::HeaderName, HeaderValue)>,
     template: HttpPeer,
+    /// Only addresses of the public internet are asked.
+    public_only: bool,
     /// The only address there will ever be, if the host is one.
     literal: Option<SocketAddr>,
     addresses: Arc<Addresses>,
@@ -58,6 +67,9 @@ pub enum LookupError {
     /// The name exists and has no address.
     #[error("`{0}` has no address")]
     Empty(String),
+    /// The name has an address of this machine or of a private network, and may not.
+    #[error("`{0}` has an address that is not of the public internet; list the host in full to allow that")]
+    NotPublic(String),
     /// No answer within the connect timeout.
     #[error("no answer for `{0}` in time")]
     Timeout(String),
@@ -95,7 +107,29 @@ impl Origin {
             }),
         };
         let template = template(&config);
-        Self { config, host_header, headers, template, literal, addresses, turn: AtomicUsize::new(0), clock }
+        let own_host =
+            HeaderValue::from_str(&own_host(&config)).unwrap_or_else(|_invalid| HeaderValue::from_static(""));
+        Self {
+            config,
+            host_header,
+            own_host,
+            headers,
+            template,
+            public_only: false,
+            literal,
+            addresses,
+            turn: AtomicUsize::new(0),
+            clock,
+        }
+    }
+
+    /// Makes this an origin that a hook chose: its connections are kept apart from those of the config's origins. With
+    /// `public_only` a name that has any address of this machine or of a private network is refused, whenever it gets it.
+    #[must_use]
+    pub fn chosen_by_hook(mut self, public_only: bool) -> Self {
+        self.public_only = public_only;
+        self.template.group_key = if public_only { 1 } else { 2 };
+        self
     }
 
     /// A peer for the next address in turn; `attempt` counts up from 0 within a request, so that a retry gets another one.
@@ -114,6 +148,9 @@ impl Origin {
             }
             None => self.first_lookup().await?,
         };
+        if self.public_only && !addresses.iter().all(|address| public::is_public(address.ip())) {
+            return Err(LookupError::NotPublic(self.config.host.clone()));
+        }
         let turn = if addresses.len() == 1 {
             0
         } else if attempt == 0 {
@@ -191,6 +228,14 @@ async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
         .collect();
     found.truncate(MAX_ADDRESSES);
     if found.is_empty() { Err(LookupError::Empty(host.to_owned())) } else { Ok(found) }
+}
+
+/// The name that an origin goes by: its host, and the port if it is not the scheme's.
+#[must_use]
+pub fn own_host(origin: &model::Origin) -> String {
+    let default = if origin.tls { 443 } else { 80 };
+    let host = if origin.host.contains(':') { format!("[{}]", origin.host) } else { origin.host.clone() };
+    if origin.port == default { host } else { format!("{host}:{}", origin.port) }
 }
 
 /// The peer without its address: everything else is the same for each request.

@@ -6,3 +6,5 @@ pub mod clock;
 pub mod conn;
 pub mod connections;
 pub mod head;
+pub mod room;
+pub mod stand_in;

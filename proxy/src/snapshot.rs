@@ -23,7 +23,7 @@ use ipnet::IpNet;
 pub use hosts::HostIndex;
 
 use crate::geo::Geo;
-use crate::origin::Origin;
+use crate::origin::{DynamicOrigins, Origin};
 use crate::telemetry::metrics::{BehaviorMetrics, HookMetrics};
 
 /// One configuration in force.
@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub origins: Vec<Arc<Origin>>,
     /// Hooks by name.
     pub hooks: HashMap<String, LoadedHook>,
+    /// Those that hooks choose by host.
+    pub dynamic_origins: DynamicOrigins,
     /// Origins by name, for hooks.
     pub origin_names: HashMap<Box<str>, usize>,
     /// By [`model::KeyValueStoreId`].
@@ -168,7 +170,9 @@ pub struct BoundHook {
     pub last_good: Option<Arc<Hook>>,
     /// Its settings as JSON text.
     pub settings: Arc<str>,
-    /// The stores and secrets that it may read; none if nothing.
+    /// The most bytes of the request's body that it may read; 0 if none.
+    pub body: usize,
+    /// The stores and secrets that it may read, and whom it may ask; none if nothing.
     pub grants: Option<Arc<Grants>>,
     /// What its failure means.
     pub on_failure: FailurePolicy,

@@ -19,6 +19,7 @@ pub mod optional {
         path: "wit",
         world: "optional-imports",
         generate_all,
+        with: { "edgeweir:hook/types@0.1.0": crate::bindings::imports::edgeweir::hook::types },
     });
 }
 

@@ -6,9 +6,9 @@ use std::fmt;
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::bindings::imports::edgeweir::hook::types::{Header, HeaderEdit};
-use crate::bindings::{origin_response, viewer_request};
+use crate::bindings::{origin_request, origin_response, viewer_request};
 use crate::error::{Error, Result};
-use crate::stage::{OriginResponse, RequestStage, ResponseStage, Stage, ViewerRequest};
+use crate::stage::{OriginRequest, OriginResponse, RequestStage, ResponseStage, Stage, ViewerRequest};
 
 /// The changes that a hook makes at stage `S`, applied in order after it returns.
 ///
@@ -126,9 +126,30 @@ impl<S: RequestStage> Edits<S> {
     pub fn note(self, note: impl Into<String>) -> Self {
         self.with(S::note(note.into()))
     }
+
+    /// A new request body, where the binding says `request_body`: at most what that lets the hook read, or 40 KiB at
+    /// viewer-request and 1 MiB at origin-request if that is more. Empty removes the body. The edge corrects
+    /// `content-length`; `content-type` is yours.
+    #[must_use]
+    pub fn request_body(self, body: impl Into<Vec<u8>>) -> Self {
+        self.with(S::request_body(body.into()))
+    }
 }
 
 impl Edits<ViewerRequest> {
+    /// What this request costs in throttles, 1 to 1,000, instead of 1. If a throttle does not have that, the answer is 429.
+    #[must_use]
+    pub fn cost(self, cost: u32) -> Self {
+        self.with(viewer_request::exports::edgeweir::hook::viewer_request::Edit::Cost(cost))
+    }
+
+    /// The caller's API key, in place of the `x-api-key` header: its usage plan counts. A key that is not good for the
+    /// distribution is 403.
+    #[must_use]
+    pub fn api_key(self, key: impl Into<String>) -> Self {
+        self.with(viewer_request::exports::edgeweir::hook::viewer_request::Edit::ApiKey(key.into()))
+    }
+
     /// A part to add to the cache key: requests that differ in it never share a cached response.
     #[must_use]
     pub fn cache_key(self, part: impl Into<String>) -> Self {
@@ -151,7 +172,75 @@ impl<S: ResponseStage> Edits<S> {
     }
 }
 
+impl Edits<OriginRequest> {
+    /// Fetch from an origin that the config does not have; its host must be among the binding's `dynamic_origins`.
+    ///
+    /// ```
+    /// use edgeweir_sdk::{DynamicOrigin, origin_request};
+    ///
+    /// let edits = origin_request::Edits::new().dynamic_origin(DynamicOrigin::https("eu.shops.example.com"));
+    /// # assert_eq!(edits.len(), 1);
+    /// ```
+    #[must_use]
+    pub fn dynamic_origin(self, origin: DynamicOrigin) -> Self {
+        self.with(origin_request::exports::edgeweir::hook::origin_request::Edit::DynamicOrigin(origin.0))
+    }
+}
+
+/// An origin that the config does not have. The edge checks its certificate.
+#[derive(Debug, Clone)]
+pub struct DynamicOrigin(origin_request::exports::edgeweir::hook::origin_request::DynamicOrigin);
+
+impl DynamicOrigin {
+    /// At this host, with TLS on port 443.
+    pub fn https(host: impl Into<String>) -> Self {
+        Self::new("https", host.into())
+    }
+
+    /// At this host, in plain text on port 80.
+    pub fn http(host: impl Into<String>) -> Self {
+        Self::new("http", host.into())
+    }
+
+    fn new(scheme: &str, host: String) -> Self {
+        Self(origin_request::exports::edgeweir::hook::origin_request::DynamicOrigin {
+            scheme: scheme.to_owned(),
+            host,
+            port: None,
+            path_prefix: String::new(),
+            host_header: None,
+        })
+    }
+
+    /// At another port.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.0.port = Some(port);
+        self
+    }
+
+    /// With this in front of each path: starts with `/`.
+    #[must_use]
+    pub fn path_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.0.path_prefix = prefix.into();
+        self
+    }
+
+    /// With this `Host`, instead of its own name.
+    #[must_use]
+    pub fn host_header(mut self, host: impl Into<String>) -> Self {
+        self.0.host_header = Some(host.into());
+        self
+    }
+}
+
 impl Edits<OriginResponse> {
+    /// A tag that the stored response can be invalidated by: 1 to 256 visible ASCII characters without comma; at most 50.
+    #[must_use]
+    pub fn cache_tag(self, tag: impl Into<String>) -> Self {
+        self.with(origin_response::exports::edgeweir::hook::origin_response::Edit::CacheTag(tag.into()))
+    }
+
     /// How long the response stays fresh, in seconds, within the limits of the cache policy.
     #[must_use]
     pub fn ttl(self, seconds: u32) -> Self {

@@ -44,11 +44,13 @@ mod allocator;
 mod arena;
 #[doc(hidden)]
 pub mod bindings;
+pub mod body;
 pub mod clock;
 mod context;
 pub mod crypto;
 mod edits;
 mod error;
+pub mod fetch;
 pub mod kv;
 pub mod log;
 pub mod metrics;
@@ -63,12 +65,12 @@ mod viewer;
 
 pub use context::{Context, settings};
 pub use edgeweir_sdk_macros::{origin_request, origin_response, validate, viewer_request, viewer_response};
-pub use edits::Edits;
+pub use edits::{DynamicOrigin, Edits};
 pub use error::{Error, Result};
 pub use request::Request;
 pub use response::Response;
 pub use verdict::{IntoEdits, IntoVerdict, Verdict};
-pub use viewer::Viewer;
+pub use viewer::{Device, Viewer};
 pub use {http, serde, serde_json};
 
 /// Types of the stage viewer-request: every request, before the cache.

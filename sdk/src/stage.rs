@@ -26,6 +26,8 @@ pub trait RequestStage: Stage {
     fn origin(name: String) -> Self::Edit;
     #[doc(hidden)]
     fn note(note: String) -> Self::Edit;
+    #[doc(hidden)]
+    fn request_body(body: Vec<u8>) -> Self::Edit;
 }
 
 macro_rules! stages {
@@ -71,6 +73,9 @@ macro_rules! request_stages {
             }
             fn note(note: String) -> Self::Edit {
                 Self::Edit::Note(note)
+            }
+            fn request_body(body: Vec<u8>) -> Self::Edit {
+                Self::Edit::Body(body)
             }
         }
     )*};

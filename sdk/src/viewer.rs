@@ -76,4 +76,55 @@ impl Viewer {
     pub fn coordinates(&self) -> Option<(f64, f64)> {
         host::coordinates()
     }
+
+    /// What kind of device the `user-agent` header tells of. Worked out when it is asked for; let the cache key have it
+    /// ([`Edits::cache_key`](crate::viewer_request::Edits::cache_key)) if the answer depends on it.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        Device::of(&host::device())
+    }
+}
+
+/// A kind of device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Device {
+    /// A desktop or laptop computer.
+    Desktop,
+    /// A phone.
+    Mobile,
+    /// A tablet.
+    Tablet,
+    /// A television, or what is plugged into one.
+    Tv,
+    /// A crawler or another program.
+    Bot,
+    /// Nothing that is known.
+    Unknown,
+}
+
+impl Device {
+    fn of(name: &str) -> Self {
+        match name {
+            "desktop" => Self::Desktop,
+            "mobile" => Self::Mobile,
+            "tablet" => Self::Tablet,
+            "tv" => Self::Tv,
+            "bot" => Self::Bot,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// `desktop`, `mobile`, `tablet`, `tv`, `bot` or `unknown`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Desktop => "desktop",
+            Self::Mobile => "mobile",
+            Self::Tablet => "tablet",
+            Self::Tv => "tv",
+            Self::Bot => "bot",
+            Self::Unknown => "unknown",
+        }
+    }
 }

@@ -10,10 +10,10 @@ use super::policies::Policies;
 use super::{key_value, secret};
 use crate::decode::{Field, Text};
 use crate::model::{
-    Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, OriginId, Place, SecretSource,
+    Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, OriginId, Place, SecretSource, Stage,
 };
 use crate::report::Report;
-use crate::schema::{self, File};
+use crate::schema::{self, File, RequestBody};
 use crate::units::PathPattern;
 
 /// CloudFront's largest set of methods.
@@ -104,13 +104,20 @@ fn viewer_headers(written: &schema::Behavior) -> Vec<String> {
 
 fn hooks(written: &schema::Behavior, scope: &Scope<'_>, out: &mut Report) -> [Vec<Binding>; 4] {
     let stages = written.hooks.value().map(schema::StageHooks::stages).unwrap_or_default();
+    let mut stage = Stage::ALL.into_iter();
     stages.map(|bindings| {
+        let stage = stage.next().unwrap_or(Stage::ViewerResponse);
         let items = bindings.map_or(&[][..], |list| list.items.as_slice());
-        items.iter().filter_map(|written| binding(written, scope, out)).collect()
+        items.iter().filter_map(|written| binding(written, stage, scope, out)).collect()
     })
 }
 
-fn binding(binding: &Spanned<schema::Binding>, scope: &Scope<'_>, out: &mut Report) -> Option<Binding> {
+/// What a hook may read of the request's body by default, in bytes ("Quotas on Lambda@Edge": 40 KB and 1 MB).
+fn default_body(stage: Stage) -> usize {
+    if stage == Stage::ViewerRequest { 40 << 10 } else { 1 << 20 }
+}
+
+fn binding(binding: &Spanned<schema::Binding>, stage: Stage, scope: &Scope<'_>, out: &mut Report) -> Option<Binding> {
     let written = binding.get_ref();
     let hook = HookId(scope.names.hooks.find(written.hook.given()?, &[], out));
     let from = |secrets: &[(String, SecretSource)]| -> Vec<(String, SecretSource)> {
@@ -141,6 +148,21 @@ fn binding(binding: &Spanned<schema::Binding>, scope: &Scope<'_>, out: &mut Repo
         place,
         key_value_stores: key_value::granted(written, scope.names, out),
         secrets,
+        request_body: written.request_body.value().map(|body| match *body {
+            RequestBody::Switch(true) => default_body(stage),
+            RequestBody::Switch(false) => 0,
+            RequestBody::Bytes(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
+        }),
+        fetch: written
+            .fetch
+            .value()
+            .map(|list| list.items.iter().map(|name| OriginId(scope.names.origins.find(name, &[], out))).collect()),
+        fetch_max: written.fetch_max.value().map_or(1 << 20, |size| size.as_usize()),
+        dynamic_origins: written
+            .dynamic_origins
+            .value()
+            .map(|list| list.items.iter().map(|host| host.get_ref().0.clone()).collect())
+            .unwrap_or_default(),
         on_failure: written.on_failure.value().copied().unwrap_or(FailurePolicy::Closed),
         on_errors: written.on_errors.value().copied().unwrap_or(false),
     })

@@ -38,6 +38,7 @@ pub(super) fn gate(written: Option<&schema::Gate>) -> Gate {
         max_headers: written.max_headers.value().map_or(32_768, |n| n.as_usize()),
         max_header_count: written.max_header_count.value().map_or(100, |n| n.as_usize()),
         max_body: written.max_body.value().map_or(64 << 30, |n| n.0),
+        body_memory: written.body_memory.value().map_or(64 << 20, |n| n.as_usize()),
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{first_or_report, has_geo, key_value, no_duplicates};
+use super::{bindings, first_or_report, has_geo, no_duplicates};
 use crate::decode::{Field, Method, Named};
 use crate::model::Stage;
 use crate::report::{Problem, Report};
@@ -197,24 +197,14 @@ fn check_behavior(behavior: &Behavior, geo: bool, out: &mut Report) {
         check_methods(&methods.get_ref().items, out);
     }
     let stages = behavior.hooks.value().map(|hooks| hooks.stages()).unwrap_or_default();
-    for (stage, bindings) in Stage::ALL.into_iter().zip(stages).filter(|(stage, _)| *stage != Stage::ViewerResponse) {
-        for on_errors in
-            bindings.iter().flat_map(|list| &list.items).filter_map(|item| item.get_ref().on_errors.given())
-        {
-            let message = format!("`on_errors` does nothing at {}", stage.as_str());
-            out.push(
-                Problem::error("on-errors", on_errors.span(), message)
-                    .help("only viewer-response hooks can run on errors: move it there, or leave it out"),
-            );
-        }
-    }
-    for bindings in stages.into_iter().flatten() {
-        if let Some(first_over) = bindings.items.get(MAX_HOOKS) {
+    for (stage, list) in Stage::ALL.into_iter().zip(stages) {
+        let Some(list) = list else { continue };
+        if let Some(first_over) = list.items.get(MAX_HOOKS) {
             let message = format!("a stage of a behavior has at most {MAX_HOOKS} hooks");
             out.push(Problem::error("too-many", first_over.span(), message));
         }
-        for binding in &bindings.items {
-            key_value::check_binding(binding.get_ref(), out);
+        for binding in &list.items {
+            bindings::check(binding.get_ref(), stage, out);
         }
     }
     let Some(headers) = behavior.viewer_headers.given() else { return };

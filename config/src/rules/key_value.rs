@@ -1,8 +1,7 @@
 //! Key-value stores: each has one source, and a binding lists each store once.
 
-use super::no_duplicates;
 use crate::report::{Problem, Report};
-use crate::schema::{Binding, File};
+use crate::schema::File;
 
 /// Most stores of a config: each may hold 64 MiB.
 const MAX_STORES: usize = 64;
@@ -19,12 +18,5 @@ pub(super) fn check(file: &File, out: &mut Report) {
             let help = "write either `entries = { key = \"value\" }` or `file = \"entries.json\"`";
             out.push(Problem::error("bad-store", name.span(), message).help(help));
         }
-    }
-}
-
-/// The stores that a binding lists.
-pub(super) fn check_binding(binding: &Binding, out: &mut Report) {
-    if let Some(list) = binding.key_value_stores.value() {
-        no_duplicates(&list.items, "the key-value store", |name| name.0.as_str(), out);
     }
 }

@@ -53,6 +53,9 @@ table! {
         max_header_count: Opt<Count<1, 1000>>,
         /// Largest request body, up to 16TiB; larger is answered with 413. Default: "64GiB".
         max_body: Opt<Size<0, {16 * TIB}>>,
+        /// Memory for request bodies that are held for hooks, for all requests together, 1MiB to 64GiB; a request that
+        /// finds no room is answered with 503. Default: "64MiB".
+        body_memory: Opt<Size<MIB, {64 * 1024 * MIB}>>,
     }
 }
 

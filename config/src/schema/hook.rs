@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::Spanned;
+use toml::de::DeValue;
 
 use super::{Secret, Settings};
 use crate::decode::{
-    Count, Decode, FilePath, List, Named, Node, Opt, Req, Size, Text, Time, keywords, string, table, wrong_type,
+    Count, Decode, FilePath, Host, List, Named, Node, Opt, Req, Size, Text, Time, keywords, string, table, wrong_type,
 };
 use crate::model::FailurePolicy;
 use crate::report::Report;
@@ -42,6 +43,14 @@ pub(crate) struct Binding {
     pub(crate) key_value_stores: Opt<List<Text>>,
     /// The secrets that it may read.
     pub(crate) secrets: Opt<Secrets>,
+    /// Whether it may read and replace the request's body.
+    pub(crate) request_body: Opt<RequestBody>,
+    /// The origins that it may send requests to.
+    pub(crate) fetch: Opt<List<Text>>,
+    /// The largest answer to them.
+    pub(crate) fetch_max: Opt<Size<1, { 8 * MIB }>>,
+    /// Hosts that it may choose as origins.
+    pub(crate) dynamic_origins: Opt<List<Host>>,
     /// What happens when it fails.
     pub(crate) on_failure: Opt<FailurePolicy>,
     /// Whether it also sees errors.
@@ -62,6 +71,19 @@ table! {
         /// Secrets that the hook may read, by name: name = "text", { file = "…" } or { env = "…" }. A hook that
         /// reads any needs this key; `{}` gives it none. Default: not allowed.
         secrets: Opt<Secrets>,
+        /// Only at viewer-request and origin-request: the hook may read the request's body, and replace it. `true`, or
+        /// the most bytes that it may read, 1B to 4MiB. The edge then waits for the body before it calls the hook.
+        /// Default: false; `true` stands for "40KiB" at viewer-request and "1MiB" at origin-request.
+        request_body: Opt<RequestBody>,
+        /// Names of the origins that the hook may send requests to, inside its `timeout`. A hook that sends any needs
+        /// this key; `[]` gives it none. Default: not allowed.
+        fetch: Opt<List<Text>>,
+        /// Largest body of an answer to `fetch`, at most 8MiB; more is an error for the hook. Default: "1MiB".
+        fetch_max: Opt<Size<1, {8 * MIB}>>,
+        /// Only at origin-request: hosts that the hook may choose as origins besides those of the config: names,
+        /// addresses, or `*.example.com`. Addresses of this machine and of private networks are refused, unless the
+        /// host is listed in full. Default: none.
+        dynamic_origins: Opt<List<Host>>,
         /// What happens when the hook fails: "closed" answers with an error, "open" goes on without the hook, "last-good"
         /// calls the newest version before a reload that worked, and is "closed" if there is none. Default: "closed".
         on_failure: Opt<FailurePolicy>,
@@ -76,9 +98,30 @@ keywords!(FailurePolicy { "closed" => Closed, "open" => Open, "last-good" => Las
 impl Decode for Binding {
     fn decode(node: &Node<'_>, key: &str, out: &mut Report) -> Option<Self> {
         if node.get_ref().is_table() {
-            let BindingTable { hook, settings, key_value_stores, secrets, on_failure, on_errors } =
-                BindingTable::decode(node, key, out)?;
-            return Some(Self { hook, settings, key_value_stores, secrets, on_failure, on_errors });
+            let BindingTable {
+                hook,
+                settings,
+                key_value_stores,
+                secrets,
+                request_body,
+                fetch,
+                fetch_max,
+                dynamic_origins,
+                on_failure,
+                on_errors,
+            } = BindingTable::decode(node, key, out)?;
+            return Some(Self {
+                hook,
+                settings,
+                key_value_stores,
+                secrets,
+                request_body,
+                fetch,
+                fetch_max,
+                dynamic_origins,
+                on_failure,
+                on_errors,
+            });
         }
         let name = string(node, key, "the name of a hook or `{ hook = … }`", out)?;
         let hook = Req::Given(Spanned::new(node.span(), Text(name.to_owned())));
@@ -87,6 +130,10 @@ impl Decode for Binding {
             settings: Opt::Absent,
             key_value_stores: Opt::Absent,
             secrets: Opt::Absent,
+            request_body: Opt::Absent,
+            fetch: Opt::Absent,
+            fetch_max: Opt::Absent,
+            dynamic_origins: Opt::Absent,
             on_failure: Opt::Absent,
             on_errors: Opt::Absent,
         })
@@ -103,6 +150,48 @@ impl JsonSchema for Binding {
             { "type": "string", "minLength": 1 },
             generator.subschema_for::<BindingTable>(),
         ] })
+    }
+}
+
+/// The largest body that a hook may read.
+const MAX_BODY: u64 = 4 * MIB;
+
+/// How much of the request's body a hook may read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RequestBody {
+    /// As much as the stage allows by default, or nothing.
+    Switch(bool),
+    /// So many bytes.
+    Bytes(u64),
+}
+
+impl Decode for RequestBody {
+    fn decode(node: &Node<'_>, key: &str, out: &mut Report) -> Option<Self> {
+        match node.get_ref() {
+            DeValue::Boolean(value) => Some(Self::Switch(*value)),
+            DeValue::String(_) | DeValue::Integer(_) => {
+                Size::<1, MAX_BODY>::decode(node, key, out).map(|size| Self::Bytes(size.0))
+            }
+            _ => {
+                let help = "write `true`, or the most bytes that the hook may read, as in `\"100KiB\"`".to_owned();
+                wrong_type(node, key, "`true`, `false` or a size", Some(help), out);
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for RequestBody {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "RequestBody".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "oneOf": [{ "type": "boolean" }, Size::<1, MAX_BODY>::json_schema(generator)] })
     }
 }
 

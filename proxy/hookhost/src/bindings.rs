@@ -1,6 +1,5 @@
 //! Bindings generated from the contract (`sdk/wit`): the interfaces that this version provides and the four stages.
 //! `key-value` and `secrets` are linked by hand (`host::grants`), so that no value is copied on its way to the hook.
-//! Interfaces that are not provided are left out on purpose: `load` refuses hooks that import them.
 
 wasmtime::component::bindgen!({
     path: "../../sdk/wit",
@@ -10,6 +9,8 @@ wasmtime::component::bindgen!({
         world host {
             include edgeweir:hook/response-imports@0.1.0;
             import edgeweir:hook/metrics@0.1.0;
+            import edgeweir:hook/fetch@0.1.0;
+            import edgeweir:hook/body@0.1.0;
             export edgeweir:hook/settings-check@0.1.0;
             export edgeweir:hook/viewer-request@0.1.0;
             export edgeweir:hook/origin-request@0.1.0;
@@ -17,7 +18,10 @@ wasmtime::component::bindgen!({
             export edgeweir:hook/viewer-response@0.1.0;
         }
     ",
-    imports: { default: trappable },
+    imports: {
+        "edgeweir:hook/fetch.send": async | trappable,
+        default: trappable,
+    },
     exports: { default: async },
 });
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, Version};
 
 use crate::{Grants, HookFault, Pins, ReadSet};
@@ -108,7 +109,9 @@ pub struct Call {
     pub origin: Option<Arc<str>>,
     /// The binding's settings as JSON text; `{}` if it has none.
     pub settings: Arc<str>,
-    /// What the binding grants; none if nothing.
+    /// The request's body at a request stage; none if the binding does not grant it.
+    pub body: Option<RequestBody>,
+    /// What the binding grants besides; none if nothing.
     pub grants: Option<Arc<Grants>>,
     /// The states of stores that earlier calls of the request have seen; comes back with those of this call.
     pub pins: Pins,
@@ -116,6 +119,28 @@ pub struct Call {
     pub note: Option<Arc<str>>,
     /// Whether [`CallReport::reads`] is wanted.
     pub record_reads: bool,
+}
+
+/// The request's body, as far as it was read before the call.
+#[derive(Debug, Clone, Default)]
+pub struct RequestBody {
+    /// What there is of it. The hook sees the first `limit` bytes.
+    pub bytes: Bytes,
+    /// Whether there is more of it than `bytes`.
+    pub more: bool,
+    /// The most bytes that the binding lets the hook read.
+    pub limit: usize,
+}
+
+impl RequestBody {
+    /// What the hook sees, and whether that is not all.
+    #[must_use]
+    pub fn shown(&self) -> (&[u8], bool) {
+        match self.bytes.get(..self.limit) {
+            Some(cut) => (cut, self.more || self.bytes.len() > self.limit),
+            None => (&self.bytes, self.more),
+        }
+    }
 }
 
 /// What a call gives back.

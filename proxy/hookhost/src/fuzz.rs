@@ -96,6 +96,7 @@ fn call() -> Call {
         facts: Arc::new(facts),
         origin: None,
         settings: "{}".into(),
+        body: None,
         grants: None,
         pins: Pins::default(),
         note: None,

@@ -1,7 +1,13 @@
 //! What a binding grants its hook: key-value stores and secrets. The embedder owns the data; a call borrows it.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+use crate::GeneratedResponse;
 
 /// Imports that a hook may use only if its binding grants them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -10,11 +16,15 @@ pub enum Grant {
     KeyValue,
     /// Reads secrets.
     Secrets,
+    /// Sends requests to origins.
+    Fetch,
+    /// Reads the request's body.
+    Body,
 }
 
 impl Grant {
     /// All grants.
-    pub const ALL: [Self; 2] = [Self::KeyValue, Self::Secrets];
+    pub const ALL: [Self; 4] = [Self::KeyValue, Self::Secrets, Self::Fetch, Self::Body];
 
     /// The name of the interface in the contract.
     #[must_use]
@@ -22,6 +32,8 @@ impl Grant {
         match self {
             Self::KeyValue => "key-value",
             Self::Secrets => "secrets",
+            Self::Fetch => "fetch",
+            Self::Body => "body",
         }
     }
 }
@@ -42,13 +54,41 @@ pub struct Grants {
     pub stores: Vec<(Box<str>, Arc<dyn KeyValueStore>)>,
     /// Secrets by name.
     pub secrets: Vec<(Box<str>, Arc<[u8]>)>,
+    /// Sends requests to the origins that the binding lists; none if it lists none.
+    pub fetch: Option<Arc<dyn Fetch>>,
+    /// Hosts that a hook at origin-request may choose as origins, lower case: in full, or `*.` and a domain.
+    pub dynamic_origins: Vec<Box<str>>,
+}
+
+/// Sends the requests of one binding. Its future is dropped when the hook's time is up: nothing may be left behind then.
+pub trait Fetch: Send + Sync {
+    /// Sends a request and reads the whole answer. The error is for the hook: one sentence in lower case.
+    fn send(&self, request: Outgoing) -> FetchFuture<'_>;
+}
+
+/// What [`Fetch::send`] gives.
+pub type FetchFuture<'a> = Pin<Box<dyn Future<Output = Result<GeneratedResponse, String>> + Send + 'a>>;
+
+/// A request that a hook sends; checked, but for the origin.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Name of the origin that the hook asks for.
+    pub origin: String,
+    /// Not `CONNECT`.
+    pub method: Method,
+    /// Path and query: starts with `/`, only what a target may hold, shorter than 8,192 characters.
+    pub target: String,
+    /// Without framing and hop-by-hop fields and `host`; at most 32 KiB.
+    pub headers: HeaderMap,
+    /// At most 1 MiB.
+    pub body: Bytes,
 }
 
 impl std::fmt::Debug for Grants {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let stores: Vec<&str> = self.stores.iter().map(|(name, _)| &**name).collect();
         let secrets: Vec<&str> = self.secrets.iter().map(|(name, _)| &**name).collect();
-        f.debug_struct("Grants").field("stores", &stores).field("secrets", &secrets).finish()
+        f.debug_struct("Grants").field("stores", &stores).field("secrets", &secrets).finish_non_exhaustive()
     }
 }
 

@@ -25,7 +25,7 @@ use stages::{Exports, OriginRequest, OriginResponse, StageCall, ViewerRequest, V
 
 /// Most bytes that a hook may hand over in one call of an imported function or as its result: enough for the largest
 /// body that is allowed, so that a larger one is still refused by its rule.
-const MAX_HANDOVER: usize = 4 << 20;
+const MAX_HANDOVER: usize = 8 << 20;
 
 /// Limits of one hook's calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

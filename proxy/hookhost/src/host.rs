@@ -1,7 +1,10 @@
 //! The imported functions, one file for each group of interfaces. They read the call and never change it.
 
+mod body;
 mod crypto;
+mod device;
 mod facts;
+mod fetch;
 mod grants;
 mod log;
 mod message;
@@ -30,6 +33,8 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallS
     imports::log::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::crypto::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::metrics::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::fetch::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::body::add_to_linker::<CallState, Own>(&mut linker, same)?;
     grants::add_to_linker(&mut linker)?;
     Ok(linker)
 }

@@ -46,12 +46,6 @@ pub enum LoadError {
         /// The import's name.
         import: String,
     },
-    /// An import that the contract has and this version does not provide.
-    #[error("the hook imports `{import}`, which this version does not provide")]
-    NotProvided {
-        /// The import's name.
-        import: String,
-    },
     /// A function of the contract is missing here or has another type.
     #[error("the hook was built against another version of the contract: {detail}")]
     Mismatch {

@@ -45,6 +45,12 @@ pub enum Fact {
     RequestId,
     /// The note of an earlier stage.
     Note,
+    /// The device class.
+    Device,
+    /// The request's body.
+    Body,
+    /// The answer of an origin.
+    Fetch,
 }
 
 /// What a hook read.

@@ -2,7 +2,9 @@
 //! Guide ("Restrictions on all edge functions", "Generating HTTP responses in request triggers"), without `X-Edge-*`.
 //! Does not know wasmtime's errors or the embedder's policies.
 
+mod dynamic;
 mod headers;
+mod outgoing;
 mod request;
 mod respond;
 mod response;
@@ -12,7 +14,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use headers::is_disallowed;
-pub(crate) use request::{origin_request, viewer_request};
+pub(crate) use outgoing::outgoing;
+pub(crate) use request::{Allowed, origin_request, viewer_request};
 pub(crate) use response::{origin_response, viewer_response};
 
 use crate::fault::cut;
@@ -64,8 +67,24 @@ pub enum Rule {
     CacheKey,
     /// An origin name that is empty or over 256 bytes.
     OriginName,
-    /// A part of the contract that this version does not provide.
-    NotProvided,
+    /// A new request body without `request_body` in the binding.
+    BodyNotGranted,
+    /// A new request body that is larger than the binding lets the hook read, and than the stage's default.
+    BodyTooLarge,
+    /// An origin by host without `dynamic_origins` in the binding, or with a host that is not among them.
+    DynamicOriginNotGranted,
+    /// An origin by host whose scheme, host, port, path prefix or host header is none.
+    DynamicOrigin,
+    /// A cost that is not between 1 and 1,000.
+    Cost,
+    /// An API key that is empty or over 128 bytes.
+    ApiKey,
+    /// A cache tag that is not 1 to 256 visible ASCII characters without comma.
+    CacheTag,
+    /// More than 50 cache tags.
+    TooManyCacheTags,
+    /// A method that cannot be sent.
+    Method,
 }
 
 impl Rule {
@@ -90,7 +109,15 @@ impl Rule {
             Self::NoteTooLong => "note-too-long",
             Self::CacheKey => "cache-key",
             Self::OriginName => "origin-name",
-            Self::NotProvided => "not-provided",
+            Self::BodyNotGranted => "body-not-granted",
+            Self::BodyTooLarge => "body-too-large",
+            Self::DynamicOriginNotGranted => "dynamic-origin-not-granted",
+            Self::DynamicOrigin => "dynamic-origin",
+            Self::Cost => "cost",
+            Self::ApiKey => "api-key",
+            Self::CacheTag => "cache-tag",
+            Self::TooManyCacheTags => "too-many-cache-tags",
+            Self::Method => "method",
         }
     }
 
@@ -113,7 +140,15 @@ impl Rule {
             Self::NoteTooLong => "a note over 4096 bytes",
             Self::CacheKey => "a cache key part must have 1 to 256 bytes",
             Self::OriginName => "an origin name must have 1 to 256 bytes",
-            Self::NotProvided => "this version does not provide that",
+            Self::BodyNotGranted => "the binding does not say `request_body`, so the body cannot be replaced",
+            Self::BodyTooLarge => "a request body over the binding's limit",
+            Self::DynamicOriginNotGranted => "the host is not among `dynamic_origins` of the binding",
+            Self::DynamicOrigin => "not an origin: scheme, host, port, path prefix or host header",
+            Self::Cost => "a cost must be between 1 and 1000",
+            Self::ApiKey => "an API key must have 1 to 128 bytes",
+            Self::CacheTag => "a cache tag must have 1 to 256 visible ASCII characters and no comma",
+            Self::TooManyCacheTags => "more than 50 cache tags",
+            Self::Method => "not a method that can be sent",
         }
     }
 }
@@ -130,10 +165,6 @@ pub struct Violation {
 impl Violation {
     fn new(rule: Rule, what: impl Into<String>) -> Self {
         Self { rule, what: cut(what.into(), MAX_WHAT) }
-    }
-
-    fn not_provided(edit: &str) -> Self {
-        Self::new(Rule::NotProvided, edit)
     }
 }
 

@@ -33,6 +33,41 @@ pub enum RequestEdit {
     CacheKey(Box<str>),
     /// Another origin of the config, by name. The embedder checks that it exists.
     Origin(Box<str>),
+    /// origin-request only: an origin that the config does not have; the binding allows its host.
+    DynamicOrigin(DynamicOrigin),
+    /// A new body; empty for none. The embedder sets its length and drops the rest of the old one.
+    Body(Bytes),
+    /// viewer-request only: what the request costs in throttles, 1 to 1,000.
+    Cost(u32),
+    /// viewer-request only: the caller's API key, 1 to 128 bytes. The embedder looks it up.
+    ApiKey(Hidden),
+}
+
+/// An origin that the config does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DynamicOrigin {
+    /// Whether TLS is spoken; then the certificate has to be checked.
+    pub tls: bool,
+    /// Host name, lower case, without trailing dot; or an address, without brackets.
+    pub host: Box<str>,
+    /// The port.
+    pub port: u16,
+    /// Empty, or starts with `/` and does not end with it.
+    pub path_prefix: Box<str>,
+    /// What the origin gets as `Host`; its own name if none.
+    pub host_header: Option<HeaderValue>,
+    /// Whether the binding lists the host in full: only then may it have an address of this machine or a private network.
+    pub listed: bool,
+}
+
+/// A text that `Debug` does not show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(pub Box<str>);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
 }
 
 /// A change to the response. Changes are applied in order.
@@ -48,6 +83,8 @@ pub enum ResponseEdit {
     Ttl(Duration),
     /// origin-response only: a note for viewer-response, at most 4 KiB.
     Note(Arc<str>),
+    /// origin-response only: a tag of the stored object, 1 to 256 visible ASCII characters without comma.
+    CacheTag(Box<str>),
 }
 
 /// A response that a hook made. `content-length` is not among the headers: the embedder sets it from the body.

@@ -18,8 +18,10 @@ use pingora::cache::predictor::Predictor;
 use super::services::Services;
 use super::{Options, StartError};
 use crate::fault::Fault;
+use crate::fetch;
 use crate::runtime::clock::Clock;
 use crate::runtime::connections::Connections;
+use crate::runtime::room::Memory;
 use crate::snapshot::Snapshot;
 use crate::snapshot::build::{self, BuildError, Materials, unusable};
 use crate::telemetry::access_log::AccessLog;
@@ -63,6 +65,10 @@ pub struct Core {
     pub buckets: BucketRegistry,
     /// Open viewer connections.
     pub connections: Arc<Connections>,
+    /// Shared by request bodies that are held for hooks.
+    pub body_memory: Arc<Memory>,
+    /// Connections of requests that hooks send.
+    pub fetches: Arc<fetch::Connections>,
     /// Counters.
     pub metrics: Metrics,
     /// The access log.
@@ -106,10 +112,19 @@ impl Core {
         let buckets = BucketRegistry::new(MAX_BUCKETS);
         let clock = Arc::clone(&options.clock);
         let env = Arc::clone(&options.env);
+        let fetches = Arc::<fetch::Connections>::default();
+        let for_hooks = Arc::clone(&fetches);
         let storage_limits = (config.cache_capacity, config.cache_max_object);
         // Compilers and files: not on the runtime's workers.
         let (snapshot, engine, buckets, metrics) = tokio::task::spawn_blocking(move || {
-            let materials = Materials { engine: &engine, metrics: &metrics, clock: &clock, env: &*env, deploy: None };
+            let materials = Materials {
+                engine: &engine,
+                metrics: &metrics,
+                clock: &clock,
+                fetches: &for_hooks,
+                env: &*env,
+                deploy: None,
+            };
             let now = Nanos(clock.monotonic());
             let mut draft = buckets.draft(now);
             let snapshot = build::build(config, 1, &materials, None, &mut draft)?;
@@ -132,6 +147,8 @@ impl Core {
             engine,
             buckets,
             connections: Arc::new(Connections::default()),
+            body_memory: Arc::new(Memory::default()),
+            fetches,
             metrics,
             access_log,
             observer: options.observer.clone(),
@@ -255,8 +272,15 @@ pub(super) fn snapshot_of(config: &Arc<Config>, options: &Options) -> Result<Sna
     let limits = EngineLimits { slots: 1, ..EngineLimits::default() };
     let engine = HookEngine::with_compiler(limits, None, compiler(options), services)
         .map_err(|error| vec![unusable(crate::fault::chain(&error))])?;
-    let materials =
-        Materials { engine: &engine, metrics: &metrics, clock: &options.clock, env: &*options.env, deploy: None };
+    let fetches = Arc::default();
+    let materials = Materials {
+        engine: &engine,
+        metrics: &metrics,
+        clock: &options.clock,
+        fetches: &fetches,
+        env: &*options.env,
+        deploy: None,
+    };
     let buckets = BucketRegistry::new(MAX_BUCKETS);
     let mut draft = buckets.draft(Nanos(0));
     build::build(Arc::clone(config), 0, &materials, None, &mut draft).map_err(|error| error.problems)

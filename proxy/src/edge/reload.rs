@@ -175,6 +175,7 @@ impl EdgeControl {
                 engine: &core.engine,
                 metrics: &core.metrics,
                 clock: &core.clock,
+                fetches: &core.fetches,
                 env: &*env,
                 deploy: deploy.as_ref(),
             };
@@ -244,6 +245,7 @@ impl Control for EdgeControl {
             snapshot: self.core.snapshot.load().number,
             connections: count(self.core.connections.len()),
             cache: stats,
+            held_bodies: count(self.core.body_memory.taken()),
         })
     }
 

@@ -13,7 +13,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
 use super::context::RequestCtx;
-use super::hooks::set;
+use super::edits::set;
 
 /// Whether an answer may end with its head, so that no part of a body can be replaced. Asked before hooks change the head.
 pub(super) fn is_empty(head: &ResponseHeader, ctx: &RequestCtx) -> bool {

@@ -25,7 +25,7 @@ use pingora::{Error, ErrorType, Result};
 
 use super::compress;
 use super::context::RequestCtx;
-use super::{leaks, origin, revalidate};
+use super::{leaks, origin, request_body, revalidate};
 use crate::edge::{CacheParts, Core};
 use crate::snapshot::{Behavior, CachePolicy, ViewerFact};
 
@@ -45,8 +45,9 @@ pub(crate) enum Lookup {
 }
 
 /// Lets a request be answered from the cache or fill it, if it may.
-pub(super) fn enable(session: &mut Session, cache: &CacheParts, behavior: &Behavior) {
-    let bodyless = session.is_body_empty();
+pub(super) fn enable(session: &mut Session, cache: &CacheParts, ctx: &RequestCtx) {
+    let Some(behavior) = ctx.behavior() else { return };
+    let bodyless = !request_body::is_sent(session, ctx);
     if lookup(session.req_header(), bodyless, session.is_upgrade_req(), behavior) != Lookup::Asked {
         return;
     }
@@ -229,11 +230,11 @@ pub(super) fn fetch_begins(storage: &MokaStorage, ctx: &mut RequestCtx) {
     ctx.fetch_generation.get_or_insert_with(|| storage.purges().generation());
 }
 
-/// Takes the tags of a response, and, unless the policy sends them, the fields they came in.
+/// Takes the tags of a response and of its hooks, and, unless the policy sends them, the fields they came in.
 pub(super) fn take_tags(head: &mut ResponseHeader, ctx: &mut RequestCtx) {
     let Some(policy) = ctx.behavior().map(|behavior| Arc::clone(&behavior.cache)) else { return };
-    ctx.tags = Tags::of(&head.headers, &policy.tag_headers, []);
-    if !ctx.tags.is_empty() && !policy.send_tags {
+    ctx.object_tags = Tags::of(&head.headers, &policy.tag_headers, ctx.tags.iter().map(|tag| &**tag));
+    if !ctx.object_tags.is_empty() && !policy.send_tags {
         policy.tag_headers.iter().for_each(|name| drop(head.remove_header(name)));
     }
 }
@@ -297,7 +298,7 @@ pub(super) fn storable(
             ctx.left_out = left_out;
             let mut meta = freshness.into_meta(header);
             let generation = ctx.fetch_generation.unwrap_or_default();
-            meta.extensions_mut().insert(Label { generation, tags: ctx.tags.clone() });
+            meta.extensions_mut().insert(Label { generation, tags: ctx.object_tags.clone() });
             RespCacheable::Cacheable(meta)
         }
         Decision::Refuse(reason) => {

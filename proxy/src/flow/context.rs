@@ -11,6 +11,7 @@ use edgeweir_limits::{LevelKind, Refused, Standing};
 use http::HeaderValue;
 
 use super::authority::Authority;
+use super::request_body::Held;
 use crate::fault::Fault;
 use crate::geo::GeoFacts;
 use crate::origin::Origin;
@@ -65,6 +66,15 @@ pub struct RequestCtx {
     pub key_parts: Vec<Box<str>>,
     /// The origin that a hook chose, by index.
     pub chosen_origin: Option<usize>,
+    /// The origin that an origin-request hook chose by its host; it goes before all others.
+    pub dynamic_origin: Option<Arc<Origin>>,
+    /// What hooks say that the request costs in throttles.
+    pub cost: Option<u32>,
+    /// The key that hooks say the caller has, and its plan, by index.
+    pub hook_key: Option<(usize, usize)>,
+    /// Tags that origin-response hooks put on the answer, each once, at most 50: to be stored with the object, so that it
+    /// can be invalidated by them. Set before the answer is stored; empty on a 304, whose object keeps its own.
+    pub tags: Vec<Box<str>>,
     /// Edits of origin-request hooks, applied to what the origin gets.
     pub origin_edits: Vec<RequestEdit>,
     /// Attempts to reach an origin.
@@ -107,8 +117,8 @@ pub struct RequestCtx {
     pub condition_failed: bool,
     /// The edge compressed what it stored.
     pub coded: bool,
-    /// Tags of the origin's answer.
-    pub tags: Tags,
+    /// All tags of the origin's answer, those of hooks among them.
+    pub object_tags: Tags,
     /// What the cache did.
     pub outcome: Option<CacheOutcome>,
     /// Why the edge answers by itself.
@@ -121,6 +131,8 @@ pub struct RequestCtx {
     pub notes: Option<Vec<String>>,
     /// Body bytes received so far.
     pub body_in: u64,
+    /// The request's body, where hooks asked for it or made one.
+    pub held: Option<Box<Held>>,
     /// A body that a response hook made, until it is put in place.
     pub new_body: Option<bytes::Bytes>,
     /// What is stored and sent in place of the origin's body, taken when it is sent; `Some(None)` for nothing.
@@ -213,6 +225,10 @@ impl RequestCtx {
             pins: Pins::default(),
             key_parts: Vec::new(),
             chosen_origin: None,
+            dynamic_origin: None,
+            cost: None,
+            hook_key: None,
+            tags: Vec::new(),
             origin_edits: Vec::new(),
             attempts: 0,
             swept: false,
@@ -234,13 +250,14 @@ impl RequestCtx {
             object_generation: 0,
             condition_failed: false,
             coded: false,
-            tags: Tags::default(),
+            object_tags: Tags::default(),
             outcome: None,
             fault: None,
             answered_by_hook: false,
             hooks: Vec::new(),
             notes: None,
             body_in: 0,
+            held: None,
             new_body: None,
             origin_body: None,
             replacement: None,
@@ -282,6 +299,9 @@ impl RequestCtx {
     /// The origin that will be asked.
     #[must_use]
     pub fn origin(&self) -> Option<&Arc<Origin>> {
+        if self.dynamic_origin.is_some() {
+            return self.dynamic_origin.as_ref();
+        }
         let index = self.chosen_origin.or_else(|| Some(self.behavior()?.origin))?;
         self.snapshot.origins.get(index)
     }

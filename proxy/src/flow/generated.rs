@@ -9,7 +9,7 @@ use pingora::proxy::Session;
 use pingora::{OrErr, Result};
 
 use super::context::RequestCtx;
-use super::{cache, hooks, respond};
+use super::{cache, edits, hooks, respond};
 use crate::edge::Core;
 
 /// Stores the answer that was made at `stage` if it may be stored, runs viewer-response and writes it. After origin-request,
@@ -27,7 +27,7 @@ pub(super) async fn serve(
     let (mut head, body) = respond::head_of(response)?;
     let status = head.status.as_u16();
     if status != 204 && status != 304 {
-        hooks::set(&mut head, CONTENT_LENGTH, HeaderValue::from(body.len()));
+        edits::set(&mut head, CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
     if session.cache.enabled() {
         cache::take_tags(&mut head, ctx);

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use edgeweir_config::{FailurePolicy, Stage};
 use edgeweir_hookhost::{
-    Call, CallFacts, CallReport, GeneratedResponse, GeoView, HeaderEdit, Hook, HookFault, ReadSet, RequestEdit,
-    RequestVerdict, RequestView, ResponseEdit, ResponseView, ViewerFacts,
+    Call, CallFacts, CallReport, GeneratedResponse, GeoView, Hook, HookFault, ReadSet, RequestVerdict, RequestView,
+    ResponseEdit, ResponseView, ViewerFacts,
 };
-use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, HeaderValue};
-use pingora::http::{IntoCaseHeaderName, RequestHeader, ResponseHeader};
+use http::HeaderMap;
+use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::context::{HookReads, HookRun, RequestCtx};
-use super::{gate, leaks, parts, watched};
+use super::edits::{add_tag, apply, apply_to_response, before_edits};
+use super::{leaks, parts, watched};
 use crate::fault::Fault;
 use crate::geo::GeoFacts;
 use crate::snapshot::BoundHook;
@@ -30,6 +30,12 @@ pub(super) enum Outcome {
     Respond(GeneratedResponse),
     /// Answer by the fault table.
     Fail(Fault),
+}
+
+impl From<Result<(), Fault>> for Outcome {
+    fn from(result: Result<(), Fault>) -> Self {
+        result.map_or_else(Self::Fail, |()| Self::Next)
+    }
 }
 
 /// A request's head, lent to a hook. The workshop (`cli/hook`) shows its requests to hooks as this too.
@@ -240,6 +246,7 @@ pub(super) async fn response_stage(
                             ResponseEdit::Body(body) => ctx.new_body = Some(body),
                             ResponseEdit::Ttl(ttl) => ctx.ttl = Some(ttl),
                             ResponseEdit::Note(note) => ctx.note = Some(note),
+                            ResponseEdit::CacheTag(tag) => add_tag(ctx, hook, tag)?,
                             edit => apply_to_response(head, edit)?,
                         }
                     }
@@ -325,6 +332,7 @@ fn call(
         facts: facts(ctx),
         origin,
         settings: Arc::clone(&bound.settings),
+        body: ctx.held.as_ref().filter(|_held| bound.body > 0).map(|held| held.shown(bound.body)),
         grants: bound.grants.clone(),
         pins: std::mem::take(&mut ctx.pins),
         note: ctx.note.clone(),
@@ -406,98 +414,4 @@ fn report(ctx: &RequestCtx, hook: &Hook, stage: Stage, fault: &HookFault) {
         "{}",
         crate::fault::chain(fault)
     );
-}
-
-/// Applies one edit of a request hook.
-fn apply(
-    head: &mut RequestHeader,
-    ctx: &mut RequestCtx,
-    hook: &Hook,
-    stage: Stage,
-    edit: RequestEdit,
-) -> Result<(), Fault> {
-    let edit = match edit {
-        RequestEdit::Note(note) => {
-            ctx.note = Some(note);
-            return Ok(());
-        }
-        RequestEdit::CacheKey(part) => {
-            ctx.key_parts.push(part);
-            return Ok(());
-        }
-        RequestEdit::Origin(name) => {
-            let Some(&index) = ctx.snapshot.origin_names.get(&name) else {
-                let rule = "a hook may only choose an origin of the config";
-                tracing::warn!(request_id = ctx.id(), hook = hook.name(), origin = &*name, rule, "hook answer refused");
-                return Err(Fault::HookInvalid);
-            };
-            ctx.chosen_origin = Some(index);
-            return Ok(());
-        }
-        other => other,
-    };
-    apply_to_request(head, &edit)?;
-    match (&edit, stage) {
-        (_, Stage::OriginRequest) => ctx.origin_edits.push(edit),
-        // The key and the origin get the hook's path from here on, however the viewer spelled its own.
-        (RequestEdit::Path(_), _) => ctx.normal_path = None,
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Applies an edit of header or target.
-///
-/// # Errors
-/// If a path or query does not make a target after all.
-pub(crate) fn apply_to_request(head: &mut RequestHeader, edit: &RequestEdit) -> Result<(), Fault> {
-    match edit {
-        RequestEdit::Header(HeaderEdit::Set(name, value)) => gate::set(head, name.clone(), value.clone()),
-        RequestEdit::Header(HeaderEdit::Append(name, value)) => {
-            head.append_header(name.clone(), value.clone()).map_err(|_error| Fault::HookInvalid)?;
-        }
-        RequestEdit::Header(HeaderEdit::Remove(name)) => drop(head.remove_header(name)),
-        RequestEdit::Path(path) => {
-            // In one spelling, as a viewer's: it cannot climb out of an origin's prefix.
-            let normal = super::path::normalise(path);
-            gate::set_target(head, &normal.path, None).map_err(|_fault| Fault::HookInvalid)?;
-        }
-        RequestEdit::Query(query) => {
-            let path = head.uri.path().to_owned();
-            gate::set_target(head, &path, Some(query.as_deref())).map_err(|_fault| Fault::HookInvalid)?;
-        }
-        RequestEdit::Note(_) | RequestEdit::CacheKey(_) | RequestEdit::Origin(_) => {}
-    }
-    Ok(())
-}
-
-/// What a head loses before its edits are applied: a new body has not the coding of the old one, unless an edit says so.
-pub(crate) fn before_edits(head: &mut ResponseHeader, edits: &[ResponseEdit]) {
-    if edits.iter().any(|edit| matches!(edit, ResponseEdit::Body(_))) {
-        drop(head.remove_header(&CONTENT_ENCODING));
-    }
-}
-
-/// Applies an edit of header or status; the others are the caller's.
-///
-/// # Errors
-/// If pingora refuses the field or the status.
-pub(crate) fn apply_to_response(head: &mut ResponseHeader, edit: ResponseEdit) -> Result<(), Fault> {
-    match edit {
-        ResponseEdit::Header(HeaderEdit::Set(name, value)) => set(head, name, value),
-        ResponseEdit::Header(HeaderEdit::Append(name, value)) => {
-            head.append_header(name, value).map_err(|_error| Fault::HookInvalid)?;
-        }
-        ResponseEdit::Header(HeaderEdit::Remove(name)) => drop(head.remove_header(&name)),
-        ResponseEdit::Status(status) => head.set_status(status).map_err(|_error| Fault::HookInvalid)?,
-        ResponseEdit::Body(_) | ResponseEdit::Ttl(_) | ResponseEdit::Note(_) => {}
-    }
-    Ok(())
-}
-
-/// Replaces a response field. pingora's call fails only for a name that is none, and these are names.
-pub(super) fn set(head: &mut ResponseHeader, name: impl IntoCaseHeaderName, value: HeaderValue) {
-    if let Err(error) = head.insert_header(name, value) {
-        tracing::error!(%error, "a response field could not be set");
-    }
 }

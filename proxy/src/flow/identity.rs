@@ -121,6 +121,19 @@ pub(super) fn api_key(ctx: &mut RequestCtx, method: &Method, headers: &HeaderMap
     Ok(())
 }
 
+/// Takes the key that a hook says the caller has. Its plan is charged after the hooks.
+///
+/// # Errors
+/// `Forbidden`, as for a key in the header.
+pub(super) fn key_of_hook(ctx: &mut RequestCtx, key: &[u8]) -> Result<(), Fault> {
+    let (distribution, _) = ctx.route.ok_or(Fault::Internal)?;
+    let key = ctx.snapshot.keys.lookup_index(key).ok_or(Fault::Forbidden)?;
+    let entry = ctx.snapshot.keys.get(key).ok_or(Fault::Forbidden)?;
+    let plan = ctx.snapshot.plans.plan_for(entry, distribution).ok_or(Fault::Forbidden)?;
+    ctx.hook_key = Some((key, plan));
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use pingora::http::RequestHeader;
 
 use super::context::RequestCtx;
 use super::identity::{X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REQUEST_ID};
-use super::{gate, hooks, identity, parts};
+use super::{edits, gate, identity, parts};
 use crate::fault::Fault;
 use crate::snapshot::{ViewerFact, ViewerHeader};
 
@@ -52,7 +52,7 @@ pub(crate) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: 
 /// If a target cannot be made.
 pub(crate) fn finish(req: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), Fault> {
     for edit in &ctx.origin_edits {
-        hooks::apply_to_request(req, edit)?;
+        edits::apply_to_request(req, edit)?;
     }
     if let Some(origin) = ctx.origin()
         && !origin.config.path_prefix.is_empty()

@@ -5,7 +5,7 @@ use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANG
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::hooks::set;
+use super::edits::set;
 
 /// Ranges of one request that are served; with more it gets the whole.
 pub(super) const MAX_RANGES: usize = 200;

@@ -10,7 +10,8 @@ use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use super::context::RequestCtx;
-use super::hooks::{self, set};
+use super::edits::set;
+use super::hooks;
 use super::identity::X_REQUEST_ID;
 use super::viewer::X_CACHE;
 use super::{cache, throttle};

@@ -60,7 +60,7 @@ pub(super) fn updated(
             let mut meta = freshness.into_meta(header);
             // What the origin confirmed is as new as a fetch that began when it was asked.
             let generation = ctx.fetch_generation.unwrap_or_default();
-            meta.extensions_mut().insert(Label { generation, tags: ctx.tags.clone() });
+            meta.extensions_mut().insert(Label { generation, tags: ctx.object_tags.clone() });
             if let Some(object) = object {
                 meta.extensions_mut().insert(*object);
             }

@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 
 use super::context::RequestCtx;
-use super::hooks::set;
+use super::edits::set;
 use crate::fault::Fault;
 use crate::runtime::clock::Clock;
 
@@ -39,6 +39,54 @@ pub(crate) fn reserve(ctx: &mut RequestCtx, clock: &dyn Clock) -> Result<Option<
             // Who has a key is told how it stands; to everybody else it would tell what others do.
             ctx.standing = if key.is_some() { ticket.tightest(now) } else { None };
             Ok(Some(ticket))
+        }
+        Err(refused) => {
+            ctx.refused = Some(refused);
+            Err(Fault::Throttled)
+        }
+    }
+}
+
+/// Charges what viewer-request hooks said: the rest of a cost above 1, and a key that they named. What the request has paid
+/// before the hooks stays paid, also if this is refused: the hooks have run.
+///
+/// # Errors
+/// `Throttled` if a level has no room for it; then none of it is taken.
+pub(super) fn charge(ctx: &mut RequestCtx, clock: &dyn Clock) -> Result<(), Fault> {
+    let (cost, named) = (ctx.cost.unwrap_or(1), ctx.hook_key);
+    let paid_with = ctx.key.zip(ctx.plan);
+    if let Some((key, plan)) = named {
+        (ctx.key, ctx.plan) = (Some(key), Some(plan));
+    }
+    let another = named.is_some() && named != paid_with;
+    if cost == 1 && !another {
+        return Ok(());
+    }
+    let snapshot = &ctx.snapshot;
+    let key = ctx.key.zip(ctx.plan).and_then(|key| snapshot.key_buckets.get(&key));
+    let Some(distribution) = ctx.distribution() else { return Ok(()) };
+    let behavior = ctx.behavior().and_then(|behavior| behavior.throttle.as_ref());
+    let of_key = Levels::new().with(LevelKind::Key, key);
+    let others =
+        Levels::new().with(LevelKind::Behavior, behavior).with(LevelKind::Distribution, distribution.throttle.as_ref());
+    let now = Nanos(clock.monotonic());
+    // A key that the hooks named has paid nothing yet.
+    let charged = of_key.reserve(now, if another { cost } else { cost - 1 }).and_then(|ticket| {
+        match others.reserve(now, cost - 1) {
+            Ok(rest) => Ok((ticket, rest)),
+            Err(refused) => {
+                ticket.refund();
+                Err(refused)
+            }
+        }
+    });
+    match charged {
+        Ok((ticket, rest)) => {
+            let tightest = ticket.standings(now).chain(rest.standings(now)).min_by_key(|standing| standing.remaining);
+            ctx.standing = if key.is_some() { tightest } else { None };
+            ticket.commit();
+            rest.commit();
+            Ok(())
         }
         Err(refused) => {
             ctx.refused = Some(refused);

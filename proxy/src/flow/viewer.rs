@@ -14,7 +14,7 @@ use pingora::proxy::Session;
 
 use super::context::RequestCtx;
 use super::identity::X_REQUEST_ID;
-use super::{body, cache, compress, hooks, parts, throttle};
+use super::{body, cache, compress, edits, hooks, parts, throttle};
 use crate::fault::Fault;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -93,7 +93,7 @@ pub(super) fn framing(head: &mut ResponseHeader) -> Result<(), Fault> {
     }
     match lengths.as_slice() {
         [first, rest @ ..] if rest.iter().all(|other| other == first) => {
-            hooks::set(head, CONTENT_LENGTH, HeaderValue::from(*first));
+            edits::set(head, CONTENT_LENGTH, HeaderValue::from(*first));
             Ok(())
         }
         _ => Err(Fault::OriginProtocol),
@@ -174,7 +174,7 @@ pub(super) async fn finish(
         if let Err(error) = head.set_status(StatusCode::PRECONDITION_FAILED) {
             tracing::error!(%error, "a status could not be set");
         }
-        hooks::set(head, CONTENT_LENGTH, HeaderValue::from_static("0"));
+        edits::set(head, CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     // On origin errors only if asked for (CloudFront: "Lambda@Edge: viewer response"); on a hit the stored status is the
     // origin's.
@@ -196,7 +196,7 @@ pub(super) async fn finish(
         && let Some(meta) = session.cache.maybe_cache_meta()
     {
         // pingora sends the age that the object had before.
-        hooks::set(head, AGE, HeaderValue::from(meta.age().as_secs()));
+        edits::set(head, AGE, HeaderValue::from(meta.age().as_secs()));
     }
     if compress::negotiated(session, head, ctx) {
         parts::of_response(head, |parts| edgeweir_cache::compress::vary(&mut parts.headers));

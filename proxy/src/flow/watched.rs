@@ -98,6 +98,13 @@ fn request_edit(edit: &RequestEdit) -> String {
         RequestEdit::Note(note) => format!("note of {} bytes", note.len()),
         RequestEdit::CacheKey(part) => format!("cache key {}", short(part)),
         RequestEdit::Origin(name) => format!("origin {}", short(name)),
+        RequestEdit::DynamicOrigin(origin) => {
+            let scheme = if origin.tls { "https" } else { "http" };
+            format!("origin {scheme} {} port {}", short(&origin.host), origin.port)
+        }
+        RequestEdit::Body(body) => format!("body of {} bytes", body.len()),
+        RequestEdit::Cost(cost) => format!("cost {cost}"),
+        RequestEdit::ApiKey(_) => "api key ***".to_owned(),
     }
 }
 
@@ -108,6 +115,7 @@ fn response_edit(edit: &ResponseEdit) -> String {
         ResponseEdit::Body(body) => format!("body of {} bytes", body.len()),
         ResponseEdit::Ttl(ttl) => format!("fresh for {} s", ttl.as_secs()),
         ResponseEdit::Note(note) => format!("note of {} bytes", note.len()),
+        ResponseEdit::CacheTag(tag) => format!("cache tag {}", short(tag)),
     }
 }
 

@@ -17,9 +17,10 @@ use http::{HeaderName, HeaderValue};
 use super::stores::Store;
 use super::{Behavior, CachePolicy, Distribution, HostIndex, Snapshot, ViewerFact, ViewerHeader};
 use crate::fault::chain;
+use crate::fetch::Connections;
 use crate::files;
 use crate::geo::Geo;
-use crate::origin::Origin;
+use crate::origin::{DynamicOrigins, Origin, own_host};
 use crate::runtime::clock::Clock;
 use crate::telemetry::metrics::Metrics;
 use bindings::Bindable;
@@ -32,6 +33,8 @@ pub struct Materials<'a> {
     pub metrics: &'a Metrics,
     /// For look-ups.
     pub clock: &'a Arc<dyn Clock>,
+    /// Of requests that hooks send.
+    pub fetches: &'a Arc<Connections>,
     /// Reads an environment variable of the edge.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// A version of a deployed hook that is to be put in force, in place of the one that is.
@@ -122,7 +125,12 @@ pub fn build(
     let origins = builder.origins(&config);
     let policies: Vec<_> = config.cache_policies.iter().map(|policy| Arc::new(cache_policy(policy))).collect();
     let (keys, plans, key_buckets) = builder.keys(&config, draft);
-    let distributions = builder.distributions(&config, Bindable { hooks: &hooks, stores: &stores }, &policies, draft);
+    let distributions = builder.distributions(
+        &config,
+        Bindable { hooks: &hooks, stores: &stores, origins: &origins },
+        &policies,
+        draft,
+    );
     if !builder.problems.is_empty() {
         return Err(BuildError { problems: builder.problems });
     }
@@ -133,6 +141,7 @@ pub fn build(
         distributions,
         origin_names: config.origins.iter().enumerate().map(|(at, origin)| (origin.name.as_str().into(), at)).collect(),
         origins,
+        dynamic_origins: DynamicOrigins::new(Arc::clone(materials.clock)),
         stores,
         geo,
         keys,
@@ -384,12 +393,6 @@ impl Builder<'_> {
         }
         distributions
     }
-}
-
-fn own_host(origin: &model::Origin) -> String {
-    let default = if origin.tls { 443 } else { 80 };
-    let host = if origin.host.contains(':') { format!("[{}]", origin.host) } else { origin.host.clone() };
-    if origin.port == default { host } else { format!("{host}:{}", origin.port) }
 }
 
 fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {

@@ -81,6 +81,8 @@ pub struct Gauges {
     pub snapshot: u64,
     /// Open viewer connections.
     pub connections: u64,
+    /// Bytes of request bodies that are held for hooks.
+    pub held_bodies: u64,
     /// What the cache holds, and why it did not store.
     pub cache: StorageStats,
 }

@@ -43,6 +43,7 @@ impl Guest for Hook {
         line("asn", &viewer::asn());
         line("time-zone", &viewer::time_zone());
         line("coordinates", &viewer::coordinates());
+        line("device", &viewer::device());
         line("distribution", &context::distribution());
         line("behavior", &context::behavior());
         line("origin", &context::origin());

@@ -1,4 +1,4 @@
-//! Imports an interface of the contract that this version does not provide.
+//! Imports `fetch`, which its bindings have to grant.
 #![expect(missing_docs, unsafe_code, reason = "generated bindings")]
 
 wit_bindgen::generate!({

@@ -80,9 +80,28 @@ impl viewer_request::Guest for Hook {
     }
 }
 
+/// `https://host:port/prefix host-header`; of an address in brackets only the host.
+fn dynamic(url: &str) -> origin_request::DynamicOrigin {
+    let (url, header) = url.split_once(' ').map_or((url, None), |(url, header)| (url, Some(header.to_owned())));
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+    let at = rest.find('/').unwrap_or(rest.len());
+    let (host, prefix) = rest.split_at(at);
+    let (host, port) = match host.rsplit_once(':') {
+        Some((host, port)) if !host.contains('[') => (host, port.parse().ok()),
+        _ => (host, None),
+    };
+    origin_request::DynamicOrigin {
+        scheme: scheme.into(),
+        host: host.into(),
+        port,
+        path_prefix: prefix.into(),
+        host_header: header,
+    }
+}
+
 impl origin_request::Guest for Hook {
     fn handle() -> Result<origin_request::Verdict, String> {
-        use origin_request::{DynamicOrigin, Edit, Verdict};
+        use origin_request::{Edit, Verdict};
         let script = script();
         if let Some(response) = respond(&script) {
             return Ok(Verdict::Respond(response));
@@ -97,13 +116,7 @@ impl origin_request::Guest for Hook {
                 "note" => Edit::Note(rest),
                 "origin" => Edit::Origin(rest),
                 "body" => Edit::Body(rest.into_bytes()),
-                "dynamic-origin" => Edit::DynamicOrigin(DynamicOrigin {
-                    scheme: "https".into(),
-                    host: rest,
-                    port: None,
-                    path_prefix: String::new(),
-                    host_header: None,
-                }),
+                "dynamic-origin" => Edit::DynamicOrigin(dynamic(&rest)),
                 _ => Edit::Header(header(word, &rest).ok_or_else(|| format!("unknown: {word}"))?),
             });
         }

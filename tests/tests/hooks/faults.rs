@@ -159,15 +159,10 @@ async fn a_hook_cannot_climb_out_of_the_origins_prefix() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn edits_that_this_version_does_not_provide_are_502() {
-    for (stage, edit) in [
-        ("viewer-request", "body x"),
-        ("viewer-request", "cost 2"),
-        ("viewer-request", "api-key x"),
-        ("origin-request", "dynamic-origin evil.example"),
-        ("origin-request", "body x"),
-        ("origin-response", "cache-tag x"),
-    ] {
+async fn edits_that_the_binding_does_not_grant_are_502() {
+    for (stage, edit) in
+        [("viewer-request", "body x"), ("origin-request", "dynamic-origin evil.example"), ("origin-request", "body x")]
+    {
         let origin = Origin::hello().await;
         let edge = scripted(&origin, stage, &[edit]).await;
         assert_eq!(edge.get("/t").await.status, 502, "{edit} at {stage}");

@@ -16,7 +16,7 @@ async fn refusal(text: &str) -> String {
 async fn guests_that_do_not_fit_are_named() {
     for (guest, word) in [
         ("no-stage", "stage"),
-        ("needs-fetch", "fetch"),
+        ("needs-fetch", "imports `fetch`, which its binding does not grant"),
         ("needs-unknown", "database"),
         ("wrong-type", "viewer-request"),
     ] {

@@ -161,7 +161,6 @@ fn files_that_are_no_hooks_are_refused_with_the_reason() {
     std::fs::write(&text, "not wasm").expect("a writable folder");
     for (file, word) in [
         (text, "not a WASM module or component"),
-        (guest("needs-fetch"), "which this version does not provide"),
         (guest("needs-unknown"), "not part of the contract"),
         (guest("no-stage"), "none of the four stages"),
     ] {
@@ -170,6 +169,42 @@ fn files_that_are_no_hooks_are_refused_with_the_reason() {
         let shown = stdout(&output);
         assert!(shown.contains("refused: ") && shown.contains(word), "{word}: {shown}");
     }
+}
+
+/// Runs one case of a guest.
+fn case(guest_name: &str, text: &str) -> Output {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("case.toml"), text).expect("a writable folder");
+    workshop(folder.path(), &["test", &guest(guest_name).to_string_lossy(), "--cases", "case.toml"])
+}
+
+#[test]
+fn bodies_answers_and_origins_are_part_of_a_case() {
+    let seen = "stage = \"viewer-request\"\nrequest_body = \"4B\"\n[request]\nmethod = \"POST\"\nbody = \"hello\"\n\
+                [settings]\nmake = \"new one\"\n[expect]\nverdict = \"next\"\nbody = \"new one\"\n\
+                headers = { x-at-viewer = \"4 cut 3198781\", content-length = \"7\" }\n";
+    good(&case("body", seen));
+    let none =
+        "stage = \"viewer-request\"\n[expect]\nfault = \"failed\"\nmessage = \"does not grant the request body\"\n";
+    good(&case("body", none));
+    let fetched = "stage = \"viewer-request\"\n[request]\nuri = \"/?origin=api&target=/a\"\n\
+                   [[fetch]]\norigin = \"api\"\ntarget = \"/a\"\nstatus = 203\nbody = \"made\"\n\
+                   [expect]\nverdict = \"respond\"\nbody = \"203 Non-Authoritative Information 4  made\"\n";
+    good(&case("fetch", fetched));
+    let other = case("fetch", &fetched.replace("target=/a\"", "target=/b\""));
+    assert!(stdout(&other).contains("the case has no `[[fetch]]` for GET /b of origin"), "{}", stdout(&other));
+    let failed = fetched.replace("status = 203\nbody = \"made\"", "error = \"no connection\"");
+    good(&case("fetch", &failed.replace("203 Non-Authoritative Information 4  made", "error: no connection")));
+    let chosen = "stage = \"origin-request\"\ndynamic_origins = [\"*.example.com\"]\n\
+                  [settings]\nscript = \"dynamic-origin https://a.example.com/v1\"\n\
+                  [expect]\nverdict = \"next\"\norigin = \"https://a.example.com:443/v1\"\n";
+    good(&case("script", chosen));
+    let costs = "stage = \"viewer-request\"\n[settings]\nscript = \"cost 3\\napi-key k\"\n\
+                 [expect]\nverdict = \"next\"\ncost = 3\napi_key = \"k\"\n";
+    good(&case("script", costs));
+    let tags = "stage = \"origin-response\"\n[response]\nstatus = 200\n[settings]\nscript = \"cache-tag a\\ncache-tag b\"\n\
+                [expect]\nverdict = \"next\"\ncache_tags = [\"a\", \"b\"]\n";
+    good(&case("script", tags));
 }
 
 #[test]

@@ -26,6 +26,23 @@ impl Tags {
             tags.extend(words.filter(|word| !word.is_empty()).take(MAX_TAGS + 1).map(hash));
         }
         tags.extend(more.into_iter().map(|tag| hash(tag.trim().as_bytes())));
+        Self::from_hashes(tags)
+    }
+
+    /// These and those of a 304 about the same object, which may not name what hooks put on it before: a purge may be about
+    /// too much, never about too little.
+    #[must_use]
+    pub(crate) fn joined(&self, others: &Self) -> Self {
+        match (&self.0, &others.0) {
+            (_, None) => self.clone(),
+            (None, Some(_)) => others.clone(),
+            (Some(these), Some(those)) if these == those => self.clone(),
+            _ if self.too_many() || others.too_many() => Self(Some([TOO_MANY].into())),
+            (Some(these), Some(those)) => Self::from_hashes(these.iter().chain(&**those).copied().collect()),
+        }
+    }
+
+    fn from_hashes(mut tags: Vec<u64>) -> Self {
         if tags.is_empty() {
             return Self::default();
         }

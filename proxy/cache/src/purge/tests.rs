@@ -173,3 +173,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn tags_of_a_304_join_those_of_the_object() {
+    let joined = tags("a b").joined(&tags("b,c"));
+    assert_eq!(joined, tags("a b c"));
+    assert_eq!((tags("a").joined(&Tags::default()), Tags::default().joined(&tags("a"))), (tags("a"), tags("a")));
+    let many: String = (0..300).map(|n| format!("t{n} ")).collect();
+    assert!(tags("a").joined(&tags(&many)).too_many() && tags(&many).joined(&tags("a")).too_many());
+}

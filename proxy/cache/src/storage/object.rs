@@ -246,13 +246,11 @@ impl Object {
         Self { meta: Arc::clone(&self.meta), body: self.body.clone(), checked, forms }
     }
 
-    /// The same body under a header that a revalidation made. Without tags of its own it keeps those it had.
+    /// The same body under a header that a revalidation made. It keeps the tags it had.
     pub(super) fn refreshed(&self, meta: &CacheMeta) -> Self {
         let fresh = Meta::under(meta, Arc::clone(&self.meta.identity), self.meta.id);
         let mut label = fresh.label.clone();
-        if label.tags.is_empty() {
-            label.tags = self.meta.label.tags.clone();
-        }
+        label.tags = self.meta.label.tags.joined(&label.tags);
         let fresh = Meta { created: self.meta.created, provenance: self.meta.provenance, label, ..fresh };
         let forms = self.forms.refreshed(&fresh);
         Self { forms, ..Self::new(Arc::new(fresh), self.body.clone()) }

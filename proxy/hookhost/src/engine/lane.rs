@@ -34,7 +34,9 @@ pub(crate) struct SlowLane(OnceLock<Option<Runtime>>);
 impl SlowLane {
     fn runtime(&self) -> Option<&Runtime> {
         let made = self.0.get_or_init(|| {
-            let made = Builder::new_multi_thread().thread_name("hook-slow").on_thread_start(step_back).build();
+            // With sockets and timers: a hook that has computed may still send requests.
+            let mut builder = Builder::new_multi_thread();
+            let made = builder.enable_all().thread_name("hook-slow").on_thread_start(step_back).build();
             made.inspect_err(|error| tracing::warn!(%error, "slow hooks stay on the workers: no threads for them")).ok()
         });
         made.as_ref()

@@ -55,6 +55,16 @@ fn edit(rng: &mut Rng) -> RawEdit {
     }
 }
 
+fn dynamic(rng: &mut Rng) -> raw::origin_request::DynamicOrigin {
+    raw::origin_request::DynamicOrigin {
+        scheme: text(rng, &["https", "http"]),
+        host: text(rng, &["a.example.com", "10.0.0.1", "[::1]", "example.org"]),
+        port: rng.bool().then(|| rng.u16(..)),
+        path_prefix: text(rng, &PATHS),
+        host_header: rng.bool().then(|| text(rng, &["www.example", "a:80"])),
+    }
+}
+
 fn body(rng: &mut Rng) -> Vec<u8> {
     // Around the two limits, else small.
     match rng.u16(..200) {
@@ -80,6 +90,8 @@ fn count(rng: &mut Rng) -> usize {
 
 /// One output of one stage through the rules; whether it passed.
 fn one(rng: &mut Rng, request: &Request) -> bool {
+    let hosts = ["*.example.com", "10.0.0.1", "[::1]"].map(Box::from);
+    let allowed = rules::Allowed { body: Some(100), dynamic_origins: &hosts };
     match rng.u8(..4) {
         0 => {
             use raw::viewer_request::{Edit, Verdict};
@@ -94,12 +106,15 @@ fn one(rng: &mut Rng, request: &Request) -> bool {
                             2 => Edit::Note(text(rng, &NOTES)),
                             3 => Edit::CacheKey(text(rng, &NOTES)),
                             4 => Edit::Origin(text(rng, &NOTES)),
+                            5 if rng.u8(..8) == 0 => Edit::Body(body(rng)),
+                            5 => Edit::ApiKey(text(rng, &NOTES)),
+                            6 if rng.bool() => Edit::Cost(rng.u32(..2000)),
                             _ => Edit::Header(edit(rng)),
                         })
                         .collect(),
                 )
             };
-            let passed = rules::viewer_request(verdict, request);
+            let passed = rules::viewer_request(verdict, request, allowed);
             passed.map(|verdict| check_request(&verdict, 40 << 10)).is_ok()
         }
         1 => {
@@ -114,12 +129,14 @@ fn one(rng: &mut Rng, request: &Request) -> bool {
                             1 => Edit::Query(rng.bool().then(|| text(rng, &QUERIES))),
                             2 => Edit::Note(text(rng, &NOTES)),
                             3 => Edit::Origin(text(rng, &NOTES)),
+                            4 if rng.u8(..8) == 0 => Edit::Body(body(rng)),
+                            5 => Edit::DynamicOrigin(dynamic(rng)),
                             _ => Edit::Header(edit(rng)),
                         })
                         .collect(),
                 )
             };
-            let passed = rules::origin_request(verdict, request);
+            let passed = rules::origin_request(verdict, request, allowed);
             passed.map(|verdict| check_request(&verdict, 1 << 20)).is_ok()
         }
         2 => {
@@ -129,6 +146,7 @@ fn one(rng: &mut Rng, request: &Request) -> bool {
                 1 => Edit::Ttl(rng.u32(..)),
                 2 => Edit::Note(text(rng, &NOTES)),
                 3 => Edit::Body(body(rng)),
+                4 => Edit::CacheTag(text(rng, &NOTES)),
                 _ => Edit::Header(edit(rng)),
             });
             rules::origin_response(edits.collect()).map(|edits| check_response(&edits, 1 << 20)).is_ok()
@@ -189,8 +207,16 @@ fn check_request(verdict: &RequestVerdict, most: usize) {
                     RequestEdit::Query(query) => check_target(query.as_deref().unwrap_or("")),
                     RequestEdit::Note(note) => assert!(note.len() <= 4096),
                     RequestEdit::CacheKey(part) | RequestEdit::Origin(part) => assert!(part.len() <= 256),
-                    #[allow(unreachable_patterns, clippy::allow_attributes, reason = "kinds of edits that come later")]
-                    _ => {}
+                    RequestEdit::Body(body) => assert!(body.len() <= most),
+                    RequestEdit::Cost(cost) => assert!((1..=1000).contains(cost)),
+                    RequestEdit::ApiKey(key) => assert!((1..=128).contains(&key.0.len())),
+                    RequestEdit::DynamicOrigin(origin) => {
+                        let listed = ["10.0.0.1", "::1"].contains(&&*origin.host);
+                        assert!(listed == origin.listed && (listed || origin.host.ends_with(".example.com")));
+                        assert!(origin.port != 0 && !origin.path_prefix.ends_with('/'));
+                        assert!(origin.path_prefix.is_empty() || origin.path_prefix.starts_with('/'));
+                        check_target(&origin.path_prefix);
+                    }
                 }
             }
         }
@@ -205,7 +231,11 @@ fn check_response(edits: &[ResponseEdit], most: usize) {
             ResponseEdit::Status(status) => assert!((200..600).contains(&status.as_u16()), "{status}"),
             ResponseEdit::Body(body) => assert!(body.len() <= most),
             ResponseEdit::Note(note) => assert!(note.len() <= 4096),
-            _ => {}
+            ResponseEdit::CacheTag(tag) => {
+                assert!((1..=256).contains(&tag.len()));
+                assert!(tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b','), "{tag:?}");
+            }
+            ResponseEdit::Ttl(_) => {}
         }
     }
 }

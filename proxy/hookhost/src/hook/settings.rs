@@ -151,6 +151,7 @@ fn no_request(distribution: &str, behavior: &str, settings: &str, grants: Option
         facts: Arc::new(facts),
         origin: None,
         settings: settings.into(),
+        body: None,
         grants,
         pins: Pins::default(),
         note: None,

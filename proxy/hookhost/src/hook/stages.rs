@@ -6,7 +6,7 @@ use wasmtime::component::{InstancePre, Lift};
 
 use crate::bindings::stages as raw;
 use crate::load::LoadError;
-use crate::rules::{self, Violation};
+use crate::rules::{self, Allowed, Violation};
 use crate::state::CallState;
 use crate::{Call, RequestVerdict, ResponseEdit, Stage};
 
@@ -115,10 +115,10 @@ macro_rules! stage_call {
 }
 
 stage_call!(ViewerRequest, viewer_request, raw::viewer_request::Verdict, RequestVerdict, |raw, call| {
-    rules::viewer_request(raw, &*call.request)
+    rules::viewer_request(raw, &*call.request, Allowed::by(call))
 });
 stage_call!(OriginRequest, origin_request, raw::origin_request::Verdict, RequestVerdict, |raw, call| {
-    rules::origin_request(raw, &*call.request)
+    rules::origin_request(raw, &*call.request, Allowed::by(call))
 });
 stage_call!(OriginResponse, origin_response, Vec<raw::origin_response::Edit>, Vec<ResponseEdit>, |raw, _| {
     rules::origin_response(raw)

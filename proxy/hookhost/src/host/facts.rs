@@ -2,6 +2,7 @@
 
 use http::Version;
 
+use super::device;
 use crate::bindings::imports::{context, viewer};
 use crate::state::CallState;
 use crate::{Fact, GeoView};
@@ -67,6 +68,12 @@ impl viewer::Host for CallState {
 
     fn coordinates(&mut self) -> wasmtime::Result<Option<(f64, f64)>> {
         Ok(self.geo(Fact::Coordinates)?.and_then(|geo| geo.coordinates()))
+    }
+
+    fn device(&mut self) -> wasmtime::Result<String> {
+        self.read(Fact::Device);
+        let agent = self.request()?.headers().get(http::header::USER_AGENT);
+        Ok(agent.map_or("unknown", |agent| device::class(agent.as_bytes())).into())
     }
 }
 

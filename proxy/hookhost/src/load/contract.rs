@@ -8,7 +8,7 @@ use super::LoadError;
 use crate::{Grant, Stage};
 
 /// Interfaces of the contract that this version provides.
-const PROVIDED: [&str; 12] = [
+const PROVIDED: [&str; 14] = [
     "types",
     "request",
     "response",
@@ -21,9 +21,9 @@ const PROVIDED: [&str; 12] = [
     "key-value",
     "secrets",
     "metrics",
+    "fetch",
+    "body",
 ];
-/// Interfaces of the contract that it does not.
-const LATER: [&str; 2] = ["fetch", "body"];
 /// A WASM page.
 const PAGE: u64 = 64 << 10;
 
@@ -64,7 +64,6 @@ fn imported(import: &str) -> Result<(), LoadError> {
     }
     match interface(import) {
         Some(name) if PROVIDED.contains(&name) => Ok(()),
-        Some(name) if LATER.contains(&name) => Err(LoadError::NotProvided { import: import.into() }),
         _ => Err(LoadError::UnknownImport { import: import.into() }),
     }
 }
@@ -130,11 +129,6 @@ mod tests {
     fn imports_are_named_when_refused() {
         assert!(imported("edgeweir:hook/crypto@0.1.0").is_ok());
         assert!(imported("wasi:cli/environment@0.2.6").is_ok());
-        let later = imported("edgeweir:hook/fetch@0.1.0").expect_err("not provided yet");
-        assert_eq!(
-            later.to_string(),
-            "the hook imports `edgeweir:hook/fetch@0.1.0`, which this version does not provide"
-        );
         let unknown = imported("acme:db/query@1.0.0").expect_err("not of the contract");
         assert_eq!(
             unknown.to_string(),

@@ -10,7 +10,7 @@ use crate::bindings::imports::types::{Header, HeaderEdit as RawEdit};
 use crate::{HeaderEdit, Stage};
 
 /// Most bytes of names and values in all edits of one call; as much as a request may have.
-const MAX_HEADER_BYTES: usize = 32 * 1024;
+pub(super) const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 /// Whether hooks may neither see nor set this field, at any stage. `name` is lower case.
 pub(crate) fn is_disallowed(name: &str) -> bool {

@@ -19,11 +19,22 @@ fn content(stage: Stage, body: Vec<u8>) -> Result<Bytes, Violation> {
     Ok(Bytes::from(body))
 }
 
+/// Most tags of one call, and longest tag in bytes (CloudFront, "Invalidate by cache tag").
+const MAX_TAGS: usize = 50;
+const MAX_TAG: usize = 256;
+
+/// A tag that can stand in a list of tags.
+fn cache_tag(tag: String) -> Result<Box<str>, Violation> {
+    let good = (1..=MAX_TAG).contains(&tag.len()) && tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+    if good { Ok(tag.into()) } else { Err(Violation::new(Rule::CacheTag, tag)) }
+}
+
 /// Checks what an origin-response hook decided.
 pub(crate) fn origin_response(raw: Vec<origin::Edit>) -> Result<Vec<ResponseEdit>, Violation> {
     count(raw.len())?;
     let mut headers = HeaderRules::new(Stage::OriginResponse);
     let mut edits = Vec::with_capacity(raw.len());
+    let mut tags = 0;
     for edit in raw {
         edits.push(match edit {
             origin::Edit::Header(edit) => ResponseEdit::Header(headers.edit(edit)?),
@@ -31,7 +42,13 @@ pub(crate) fn origin_response(raw: Vec<origin::Edit>) -> Result<Vec<ResponseEdit
             origin::Edit::Ttl(seconds) => ResponseEdit::Ttl(Duration::from_secs(seconds.into())),
             origin::Edit::Note(text) => ResponseEdit::Note(note(text)?),
             origin::Edit::Body(body) => ResponseEdit::Body(content(Stage::OriginResponse, body)?),
-            origin::Edit::CacheTag(_) => return Err(Violation::not_provided("cache-tag")),
+            origin::Edit::CacheTag(tag) => {
+                tags += 1;
+                if tags > MAX_TAGS {
+                    return Err(Violation::new(Rule::TooManyCacheTags, tags.to_string()));
+                }
+                ResponseEdit::CacheTag(cache_tag(tag)?)
+            }
         });
     }
     Ok(edits)

@@ -4,7 +4,7 @@ use super::{Rule, Violation};
 use crate::RequestView;
 
 /// Path and query string together must be shorter than this (CloudFront quotas: URI of edge functions).
-const MAX_TARGET: usize = 8192;
+pub(super) const MAX_TARGET: usize = 8192;
 
 /// A new path. Besides RFC 3986's characters `"[]^{|}` pass: browsers send them, so a hook that extends the viewer's path
 /// has to be able to hand them back.

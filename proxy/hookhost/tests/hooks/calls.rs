@@ -107,6 +107,7 @@ city=None
 asn=Some(64496)
 time-zone=None
 coordinates=Some((46.95, 7.45))
+device="unknown"
 distribution="site"
 behavior="/a*"
 origin=Some("main")

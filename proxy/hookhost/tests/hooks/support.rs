@@ -168,6 +168,7 @@ pub(crate) fn call(settings: &str) -> Call {
         facts: Arc::new(facts),
         origin: None,
         settings: settings.into(),
+        body: None,
         grants: None,
         pins: Pins::default(),
         note: None,

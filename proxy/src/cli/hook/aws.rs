@@ -102,6 +102,7 @@ impl Event {
             request_id: or(&about["requestId"], ""),
         };
         Ok(Input {
+            body: None,
             grants: Arc::default(),
             stage: self.stage,
             authority: case::authority(&request),

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use edgeweir_config::{Problem, Report, Source, nearest};
-use edgeweir_hookhost::{CallFacts, Entries, GeoView, Grants, HookLimits, KeyValueStore, Stage, ViewerFacts};
+use edgeweir_hookhost::{
+    CallFacts, Entries, Fetch, GeoView, Grants, HookLimits, KeyValueStore, RequestBody, Stage, ViewerFacts,
+};
 use http::{HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use serde::Deserialize;
@@ -17,8 +19,10 @@ use serde::Deserialize;
 use super::run::Input;
 use crate::cli::output;
 
+mod stubs;
 mod values;
 
+use stubs::{Stub, Stubs};
 use values::Word;
 pub(super) use values::{OneOrMore, stage_of};
 
@@ -63,6 +67,15 @@ pub(super) struct Case {
     key_value_stores: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(default)]
     secrets: BTreeMap<String, String>,
+    /// The most bytes of the request's body that the hook may read.
+    #[serde(default, deserialize_with = "values::size")]
+    request_body: Option<u64>,
+    /// Hosts that it may choose as origins.
+    #[serde(default)]
+    dynamic_origins: Vec<String>,
+    /// What origins answer to requests of the hook.
+    #[serde(default)]
+    fetch: Vec<Stub>,
     #[serde(default)]
     pub(super) expect: Expect,
     #[serde(default)]
@@ -77,11 +90,13 @@ struct Request {
     /// Path and query.
     uri: String,
     headers: BTreeMap<String, OneOrMore>,
+    /// What the request carries; with it the binding grants the body.
+    body: Option<String>,
 }
 
 impl Default for Request {
     fn default() -> Self {
-        Self { method: "GET".into(), scheme: "https".into(), uri: "/".into(), headers: BTreeMap::new() }
+        Self { method: "GET".into(), scheme: "https".into(), uri: "/".into(), headers: BTreeMap::new(), body: None }
     }
 }
 
@@ -168,9 +183,15 @@ pub(super) struct Expect {
     /// Without `?`; empty for none.
     pub(super) query: Option<String>,
     pub(super) status: Option<u16>,
-    /// Of a generated response.
+    /// Of a generated response, or the body that the hook made for the request or the response.
     pub(super) body: Option<String>,
-    /// The origin that the hook chose.
+    /// What the request costs in throttles.
+    pub(super) cost: Option<u32>,
+    /// The API key that the hook named.
+    pub(super) api_key: Option<String>,
+    /// The tags of the response.
+    pub(super) cache_tags: Option<Vec<String>>,
+    /// The origin that the hook chose: its name, or its URL as in `https://a.example.com:443` if it chose it by host.
     pub(super) origin: Option<String>,
     /// The note that it left.
     pub(super) note: Option<String>,
@@ -295,13 +316,25 @@ impl Case {
             origin: self.origin.as_deref().filter(|_| at_origin).map(Arc::from),
             settings: settings.to_string().into(),
             note: self.note.as_deref().map(Arc::from),
-            grants: Arc::new(self.grants()),
+            body: self.body(),
+            grants: Arc::new(self.grants().map_err(|error| (&["fetch"] as &[_], error))?),
             now: self.now.unwrap_or(DEFAULT_NOW),
             limits: HookLimits { timeout, memory, ..DEFAULT_LIMITS },
         })
     }
 
-    fn grants(&self) -> Grants {
+    /// The request's body, where the case speaks of one.
+    fn body(&self) -> Option<RequestBody> {
+        if self.stage.has_response() || (self.request.body.is_none() && self.request_body.is_none()) {
+            return None;
+        }
+        let default = if self.stage == Stage::ViewerRequest { 40 << 10 } else { 1 << 20 };
+        let limit = self.request_body.map_or(default, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let bytes = self.request.body.clone().unwrap_or_default().into();
+        Some(RequestBody { bytes, more: false, limit })
+    }
+
+    fn grants(&self) -> anyhow::Result<Grants> {
         let bytes = |text: &String| -> Arc<[u8]> { text.as_bytes().into() };
         let stores = self.key_value_stores.iter().map(|(name, entries)| {
             let entries = entries.iter().map(|(key, value)| (key.as_str().into(), bytes(value))).collect();
@@ -309,7 +342,14 @@ impl Case {
             (name.as_str().into(), store)
         });
         let secrets = self.secrets.iter().map(|(name, value)| (name.as_str().into(), bytes(value)));
-        Grants { stores: stores.collect(), secrets: secrets.collect() }
+        let stubs: anyhow::Result<Vec<_>> = self.fetch.iter().map(Stub::answer).collect();
+        let stubs = stubs?;
+        Ok(Grants {
+            stores: stores.collect(),
+            secrets: secrets.collect(),
+            fetch: (!stubs.is_empty()).then(|| -> Arc<dyn Fetch> { Arc::new(Stubs(stubs)) }),
+            dynamic_origins: self.dynamic_origins.iter().map(|host| host.to_ascii_lowercase().into()).collect(),
+        })
     }
 }
 

@@ -132,6 +132,11 @@ impl Differences {
         let key = |parts: &[String]| if parts.is_empty() { NONE.to_owned() } else { parts.join(" | ") };
         let expected = expect.cache_key.as_deref().map(key);
         self.maybe("cache_key", expected.as_deref(), Some(&key(&outcome.cache_key)));
+        let expected = expect.cache_tags.as_deref().map(key);
+        self.maybe("cache_tags", expected.as_deref(), Some(&key(&outcome.cache_tags)));
+        let cost = outcome.cost.unwrap_or(1).to_string();
+        self.maybe("cost", expect.cost.map(|cost| cost.to_string()).as_deref(), Some(&cost));
+        self.maybe("api_key", expect.api_key.as_deref(), outcome.api_key.as_deref());
         let ttl = outcome.ttl.map(format_duration);
         self.maybe("ttl", expect.ttl.map(format_duration).as_deref(), ttl.as_deref());
     }

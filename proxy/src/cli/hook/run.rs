@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edgeweir_hookhost::{
-    Call, CallFacts, CallReport, GeneratedResponse, Grants, Hook, HookFault, HookLimits, Pins, RequestEdit,
-    RequestVerdict, ResponseEdit, ResponseView, Stage,
+    Call, CallFacts, CallReport, DynamicOrigin, GeneratedResponse, Grants, Hook, HookFault, HookLimits, Pins,
+    RequestBody, RequestEdit, RequestVerdict, ResponseEdit, ResponseView, Stage,
 };
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::host::Host;
 use crate::fault::Fault;
-use crate::flow::hooks::{Request, Response, apply_to_request, apply_to_response, before_edits};
+use crate::flow::edits::{apply_to_request, apply_to_response, before_edits};
+use crate::flow::hooks::{Request, Response};
+use crate::flow::request_body;
 
 /// Everything that a call gets to see, and its limits.
 #[derive(Clone)]
@@ -30,6 +32,8 @@ pub(super) struct Input {
     /// JSON text.
     pub(super) settings: Arc<str>,
     pub(super) note: Option<Arc<str>>,
+    /// The request's body, as far as the binding grants it.
+    pub(super) body: Option<RequestBody>,
     /// Stores and secrets.
     pub(super) grants: Arc<Grants>,
     /// Milliseconds of Unix time.
@@ -69,12 +73,15 @@ pub(super) struct Outcome {
     pub(super) request: RequestHeader,
     /// With the hook's edits, at response stages.
     pub(super) response: Option<ResponseHeader>,
-    /// The body that a response hook made.
+    /// The body that the hook made for the request or the response.
     pub(super) body: Option<Bytes>,
     pub(super) origin: Option<Box<str>>,
     pub(super) note: Option<Arc<str>>,
     pub(super) cache_key: Vec<String>,
     pub(super) ttl: Option<Duration>,
+    pub(super) cost: Option<u32>,
+    pub(super) api_key: Option<String>,
+    pub(super) cache_tags: Vec<String>,
     pub(super) report: CallReport,
     pub(super) log: Vec<String>,
 }
@@ -93,6 +100,7 @@ impl Input {
             origin: self.origin,
             settings: self.settings,
             note: self.note,
+            body: self.body,
             grants: Some(self.grants),
             pins: Pins::default(),
             record_reads: false,
@@ -143,6 +151,9 @@ pub(super) async fn run(host: &Host, hook: &Arc<Hook>, input: Input) -> Outcome 
         note: None,
         cache_key: Vec::new(),
         ttl: None,
+        cost: None,
+        api_key: None,
+        cache_tags: Vec::new(),
         report,
         log: host.take_lines(),
     };
@@ -179,6 +190,13 @@ impl Outcome {
             RequestEdit::Note(note) => self.note = Some(note),
             RequestEdit::CacheKey(part) => self.cache_key.push(part.into()),
             RequestEdit::Origin(name) => self.origin = Some(name),
+            RequestEdit::DynamicOrigin(origin) => self.origin = Some(words(&origin).into()),
+            RequestEdit::Body(body) => {
+                request_body::describe(&mut self.request, body.len());
+                self.body = Some(body);
+            }
+            RequestEdit::Cost(cost) => self.cost = Some(cost),
+            RequestEdit::ApiKey(key) => self.api_key = Some(key.0.into()),
             edit => apply_to_request(&mut self.request, &edit)?,
         }
         Ok(())
@@ -189,11 +207,19 @@ impl Outcome {
             (ResponseEdit::Note(note), _) => self.note = Some(note),
             (ResponseEdit::Ttl(ttl), _) => self.ttl = Some(ttl),
             (ResponseEdit::Body(body), _) => self.body = Some(body),
+            (ResponseEdit::CacheTag(tag), _) => self.cache_tags.push(tag.into()),
             (edit, Some(head)) => apply_to_response(head, edit)?,
             (_, None) => {}
         }
         Ok(())
     }
+}
+
+/// An origin that was chosen by host, as a URL.
+fn words(origin: &DynamicOrigin) -> String {
+    let scheme = if origin.tls { "https" } else { "http" };
+    let host = if origin.host.contains(':') { format!("[{}]", origin.host) } else { origin.host.to_string() };
+    format!("{scheme}://{host}:{}{}", origin.port, origin.path_prefix)
 }
 
 /// The heads that were moved into the call.

@@ -10,6 +10,8 @@ use super::super::stores::Store;
 use super::super::{BoundHook, LoadedHook};
 use super::{Builder, secret};
 use crate::fault::chain;
+use crate::fetch::Fetcher;
+use crate::origin::Origin;
 
 /// Shorter secrets are not looked for in what a hook says: they would be found in any text.
 const LEAST_SECRET: usize = 4;
@@ -21,6 +23,8 @@ pub(super) struct Bindable<'a> {
     pub(super) hooks: &'a HashMap<String, LoadedHook>,
     /// By [`model::KeyValueStoreId`]; if one could not be read, the indices are wrong, and so is the whole snapshot.
     pub(super) stores: &'a [Arc<Store>],
+    /// By [`model::OriginId`]; as many as there are, or the whole snapshot is wrong.
+    pub(super) origins: &'a [Arc<Origin>],
 }
 
 /// A binding that is looked at.
@@ -58,7 +62,7 @@ impl Builder<'_> {
             self.check_stage(&site);
             self.check_grants(&site);
             let mut secrets = Vec::new();
-            let grants = self.grants(&site, bindable.stores, &mut secrets);
+            let grants = self.grants(&site, bindable, &mut secrets);
             let settings = self.settings(&site, &mut secrets);
             if self.problems.len() > before {
                 continue;
@@ -74,6 +78,7 @@ impl Builder<'_> {
                 hook: Arc::clone(hook),
                 last_good,
                 settings: settings.into(),
+                body: binding.request_body.unwrap_or(0),
                 grants,
                 on_failure: binding.on_failure,
                 on_errors: binding.on_errors,
@@ -100,16 +105,19 @@ impl Builder<'_> {
     /// What a hook imports has to be granted, and what is granted has to be of use.
     fn check_grants(&mut self, site: &Site<'_>) {
         let binding = site.binding;
+        // A hook may replace a body that it does not read, and at response stages there is none: nothing is of no use there.
+        let body = if is_response(site.stage) { Some(0) } else { binding.request_body.map(|_bytes| 0) };
         let grants = [
-            (Grant::KeyValue, "key_value_stores", "[\"NAME\"]", binding.key_value_stores.as_ref().map(Vec::len)),
-            (Grant::Secrets, "secrets", "{ NAME = { env = \"…\" } }", binding.secrets.as_ref().map(Vec::len)),
+            (Grant::KeyValue, "key_value_stores", "[\"NAME\"]", "[]", binding.key_value_stores.as_ref().map(Vec::len)),
+            (Grant::Secrets, "secrets", "{ NAME = { env = \"…\" } }", "{}", binding.secrets.as_ref().map(Vec::len)),
+            (Grant::Fetch, "fetch", "[\"NAME\"]", "[]", binding.fetch.as_ref().map(Vec::len)),
+            (Grant::Body, "request_body", "true", "false", body),
         ];
-        for (grant, key, example, given) in grants {
+        for (grant, key, example, none, given) in grants {
             let (name, place) = (grant.as_str(), binding.place.binding.clone());
             let problem = match (site.hook.needs().contains(&grant), given) {
                 (true, None) => {
                     let message = format!("{} imports `{name}`, which its binding does not grant", site.words());
-                    let none = if grant == Grant::KeyValue { "[]" } else { "{}" };
                     let help = format!("add `{key} = {example}` to the binding; `{key} = {none}` grants nothing");
                     Problem::error("not-granted", place, message).help(help)
                 }
@@ -123,10 +131,17 @@ impl Builder<'_> {
         }
     }
 
-    fn grants(&mut self, site: &Site<'_>, stores: &[Arc<Store>], known: &mut Vec<String>) -> Option<Arc<Grants>> {
+    fn grants(&mut self, site: &Site<'_>, bindable: Bindable<'_>, known: &mut Vec<String>) -> Option<Arc<Grants>> {
         let mut grants = Grants::default();
+        let origins = site.binding.fetch.iter().flatten().filter_map(|id| bindable.origins.get(id.0).map(Arc::clone));
+        let origins: Vec<_> = origins.collect();
+        if !origins.is_empty() {
+            let connections = Arc::clone(self.materials.fetches);
+            grants.fetch = Some(Arc::new(Fetcher { origins, max: site.binding.fetch_max, connections }));
+        }
+        grants.dynamic_origins = site.binding.dynamic_origins.iter().map(|host| host.as_str().into()).collect();
         for id in site.binding.key_value_stores.iter().flatten() {
-            if let Some(store) = stores.get(id.0) {
+            if let Some(store) = bindable.stores.get(id.0) {
                 grants.stores.push((store.name.clone(), Arc::clone(store) as Arc<dyn KeyValueStore>));
             }
         }
@@ -142,7 +157,11 @@ impl Builder<'_> {
                 }
             }
         }
-        (!grants.stores.is_empty() || !grants.secrets.is_empty()).then(|| Arc::new(grants))
+        let some = !grants.stores.is_empty()
+            || !grants.secrets.is_empty()
+            || !grants.dynamic_origins.is_empty()
+            || grants.fetch.is_some();
+        some.then(|| Arc::new(grants))
     }
 
     /// The settings as JSON text with their secrets in place.
@@ -187,12 +206,19 @@ impl Builder<'_> {
     }
 }
 
+/// Whether a stage has no request body.
+fn is_response(stage: Stage) -> bool {
+    matches!(stage, Stage::OriginResponse | Stage::ViewerResponse)
+}
+
 /// Whether an earlier version can take the place of the one in force at a binding: it has the stage, needs no more than is
 /// granted, and takes the settings, if it checks them.
 fn fits(before: &Arc<Hook>, site: &Site<'_>, settings: &str, grants: Option<&Arc<Grants>>) -> bool {
     let granted = |grant: &Grant| match grant {
         Grant::KeyValue => site.binding.key_value_stores.is_some(),
         Grant::Secrets => site.binding.secrets.is_some(),
+        Grant::Fetch => site.binding.fetch.is_some(),
+        Grant::Body => site.binding.request_body.is_some() || is_response(site.stage),
     };
     let why = if !before.stages().iter().any(|stage| stage.as_str() == site.stage.as_str()) {
         "it does not implement the stage"

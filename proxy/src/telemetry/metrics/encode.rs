@@ -198,6 +198,7 @@ impl Tables {
             by("reason", self.refused.read()),
         )?;
         page.gauge("edgeweir_open_connections", "Viewer connections open now.", &gauges.connections)?;
+        page.gauge("edgeweir_held_body_bytes", "Request bodies held for hooks now.", &gauges.held_bodies)?;
         page.counters(
             "edgeweir_reloads",
             "Loads of a new configuration.",

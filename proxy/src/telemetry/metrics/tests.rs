@@ -83,7 +83,7 @@ fn the_edge_as_a_whole() {
     metrics.reloaded(false);
     let cache =
         StorageStats { entries: 12, weighted_bytes: 4_096, capacity: 1 << 20, evicted: 5, ..StorageStats::default() };
-    let gauges = Gauges { snapshot: 7, connections: 3, cache };
+    let gauges = Gauges { snapshot: 7, connections: 3, held_bodies: 5, cache };
     let page = metrics.encode(gauges);
     for line in [
         r#"edgeweir_faults_total{fault="origin-timeout"} 1"#,

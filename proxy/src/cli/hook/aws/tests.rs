@@ -42,6 +42,9 @@ fn outcome(input: Input, decision: Decision) -> Outcome {
         note: None,
         cache_key: Vec::new(),
         ttl: None,
+        cost: None,
+        api_key: None,
+        cache_tags: Vec::new(),
         report: CallReport::default(),
         log: Vec::new(),
     }

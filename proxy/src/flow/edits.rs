@@ -1,0 +1,154 @@
+//! What the edits of hooks mean for a request and its answer.
+
+use edgeweir_config::Stage;
+use edgeweir_hookhost::{HeaderEdit, Hook, RequestEdit, ResponseEdit};
+use http::HeaderValue;
+use http::header::CONTENT_ENCODING;
+use pingora::http::{IntoCaseHeaderName, RequestHeader, ResponseHeader};
+
+use super::context::RequestCtx;
+use super::{gate, identity};
+use crate::fault::Fault;
+
+/// Most tags of an object (CloudFront, "Invalidate by cache tag").
+const MAX_TAGS: usize = 50;
+
+/// Keeps a tag for the store. Each hook was held to the limit; together they are here.
+///
+/// # Errors
+/// If there are too many.
+pub(super) fn add_tag(ctx: &mut RequestCtx, hook: &Hook, tag: Box<str>) -> Result<(), Fault> {
+    if ctx.tags.contains(&tag) {
+        return Ok(());
+    }
+    if ctx.tags.len() == MAX_TAGS {
+        let rule = "an object has at most 50 cache tags, of all hooks together";
+        tracing::warn!(request_id = ctx.id(), hook = hook.name(), rule, "hook answer refused");
+        return Err(Fault::HookInvalid);
+    }
+    ctx.tags.push(tag);
+    Ok(())
+}
+
+/// Applies one edit of a request hook.
+///
+/// # Errors
+/// If it names what the config does not have, or does not make a head.
+pub(super) fn apply(
+    head: &mut RequestHeader,
+    ctx: &mut RequestCtx,
+    hook: &Hook,
+    stage: Stage,
+    edit: RequestEdit,
+) -> Result<(), Fault> {
+    let edit = match edit {
+        RequestEdit::Note(note) => {
+            ctx.note = Some(note);
+            return Ok(());
+        }
+        RequestEdit::CacheKey(part) => {
+            ctx.key_parts.push(part);
+            return Ok(());
+        }
+        RequestEdit::Origin(name) => {
+            let Some(&index) = ctx.snapshot.origin_names.get(&name) else {
+                let rule = "a hook may only choose an origin of the config";
+                tracing::warn!(request_id = ctx.id(), hook = hook.name(), origin = &*name, rule, "hook answer refused");
+                return Err(Fault::HookInvalid);
+            };
+            (ctx.chosen_origin, ctx.dynamic_origin) = (Some(index), None);
+            return Ok(());
+        }
+        RequestEdit::DynamicOrigin(chosen) => {
+            // The one that the behavior or an earlier hook has in the config tells the timeouts.
+            let index = ctx.chosen_origin.or_else(|| Some(ctx.behavior()?.origin));
+            let Some(origin) = index.and_then(|index| ctx.snapshot.origins.get(index)) else {
+                return Err(Fault::Internal);
+            };
+            ctx.dynamic_origin = Some(ctx.snapshot.dynamic_origins.get(&chosen, &origin.config));
+            return Ok(());
+        }
+        RequestEdit::Cost(cost) => {
+            ctx.cost = Some(cost);
+            return Ok(());
+        }
+        RequestEdit::ApiKey(key) => return identity::key_of_hook(ctx, key.0.as_bytes()),
+        RequestEdit::Body(body) => {
+            if let Some(held) = &mut ctx.held {
+                held.make(head, body);
+            }
+            return Ok(());
+        }
+        other => other,
+    };
+    apply_to_request(head, &edit)?;
+    match (&edit, stage) {
+        (_, Stage::OriginRequest) => ctx.origin_edits.push(edit),
+        // The key and the origin get the hook's path from here on, however the viewer spelled its own.
+        (RequestEdit::Path(_), _) => ctx.normal_path = None,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Applies an edit of header or target.
+///
+/// # Errors
+/// If a path or query does not make a target after all.
+pub(crate) fn apply_to_request(head: &mut RequestHeader, edit: &RequestEdit) -> Result<(), Fault> {
+    match edit {
+        RequestEdit::Header(HeaderEdit::Set(name, value)) => gate::set(head, name.clone(), value.clone()),
+        RequestEdit::Header(HeaderEdit::Append(name, value)) => {
+            head.append_header(name.clone(), value.clone()).map_err(|_error| Fault::HookInvalid)?;
+        }
+        RequestEdit::Header(HeaderEdit::Remove(name)) => drop(head.remove_header(name)),
+        RequestEdit::Path(path) => {
+            // In one spelling, as a viewer's: it cannot climb out of an origin's prefix.
+            let normal = super::path::normalise(path);
+            gate::set_target(head, &normal.path, None).map_err(|_fault| Fault::HookInvalid)?;
+        }
+        RequestEdit::Query(query) => {
+            let path = head.uri.path().to_owned();
+            gate::set_target(head, &path, Some(query.as_deref())).map_err(|_fault| Fault::HookInvalid)?;
+        }
+        RequestEdit::Note(_)
+        | RequestEdit::CacheKey(_)
+        | RequestEdit::Origin(_)
+        | RequestEdit::DynamicOrigin(_)
+        | RequestEdit::Body(_)
+        | RequestEdit::Cost(_)
+        | RequestEdit::ApiKey(_) => {}
+    }
+    Ok(())
+}
+
+/// What a head loses before its edits are applied: a new body has not the coding of the old one, unless an edit says so.
+pub(crate) fn before_edits(head: &mut ResponseHeader, edits: &[ResponseEdit]) {
+    if edits.iter().any(|edit| matches!(edit, ResponseEdit::Body(_))) {
+        drop(head.remove_header(&CONTENT_ENCODING));
+    }
+}
+
+/// Applies an edit of header or status; the others are the caller's.
+///
+/// # Errors
+/// If pingora refuses the field or the status.
+pub(crate) fn apply_to_response(head: &mut ResponseHeader, edit: ResponseEdit) -> Result<(), Fault> {
+    match edit {
+        ResponseEdit::Header(HeaderEdit::Set(name, value)) => set(head, name, value),
+        ResponseEdit::Header(HeaderEdit::Append(name, value)) => {
+            head.append_header(name, value).map_err(|_error| Fault::HookInvalid)?;
+        }
+        ResponseEdit::Header(HeaderEdit::Remove(name)) => drop(head.remove_header(&name)),
+        ResponseEdit::Status(status) => head.set_status(status).map_err(|_error| Fault::HookInvalid)?,
+        ResponseEdit::Body(_) | ResponseEdit::Ttl(_) | ResponseEdit::Note(_) | ResponseEdit::CacheTag(_) => {}
+    }
+    Ok(())
+}
+
+/// Replaces a response field. pingora's call fails only for a name that is none, and these are names.
+pub(super) fn set(head: &mut ResponseHeader, name: impl IntoCaseHeaderName, value: HeaderValue) {
+    if let Err(error) = head.insert_header(name, value) {
+        tracing::error!(%error, "a response field could not be set");
+    }
+}
