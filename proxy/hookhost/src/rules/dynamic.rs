@@ -30,7 +30,7 @@ pub(super) fn origin(raw: raw::DynamicOrigin, allowed: &[Box<str>]) -> Result<Dy
     if port == 0 {
         return Err(Violation::new(Rule::DynamicOrigin, "port 0"));
     }
-    let prefix = raw.path_prefix.strip_suffix('/').unwrap_or(&raw.path_prefix);
+    let prefix = raw.path_prefix.trim_end_matches('/');
     // Dot segments would climb out of a prefix that the hook's author has put there.
     let dotted = prefix.split('/').any(|part| matches!(part, "." | ".."));
     if prefix.len() > MAX_PREFIX || dotted || (!prefix.is_empty() && target::path(prefix).is_err()) {
@@ -134,6 +134,7 @@ mod tests {
         for header in ["", "a b", "u@a.test", "a/b"] {
             assert_eq!(check("http", "api.test", "", Some(header)).map(drop), Err(Rule::DynamicOrigin), "{header}");
         }
+        assert_eq!(check("http", "api.test", "//", None).map(|origin| origin.path_prefix), Ok("".into()));
         let good = check("http", "api.test", "/v1/", Some("www.api.test:81")).unwrap();
         assert_eq!(
             (good.port, &*good.path_prefix, good.host_header.unwrap().as_bytes()),
