@@ -136,17 +136,17 @@ fn check_key(policy: &CachePolicy, geo: bool, out: &mut Report) {
         }
         too_many(list.len(), headers.span(), "headers", out);
     }
-        if let Some(headers) = policy.tag_headers.given() {
-            no_duplicates(&headers.get_ref().items, "header", |name| &name.0, out);
-            too_many(headers.get_ref().items.len(), headers.span(), "headers", out);
-        }
-        for (what, field) in [
-            ("cookie", &policy.cookies),
-            ("query parameter", &policy.query),
-            ("header", &policy.forward_headers),
-            ("cookie", &policy.forward_cookies),
-            ("query parameter", &policy.forward_query),
-        ] {
+    if let Some(headers) = policy.tag_headers.given() {
+        no_duplicates(&headers.get_ref().items, "header", |name| &name.0, out);
+        too_many(headers.get_ref().items.len(), headers.span(), "headers", out);
+    }
+    for (what, field) in [
+        ("cookie", &policy.cookies),
+        ("query parameter", &policy.query),
+        ("header", &policy.forward_headers),
+        ("cookie", &policy.forward_cookies),
+        ("query parameter", &policy.forward_query),
+    ] {
         let Some(selection) = field.given() else { continue };
         let (Selection::Only(names) | Selection::Except(names)) = selection.get_ref() else { continue };
         no_duplicates(names, what, |name| &name.0, out);

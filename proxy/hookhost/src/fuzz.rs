@@ -1,6 +1,7 @@
 //! Structure-aware fuzzing without special tools: what hooks return, and what is given to the edge as a hook. Mutations know
 //! the shapes that they break; everything comes from a seed, which a failure prints. `cargo test` runs a short form,
 //! `make soak` a million of each.
+#![expect(clippy::print_stdout, reason = "how many got how far is what a run is for")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

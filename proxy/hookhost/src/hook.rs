@@ -66,6 +66,7 @@ pub(crate) struct Program {
     version: Box<str>,
     /// Whether a call has ended without a fault.
     passed: AtomicBool,
+    start: lane::Start,
 }
 
 impl Program {
@@ -78,7 +79,8 @@ impl Program {
     ) -> Result<Self, LoadError> {
         let exports = Exports::new(&pre, &shape.stages)?;
         let check = shape.checks_settings.then(|| SettingsCheck::new(&pre)).transpose()?;
-        Ok(Self { pre, exports, check, shape, memory, version: version.into(), passed: AtomicBool::new(false) })
+        let (version, passed, start) = (version.into(), AtomicBool::new(false), lane::Start::default());
+        Ok(Self { pre, exports, check, shape, memory, version, passed, start })
     }
 }
 
@@ -196,7 +198,8 @@ impl Hook {
         };
         let deadline = began + self.limits.timeout;
         let (verdict, state) =
-            lane::run(&self.engine.slow, Box::pin(Arc::clone(self).called::<S>(call, deadline))).await;
+            lane::run(&self.engine.slow, &self.program.start, Box::pin(Arc::clone(self).called::<S>(call, deadline)))
+                .await;
         let CallState { call, log_dropped, reads, memory, .. } = state;
         let waited = began.saturating_duration_since(start);
         let report = CallReport { duration: start.elapsed(), waited, memory, log_lines_dropped: log_dropped, reads };

@@ -9,8 +9,8 @@ use edgeweir_cache::freshness::stored_header;
 use edgeweir_cache::outcome::refusal;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_cache::{
-    CacheOutcome, CacheStatus, Decision, Forward, KeyBuilder, Label, MethodClass, MokaStorage, Reason, RequestDirectives,
-    RequestFacts, Selection, Tags, Wish, decide, filtered_cookies, vary,
+    CacheOutcome, CacheStatus, Decision, Forward, KeyBuilder, Label, MethodClass, MokaStorage, Reason,
+    RequestDirectives, RequestFacts, Selection, Tags, Wish, decide, filtered_cookies, vary,
 };
 use edgeweir_config::ViewerDirectives;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, PRAGMA, VARY};

@@ -1,4 +1,5 @@
 //! The shipped hooks keep to their budgets: the size of their file and the memory of a call, as an edge measures it.
+#![expect(clippy::print_stdout, reason = "what was measured is shown")]
 
 use edgeweir_tests::edge::Setup;
 use edgeweir_tests::origin::Origin;

@@ -1,5 +1,6 @@
 //! Hooks are compiled in a process of their own: what that process is, what happens when it does not come to an end, and
 //! what is kept of its work.
+#![expect(clippy::print_stdout, reason = "what was measured is shown")]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

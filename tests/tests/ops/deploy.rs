@@ -74,7 +74,7 @@ async fn versions_come_into_force_and_go_back() {
     assert_eq!(status(&site).await, 200);
     assert!(refused(&hook(&site, &["rollback", "guard"])).contains("there is no version before"));
     let id = list.split_whitespace().nth(1).expect("an id").to_owned();
-    good(&hook(&site, &["rollback", "guard", &id[..6]]));
+    good(&hook(&site, &["rollback", "guard", id.get(..6).expect("hexadecimal")]));
     assert_eq!(status(&site).await, 418);
 
     // A reload and a restart keep what is in force.

@@ -1,18 +1,48 @@
 //! Two lanes: a call starts on the worker that serves its request, and is done there as a rule. One that still computes at
 //! the first tick of the epoch goes on in the slow lane: threads of lower priority, so that requests do not wait behind it.
-//! A call that only waits (for a fetch) stays where it is.
+//! A call that only waits (for a fetch) stays where it is. Single instructions (`memory.fill`) and functions of the host (a
+//! hash) cannot be interrupted, and may hold a worker for longer than a tick; so a hook whose calls take long starts in the
+//! slow lane for a while.
 
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// How much less the slow lane gets where processors are scarce (nice(2)): a third of what a worker gets.
 const NICE: i32 = 5;
+
+/// A call that takes longer is long: some ticks, so that a busy machine alone does not make one.
+const LONG: Duration = Duration::from_millis(8);
+/// After a long call so many start in the slow lane.
+const SUSPECT: u32 = 32;
+
+/// Where the calls of a program start.
+#[derive(Default)]
+pub(crate) struct Start(AtomicU32);
+
+impl Start {
+    fn is_slow(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    /// Learns of a call in the slow lane. Calls at once may count wrongly by one; it does not matter.
+    fn learn(&self, took: Duration) {
+        let suspect = self.0.load(Ordering::Relaxed);
+        if took > LONG {
+            self.0.store(SUSPECT, Ordering::Relaxed);
+        } else if suspect > 0 {
+            self.0.store(suspect - 1, Ordering::Relaxed);
+        }
+    }
+}
 
 thread_local! {
     /// Whether the call that is polled on this thread was interrupted by a tick.
@@ -60,6 +90,18 @@ fn step_back() {
     }
 }
 
+/// Tells how long a call took that was in the slow lane, also if nobody waits for it any more.
+struct Learns<'a> {
+    start: &'a Start,
+    began: Instant,
+}
+
+impl Drop for Learns<'_> {
+    fn drop(&mut self) {
+        self.start.learn(self.began.elapsed());
+    }
+}
+
 /// A call in the slow lane; dropped with the request it ends at the next tick.
 struct Moved<T>(JoinHandle<T>);
 
@@ -69,9 +111,18 @@ impl<T> Drop for Moved<T> {
     }
 }
 
-/// Runs a call: here until a tick interrupts it, then in the slow lane.
-pub(crate) async fn run<T: Send + 'static>(slow: &SlowLane, mut call: Pin<Box<dyn Future<Output = T> + Send>>) -> T {
+/// Runs a call: here until a tick interrupts it, then in the slow lane; in the slow lane at once if calls before were long.
+pub(crate) async fn run<T: Send + 'static>(
+    slow: &SlowLane,
+    start: &Start,
+    mut call: Pin<Box<dyn Future<Output = T> + Send>>,
+) -> T {
+    let began = Instant::now();
+    let mut suspect = start.is_slow() && slow.runtime().is_some();
     let finished = poll_fn(|context| {
+        if std::mem::take(&mut suspect) {
+            return Poll::Ready(None);
+        }
         TICKED.set(false);
         match call.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(Some(done)),
@@ -84,6 +135,7 @@ pub(crate) async fn run<T: Send + 'static>(slow: &SlowLane, mut call: Pin<Box<dy
         (Some(done), _) => done,
         (None, None) => call.await,
         (None, Some(runtime)) => {
+            let _learns = Learns { start, began };
             let mut moved = Moved(runtime.spawn(call));
             match (&mut moved.0).await {
                 Ok(done) => done,

@@ -92,9 +92,9 @@ impl Seed {
                     let mut inner = self.bytes[content.clone()].to_vec();
                     let at = rng.usize(..=inner.len());
                     if rng.bool() {
-                        inner.truncate(at)
+                        inner.truncate(at);
                     } else {
-                        inner.splice(at..at, (0..rng.usize(1..9)).map(|_| rng.u8(..))).for_each(drop)
+                        inner.splice(at..at, (0..rng.usize(1..9)).map(|_| rng.u8(..))).for_each(drop);
                     }
                     let mut section = vec![*id];
                     section.extend(Self::length(inner.len()));
