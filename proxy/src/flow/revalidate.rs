@@ -3,6 +3,7 @@
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_cache::{Decision, Label, MokaStorage, Reason, RequestFacts, Rules, Validation, decide};
 use http::StatusCode;
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use pingora::cache::{CachePhase, NoCacheReason, RespCacheable};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -17,13 +18,16 @@ const WITHOUT_OBJECT: &str = "304 on miss";
 /// Takes what a 304 says of the stored object that it is about.
 ///
 /// # Errors
-/// If there is none: the viewer did not ask what the origin answers.
+/// If there is none, and the viewer has nothing either that the origin could mean.
 pub(super) fn take(session: &mut Session, head: &ResponseHeader, ctx: &mut RequestCtx) -> Result<(), Fault> {
     if head.status != StatusCode::NOT_MODIFIED {
         return Ok(());
     }
     if session.cache.phase() == CachePhase::Disabled(NoCacheReason::Custom(WITHOUT_OBJECT)) {
-        return Err(Fault::OriginProtocol);
+        let asked = &session.req_header().headers;
+        // The origin was asked for the whole; but if the viewer has something, it is told what the origin says of it.
+        let conditional = asked.contains_key(IF_NONE_MATCH) || asked.contains_key(IF_MODIFIED_SINCE);
+        return if conditional { Ok(()) } else { Err(Fault::OriginProtocol) };
     }
     if session.cache.phase() == CachePhase::Stale
         && let Some(stored) = session.cache.maybe_cache_meta()
