@@ -194,7 +194,11 @@ mod tests {
             ((ETAG, "\"a\""), (VARY, "x-b"), Some(Reason::VaryChanged)),
             ((VARY, "x-a"), (ETAG, "\"a\""), None),
         ] {
-            assert_eq!(refused(&[stored.clone()], &[told.clone()]), reason, "{stored:?} {told:?}");
+            assert_eq!(
+                refused(std::slice::from_ref(&stored), std::slice::from_ref(&told)),
+                reason,
+                "{stored:?} {told:?}"
+            );
         }
         let stored = updated(&[(ETAG, "\"a\"")], &[(ETAG, "\"b\""), (CACHE_CONTROL, "max-age=5")]);
         assert_eq!((stored.headers[ETAG].as_bytes(), stored.headers.get(CACHE_CONTROL)), (&b"\"a\""[..], None));

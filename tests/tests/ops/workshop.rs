@@ -86,7 +86,7 @@ fn a_new_hook_builds_passes_its_case_and_is_measured() {
 
     let case = hello.join("cases/redirects.toml");
     let text = std::fs::read_to_string(&case).expect("the case");
-    let wrong = text.replace("status = 308", "status = 301").replace("\"200KiB\"", "\"1KiB\"");
+    let wrong = text.replace("status = 308", "status = 301").replace("\"256KiB\"", "\"1KiB\"");
     std::fs::write(hello.join("cases/wrong.toml"), wrong).expect("a writable folder");
     let output = workshop(&hello, &["test", &wasm]);
     assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
@@ -189,12 +189,12 @@ fn bodies_answers_and_origins_are_part_of_a_case() {
     good(&case("body", none));
     let fetched = "stage = \"viewer-request\"\n[request]\nuri = \"/?origin=api&target=/a\"\n\
                    [[fetch]]\norigin = \"api\"\ntarget = \"/a\"\nstatus = 203\nbody = \"made\"\n\
-                   [expect]\nverdict = \"respond\"\nbody = \"203 Non-Authoritative Information 4  made\"\n";
+                   [expect]\nverdict = \"respond\"\nbody = \"203 Non Authoritative Information 4  made\"\n";
     good(&case("fetch", fetched));
     let other = case("fetch", &fetched.replace("target=/a\"", "target=/b\""));
     assert!(stdout(&other).contains("the case has no `[[fetch]]` for GET /b of origin"), "{}", stdout(&other));
     let failed = fetched.replace("status = 203\nbody = \"made\"", "error = \"no connection\"");
-    good(&case("fetch", &failed.replace("203 Non-Authoritative Information 4  made", "error: no connection")));
+    good(&case("fetch", &failed.replace("203 Non Authoritative Information 4  made", "error: no connection")));
     let chosen = "stage = \"origin-request\"\ndynamic_origins = [\"*.example.com\"]\n\
                   [settings]\nscript = \"dynamic-origin https://a.example.com/v1\"\n\
                   [expect]\nverdict = \"next\"\norigin = \"https://a.example.com:443/v1\"\n";
