@@ -109,7 +109,7 @@ fn a_new_hook_builds_passes_its_case_and_is_measured() {
     let measured = workshop(&hello, &["bench", &wasm, "--case", "cases/redirects.toml", "--seconds", "1", "--json"]);
     good(&measured);
     let measured = parse(&measured);
-    assert_eq!((&measured["verdict"], &measured["memory"]), (&json!("respond"), &json!(256 << 10)));
+    assert_eq!((&measured["verdict"], &measured["memory"]), (&json!("respond"), &json!(128 << 10)));
     assert!(measured["calls"].as_u64().is_some_and(|calls| calls > 0), "{measured}");
 }
 
