@@ -5,6 +5,8 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 HOOKS := edgeweir-hook-jwt-auth edgeweir-hook-header-rewrite edgeweir-hook-geo-route edgeweir-hook-basic-auth \
   edgeweir-hook-redirects edgeweir-hook-ab-test
+# What is compiled for the machine that this runs on.
+WORKSPACE := --workspace --exclude edgeweir-test-guests
 WASM := wasm32-unknown-unknown
 # As root, or through sudo.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -37,22 +39,24 @@ guests: setup
 	$(CARGO) build --locked --profile hook --target $(WASM) -p edgeweir-test-guests --features big --example big-data \
 	  --config 'target.$(WASM).rustflags = ["-C", "link-arg=--initial-memory=9437184"]'
 
+# With the features that the tests' dependencies add, so that wasmtime and pingora are compiled once for demo and tests: cargo
+# counts those only where a test is built too, so one small test is.
 build: setup
-	$(CARGO) build --locked -p edgeweir-proxy --bin edgeweir
+	$(CARGO) build --locked $(WORKSPACE) --bin edgeweir --test schema
 
 demo: hooks build
 	$(TARGET)/debug/edgeweir demo
 
 test: hooks guests build
-	$(CARGO) test --locked --workspace --exclude edgeweir-test-guests
+	$(CARGO) test --locked $(WORKSPACE)
 
 # Each alone, because times are measured. `make soak SOAK=storm` runs those whose name has that word; `SOAK_FLAGS=--release`
 # measures the optimised build.
 SOAK ?=
 SOAK_FLAGS ?=
 soak: hooks guests
-	$(CARGO) build --locked $(SOAK_FLAGS) -p edgeweir-proxy --bin edgeweir
-	$(CARGO) test --locked $(SOAK_FLAGS) --workspace --exclude edgeweir-test-guests --lib --test soak --test hooks -- \
+	$(CARGO) build --locked $(SOAK_FLAGS) $(WORKSPACE) --bin edgeweir --test schema
+	$(CARGO) test --locked $(SOAK_FLAGS) $(WORKSPACE) --lib --test soak --test hooks -- \
 	  --ignored --nocapture --test-threads 1 $(SOAK)
 
 lint: setup
