@@ -23,6 +23,7 @@ use ipnet::IpNet;
 pub use hosts::HostIndex;
 
 use crate::geo::Geo;
+use crate::jwks::KeySet;
 use crate::origin::{DynamicOrigins, Origin};
 use crate::telemetry::metrics::{BehaviorMetrics, HookMetrics};
 
@@ -47,6 +48,8 @@ pub struct Snapshot {
     pub origin_names: HashMap<Box<str>, usize>,
     /// By [`model::KeyValueStoreId`].
     pub stores: Vec<Arc<stores::Store>>,
+    /// By [`model::JwksId`].
+    pub jwks: Vec<Arc<KeySet>>,
     /// None without a database.
     pub geo: Option<Arc<Geo>>,
     /// All API keys.

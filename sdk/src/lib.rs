@@ -51,6 +51,7 @@ pub mod crypto;
 mod edits;
 mod error;
 pub mod fetch;
+pub mod jwks;
 pub mod kv;
 pub mod log;
 pub mod metrics;

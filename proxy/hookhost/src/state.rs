@@ -6,6 +6,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::fault::{MemoryLimit, Refusal};
 use crate::hook::Hook;
+use crate::host::wasi::Wasi;
 use crate::{Call, Fact, ReadSet, RequestView, ResponseView, Stage, ViewerFacts};
 
 /// Most elements of a table; the pool has room for no more.
@@ -27,6 +28,8 @@ pub(crate) struct CallState {
     pub(crate) reads: Option<Box<ReadSet>>,
     /// Most linear memory so far, in bytes.
     pub(crate) memory: usize,
+    /// None unless the hook uses WASI.
+    pub(crate) wasi: Option<Box<Wasi>>,
 }
 
 impl CallState {
@@ -43,6 +46,7 @@ impl CallState {
             last_error: None,
             reads,
             memory: 0,
+            wasi: None,
         }
     }
 

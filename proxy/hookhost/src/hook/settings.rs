@@ -101,7 +101,9 @@ impl Hook {
             let guest = check.0.load(&mut store, &instance)?;
             guest.call_validate(&mut store, settings).await
         };
-        match tokio::time::timeout_at(deadline, called).await {
+        let ended = tokio::time::timeout_at(deadline, called).await;
+        store.data_mut().end_output();
+        match ended {
             Err(_) => Err(HookFault::Timeout),
             Ok(checked) => checked.map_err(|error| HookFault::of(&error, store.data().last_error.as_deref())),
         }

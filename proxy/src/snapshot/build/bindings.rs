@@ -11,6 +11,7 @@ use super::super::{BoundHook, LoadedHook};
 use super::{Builder, secret};
 use crate::fault::chain;
 use crate::fetch::Fetcher;
+use crate::jwks::KeySet;
 use crate::origin::Origin;
 
 /// Shorter secrets are not looked for in what a hook says: they would be found in any text.
@@ -23,6 +24,8 @@ pub(super) struct Bindable<'a> {
     pub(super) hooks: &'a HashMap<String, LoadedHook>,
     /// By [`model::KeyValueStoreId`]; if one could not be read, the indices are wrong, and so is the whole snapshot.
     pub(super) stores: &'a [Arc<Store>],
+    /// By [`model::JwksId`]; as with stores.
+    pub(super) jwks: &'a [Arc<KeySet>],
     /// By [`model::OriginId`]; as many as there are, or the whole snapshot is wrong.
     pub(super) origins: &'a [Arc<Origin>],
 }
@@ -112,6 +115,8 @@ impl Builder<'_> {
             (Grant::Secrets, "secrets", "{ NAME = { env = \"…\" } }", "{}", binding.secrets.as_ref().map(Vec::len)),
             (Grant::Fetch, "fetch", "[\"NAME\"]", "[]", binding.fetch.as_ref().map(Vec::len)),
             (Grant::Body, "request_body", "true", "false", body),
+            // A hook that can use key sets may do without: what it asks for and has not been granted is an error then.
+            (Grant::Jwks, "jwks", "[\"NAME\"]", "[]", Some(binding.jwks.len())),
         ];
         for (grant, key, example, none, given) in grants {
             let (name, place) = (grant.as_str(), binding.place.binding.clone());
@@ -145,6 +150,11 @@ impl Builder<'_> {
                 grants.stores.push((store.name.clone(), Arc::clone(store) as Arc<dyn KeyValueStore>));
             }
         }
+        for id in &site.binding.jwks {
+            if let Some(set) = bindable.jwks.get(id.0) {
+                grants.jwks.push((set.name.clone(), Arc::clone(set) as Arc<dyn edgeweir_hookhost::KeySet>));
+            }
+        }
         for (name, source) in site.binding.secrets.iter().flatten() {
             match secret(source, self.materials.env) {
                 Ok(text) => {
@@ -159,6 +169,7 @@ impl Builder<'_> {
         }
         let some = !grants.stores.is_empty()
             || !grants.secrets.is_empty()
+            || !grants.jwks.is_empty()
             || !grants.dynamic_origins.is_empty()
             || grants.fetch.is_some();
         some.then(|| Arc::new(grants))
@@ -219,6 +230,7 @@ fn fits(before: &Arc<Hook>, site: &Site<'_>, settings: &str, grants: Option<&Arc
         Grant::Secrets => site.binding.secrets.is_some(),
         Grant::Fetch => site.binding.fetch.is_some(),
         Grant::Body => site.binding.request_body.is_some() || is_response(site.stage),
+        Grant::Jwks => true,
     };
     let why = if !before.stages().iter().any(|stage| stage.as_str() == site.stage.as_str()) {
         "it does not implement the stage"
