@@ -43,7 +43,7 @@ guests: setup setup-wasi
 	$(CARGO) build --locked --profile hook --target $(WASM) -p edgeweir-test-guests -p edgeweir-bench-hook --lib --examples
 	$(CARGO) build --locked --profile hook --target $(WASM) -p edgeweir-test-guests --features big --example big-data \
 	  --config 'target.$(WASM).rustflags = ["-C", "link-arg=--initial-memory=9437184"]'
-	$(CARGO) build --locked --profile hook --target $(WASI) -p edgeweir-test-guests --example std
+	$(CARGO) build --locked --profile hook --target $(WASI) -p edgeweir-test-guests --example wasip2
 
 # With the features that the tests' dependencies add, so that wasmtime and pingora are compiled once for demo and tests: cargo
 # counts those only where a test is built too, so one small test is.

@@ -63,11 +63,19 @@ pub(crate) fn define(
         ("wasi:sockets/tcp-create-socket" | "wasi:sockets/udp-create-socket" | "wasi:sockets/ip-name-lookup", _)
             if can_deny(ty) =>
         {
-            linker.func_new(name, |_, _, _, results| {
-                if let [result] = results {
-                    *result = Val::Result(Err(Some(Box::new(Val::Enum(ACCESS_DENIED.into())))));
-                }
-                Ok(())
+            linker.func_new_async(name, |mut store, _, params, results| {
+                Box::new(async move {
+                    // What was lent has to be given back.
+                    for param in params {
+                        if let Val::Resource(lent) = param {
+                            lent.resource_drop_async(&mut store).await?;
+                        }
+                    }
+                    if let [result] = results {
+                        *result = Val::Result(Err(Some(Box::new(Val::Enum(ACCESS_DENIED.into())))));
+                    }
+                    Ok(())
+                })
             })
         }
         _ => refuses(

@@ -12,7 +12,7 @@ use crate::support::{LIMITS, Request, Services, call, engine, wasip2, wasm};
 
 fn std_hook(limits: HookLimits) -> (Arc<Hook>, Arc<Services>) {
     let (engine, services) = engine(4);
-    (engine.load("std", &wasip2("std"), limits).unwrap(), services)
+    (engine.load("wasip2", &wasip2("wasip2"), limits).unwrap(), services)
 }
 
 /// What becomes of asking the guest for something.
@@ -106,7 +106,7 @@ async fn exits_and_panics_end_the_call_and_say_so() {
     let fault = asked(&hook, "panic").await.0.unwrap_err();
     assert!(matches!(fault, HookFault::Trap { kind: TrapKind::Unreachable, .. }), "{fault}");
     let told = fault.to_string();
-    assert!(told.contains("panicked at ") && told.contains("std.rs") && told.contains("not today"), "{fault}");
+    assert!(told.contains("panicked at ") && told.contains("wasip2.rs") && told.contains("not today"), "{fault}");
     assert!(lines(&services).iter().any(|(_, line)| line.contains("panicked at ")));
     let fault = asked(&hook, "memory").await.0.unwrap_err();
     assert!(matches!(fault, HookFault::OutOfMemory { .. }), "{fault}");
