@@ -17,6 +17,8 @@ pub(crate) struct CallState {
     pub(crate) call: Call,
     /// None while settings are checked: there is no request then.
     pub(crate) stage: Option<Stage>,
+    /// While settings are checked, the stage of their binding.
+    pub(crate) bound_at: Option<Stage>,
     pub(crate) hook: Arc<Hook>,
     /// The frozen time, once the hook asked.
     pub(crate) now: Option<u64>,
@@ -38,6 +40,7 @@ impl CallState {
         Self {
             call,
             stage,
+            bound_at: None,
             hook,
             now: None,
             log_lines: 0,

@@ -416,7 +416,8 @@ impl Builder<'_> {
     }
 }
 
-fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
+/// A cache policy, ready.
+pub(crate) fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
     let headers: Vec<HeaderName> =
         policy.headers.iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect();
     let behaviour = &policy.behaviour;

@@ -19,9 +19,11 @@ use serde::Deserialize;
 use super::run::Input;
 use crate::cli::output;
 
+mod cache;
 mod stubs;
 mod values;
 
+pub(super) use cache::Stored;
 use stubs::{Stub, Stubs};
 use values::Word;
 pub(super) use values::{OneOrMore, stage_of};
@@ -79,6 +81,9 @@ pub(super) struct Case {
     /// What origins answer to requests of the hook.
     #[serde(default)]
     fetch: Vec<Stub>,
+    /// The cache policy of the behavior.
+    #[serde(default)]
+    cache: cache::Cache,
     #[serde(default)]
     pub(super) expect: Expect,
     #[serde(default)]
@@ -232,7 +237,7 @@ impl Case {
     ///
     /// # Errors
     /// [`NoCase`].
-    pub(super) fn load(file: &Path, text: &str) -> Result<(Self, Input), NoCase> {
+    pub(super) fn load(file: &Path, text: &str) -> Result<(Self, Input, Stored), NoCase> {
         let told = |problem: Problem| {
             NoCase(Report::of(problem).render(&file.display().to_string(), text, output::colour_on_stderr()))
         };
@@ -241,7 +246,8 @@ impl Case {
         let case: Self = toml::from_str(text).map_err(|error| told(not_toml(&error)))?;
         case.check().map_err(bad)?;
         let input = case.input().map_err(bad)?;
-        Ok((case, input))
+        let stored = case.cache.read(input.now).map_err(|error| bad((&["cache"], error)))?;
+        Ok((case, input, stored))
     }
 
     /// What the text alone does not say.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use edgeweir_config::{self as model, FailurePolicy, Problem, Stage};
 use edgeweir_hookhost::{CheckFault, Grant, Grants, Hook, KeyValueStore};
 
+use super::super::breaker::Breaker;
 use super::super::stores::Store;
 use super::super::{BoundHook, LoadedHook};
 use super::{Builder, secret};
@@ -80,6 +81,7 @@ impl Builder<'_> {
             bound.push(BoundHook {
                 hook: Arc::clone(hook),
                 last_good,
+                breaker: Breaker::new(Arc::clone(self.materials.clock)),
                 settings: settings.into(),
                 body: binding.request_body.unwrap_or(0),
                 grants,
@@ -195,7 +197,13 @@ impl Builder<'_> {
     /// Asks the hook, if it checks settings.
     fn check_settings(&mut self, site: &Site<'_>, settings: &str, grants: Option<Arc<Grants>>, secrets: &[String]) {
         let place = &site.binding.place;
-        let problems = match site.hook.check_settings(site.distribution, site.behavior, settings, grants) {
+        let problems = match site.hook.check_settings(
+            site.distribution,
+            site.behavior,
+            host_stage(site.stage),
+            settings,
+            grants,
+        ) {
             Ok(()) => return,
             Err(CheckFault::Refused(problems)) => problems,
             Err(fault) => {
@@ -214,6 +222,16 @@ impl Builder<'_> {
             let message = format!("{} refuses its settings{at}: {message}", site.words());
             self.problems.push(Problem::error("settings", span, message));
         }
+    }
+}
+
+/// The stage, as the hook host calls it.
+fn host_stage(stage: Stage) -> edgeweir_hookhost::Stage {
+    match stage {
+        Stage::ViewerRequest => edgeweir_hookhost::Stage::ViewerRequest,
+        Stage::OriginRequest => edgeweir_hookhost::Stage::OriginRequest,
+        Stage::OriginResponse => edgeweir_hookhost::Stage::OriginResponse,
+        Stage::ViewerResponse => edgeweir_hookhost::Stage::ViewerResponse,
     }
 }
 
@@ -236,7 +254,10 @@ fn fits(before: &Arc<Hook>, site: &Site<'_>, settings: &str, grants: Option<&Arc
         "it does not implement the stage"
     } else if !before.needs().iter().all(granted) {
         "it needs more than the binding grants"
-    } else if before.check_settings(site.distribution, site.behavior, settings, grants.cloned()).is_err() {
+    } else if before
+        .check_settings(site.distribution, site.behavior, host_stage(site.stage), settings, grants.cloned())
+        .is_err()
+    {
         "it refuses the settings"
     } else {
         return true;
