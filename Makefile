@@ -8,10 +8,11 @@ HOOKS := edgeweir-hook-jwt-auth edgeweir-hook-header-rewrite edgeweir-hook-geo-r
 # What is compiled for the machine that this runs on.
 WORKSPACE := --workspace --exclude edgeweir-test-guests
 WASM := wasm32-unknown-unknown
+WASI := wasm32-wasip2
 # As root, or through sudo.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help setup hooks guests build demo test soak lint docs bench release clean
+.PHONY: help setup setup-wasi hooks guests build demo test soak lint docs bench release clean
 
 help:
 	@echo "make demo     edge, demo origin, hooks, cache, keys, geo: on loopback, with curl lines to try"
@@ -31,13 +32,18 @@ setup:
 	fi
 	@rustup target list --installed | grep -qx $(WASM) || rustup target add $(WASM)
 
+# Only tests need this one: what std of hooks does.
+setup-wasi:
+	@rustup target list --installed | grep -qx $(WASI) || rustup target add $(WASI)
+
 hooks: setup
 	$(CARGO) build --locked --profile hook --target $(WASM) $(addprefix -p ,$(HOOKS))
 
-guests: setup
+guests: setup setup-wasi
 	$(CARGO) build --locked --profile hook --target $(WASM) -p edgeweir-test-guests -p edgeweir-bench-hook --lib --examples
 	$(CARGO) build --locked --profile hook --target $(WASM) -p edgeweir-test-guests --features big --example big-data \
 	  --config 'target.$(WASM).rustflags = ["-C", "link-arg=--initial-memory=9437184"]'
+	$(CARGO) build --locked --profile hook --target $(WASI) -p edgeweir-test-guests --example wasip2
 
 # With the features that the tests' dependencies add, so that wasmtime and pingora are compiled once for demo and tests: cargo
 # counts those only where a test is built too, so one small test is.

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Behavior, Binding, Config, Distribution, KeyValueStoreId, OriginId, UsagePlan};
+use crate::model::{
+    Behavior, Binding, Config, Distribution, Jwks, JwksId, JwksSource, KeyValueStoreId, OriginId, UsagePlan,
+};
 
 /// One difference between two configurations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     changes.named("cache policy", &old.cache_policies, &new.cache_policies, |p| p.name.clone(), |a, b| a == b);
     changes.named("hook", &old.hooks, &new.hooks, |h| h.name.clone(), |a, b| a == b);
     changes.named("key-value store", &old.key_value_stores, &new.key_value_stores, |s| s.name.clone(), |a, b| a == b);
+    changes.named("key set", &old.jwks, &new.jwks, |s| s.name.clone(), |a, b| same_jwks((old, a), (new, b)));
     let view = |config, plan: &UsagePlan| plan_view(config, plan);
     changes.named(
         "usage plan",
@@ -126,6 +129,16 @@ fn plan_view<'a>(config: &'a Config, plan: &UsagePlan) -> (Option<crate::model::
     (plan.throttle, plan.distributions.iter().map(name).collect())
 }
 
+/// As `==`, but origins are compared by name.
+fn same_jwks((old, a): (&Config, &Jwks), (new, b): (&Config, &Jwks)) -> bool {
+    let (JwksSource::Origin(from), JwksSource::Origin(to)) = (&a.source, &b.source) else { return a == b };
+    let origin = |config: &Config, id: OriginId| config.origins.get(id.0).map(|origin| origin.name.clone());
+    let mut to = to.clone();
+    let same_origin = origin(old, from.origin) == origin(new, to.origin);
+    to.origin = from.origin;
+    same_origin && *from == to
+}
+
 fn same_distribution((old, a): (&Config, &Distribution), (new, b): (&Config, &Distribution)) -> bool {
     a.hosts == b.hosts
         && a.throttle == b.throttle
@@ -141,13 +154,18 @@ fn same_behavior((old, a): (&Config, &Behavior), (new, b): (&Config, &Behavior))
         let name = |id: &KeyValueStoreId| config.key_value_stores.get(id.0).map(|store| store.name.clone());
         Some(binding.key_value_stores.as_ref()?.iter().map(name).collect())
     };
+    let sets = |config: &Config, binding: &Binding| -> Vec<Option<String>> {
+        let name = |id: &JwksId| config.jwks.get(id.0).map(|set| set.name.clone());
+        binding.jwks.iter().map(name).collect()
+    };
     let fetched = |config: &Config, binding: &Binding| -> Option<Vec<Option<String>>> {
         let name = |id: &OriginId| config.origins.get(id.0).map(|origin| origin.name.clone());
         Some(binding.fetch.as_ref()?.iter().map(name).collect())
     };
     let hooks = |config: &Config, b: &Behavior| -> Vec<_> {
         let hook = |binding: &Binding| config.hooks.get(binding.hook.0).map(|hook| hook.name.clone());
-        let granted = |binding| (hook(binding), stores(config, binding), fetched(config, binding));
+        let granted =
+            |binding| (hook(binding), stores(config, binding), sets(config, binding), fetched(config, binding));
         b.hooks.iter().flatten().map(granted).collect()
     };
     // The names are the same: with the indices of `a`, what is left must be equal.
@@ -158,6 +176,7 @@ fn same_behavior((old, a): (&Config, &Behavior), (new, b): (&Config, &Behavior))
         for (b, a) in b.hooks.iter_mut().flatten().zip(a.hooks.iter().flatten()) {
             b.hook = a.hook;
             b.key_value_stores.clone_from(&a.key_value_stores);
+            b.jwks.clone_from(&a.jwks);
             b.fetch.clone_from(&a.fetch);
         }
         b
@@ -238,6 +257,12 @@ mod tests {
         };
         assert_eq!(between(&with, &with.replace("1234", "5678")), ["distribution `site` changed"]);
         assert_eq!(between(&with, &with.replace("\"on\"", "\"off\"")), ["key-value store `flags` changed"]);
+        let set = "[jwks.login]\norigin = \"app\"\npath = \"/keys\"";
+        let with_set = told(r#"jwks = ["login"]"#, set);
+        assert_eq!(changes(&with_set), [live("key set `login` added"), live("distribution `site` changed")]);
+        assert_eq!(between(&with_set, &with_set.replace("/keys", "/k")), ["key set `login` changed"]);
+        let before = format!("[origins.aaa]\nurl = \"http://127.0.0.1:9\"\n{with_set}");
+        assert_eq!(between(&with_set, &before), ["origin `aaa` added"]);
         let fetches = told(r#"fetch = ["app"]"#, store);
         assert_eq!(between(&fetches, &fetches.replace(r#"["app"]"#, "[]")), ["distribution `site` changed"]);
         let earlier = format!("{fetches}\n[origins.aaa]\nurl = \"http://a\"");

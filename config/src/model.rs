@@ -21,8 +21,8 @@ pub use cache::{
 };
 pub(crate) use hook::SettingPlace;
 pub use hook::{
-    Binding, FailurePolicy, Hook, HookSource, KeyValueSource, KeyValueStore, MAX_KEY_VALUE_KEY, MAX_KEY_VALUE_VALUE,
-    Place, Stage,
+    Binding, FailurePolicy, Hook, HookSource, Jwks, JwksSource, KeyValueSource, KeyValueStore, MAX_KEY_VALUE_KEY,
+    MAX_KEY_VALUE_VALUE, Place, PublishedJwks, Stage,
 };
 
 /// A whole configuration, checked.
@@ -61,6 +61,8 @@ pub struct Config {
     pub hooks: Vec<Hook>,
     /// Indexed by [`KeyValueStoreId`].
     pub key_value_stores: Vec<KeyValueStore>,
+    /// Indexed by [`JwksId`].
+    pub jwks: Vec<Jwks>,
     /// Indexed by [`UsagePlanId`].
     pub usage_plans: Vec<UsagePlan>,
     /// API keys of the config file.
@@ -91,6 +93,10 @@ id!(
 id!(
     /// Index into [`Config::key_value_stores`].
     KeyValueStoreId
+);
+id!(
+    /// Index into [`Config::jwks`].
+    JwksId
 );
 id!(
     /// Index into [`Config::usage_plans`].

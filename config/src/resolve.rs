@@ -5,6 +5,7 @@
 
 mod distributions;
 mod edge;
+mod jwks;
 mod key_value;
 mod keys;
 mod names;
@@ -52,6 +53,7 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         cache_policies,
         hooks: hooks(file, base),
         key_value_stores: key_value::stores(file, base),
+        jwks: jwks::sets(file, &names, base, out),
         usage_plans,
         api_keys,
         distributions,

@@ -7,6 +7,7 @@ mod bindings;
 mod cache;
 mod distributions;
 mod hooks;
+mod jwks;
 mod key_value;
 mod keys;
 mod listeners;
@@ -29,6 +30,7 @@ pub(crate) fn check(file: &File, out: &mut Report) {
     origins::check(file, out);
     hooks::check(file, out);
     key_value::check(file, out);
+    jwks::check(file, out);
     keys::check(file, out);
     distributions::check(file, out);
 }

@@ -7,6 +7,7 @@ mod cache;
 mod distribution;
 mod edge;
 mod hook;
+mod jwks;
 mod key_value;
 mod keys;
 mod origin;
@@ -22,6 +23,7 @@ pub(crate) use cache::{Cache, CachePolicy, Selection};
 pub(crate) use distribution::{Behavior, Distribution, StageHooks};
 pub(crate) use edge::{Admin, Certificate, Gate, Geo, Listener, Log, LogSink, Server};
 pub(crate) use hook::{Binding, Hook, RequestBody};
+pub(crate) use jwks::Jwks;
 pub(crate) use key_value::KeyValueStore;
 pub(crate) use keys::{ApiKey, Throttle, UsagePlan};
 pub(crate) use origin::Origin;
@@ -63,6 +65,9 @@ table! {
         hooks: Opt<Named<Hook>>,
         /// Key-value stores for hooks, by name, at most 64. A hook reads those that its binding lists.
         key_value_stores: Opt<Named<KeyValueStore>>,
+        /// Sets of public keys (JSON Web Key Sets) that hooks check signatures of tokens with, by name, at most 64. A
+        /// hook uses those that its binding lists.
+        jwks: Opt<Named<Jwks>>,
         /// Limits for API keys, by name.
         usage_plans: Opt<Named<UsagePlan>>,
         /// API keys.

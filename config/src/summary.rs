@@ -1,8 +1,8 @@
 //! A configuration in a page of text, for `edgeweir check`. Shows no secret, only where it comes from.
 
 use crate::model::{
-    ApiKey, Behavior, CachePolicy, Config, Distribution, Hook, HostHeader, KeyValueSource, KeyValueStore, Listener,
-    LogTarget, Origin, OriginHttp, SecretSource, Stage, Throttle, TlsVersion, UsagePlan,
+    ApiKey, Behavior, CachePolicy, Config, Distribution, Hook, HostHeader, Jwks, JwksSource, KeyValueSource,
+    KeyValueStore, Listener, LogTarget, Origin, OriginHttp, SecretSource, Stage, Throttle, TlsVersion, UsagePlan,
 };
 use crate::units::{format_duration, format_size};
 
@@ -21,6 +21,7 @@ pub fn summary(config: &Config) -> String {
     section(&mut text, "cache policies", config.cache_policies.iter().map(cache_policy));
     section(&mut text, "hooks", config.hooks.iter().map(hook));
     section(&mut text, "key-value stores", config.key_value_stores.iter().map(key_value_store));
+    section(&mut text, "key sets", config.jwks.iter().map(|set| jwks(config, set)));
     section(&mut text, "usage plans", config.usage_plans.iter().map(|plan| usage_plan(config, plan)));
     section(&mut text, "API keys", config.api_keys.iter().map(|key| api_key(config, key)));
     for each in &config.distributions {
@@ -104,6 +105,18 @@ fn key_value_store(store: &KeyValueStore) -> Vec<String> {
         KeyValueSource::File(path) => path.display().to_string(),
     };
     vec![store.name.clone(), source]
+}
+
+fn jwks(config: &Config, set: &Jwks) -> Vec<String> {
+    let source = match &set.source {
+        JwksSource::File(path) => path.display().to_string(),
+        JwksSource::Origin(published) => {
+            let origin = config.origins.get(published.origin.0).map_or("", |origin| &origin.name);
+            let times = [published.min_refresh, published.max_refresh].map(format_duration).join(" to ");
+            format!("{} of origin {origin}, every {times}", published.path)
+        }
+    };
+    vec![set.name.clone(), source]
 }
 
 fn api_key(config: &Config, key: &ApiKey) -> Vec<String> {

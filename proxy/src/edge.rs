@@ -9,6 +9,7 @@ mod purge;
 mod reload;
 mod services;
 mod stores;
+mod turn;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -142,6 +143,20 @@ fn hint(error: &std::io::Error) -> &'static str {
     }
 }
 
+/// What an admin listener says, shown in the text of the configuration where that says what is wrong.
+fn refused(config: &Config, error: admin::AdminError) -> StartError {
+    let path: &[&str] = match error {
+        admin::AdminError::Tcp { .. } => &["admin", "address"],
+        _ => &["state_dir"],
+    };
+    let place = config.source.place(path);
+    match error {
+        error if !place.is_empty() => core::unusable_at(place, &error).into(),
+        error @ admin::AdminError::Occupied { .. } => StartError::InUse(error),
+        error => StartError::Admin(error),
+    }
+}
+
 /// A running edge. Dropped without [`Edge::shutdown`] it stops accepting and lets its connections run on.
 pub struct Edge {
     core: Arc<Core>,
@@ -170,8 +185,13 @@ impl Edge {
     pub async fn start(config: Config, options: Options) -> Result<Self, StartError> {
         let config = Arc::new(options.adjust(config));
         let admin_socket = config.state_dir.join(admin::SOCKET);
+        core::private_folder(&config)?;
+        // Until the socket is ours, or the start has failed.
+        let mut turn = None;
         if let Some(file) = &options.config_path {
-            admin::tenant::vacant(&admin_socket, file).await.map_err(StartError::InUse)?;
+            let taken = turn::take(&config.state_dir).await;
+            turn = Some(taken.map_err(|source| core::bad_state_dir(&config, source))?);
+            admin::tenant::vacant(&admin_socket, file).await.map_err(|error| refused(&config, error))?;
         }
         let core = Core::start(Arc::clone(&config), &options).await?;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
@@ -193,12 +213,15 @@ impl Edge {
         let prepared = listeners.prepare(&config)?;
         listeners.commit(prepared);
         let control = Arc::new(reload::EdgeControl::new(Arc::clone(&core), Arc::clone(&listeners), options));
-        let mut admin = vec![admin::serve_unix(&admin_socket, Arc::clone(&control) as Arc<dyn admin::Control>)?];
+        let unix = admin::serve_unix(&admin_socket, Arc::clone(&control) as Arc<dyn admin::Control>);
+        let mut admin = vec![unix.map_err(|error| refused(&config, error))?];
+        drop(turn);
         let mut admin_address = None;
         if let Some(configured) = &config.admin {
             let token = control.admin_token(&config, configured)?;
             let api = Arc::clone(&control) as Arc<dyn admin::Control>;
-            let (address, server) = admin::serve_tcp(configured.address, token.as_deref(), api).await?;
+            let served = admin::serve_tcp(configured.address, token.as_deref(), api).await;
+            let (address, server) = served.map_err(|error| refused(&config, error))?;
             admin_address = Some(address);
             control.keep_token(server.token());
             admin.push(server);

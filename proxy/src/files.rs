@@ -1,6 +1,7 @@
-//! Reads files that a configuration names: whole, of bounded size, and never waiting for a writer.
+//! Reads files that a configuration names: whole, of bounded size, and never waiting for a writer; and tells when one changed.
 
 use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// Reads a regular file; of a larger one than `limit` bytes, one byte more, so that it shows.
@@ -14,6 +15,35 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     std::fs::File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Tells one state of a file from the next: a file that was put in its place has another inode, one that was written to
+/// another time or size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    inode: u64,
+    len: u64,
+    /// When its content was written last.
+    written: (i64, i64),
+    /// When anything about it changed last, its permissions too.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// Of a file as it is now.
+    pub(crate) fn of(meta: &std::fs::Metadata) -> Self {
+        Self {
+            inode: meta.ino(),
+            len: meta.len(),
+            written: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    /// Of what is at this path; none if nothing is.
+    pub(crate) fn at(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().map(|meta| Self::of(&meta))
+    }
 }
 
 #[cfg(test)]

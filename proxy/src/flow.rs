@@ -16,7 +16,7 @@ mod generated;
 pub(crate) mod hooks;
 pub(crate) mod identity;
 mod invalidate;
-mod leaks;
+pub(crate) mod leaks;
 mod log;
 pub(crate) mod origin;
 mod parts;

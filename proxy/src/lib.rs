@@ -13,6 +13,7 @@ pub mod fetch;
 mod files;
 pub mod flow;
 pub mod geo;
+pub mod jwks;
 pub mod origin;
 pub mod purge;
 pub mod runtime;

@@ -3,6 +3,7 @@
 //! A request holds one snapshot from start to end, so that a reload never changes a request half-way. Names are resolved to
 //! indices and handles here; the data path looks nothing up by name but hosts, origins named by hooks, and API keys.
 
+pub mod breaker;
 pub mod build;
 mod hosts;
 pub mod stores;
@@ -23,6 +24,7 @@ use ipnet::IpNet;
 pub use hosts::HostIndex;
 
 use crate::geo::Geo;
+use crate::jwks::KeySet;
 use crate::origin::{DynamicOrigins, Origin};
 use crate::telemetry::metrics::{BehaviorMetrics, HookMetrics};
 
@@ -47,6 +49,8 @@ pub struct Snapshot {
     pub origin_names: HashMap<Box<str>, usize>,
     /// By [`model::KeyValueStoreId`].
     pub stores: Vec<Arc<stores::Store>>,
+    /// By [`model::JwksId`].
+    pub jwks: Vec<Arc<KeySet>>,
     /// None without a database.
     pub geo: Option<Arc<Geo>>,
     /// All API keys.
@@ -168,6 +172,8 @@ pub struct BoundHook {
     pub hook: Arc<Hook>,
     /// The version that is called after a fault of it, if the binding wants that and there is one that fits the binding.
     pub last_good: Option<Arc<Hook>>,
+    /// Whether the version in force is tried; asked only where there is a last good one.
+    pub breaker: breaker::Breaker,
     /// Its settings as JSON text.
     pub settings: Arc<str>,
     /// The most bytes of the request's body that it may read; 0 if none.

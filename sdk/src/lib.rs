@@ -31,8 +31,9 @@
 //! Besides, [`macro@validate`] on `fn(&Settings) -> Result<(), validate::Problem>` has the edge check the settings of each
 //! binding before it takes a config.
 //!
-//! The crate is a `cdylib`, built for `wasm32-unknown-unknown`. Reading the request only works inside the edge; keep what
-//! a hook decides in functions of plain values and test those with `cargo test`.
+//! The crate is a `cdylib`, built for `wasm32-unknown-unknown`, or for `wasm32-wasip2`, where std has clocks and output. Reading
+//! the request only works inside the edge; keep what a hook decides in functions of plain values and test those with
+//! `cargo test`.
 
 extern crate self as edgeweir_sdk;
 
@@ -51,6 +52,7 @@ pub mod crypto;
 mod edits;
 mod error;
 pub mod fetch;
+pub mod jwks;
 pub mod kv;
 pub mod log;
 pub mod metrics;

@@ -89,6 +89,13 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
+/// The stage of the binding that is checked, for example `viewer-request`: a hook with several stages may want settings at
+/// one of them only. For functions with the attribute; outside of the edge, as in unit tests, it aborts.
+#[must_use]
+pub fn stage() -> String {
+    crate::bindings::imports::edgeweir::hook::context::stage()
+}
+
 /// What a check may fail with: a [`Problem`], several, or an [`Error`].
 pub struct Problems(Vec<Problem>);
 

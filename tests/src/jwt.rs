@@ -70,10 +70,30 @@ impl Es256 {
         format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"))
     }
 
+    /// The public key as a JSON Web Key (RFC 7517) with this id.
+    #[must_use]
+    pub fn jwk(&self, kid: &str) -> Value {
+        // 0x04, then both coordinates (RFC 5480, 2.2).
+        let (x, y) = self.pair.public_key().as_ref()[1..].split_at(32);
+        serde_json::json!({
+            "kty": "EC", "crv": "P-256", "use": "sig", "kid": kid, "x": base64url(x), "y": base64url(y),
+        })
+    }
+
     /// A signed token.
     #[must_use]
     pub fn token(&self, claims: &Value) -> String {
-        let input = signing_input(&serde_json::json!({"alg": "ES256", "typ": "JWT"}), claims);
+        self.sign(&serde_json::json!({"alg": "ES256", "typ": "JWT"}), claims)
+    }
+
+    /// A signed token that names its key.
+    #[must_use]
+    pub fn token_of(&self, kid: &str, claims: &Value) -> String {
+        self.sign(&serde_json::json!({"alg": "ES256", "kid": kid}), claims)
+    }
+
+    fn sign(&self, header: &Value, claims: &Value) -> String {
+        let input = signing_input(header, claims);
         let signature = self.pair.sign(&self.random, input.as_bytes()).expect("random numbers");
         format!("{input}.{}", base64url(signature))
     }

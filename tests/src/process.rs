@@ -93,6 +93,23 @@ impl Process {
         process
     }
 
+    /// Starts `edgeweir serve` with this config and does not wait for it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn started(config: &Path, state: &Path) -> Self {
+        Self::spawn("serve", config, state)
+    }
+
+    /// Whether it has ended, and with which code.
+    ///
+    /// # Panics
+    /// When the system does not say.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.child.try_wait().expect("the child can be waited for").map(|status| status.code().unwrap_or(-1))
+    }
+
     /// Starts `edgeweir dev` with this config and does not wait for it.
     ///
     /// # Panics

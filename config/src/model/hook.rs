@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{HookId, KeyValueStoreId, OriginId, SecretSource};
+use super::{HookId, JwksId, KeyValueStoreId, OriginId, SecretSource};
 use crate::units::HostPattern;
 
 /// A WASM artefact that can be bound to stages.
@@ -85,6 +85,39 @@ impl std::fmt::Debug for KeyValueSource {
     }
 }
 
+/// A set of public keys that hooks check signatures with (RFC 7517).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jwks {
+    /// Its name in the config.
+    pub name: String,
+    /// Where its keys come from.
+    pub source: JwksSource,
+}
+
+/// Where the keys of a set come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JwksSource {
+    /// A JSON file, read when a snapshot is made and when the file changes.
+    File(PathBuf),
+    /// An origin that publishes it.
+    Origin(PublishedJwks),
+}
+
+/// A key set that an origin publishes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublishedJwks {
+    /// Which origin.
+    pub origin: OriginId,
+    /// Path and query there; starts with `/`.
+    pub path: String,
+    /// The origin is not asked more often. Default 10 s.
+    pub min_refresh: Duration,
+    /// It is asked at least this often. Default 1 h.
+    pub max_refresh: Duration,
+    /// How long the last keys are used while it gives no new ones. Default 1 day.
+    pub max_stale: Duration,
+}
+
 /// The four stages, in the order a request meets them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
@@ -127,6 +160,8 @@ pub struct Binding {
     pub place: Place,
     /// The stores that the hook may read; none if the binding does not speak of stores.
     pub key_value_stores: Option<Vec<KeyValueStoreId>>,
+    /// The key sets that the hook may use.
+    pub jwks: Vec<JwksId>,
     /// The secrets that the hook may read, by name; none if the binding does not speak of secrets.
     pub secrets: Option<Vec<(String, SecretSource)>>,
     /// The most bytes of the request's body that the hook may read; 0 if it may not, none if the binding does not speak

@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::keys::throttle;
 use super::names::Names;
 use super::policies::Policies;
-use super::{key_value, secret};
+use super::{jwks, key_value, secret};
 use crate::decode::{Field, Text};
 use crate::model::{
     Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, OriginId, Place, SecretSource, Stage,
@@ -147,6 +147,7 @@ fn binding(binding: &Spanned<schema::Binding>, stage: Stage, scope: &Scope<'_>, 
         settings_secrets,
         place,
         key_value_stores: key_value::granted(written, scope.names, out),
+        jwks: jwks::granted(written, scope.names, out),
         secrets,
         request_body: written.request_body.value().map(|body| match *body {
             RequestBody::Switch(true) => default_body(stage),

@@ -34,6 +34,8 @@ pub(super) struct Names {
     pub(super) hooks: Kind,
     /// Of key-value stores.
     pub(super) key_value_stores: Kind,
+    /// Of key sets.
+    pub(super) jwks: Kind,
     /// Of usage plans.
     pub(super) plans: Kind,
     /// Of distributions.
@@ -48,6 +50,7 @@ impl Names {
             policies: Kind::of("cache policy", &file.cache_policies),
             hooks: Kind::of("hook", &file.hooks),
             key_value_stores: Kind::of("key-value store", &file.key_value_stores),
+            jwks: Kind::of("key set", &file.jwks),
             plans: Kind::of("usage plan", &file.usage_plans),
             distributions: Kind::of("distribution", &file.distributions),
         }
@@ -55,7 +58,7 @@ impl Names {
 
     /// Warns about what no distribution and no key uses.
     pub(super) fn report_unused(&self, out: &mut Report) {
-        for kind in [&self.origins, &self.policies, &self.hooks, &self.key_value_stores, &self.plans] {
+        for kind in [&self.origins, &self.policies, &self.hooks, &self.key_value_stores, &self.jwks, &self.plans] {
             for name in kind.known.iter().flatten().filter(|name| !name.used.get()) {
                 let message = format!("the {} `{}` is never used", kind.what, name.text);
                 out.push(Problem::warning("unused", name.span.clone(), message));

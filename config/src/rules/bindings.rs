@@ -12,6 +12,9 @@ pub(super) fn check(binding: &Binding, stage: Stage, out: &mut Report) {
     if let Some(list) = binding.key_value_stores.value() {
         no_duplicates(&list.items, "the key-value store", |name| name.0.as_str(), out);
     }
+    if let Some(list) = binding.jwks.value() {
+        no_duplicates(&list.items, "the key set", |name| name.0.as_str(), out);
+    }
     if let Some(list) = binding.fetch.value() {
         no_duplicates(&list.items, "the origin", |name| name.0.as_str(), out);
     }

@@ -41,6 +41,8 @@ pub(crate) struct Binding {
     pub(crate) settings: Opt<Settings>,
     /// The stores that it may read.
     pub(crate) key_value_stores: Opt<List<Text>>,
+    /// The key sets that it may use.
+    pub(crate) jwks: Opt<List<Text>>,
     /// The secrets that it may read.
     pub(crate) secrets: Opt<Secrets>,
     /// Whether it may read and replace the request's body.
@@ -68,6 +70,8 @@ table! {
         /// Names of the key-value stores that the hook may read. A hook that reads any needs this key; `[]` gives it
         /// none. Default: not allowed.
         key_value_stores: Opt<List<Text>>,
+        /// Names of the key sets that the hook may check signatures of tokens with. Default: none.
+        jwks: Opt<List<Text>>,
         /// Secrets that the hook may read, by name: name = "text", { file = "…" } or { env = "…" }. A hook that
         /// reads any needs this key; `{}` gives it none. Default: not allowed.
         secrets: Opt<Secrets>,
@@ -102,6 +106,7 @@ impl Decode for Binding {
                 hook,
                 settings,
                 key_value_stores,
+                jwks,
                 secrets,
                 request_body,
                 fetch,
@@ -114,6 +119,7 @@ impl Decode for Binding {
                 hook,
                 settings,
                 key_value_stores,
+                jwks,
                 secrets,
                 request_body,
                 fetch,
@@ -129,6 +135,7 @@ impl Decode for Binding {
             hook,
             settings: Opt::Absent,
             key_value_stores: Opt::Absent,
+            jwks: Opt::Absent,
             secrets: Opt::Absent,
             request_body: Opt::Absent,
             fetch: Opt::Absent,

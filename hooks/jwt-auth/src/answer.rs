@@ -12,6 +12,8 @@ pub(crate) enum Refusal {
     InvalidRequest(&'static str),
     /// A token that does not pass: 401 `invalid_token`.
     InvalidToken(&'static str),
+    /// A good token that does not reach so far: 403 `insufficient_scope`.
+    InsufficientScope,
 }
 
 impl Refusal {
@@ -30,6 +32,7 @@ pub(crate) fn refuse(realm: &str, refusal: Refusal) -> Result<Response<String>, 
         Refusal::NoCredentials => (401, None),
         Refusal::InvalidRequest(description) => (400, Some(("invalid_request", description))),
         Refusal::InvalidToken(description) => (401, Some(("invalid_token", description))),
+        Refusal::InsufficientScope => (403, Some(("insufficient_scope", "the token lacks a scope"))),
     };
     let (challenge, body) = match error {
         None => (format!("Bearer realm=\"{realm}\""), r#"{"error":"unauthorized"}"#.to_owned()),
@@ -58,6 +61,11 @@ mod tests {
                 Refusal::InvalidRequest("two tokens"),
                 400,
                 r#"Bearer realm="edge", error="invalid_request", error_description="two tokens""#,
+            ),
+            (
+                Refusal::InsufficientScope,
+                403,
+                r#"Bearer realm="edge", error="insufficient_scope", error_description="the token lacks a scope""#,
             ),
             (
                 Refusal::InvalidToken("too old"),

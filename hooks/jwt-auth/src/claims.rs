@@ -11,7 +11,7 @@ use crate::settings::Policy;
 /// A header that the origin gets, or must not get: its name and value.
 pub(crate) type Passed<'a> = (&'a str, Option<String>);
 
-/// Checks times, issuer and audience.
+/// Checks times, issuer, audience and scopes.
 pub(crate) fn check(policy: &Policy<'_>, claims: &Map<String, Value>, now: Duration) -> Result<(), Refusal> {
     let now = now.as_secs_f64();
     let leeway = f64::from(policy.leeway);
@@ -33,6 +33,9 @@ pub(crate) fn check(policy: &Policy<'_>, claims: &Map<String, Value>, now: Durat
     }
     if !policy.audience.is_empty() && !is_for(policy.audience, claims.get("aud")) {
         return Err(Refusal::invalid("the token is for another audience"));
+    }
+    if !policy.scopes.is_empty() && !has_scope(policy.scopes, claims) {
+        return Err(Refusal::InsufficientScope);
     }
     Ok(())
 }
@@ -77,6 +80,16 @@ fn is_for(audiences: &[String], claim: Option<&Value>) -> bool {
         Some(one) => is_listed(one),
         None => false,
     }
+}
+
+/// Any one of them is enough, as with JWT authorizers of API Gateway. RFC 8693, 4.2: `scope` is one string of words; some servers write a list, and some call it `scp`.
+fn has_scope(wanted: &[String], claims: &Map<String, Value>) -> bool {
+    let words: Vec<&str> = match claims.get("scope").or_else(|| claims.get("scp")) {
+        Some(Value::String(words)) => words.split(' ').collect(),
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    };
+    wanted.iter().any(|scope| words.contains(&scope.as_str()))
 }
 
 #[cfg(test)]

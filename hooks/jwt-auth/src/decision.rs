@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use edgeweir_sdk::Result;
+use edgeweir_sdk::{Result, jwks};
 
 use crate::answer::Refusal;
 use crate::claims::{self, Passed};
@@ -19,21 +19,36 @@ pub(crate) enum Outcome<'a> {
     Refuse(Refusal),
 }
 
-/// Decides. `verify(algorithm, key, data, signature)` checks a signature.
+/// Checks of signatures, which are the edge's.
+pub(crate) trait Signatures {
+    /// With a key of the settings.
+    ///
+    /// # Errors
+    /// If the key cannot be used.
+    fn with_key(&self, algorithm: Algorithm, key: &[u8], data: &[u8], signature: &[u8]) -> Result<bool>;
+
+    /// With a key set of the edge.
+    ///
+    /// # Errors
+    /// If there are no keys.
+    fn with_set(&self, set: &str, token: &Token<'_>) -> Result<jwks::Outcome>;
+}
+
+/// Decides.
 ///
 /// # Errors
-/// If a key of the settings cannot be used: that is no fault of the viewer.
+/// If a key of the settings cannot be used, or the keys of a set cannot be had: that is no fault of the viewer.
 pub(crate) fn decide<'a>(
     policy: &Policy<'a>,
     credentials: &Credentials,
     now: Duration,
-    verify: impl Fn(Algorithm, &[u8], &[u8], &[u8]) -> Result<bool>,
+    signatures: &impl Signatures,
 ) -> Result<Outcome<'a>> {
     let token = match credentials.token().and_then(Token::parse) {
         Ok(token) => token,
         Err(refusal) => return Ok(Outcome::Refuse(refusal)),
     };
-    match is_genuine(policy, &token, verify)? {
+    match is_genuine(policy, &token, signatures)? {
         Ok(()) => {}
         Err(refusal) => return Ok(Outcome::Refuse(refusal)),
     }
@@ -44,13 +59,9 @@ pub(crate) fn decide<'a>(
     Ok(passed.map_or_else(Outcome::Refuse, Outcome::Pass))
 }
 
-/// Whether a key of the settings made the signature. A `kid` narrows the choice among keys that have one; the algorithm
-/// is the key's own (RFC 8725, 3.1).
-fn is_genuine(
-    policy: &Policy<'_>,
-    token: &Token<'_>,
-    verify: impl Fn(Algorithm, &[u8], &[u8], &[u8]) -> Result<bool>,
-) -> Result<Result<(), Refusal>> {
+/// Whether a key of the settings or of the edge's set made the signature. A `kid` narrows the choice among keys that have
+/// one; the algorithm is the key's own (RFC 8725, 3.1).
+fn is_genuine(policy: &Policy<'_>, token: &Token<'_>, signatures: &impl Signatures) -> Result<Result<(), Refusal>> {
     let mut is_known = false;
     let mut fits = false;
     for key in &policy.keys {
@@ -64,8 +75,16 @@ fn is_genuine(
             continue;
         }
         fits = true;
-        if verify(key.algorithm, key.material, token.signed, &token.signature)? {
+        if signatures.with_key(key.algorithm, key.material, token.signed, &token.signature)? {
             return Ok(Ok(()));
+        }
+    }
+    if let Some(set) = policy.jwks {
+        match signatures.with_set(set, token)? {
+            jwks::Outcome::Valid => return Ok(Ok(())),
+            jwks::Outcome::Invalid => (is_known, fits) = (true, true),
+            jwks::Outcome::OtherAlgorithm => is_known = true,
+            jwks::Outcome::UnknownKey => {}
         }
     }
     Ok(Err(Refusal::invalid(match (is_known, fits) {

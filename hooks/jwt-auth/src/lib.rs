@@ -6,7 +6,7 @@
 
 use edgeweir_sdk::http::HeaderValue;
 use edgeweir_sdk::validate::Problem;
-use edgeweir_sdk::{Request, Result, clock, crypto, settings, validate, viewer_request};
+use edgeweir_sdk::{Request, Result, clock, crypto, jwks, settings, validate, viewer_request};
 
 mod answer;
 mod claims;
@@ -17,13 +17,34 @@ mod settings;
 mod token;
 
 use credentials::Credentials;
-use decision::Outcome;
+use decision::{Outcome, Signatures};
 use settings::{Algorithm, Settings};
+use token::Token;
 
 /// Before the edge takes a config.
 #[validate]
 fn check(settings: &Settings) -> Result<(), Problem> {
-    settings.policy().map(drop)
+    let policy = settings.policy()?;
+    match policy.jwks {
+        Some(name) if !jwks::set(name).is_granted() => {
+            let message = format!("the binding does not grant the key set `{name}`: add `jwks = [\"{name}\"]` to it");
+            Err(Problem::new(message).at("/jwks"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Signatures as the edge checks them.
+struct Edge;
+
+impl Signatures for Edge {
+    fn with_key(&self, algorithm: Algorithm, key: &[u8], data: &[u8], signature: &[u8]) -> Result<bool> {
+        crypto::verify_token(algorithm.name(), key, data, signature)
+    }
+
+    fn with_set(&self, set: &str, token: &Token<'_>) -> Result<jwks::Outcome> {
+        jwks::set(set).verify(&token.algorithm, token.kid.as_deref(), token.signed, &token.signature)
+    }
 }
 
 #[viewer_request]
@@ -35,10 +56,7 @@ fn handle(request: &Request) -> Result<viewer_request::Verdict> {
         cookie: policy.cookie.and_then(|name| request.cookie(name)),
         query: policy.query.and_then(|name| request.query_param(name)),
     };
-    let verify = |algorithm: Algorithm, key: &[u8], data: &[u8], signature: &[u8]| {
-        crypto::verify(algorithm.into(), key, data, signature)
-    };
-    let passed = match decision::decide(&policy, &credentials, clock::now(), verify)? {
+    let passed = match decision::decide(&policy, &credentials, clock::now(), &Edge)? {
         Outcome::Pass(passed) => passed,
         Outcome::Refuse(refusal) => {
             return Ok(viewer_request::Verdict::respond(answer::refuse(policy.realm, refusal)?));

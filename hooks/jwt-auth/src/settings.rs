@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use edgeweir_sdk::crypto::SignatureAlgorithm;
 use edgeweir_sdk::http::HeaderName;
 use edgeweir_sdk::validate::Problem;
 use serde::Deserialize;
@@ -24,6 +23,7 @@ pub(crate) struct Settings {
     public_key: Option<String>,
     #[serde(default)]
     keys: Vec<KeySettings>,
+    jwks: Option<String>,
     issuer: Option<String>,
     #[serde(default)]
     audience: Audience,
@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     require_exp: bool,
     cookie: Option<String>,
     query: Option<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
     #[serde(default)]
     claims: BTreeMap<String, String>,
     #[serde(default)]
@@ -52,7 +54,7 @@ struct KeySettings {
     public_key: Option<String>,
 }
 
-/// Signature algorithms (RFC 7518, 3.1). `none` is not among them.
+/// Signature algorithms (RFC 7518, 3.1; RFC 8037, 3.1). `none` is not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum Algorithm {
@@ -62,8 +64,13 @@ pub(crate) enum Algorithm {
     Rs256,
     Rs384,
     Rs512,
+    Ps256,
+    Ps384,
+    Ps512,
     Es256,
     Es384,
+    #[serde(rename = "EdDSA")]
+    EdDsa,
 }
 
 /// One audience or several; none if it is not checked.
@@ -73,12 +80,16 @@ struct Audience(Vec<String>);
 /// The settings, checked.
 #[derive(Debug)]
 pub(crate) struct Policy<'a> {
-    /// At least one.
+    /// At least one, unless there is a set.
     pub(crate) keys: Vec<Key<'a>>,
+    /// The edge's key set that is asked after them.
+    pub(crate) jwks: Option<&'a str>,
     /// What `iss` must be.
     pub(crate) issuer: Option<&'a str>,
     /// What `aud` must have one of; not checked if empty.
     pub(crate) audience: &'a [String],
+    /// Scopes that the token must have one of; not checked if empty.
+    pub(crate) scopes: &'a [String],
     /// Allowed clock difference in seconds.
     pub(crate) leeway: u32,
     /// Whether a token without `exp` is refused.
@@ -133,10 +144,19 @@ impl Settings {
             }
             claims.push((claim, header));
         }
+        for (index, scope) in self.scopes.iter().enumerate() {
+            // RFC 6749, 3.3.
+            let is_scope = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+            if scope.is_empty() || !scope.bytes().all(is_scope) {
+                return Err(Problem::new("is no scope").at(format_args!("/scopes/{index}")));
+            }
+        }
         Ok(Policy {
             keys: self.keys()?,
+            jwks: self.jwks.as_deref(),
             issuer: self.issuer.as_deref(),
             audience: &self.audience.0,
+            scopes: &self.scopes,
             leeway: self.leeway,
             require_exp: self.require_exp,
             cookie: self.cookie.as_deref(),
@@ -163,8 +183,10 @@ impl Settings {
             keys.push(key.map_err(|problem| problem.at(format_args!("/keys/{index}")))?);
         }
         match keys.len() {
-            0 => Err(Problem::new("no key: give `algorithm` with `secret` or `public_key`, or `keys`")),
-            1..=MAX_KEYS => Ok(keys),
+            0 if self.jwks.is_none() => {
+                Err(Problem::new("no key: give `jwks`, or `algorithm` with `secret` or `public_key`, or `keys`"))
+            }
+            0..=MAX_KEYS => Ok(keys),
             count => Err(Problem::new(format!("{count} keys, at most {MAX_KEYS}"))),
         }
     }
@@ -200,8 +222,12 @@ impl Algorithm {
             Self::Rs256 => "RS256",
             Self::Rs384 => "RS384",
             Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
         }
     }
 
@@ -211,22 +237,7 @@ impl Algorithm {
             Self::Hs256 => Some(32),
             Self::Hs384 => Some(48),
             Self::Hs512 => Some(64),
-            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Es256 | Self::Es384 => None,
-        }
-    }
-}
-
-impl From<Algorithm> for SignatureAlgorithm {
-    fn from(algorithm: Algorithm) -> Self {
-        match algorithm {
-            Algorithm::Hs256 => Self::Hs256,
-            Algorithm::Hs384 => Self::Hs384,
-            Algorithm::Hs512 => Self::Hs512,
-            Algorithm::Rs256 => Self::Rs256,
-            Algorithm::Rs384 => Self::Rs384,
-            Algorithm::Rs512 => Self::Rs512,
-            Algorithm::Es256 => Self::Es256,
-            Algorithm::Es384 => Self::Es384,
+            _ => None,
         }
     }
 }
@@ -301,6 +312,14 @@ mod tests {
     }
 
     #[test]
+    fn a_key_set_is_enough() {
+        let settings: Settings = serde_json::from_str(r#"{"jwks":"login"}"#).expect("valid");
+        let policy = settings.policy().expect("good settings");
+        assert!(policy.keys.is_empty());
+        assert_eq!(policy.jwks, Some("login"));
+    }
+
+    #[test]
     fn an_audience_is_one_or_more() {
         let audience = |json: &str| serde_json::from_str::<Audience>(json).map(|audience| audience.0);
         assert_eq!(audience(r#""a""#).expect("one"), ["a"]);
@@ -311,7 +330,9 @@ mod tests {
     #[test]
     fn wrong_settings_are_named() {
         let starts = [
-            ("{}", "settings: no key: give `algorithm`"),
+            ("{}", "settings: no key: give `jwks`, or `algorithm`"),
+            (r#"{"jwks":"login","scopes":["a b"]}"#, "settings: scopes[0]: is no scope"),
+            (r#"{"jwks":"login","secret":"x"}"#, "settings: `algorithm` is missing"),
             (r#"{"secret":"x"}"#, "settings: `algorithm` is missing"),
             (r#"{"algorithm":"none"}"#, "unknown variant `none`, expected one of `HS256`"),
             (

@@ -24,7 +24,7 @@ use crate::vary;
 
 pub use reason::Reason;
 use status::Storable;
-pub use times::Times;
+pub use times::{Times, own_lifetime};
 
 /// The longest life of an error (status 400 and above) whose origin named none: CloudFront's `ErrorCachingMinTTL`.
 pub const ERROR_TTL: Duration = Duration::from_secs(10);

@@ -29,7 +29,7 @@ pub mod validation;
 pub mod vary;
 
 pub use compress::Coding;
-pub use freshness::{Decision, Freshness, Reason, RequestFacts, Rules, SetCookie, Times, Ttl, decide};
+pub use freshness::{Decision, Freshness, Reason, RequestFacts, Rules, SetCookie, Times, Ttl, decide, own_lifetime};
 pub use key::{KeyBuilder, MethodClass, Names, Selection, filtered_cookies, filtered_query};
 pub use outcome::{CacheOutcome, CacheStatus, Forward};
 pub use purge::{Label, Purges, Tags};

@@ -9,6 +9,7 @@ wasmtime::component::bindgen!({
         world host {
             include edgeweir:hook/response-imports@0.1.0;
             import edgeweir:hook/metrics@0.1.0;
+            import edgeweir:hook/jwks@0.1.0;
             import edgeweir:hook/fetch@0.1.0;
             import edgeweir:hook/body@0.1.0;
             export edgeweir:hook/settings-check@0.1.0;
@@ -20,6 +21,7 @@ wasmtime::component::bindgen!({
     ",
     imports: {
         "edgeweir:hook/fetch.send": async | trappable,
+        "edgeweir:hook/jwks.verify": async | trappable,
         default: trappable,
     },
     exports: { default: async },

@@ -1,4 +1,4 @@
-//! What a binding grants its hook: key-value stores and secrets. The embedder owns the data; a call borrows it.
+//! What a binding grants its hook: key-value stores, key sets and secrets. The embedder owns the data; a call borrows it.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 
-use crate::GeneratedResponse;
+use crate::{GeneratedResponse, Jwks};
 
 /// Imports that a hook may use only if its binding grants them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,11 +20,13 @@ pub enum Grant {
     Fetch,
     /// Reads the request's body.
     Body,
+    /// Checks signatures with key sets. The only one that a binding need not speak of.
+    Jwks,
 }
 
 impl Grant {
     /// All grants.
-    pub const ALL: [Self; 4] = [Self::KeyValue, Self::Secrets, Self::Fetch, Self::Body];
+    pub const ALL: [Self; 5] = [Self::KeyValue, Self::Secrets, Self::Fetch, Self::Body, Self::Jwks];
 
     /// The name of the interface in the contract.
     #[must_use]
@@ -34,6 +36,7 @@ impl Grant {
             Self::Secrets => "secrets",
             Self::Fetch => "fetch",
             Self::Body => "body",
+            Self::Jwks => "jwks",
         }
     }
 }
@@ -47,6 +50,19 @@ pub trait KeyValueStore: Send + Sync {
     fn entries(&self) -> Arc<Entries>;
 }
 
+/// A set of public keys as its embedder keeps it. Asked from inside a hook's call.
+pub trait KeySet: Send + Sync {
+    /// The keys now. The error is for the hook: one sentence in lower case that says why there are none. Must not block.
+    fn keys(&self) -> Result<Arc<Jwks>, String>;
+
+    /// Has newer keys fetched, unless they were a moment ago, and waits until they are there or cannot be had. Its future
+    /// is dropped when the hook's time is up; the fetch goes on for those who come later.
+    fn renew(&self) -> Renewed<'_>;
+}
+
+/// What [`KeySet::renew`] gives.
+pub type Renewed<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// What one binding grants. Made once for each binding and shared by its calls.
 #[derive(Default)]
 pub struct Grants {
@@ -54,6 +70,8 @@ pub struct Grants {
     pub stores: Vec<(Box<str>, Arc<dyn KeyValueStore>)>,
     /// Secrets by name.
     pub secrets: Vec<(Box<str>, Arc<[u8]>)>,
+    /// Key sets by the names that the hook asks for.
+    pub jwks: Vec<(Box<str>, Arc<dyn KeySet>)>,
     /// Sends requests to the origins that the binding lists; none if it lists none.
     pub fetch: Option<Arc<dyn Fetch>>,
     /// Hosts that a hook at origin-request may choose as origins, lower case: in full, or `*.` and a domain.

@@ -217,7 +217,9 @@ impl Hook {
         let verdict = {
             let _ticking = self.engine.ticker.tick();
             let called = S::handle(&self.program.exports, &self.program.pre, &mut store);
-            match tokio::time::timeout_at(deadline, called).await {
+            let ended = tokio::time::timeout_at(deadline, called).await;
+            store.data_mut().end_output();
+            match ended {
                 Err(_) => Err(HookFault::Timeout),
                 Ok(Err(error)) => Err(HookFault::of(&error, store.data().last_error.as_deref())),
                 Ok(Ok(None)) => Err(HookFault::MissingStage(S::STAGE)),

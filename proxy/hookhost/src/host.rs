@@ -6,10 +6,12 @@ mod device;
 mod facts;
 mod fetch;
 mod grants;
+mod jwks;
 mod log;
 mod message;
 mod metrics;
 mod tools;
+pub(crate) mod wasi;
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -33,6 +35,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallS
     imports::log::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::crypto::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::metrics::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::jwks::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::fetch::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::body::add_to_linker::<CallState, Own>(&mut linker, same)?;
     grants::add_to_linker(&mut linker)?;

@@ -12,6 +12,7 @@
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests may panic"))]
 
+mod algorithm;
 mod artefact;
 mod bindings;
 mod call;
@@ -24,6 +25,7 @@ mod grants;
 mod hook;
 mod host;
 mod inspect;
+mod jwks;
 mod keys;
 mod load;
 mod precompiled;
@@ -38,9 +40,10 @@ pub use call::{Call, CallFacts, CallReport, Done, GeoView, RequestBody, RequestV
 pub use compiler::{COMPILER_VERB, Compiler, CompilerLimits, serve_compiler};
 pub use engine::{EngineError, EngineLimits, HookEngine};
 pub use fault::{HookFault, TrapKind};
-pub use grants::{Entries, Fetch, FetchFuture, Grant, Grants, KeyValueStore, Outgoing, Pins};
+pub use grants::{Entries, Fetch, FetchFuture, Grant, Grants, KeySet, KeyValueStore, Outgoing, Pins, Renewed};
 pub use hook::{CheckFault, Hook, HookLimits, SettingsProblem};
 pub use inspect::{Inspection, Kind, inspect};
+pub use jwks::{Jwks, JwksError, Secrets};
 pub use load::{LoadError, MAX_WASM};
 pub use reads::{Fact, ReadSet};
 pub use rules::{Rule, Violation};

@@ -116,7 +116,7 @@ pub(crate) fn program(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Pro
     }
     let pre = if contract::imports_wasi(&engine.wasmtime, &component) {
         let mut linker = engine.linker.clone();
-        wasi::define_traps(&mut linker, &engine.wasmtime, &component).map_err(prepare)?;
+        wasi::define(&mut linker, &engine.wasmtime, &component).map_err(prepare)?;
         linker.instantiate_pre(&component)
     } else {
         engine.linker.instantiate_pre(&component)

@@ -6,6 +6,7 @@ use wasmtime::ResourceLimiter;
 
 use crate::fault::{MemoryLimit, Refusal};
 use crate::hook::Hook;
+use crate::host::wasi::Wasi;
 use crate::{Call, Fact, ReadSet, RequestView, ResponseView, Stage, ViewerFacts};
 
 /// Most elements of a table; the pool has room for no more.
@@ -16,6 +17,8 @@ pub(crate) struct CallState {
     pub(crate) call: Call,
     /// None while settings are checked: there is no request then.
     pub(crate) stage: Option<Stage>,
+    /// While settings are checked, the stage of their binding.
+    pub(crate) bound_at: Option<Stage>,
     pub(crate) hook: Arc<Hook>,
     /// The frozen time, once the hook asked.
     pub(crate) now: Option<u64>,
@@ -27,6 +30,8 @@ pub(crate) struct CallState {
     pub(crate) reads: Option<Box<ReadSet>>,
     /// Most linear memory so far, in bytes.
     pub(crate) memory: usize,
+    /// None unless the hook uses WASI.
+    pub(crate) wasi: Option<Box<Wasi>>,
 }
 
 impl CallState {
@@ -35,6 +40,7 @@ impl CallState {
         Self {
             call,
             stage,
+            bound_at: None,
             hook,
             now: None,
             log_lines: 0,
@@ -43,6 +49,7 @@ impl CallState {
             last_error: None,
             reads,
             memory: 0,
+            wasi: None,
         }
     }
 

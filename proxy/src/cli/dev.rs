@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use edgeweir_config::{Config, KeyValueSource, SecretSource};
+use edgeweir_config::{Config, JwksSource, KeyValueSource, SecretSource};
 
 use super::file::{File, FileArg};
 use super::signals::{Signal, Signals};
@@ -234,7 +234,8 @@ fn crates(config: &Config) -> Vec<Crate> {
     crates
 }
 
-/// The files that hooks and their bindings are read from. The edge itself looks at those of key-value stores.
+/// The files that hooks and their bindings are read from. The edge itself looks at those of key-value stores and key
+/// sets.
 fn files(config: &Config) -> BTreeSet<PathBuf> {
     let mut files: BTreeSet<PathBuf> = config.hooks.iter().filter_map(|hook| hook.file().map(Path::to_owned)).collect();
     let behaviors = config.distributions.iter().flat_map(|distribution| &distribution.behaviors);
@@ -251,6 +252,11 @@ fn files(config: &Config) -> BTreeSet<PathBuf> {
         KeyValueSource::File(path) => Some(path),
         _ => None,
     });
+    let sets = config.jwks.iter().filter_map(|set| match &set.source {
+        JwksSource::File(path) => Some(path),
+        JwksSource::Origin(_) => None,
+    });
+    files.extend(sets.cloned());
     // One that could not be read may be what keeps the edge from starting.
     files.extend(stores.cloned());
     files

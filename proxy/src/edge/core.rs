@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,7 +90,6 @@ pub struct Core {
 impl Core {
     pub(super) async fn start(config: Arc<Config>, options: &Options) -> Result<Arc<Self>, StartError> {
         events::configure(&config.log, options.colour)?;
-        private_folder(&config.state_dir)?;
         let access_log = AccessLog::open(&config.log.access, Arc::clone(&options.clock))?;
         let mut logs = vec![("access", access_log.counters())];
         logs.extend(events::counters().map(|counters| ("events", counters)));
@@ -210,10 +210,23 @@ const LEVELS: &[&str] = &[
 const REFUSALS: &[&str] =
     &["total", "per-address", "accept", "tls-handshake", "tls-handshake-timeout", "header-timeout"];
 
-fn private_folder(path: &Path) -> Result<(), StartError> {
+/// Makes the state folder, for the edge's user only.
+pub(super) fn private_folder(config: &Config) -> Result<(), StartError> {
     use std::os::unix::fs::DirBuilderExt as _;
-    let failed = |source| StartError::StateDir { path: path.to_owned(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.state_dir);
+    made.map_err(|source| bad_state_dir(config, source))
+}
+
+/// Why the state folder cannot be used, in the text of the configuration if that names it.
+pub(super) fn bad_state_dir(config: &Config, source: std::io::Error) -> StartError {
+    let error = StartError::StateDir { path: config.state_dir.clone(), source };
+    let place = config.source.place(&["state_dir"]);
+    if place.is_empty() { error } else { unusable_at(place, &error).into() }
+}
+
+/// What an error says, as a problem of the configuration at this place.
+pub(super) fn unusable_at(place: Range<usize>, error: &dyn std::error::Error) -> BuildError {
+    BuildError { problems: vec![Problem::error("unusable", place, crate::fault::chain(error))] }
 }
 
 /// Limits of HTTP/2 viewers: streams at once, and what a head may be.

@@ -99,7 +99,11 @@ impl Listeners {
                 None
             } else {
                 let bound = accept::bind(wanted).and_then(|(bound, shared)| Ok((bound.local_addr()?, bound, shared)));
-                let (local, bound, shared) = bound.map_err(|source| StartError::Bind { address: wanted, source })?;
+                let (local, bound, shared) = bound.map_err(|source| {
+                    let error = StartError::Bind { address: wanted, source };
+                    let place = config.source.place(&["listeners", &at.to_string(), "address"]);
+                    if place.is_empty() { error } else { super::core::unusable_at(place, &error).into() }
+                })?;
                 if shared {
                     tracing::warn!(
                         "another process listens on {wanted} too; connections are shared between the two until one stops"

@@ -1,4 +1,5 @@
-//! Looks at the files of key-value stores and has the changed ones read, off the data path.
+//! Looks at the files of key-value stores and key sets and has the changed ones read, and has key sets fetched when it is
+//! time to, off the data path.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +18,15 @@ pub(super) async fn watch(core: Arc<Core>) {
     loop {
         ticks.tick().await;
         let snapshot = core.snapshot.load_full();
-        if !snapshot.stores.iter().any(|store| store.has_file()) {
+        snapshot.jwks.iter().for_each(|set| set.tend());
+        let has_file =
+            snapshot.stores.iter().any(|store| store.has_file()) || snapshot.jwks.iter().any(|set| set.has_file());
+        if !has_file {
             continue;
         }
         // Only a panic ends this early, and then the next turn tries again.
         let _done = tokio::task::spawn_blocking(move || {
+            snapshot.jwks.iter().for_each(|set| set.look());
             for store in &snapshot.stores {
                 match store.refresh() {
                     Refreshed::Unchanged => {}

@@ -20,6 +20,7 @@ use super::{leaks, parts, watched};
 use crate::fault::Fault;
 use crate::geo::GeoFacts;
 use crate::snapshot::BoundHook;
+use crate::snapshot::breaker::{FAULTS, REST, Tripped};
 
 /// What the request hooks of a stage decided together.
 #[derive(Debug)]
@@ -142,7 +143,7 @@ async fn request_stage(head: &mut RequestHeader, ctx: &mut RequestCtx, stage: St
         return Outcome::Next;
     };
     for bound in behavior.hooks_at(stage) {
-        let mut hook = &bound.hook;
+        let mut hook = first(bound);
         loop {
             let view = take(head, ctx);
             let call = call(Box::new(view), None, ctx, stage, bound);
@@ -159,6 +160,7 @@ async fn request_stage(head: &mut RequestHeader, ctx: &mut RequestCtx, stage: St
             };
             record(ctx, bound, hook, stage, &done.report, label);
             watched::request(ctx, &done.verdict);
+            learn(bound, hook, done.verdict.as_ref().err());
             let reads = done.report.reads;
             match done.verdict {
                 Ok(RequestVerdict::Respond(response)) => {
@@ -214,7 +216,7 @@ pub(super) async fn response_stage(
         return Ok(());
     };
     for bound in behavior.hooks_at(stage).iter().filter(|bound| !on_error || bound.on_errors) {
-        let mut hook = &bound.hook;
+        let mut hook = first(bound);
         loop {
             let view = take(request, ctx);
             let outcome = ctx.outcome.map(|outcome| outcome.as_str());
@@ -235,6 +237,7 @@ pub(super) async fn response_stage(
             let label = done.verdict.as_ref().map_or_else(HookFault::label, |_edits| "next");
             record(ctx, bound, hook, stage, &done.report, label);
             watched::response(ctx, &done.verdict);
+            learn(bound, hook, done.verdict.as_ref().err());
             match done.verdict {
                 Ok(edits) => {
                     if !edits.is_empty() {
@@ -270,6 +273,33 @@ pub(super) async fn response_stage(
 fn keep_reads(ctx: &mut RequestCtx, hook: &Arc<Hook>, stage: Stage, reads: Option<Box<ReadSet>>) {
     if let Some(reads) = reads {
         ctx.reads.push(HookReads { hook: Arc::clone(hook), stage, reads });
+    }
+}
+
+/// The version that is called first: the one in force, unless it has failed again and again and there is another.
+fn first(bound: &BoundHook) -> &Arc<Hook> {
+    match &bound.last_good {
+        Some(before) if !bound.breaker.lets_through() => before,
+        _ => &bound.hook,
+    }
+}
+
+/// Counts faults in a row of the version in force, where another could be called in its place.
+fn learn(bound: &BoundHook, hook: &Arc<Hook>, fault: Option<&HookFault>) {
+    let Some(before) = bound.last_good.as_ref().filter(|_before| Arc::ptr_eq(hook, &bound.hook)) else { return };
+    let (name, version) = (hook.name(), hook.version());
+    match fault {
+        // It was not called.
+        Some(HookFault::Overloaded) => {}
+        Some(_) if bound.breaker.failed() == Tripped::Now => tracing::warn!(
+            hook = name,
+            version,
+            last_good = before.version(),
+            "failed {FAULTS} times in a row: only one call in {} s tries it, the others go to the last good version",
+            REST.as_secs()
+        ),
+        None if bound.breaker.passed() => tracing::info!(hook = name, version, "works again: it gets all calls"),
+        _ => {}
     }
 }
 

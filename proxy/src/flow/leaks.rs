@@ -27,13 +27,13 @@ pub(super) fn watched(ctx: &RequestCtx, stage: Stage) -> bool {
 }
 
 /// Whether these edits of a request hook show in the answer without being in the key.
-pub(super) fn counts(edits: &[RequestEdit]) -> bool {
+pub(crate) fn counts(edits: &[RequestEdit]) -> bool {
     let own_part = edits.iter().any(|edit| matches!(edit, RequestEdit::CacheKey(_)));
     !own_part && edits.iter().any(|edit| matches!(edit, RequestEdit::Header(_) | RequestEdit::Note(_)))
 }
 
 /// At origin-request also a new target or origin is not in the key.
-pub(super) fn counts_at_origin(edits: &[RequestEdit]) -> bool {
+pub(crate) fn counts_at_origin(edits: &[RequestEdit]) -> bool {
     !edits.is_empty()
 }
 
@@ -41,7 +41,8 @@ pub(super) fn counts_at_origin(edits: &[RequestEdit]) -> bool {
 pub(super) fn forbid(core: &Core, policy: &CachePolicy, head: &ResponseHeader, ctx: &RequestCtx) -> bool {
     let mut leaked = false;
     for read in &ctx.reads {
-        let names = leaks(&read.reads, policy, &head.headers, ctx);
+        let forwards_host = ctx.origin().is_some_and(|origin| origin.host_header.is_none());
+        let names = leaks(&read.reads, policy, &head.headers, forwards_host);
         if names.is_empty() {
             continue;
         }
@@ -83,11 +84,12 @@ fn is_news(core: &Core, words: &[&str]) -> bool {
     told.insert(hasher.finish())
 }
 
-/// What was read and is not in the key, in words.
-fn leaks(reads: &ReadSet, policy: &CachePolicy, response: &HeaderMap, ctx: &RequestCtx) -> Vec<String> {
+/// What was read and is not in the key, in words. With `forwards_host` the origin gets the viewer's host, which is in the
+/// key then.
+pub(crate) fn leaks(reads: &ReadSet, policy: &CachePolicy, response: &HeaderMap, forwards_host: bool) -> Vec<String> {
     let varies = |name: &str| vary::names(response).any(|listed| listed.eq_ignore_ascii_case(name.as_bytes()));
     let keyed = |name: &str| policy.headers.iter().any(|key| key == name) || varies(name);
-    let host_keyed = policy.headers.contains(&HOST) || ctx.origin().is_some_and(|origin| origin.host_header.is_none());
+    let host_keyed = policy.headers.contains(&HOST) || forwards_host;
     let all_cookies = policy.cookies == edgeweir_cache::Selection::All || varies(COOKIE.as_str());
     let mut found = Vec::new();
     for name in &reads.headers {

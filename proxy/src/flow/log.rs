@@ -45,17 +45,14 @@ pub(super) fn finished(core: &Core, session: &Session, ctx: &RequestCtx, aborted
     if let Some(level) = ctx.throttled_by() {
         core.metrics.throttled(level.as_str());
     }
-    let skipped = if ctx.notes.is_some() || tells_skips(ctx) { skips(ctx, status) } else { Vec::new() };
+    let has_hooks = ctx.behavior().is_some_and(|behavior| behavior.hooks.iter().any(|bound| !bound.is_empty()));
+    let in_words = has_hooks && (ctx.notes.is_some() || tracing::enabled!(tracing::Level::DEBUG));
+    let skipped = if in_words { skips(ctx, status) } else { Vec::new() };
     if core.access_log.enabled() || core.observer.is_some() {
-        let facts = Facts { status, duration, duration_us, origin_us, bytes_in, bytes_out, outcome, aborted };
+        let facts =
+            Facts { status, duration, duration_us, origin_us, bytes_in, bytes_out, outcome, aborted, has_hooks };
         line(core, session, ctx, &skipped, facts);
     }
-}
-
-/// Whether the log says which hooks did not run. Requests without hooks do not ask.
-fn tells_skips(ctx: &RequestCtx) -> bool {
-    ctx.behavior().is_some_and(|behavior| behavior.hooks.iter().any(|bound| !bound.is_empty()))
-        && tracing::enabled!(tracing::Level::DEBUG)
 }
 
 /// The hooks that did not run; at debug level the log says so.
@@ -77,6 +74,8 @@ struct Facts {
     bytes_out: u64,
     outcome: Option<&'static str>,
     aborted: bool,
+    /// Whether any is bound. Requests without hooks do not pay for what is told of them.
+    has_hooks: bool,
 }
 
 fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], facts: Facts) {
@@ -137,6 +136,7 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], f
         plan: ctx.plan.and_then(|plan| ctx.snapshot.plans.get(plan)).map(|plan| plan.name.as_str()),
         throttle: ctx.throttled_by().map(|level| level.as_str()),
         hooks: &hooks,
+        skipped: if facts.has_hooks { watched::skipped_stages(ctx, facts.status) } else { [None; 4] },
         fault: ctx.fault.map(Fault::as_str),
         aborted: facts.aborted,
     };

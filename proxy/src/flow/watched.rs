@@ -36,49 +36,114 @@ pub(super) fn response(ctx: &mut RequestCtx, verdict: &Result<Vec<ResponseEdit>,
     }
 }
 
+/// Why a hook that is bound did not run.
+#[derive(Debug, Clone, Copy)]
+enum Why<'a> {
+    /// A hook before it at the same stage answered.
+    Answered(&'a str),
+    /// A hook before it at the same stage failed.
+    Failed(&'a str),
+    /// A viewer-request hook answered.
+    AtViewerRequest,
+    /// An origin-request hook answered.
+    AtOriginRequest,
+    /// The answer is an error of this status, or this fault.
+    Error(u16, Option<Fault>),
+    Cache,
+    NotModified,
+    /// The request did not get there; the edge answered with this fault.
+    NotReached(Option<Fault>),
+}
+
+impl Why<'_> {
+    /// For the access log: one of a fixed set.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Answered(_) | Self::AtViewerRequest | Self::AtOriginRequest => "answered",
+            Self::Failed(_) => "failed",
+            Self::Error(..) => "error",
+            Self::Cache => "cache",
+            Self::NotModified => "not-modified",
+            Self::NotReached(_) => "not-reached",
+        }
+    }
+
+    /// For people.
+    fn words(self) -> String {
+        match self {
+            Self::Answered(hook) => format!("`{hook}` answered"),
+            Self::Failed(hook) => format!("`{hook}` failed"),
+            Self::AtViewerRequest => "a viewer-request hook answered".to_owned(),
+            Self::AtOriginRequest => "an origin-request hook answered".to_owned(),
+            Self::Error(status, fault) => {
+                let error = fault.map_or_else(|| format!("status {status}"), |fault| fault.as_str().to_owned());
+                format!("the answer is an error ({error}); `on_errors = true` would run it")
+            }
+            Self::Cache => "the cache answered".to_owned(),
+            Self::NotModified => "the origin said 304, not modified".to_owned(),
+            Self::NotReached(None) => "the request did not get there".to_owned(),
+            Self::NotReached(Some(fault)) => format!("the edge answered before ({})", fault.as_str()),
+        }
+    }
+}
+
 /// The hooks of the request's behavior that did not run, and why; `status` is that of the answer.
 pub(super) fn skipped(ctx: &RequestCtx, status: u16) -> Vec<Skipped> {
     let mut skipped = Vec::new();
-    let Some(behavior) = ctx.behavior() else { return skipped };
+    each_skipped(ctx, status, |hook, stage, why| {
+        skipped.push(Skipped { hook: hook.to_owned(), stage, why: why.words() });
+    });
+    skipped
+}
+
+/// By stage, in order, why a hook that is bound there did not run; of several the first.
+pub(super) fn skipped_stages(ctx: &RequestCtx, status: u16) -> [Option<&'static str>; 4] {
+    let mut labels = [None; 4];
+    each_skipped(ctx, status, |_, stage, why| {
+        if let Some(label) = labels.get_mut(stage as usize) {
+            label.get_or_insert_with(|| why.label());
+        }
+    });
+    labels
+}
+
+fn each_skipped<'a>(ctx: &'a RequestCtx, status: u16, mut tell: impl FnMut(&'a str, Stage, Why<'a>)) {
+    let Some(behavior) = ctx.behavior() else { return };
     for stage in Stage::ALL {
         let mut runs = ctx.hooks.iter().filter(|run| run.stage == stage.as_str()).peekable();
         let mut before = None;
         for bound in behavior.hooks_at(stage) {
-            if let Some(run) = runs.next_if(|run| run.hook.name() == bound.hook.name()) {
-                before = Some(run);
+            let mut ran = false;
+            // One hook has two runs where its last good version took its place.
+            while let Some(run) = runs.next_if(|run| run.hook.name() == bound.hook.name() && (!ran || run.last_good)) {
+                (ran, before) = (true, Some(run));
+            }
+            if ran {
                 continue;
             }
             let why = match before {
-                Some(run) if run.verdict == "respond" => format!("`{}` answered", run.hook.name()),
-                Some(run) if run.verdict != "next" => format!("`{}` failed", run.hook.name()),
+                Some(run) if run.verdict == "respond" => Why::Answered(run.hook.name()),
+                Some(run) if run.verdict != "next" => Why::Failed(run.hook.name()),
                 _ => why_not(ctx, stage, status),
             };
-            skipped.push(Skipped { hook: bound.hook.name().to_owned(), stage, why });
+            tell(bound.hook.name(), stage, why);
         }
     }
-    skipped
 }
 
 /// Why no hook ran at a stage.
-fn why_not(ctx: &RequestCtx, stage: Stage, status: u16) -> String {
+fn why_not(ctx: &RequestCtx, stage: Stage, status: u16) -> Why<'_> {
     let by_cache = matches!(ctx.outcome.map(|outcome| outcome.as_str()), Some("hit" | "stale" | "collapsed"));
     let answered_at =
         |stage: Stage| ctx.hooks.iter().any(|run| run.stage == stage.as_str() && run.verdict == "respond");
     match stage {
-        _ if stage != Stage::ViewerRequest && ctx.answered_by_hook => "a viewer-request hook answered".to_owned(),
-        Stage::ViewerResponse if status >= 400 || ctx.fault.is_some() => {
-            let error = ctx.fault.map_or_else(|| format!("status {status}"), |fault| fault.as_str().to_owned());
-            format!("the answer is an error ({error}); `on_errors = true` would run it")
-        }
-        Stage::OriginRequest | Stage::OriginResponse if by_cache => "the cache answered".to_owned(),
-        Stage::OriginResponse if answered_at(Stage::OriginRequest) => "an origin-request hook answered".to_owned(),
-        Stage::OriginResponse if ctx.validation.is_some() => "the origin said 304, not modified".to_owned(),
-        _ => ctx.fault.map_or_else(|| "the request did not get there".to_owned(), refused),
+        _ if stage != Stage::ViewerRequest && ctx.answered_by_hook => Why::AtViewerRequest,
+        Stage::ViewerResponse if status >= 400 || ctx.fault.is_some() => Why::Error(status, ctx.fault),
+        Stage::OriginRequest | Stage::OriginResponse if by_cache => Why::Cache,
+        Stage::OriginResponse if answered_at(Stage::OriginRequest) => Why::AtOriginRequest,
+        Stage::OriginResponse if ctx.validation.is_some() => Why::NotModified,
+        _ => Why::NotReached(ctx.fault),
     }
-}
-
-fn refused(fault: Fault) -> String {
-    format!("the edge answered before ({})", fault.as_str())
 }
 
 fn list(edits: impl Iterator<Item = String>) -> String {

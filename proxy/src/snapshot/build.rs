@@ -20,6 +20,7 @@ use crate::fault::chain;
 use crate::fetch::Connections;
 use crate::files;
 use crate::geo::Geo;
+use crate::jwks::{KeySet, Tools};
 use crate::origin::{DynamicOrigins, Origin, own_host};
 use crate::runtime::clock::Clock;
 use crate::telemetry::metrics::Metrics;
@@ -123,11 +124,12 @@ pub fn build(
     let hooks = builder.hooks(&config);
     let stores = builder.stores(&config);
     let origins = builder.origins(&config);
+    let jwks = builder.jwks(&config, &origins);
     let policies: Vec<_> = config.cache_policies.iter().map(|policy| Arc::new(cache_policy(policy))).collect();
     let (keys, plans, key_buckets) = builder.keys(&config, draft);
     let distributions = builder.distributions(
         &config,
-        Bindable { hooks: &hooks, stores: &stores, origins: &origins },
+        Bindable { hooks: &hooks, stores: &stores, jwks: &jwks, origins: &origins },
         &policies,
         draft,
     );
@@ -143,6 +145,7 @@ pub fn build(
         origins,
         dynamic_origins: DynamicOrigins::new(Arc::clone(materials.clock)),
         stores,
+        jwks,
         geo,
         keys,
         plans,
@@ -207,6 +210,24 @@ impl Builder<'_> {
             }
         }
         stores
+    }
+
+    /// As many as there are in the config, unless there is a problem. Those that an origin publishes are not asked for: an
+    /// origin that is down must not keep the edge from starting.
+    fn jwks(&mut self, config: &model::Config, origins: &[Arc<Origin>]) -> Vec<Arc<KeySet>> {
+        let tools = Tools { origins, connections: self.materials.fetches, clock: self.materials.clock };
+        let mut sets = Vec::with_capacity(config.jwks.len());
+        for set in &config.jwks {
+            let old = self.old.and_then(|old| old.jwks.iter().find(|old| *old.name == *set.name));
+            match KeySet::open(set, tools, self.materials.metrics.key_set(&set.name), old.map(|old| &**old)) {
+                Ok(set) => sets.push(Arc::new(set)),
+                Err(error) => {
+                    let text = format!("key set `{}`: {}", set.name, chain(&error));
+                    self.problem_at(config, &["jwks", &set.name, "file"], text);
+                }
+            }
+        }
+        sets
     }
 
     fn geo(&mut self, config: &model::Config) -> Option<Arc<Geo>> {
@@ -395,7 +416,8 @@ impl Builder<'_> {
     }
 }
 
-fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
+/// A cache policy, ready.
+pub(crate) fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
     let headers: Vec<HeaderName> =
         policy.headers.iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect();
     let behaviour = &policy.behaviour;

@@ -3,7 +3,6 @@
 
 use std::collections::hash_map::Entry;
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use edgeweir_hookhost::{Entries, KeyValueStore};
 use parking_lot::Mutex;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 
+use crate::files::Stamp;
 use crate::telemetry::metrics::StoreMetrics;
 
 /// Largest file of a store, in bytes.
@@ -28,18 +28,6 @@ pub struct Store {
     /// The file as it was when it was read last, for good or bad.
     seen: Mutex<Option<Stamp>>,
     metrics: Arc<StoreMetrics>,
-}
-
-/// Tells one state of a file from the next: a file that was put in its place has another inode, one that was written to
-/// another time or size.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    len: u64,
-    /// When its content was written last.
-    written: (i64, i64),
-    /// When anything about it changed last, its permissions too.
-    changed: (i64, i64),
 }
 
 /// What became of a look at a store's file.
@@ -146,17 +134,6 @@ impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Not the entries: they are the site's own.
         f.debug_struct("Store").field("name", &self.name).field("file", &self.file).finish_non_exhaustive()
-    }
-}
-
-impl Stamp {
-    fn of(meta: &std::fs::Metadata) -> Self {
-        Self {
-            inode: meta.ino(),
-            len: meta.len(),
-            written: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        }
     }
 }
 

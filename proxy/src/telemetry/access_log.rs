@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use edgeweir_config::LogTarget;
+use edgeweir_config::{LogTarget, Stage};
 
 use super::json::Object;
 use super::lines::{LineCounters, Lines, LogError};
@@ -82,6 +82,8 @@ pub struct Record<'a> {
     pub throttle: Option<&'a str>,
     /// Hooks that ran, in order.
     pub hooks: &'a [HookRecord<'a>],
+    /// By stage, in the order of a request, why a hook that is bound there did not run.
+    pub skipped: [Option<&'static str>; 4],
     /// Label of the fault, if the edge answered by itself for one.
     pub fault: Option<&'a str>,
     /// The viewer left before the response was complete.
@@ -215,6 +217,9 @@ pub fn serialize(line: &mut Vec<u8>, record: &Record<'_>) {
     if !record.hooks.is_empty() {
         hooks(object.key("hooks"), record.hooks);
     }
+    if record.skipped.iter().any(Option::is_some) {
+        skipped(object.key("skipped"), record.skipped);
+    }
     object.maybe("fault", record.fault);
     if record.aborted {
         object.key("aborted").extend_from_slice(b"true");
@@ -243,6 +248,14 @@ fn hooks(buffer: &mut Vec<u8>, records: &[HookRecord<'_>]) {
         object.close();
     }
     buffer.push(b']');
+}
+
+fn skipped(buffer: &mut Vec<u8>, labels: [Option<&'static str>; 4]) {
+    let mut object = Object::open(buffer);
+    for (stage, label) in Stage::ALL.into_iter().zip(labels) {
+        object.maybe(stage.as_str(), label);
+    }
+    object.close();
 }
 
 #[cfg(test)]

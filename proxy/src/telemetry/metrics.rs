@@ -103,6 +103,8 @@ struct Tables {
     counters: Table<Box<str>, HookCounters>,
     /// By key-value store.
     stores: Table<Box<str>, StoreMetrics>,
+    /// By key set.
+    key_sets: Table<Box<str>, StoreMetrics>,
     verdicts: &'static [&'static str],
     faults: Labelled,
     throttled: Labelled,
@@ -221,6 +223,7 @@ impl Metrics {
             hooks: Mutex::default(),
             counters: Mutex::default(),
             stores: Mutex::default(),
+            key_sets: Mutex::default(),
             verdicts: setup.verdicts,
             faults: Labelled::new(setup.faults),
             throttled: Labelled::new(setup.levels),
@@ -266,6 +269,12 @@ impl Metrics {
     #[must_use]
     pub fn store(&self, store: &str) -> Arc<StoreMetrics> {
         tables::capped(&mut self.tables.stores.lock(), Box::from(store), "other".into(), Default::default)
+    }
+
+    /// What is counted of a key set. For when a snapshot is made, not for requests.
+    #[must_use]
+    pub fn key_set(&self, set: &str) -> Arc<StoreMetrics> {
+        tables::capped(&mut self.tables.key_sets.lock(), Box::from(set), "other".into(), Default::default)
     }
 
     /// The edge answered by itself.

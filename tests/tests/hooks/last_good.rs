@@ -1,5 +1,7 @@
 //! `on_failure = "last-good"`: after a reload that brings a broken version of a hook, calls go to the version before it.
 
+use std::time::Duration;
+
 use edgeweir_tests::edge::{Setup, TestEdge};
 use edgeweir_tests::origin::Origin;
 use edgeweir_tests::wasm;
@@ -144,4 +146,52 @@ async fn at_response_stages_too() {
             assert_eq!(response.header("x-stage"), Some(stage), "the edits of the good version");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_fails_again_and_again_is_given_a_rest() {
+    let origin = Origin::hello().await;
+    let edge = start("respond", LAST_GOOD, &origin).await;
+    let good = status(&edge).await;
+    change(&edge, "trap", LAST_GOOD).await.expect("it loads");
+    for _ in 0..20 {
+        assert_eq!(status(&edge).await, good);
+    }
+    let tried = async || edge.metric("edgeweir_hook_calls_total", &["verdict=\"trap\""]).await;
+    assert_eq!(tried().await, 5.0, "after five faults in a row nobody waits for it");
+    assert_eq!(edge.metric("edgeweir_hook_last_good_calls_total", &[]).await, 20.0);
+    // The log shows which version answered.
+    let lines = edge.log_lines(21).await;
+    assert_eq!(lines[20]["hooks"].as_array().map(Vec::len), Some(1), "{}", lines[20]);
+    assert_eq!(lines[20]["hooks"][0]["last_good"], true, "{}", lines[20]);
+    // One request in ten seconds tries it.
+    for turn in 1..3_u8 {
+        edge.advance(Duration::from_secs(10));
+        for _ in 0..5 {
+            assert_eq!(status(&edge).await, good);
+        }
+        assert_eq!(tried().await, 5.0 + f64::from(turn));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_works_again_gets_all_calls() {
+    let origin = Origin::hello().await;
+    // This guest fails when the query says so.
+    let edge = start("no-op", LAST_GOOD, &origin).await;
+    assert_eq!(status(&edge).await, 200);
+    change(&edge, "wasip2", LAST_GOOD).await.expect("it loads");
+    for _ in 0..6 {
+        assert_eq!(edge.get("/t?panic").await.status, 200);
+    }
+    let calls = async |verdict: &str| {
+        let label = format!("verdict=\"{verdict}\"");
+        edge.metric("edgeweir_hook_calls_total", &[&label]).await
+    };
+    assert_eq!((calls("trap").await, calls("next").await), (5.0, 1.0));
+    edge.advance(Duration::from_secs(10));
+    for _ in 0..3 {
+        assert_eq!(status(&edge).await, 200);
+    }
+    assert_eq!((calls("trap").await, calls("next").await), (5.0, 4.0), "all three were asked of the version in force");
 }

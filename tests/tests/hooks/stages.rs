@@ -50,6 +50,8 @@ async fn origin_stages_do_not_run_on_a_hit_and_viewer_stages_do() {
     };
     assert_eq!(stages(&lines[0]), ["viewer-request", "origin-request", "origin-response", "viewer-response"]);
     assert_eq!(stages(&lines[1]), ["viewer-request", "viewer-response"]);
+    assert_eq!(lines[0].get("skipped"), None, "all ran");
+    assert_eq!(lines[1]["skipped"], serde_json::json!({"origin-request": "cache", "origin-response": "cache"}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,4 +181,38 @@ async fn a_behavior_without_hooks_runs_none() {
     let edge = TestEdge::start(&config(&["respond"], behaviors), &origin.address()).await;
     assert_eq!(edge.get("/hooked/t").await.status, 418);
     assert_eq!(edge.get("/free").await.text(), "hello");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_access_log_says_why_a_stage_was_skipped() {
+    let origin = Origin::start(|request| {
+        let status = if request.target() == "/missing" { 404 } else { 200 };
+        Reply::new(status, &[("cache-control", "no-store")], "body")
+    })
+    .await;
+    let edge = all_stages(&origin).await;
+    assert_eq!(edge.get("/missing").await.status, 404);
+    let skipped = |line: &serde_json::Value| line.get("skipped").cloned();
+    assert_eq!(skipped(&edge.log_lines(1).await[0]), Some(serde_json::json!({"viewer-response": "error"})));
+    // The stages after an answer, and those that are bound only.
+    let text = script(&["respond 200 hi"]);
+    let all = ALL.replace("viewer-request = [\"all-stages\"]", &format!("viewer-request = [{text}, \"all-stages\"]"));
+    let all = all.replace("origin-response = [\"all-stages\"]\n", "");
+    let edge = TestEdge::start(&config(&["all-stages", "script"], &all), &origin.address()).await;
+    assert_eq!(edge.get("/t").await.status, 200);
+    let expected = serde_json::json!({
+        "viewer-request": "answered", "origin-request": "answered", "viewer-response": "answered",
+    });
+    assert_eq!(skipped(&edge.log_lines(1).await[0]), Some(expected));
+    let plain = TestEdge::plain(&origin.address()).await;
+    plain.get("/t").await;
+    assert_eq!(skipped(&plain.log_lines(1).await[0]), None);
+    // What fails.
+    let trap = ALL.replace("viewer-request = [\"all-stages\"]", "viewer-request = [\"trap\", \"all-stages\"]");
+    let edge = TestEdge::start(&config(&["all-stages", "trap"], &trap), &origin.address()).await;
+    assert_eq!(edge.get("/t").await.status, 503);
+    let expected = serde_json::json!({
+        "viewer-request": "failed", "origin-request": "not-reached", "origin-response": "not-reached", "viewer-response": "error",
+    });
+    assert_eq!(skipped(&edge.log_lines(1).await[0]), Some(expected));
 }

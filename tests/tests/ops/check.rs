@@ -269,3 +269,47 @@ fn problems_beyond_the_text_are_shown_where_they_are() {
     }
     assert!(seen >= 3, "{seen} configs");
 }
+
+#[test]
+fn addresses_and_folders_that_cannot_be_had_are_shown_in_the_config() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("file"), "").expect("a writable folder");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = taken.local_addr().expect("it is bound");
+    let site =
+        "[origins.main]\nurl = \"http://127.0.0.1:9\"\n[distributions.site]\nhosts = [\"*\"]\norigin = \"main\"\n";
+    let free = "[[listeners]]\naddress = \"127.0.0.1:0\"\n";
+    for (name, config, words, place) in [
+        (
+            "listener",
+            format!("[[listeners]]\naddress = \"127.0.0.1:0\"\n[[listeners]]\naddress = \"{taken}\"\n{site}"),
+            "the port is in use by another program",
+            "listener.toml:4:11",
+        ),
+        (
+            "admin",
+            format!("[admin]\naddress = \"{taken}\"\n{free}{site}"),
+            "cannot listen on the admin address",
+            "admin.toml:2:11",
+        ),
+        (
+            "folder",
+            format!("state_dir = \"file/state\"\n{free}{site}"),
+            "cannot use the state directory",
+            "folder.toml:1:13",
+        ),
+        (
+            "long",
+            format!("state_dir = \"{}\"\n{free}{site}", "x".repeat(100)),
+            "the path of the admin socket is too long",
+            "long.toml:1:13",
+        ),
+    ] {
+        let path = folder.path().join(format!("{name}.toml"));
+        std::fs::write(&path, config).expect("a writable folder");
+        let output = run(&["serve", &path.to_string_lossy()], &[]);
+        let report = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{name}: {report}");
+        assert!(report.contains(words) && report.contains(place) && report.contains('^'), "{name}: {report}");
+    }
+}

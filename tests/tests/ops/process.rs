@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use edgeweir_tests::gate::Gate;
 use edgeweir_tests::origin::{Origin, Reply};
-use edgeweir_tests::process::{free_port, listens, run};
+use edgeweir_tests::process::{Process, free_port, listens, run};
 use edgeweir_tests::raw::{Raw, get, request_bytes};
-use edgeweir_tests::wait::until;
+use edgeweir_tests::wait::{START_DEADLINE, until, until_within};
 
 use crate::support::{Load, Site, numbered};
 
@@ -125,4 +125,29 @@ async fn a_state_folder_belongs_to_one_configuration() {
     }
     let status = first.admin("GET", "/v1/status").await.text();
     assert!(status.contains("\"snapshot\":2"), "one reload: {status}");
+}
+
+/// Both find nobody in the state folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_edges_that_start_in_the_same_instant_one_gets_the_state_folder() {
+    for turn in 0..3 {
+        let site = Site::new(&numbered("127.0.0.1:9", "127.0.0.1:9", turn));
+        let text = std::fs::read_to_string(&site.file).expect("the config");
+        let other = site.folder.path().join("other.toml");
+        std::fs::write(&other, text.replace(&site.address.port().to_string(), &free_port().to_string()))
+            .expect("a folder");
+        let mut both = [Process::started(&site.file, &site.state), Process::started(&other, &site.state)];
+        let mut ended = Vec::new();
+        until_within(START_DEADLINE, "one of them is refused", || {
+            ended =
+                both.iter_mut().filter_map(|process| process.ended().map(|code| (code, process.errors()))).collect();
+            !ended.is_empty()
+        })
+        .await;
+        // The one that is left had the folder before the other was refused.
+        let [(code, words)] = &ended[..] else { panic!("one edge runs: {ended:?}") };
+        assert!(*code == 1 && words.contains("the state folder is in use"), "{code}: {words}");
+        let left = both.iter_mut().find_map(|process| process.ended().is_none().then_some(process)).expect("one runs");
+        assert_eq!(left.admin("GET", "/readyz").await.status, 200);
+    }
 }

@@ -208,6 +208,46 @@ fn bodies_answers_and_origins_are_part_of_a_case() {
 }
 
 #[test]
+fn a_case_fails_for_a_hook_whose_answers_depend_on_what_is_not_in_their_key() {
+    let text = |cache: &str| format!("stage = \"viewer-request\"\n{cache}\n[expect]\nverdict = \"next\"\n");
+    let output = case("header-edit", &text(""));
+    assert_eq!(output.status.code(), Some(1));
+    let shown = stdout(&output);
+    for word in ["FAIL", "key leak", "header accept", "the country", "edits.cache_key(…)"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    let keyed = "headers = [\"accept\", \"user-agent\", \"accept-language\", \"cloudfront-viewer-country\"]";
+    for cache in [
+        "policy = \"CachingDisabled\"",
+        "key_leaks = \"ignore\"",
+        keyed,
+        "vary = \"Accept, User-Agent, Accept-Language, CloudFront-Viewer-Country\"",
+    ] {
+        good(&case("header-edit", &text(&format!("[cache]\n{cache}"))));
+    }
+    let partly = case("header-edit", &text(&format!("[cache]\n{}", keyed.replace("\"accept\", ", ""))));
+    assert!(stdout(&partly).contains("header accept is in neither"), "{}", stdout(&partly));
+    // A policy is read as a configuration is.
+    for (cache, word) in [
+        ("header = []", "unknown key `header`"),
+        ("policy = \"CachingDisable\"", "did you mean `CachingDisabled`"),
+        ("policy = \"CachingDisabled\"\nheaders = []", "either `policy` names a preset"),
+    ] {
+        let output = case("header-edit", &text(&format!("[cache]\n{cache}")));
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains(word) && stderr(&output).contains("case.toml:2"), "{}", stderr(&output));
+    }
+    // At origin-response it is known whether the answer is stored.
+    let answered = |stored: &str| {
+        format!(
+            "stage = \"origin-response\"\n[response]\nstatus = 200\nheaders = {{ cache-control = \"{stored}\" }}\n\
+             [settings]\nscript = \"set x-a b\"\n[expect]\nverdict = \"next\"\n"
+        )
+    };
+    good(&case("script", &answered("max-age=60")));
+}
+
+#[test]
 fn the_shipped_hooks_pass_their_cases() {
     for name in ["jwt-auth", "header-rewrite", "geo-route", "basic-auth", "redirects", "ab-test"] {
         let cases = project(&format!("hooks/{name}/cases"));

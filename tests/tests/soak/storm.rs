@@ -1,28 +1,38 @@
-//! Clean traffic beside hooks that loop, trap, allocate, fill memory, flood the log, and keep the host busy. A hook that
-//! sleeps in `fetch` belongs here too, once hooks can fetch.
+//! Clean traffic beside hooks that loop, trap, allocate, fill memory, flood the log, keep the host busy, and wait for an
+//! origin that never answers.
 
 use std::time::Duration;
 
-use edgeweir_tests::origin::Origin;
+use edgeweir_tests::origin::{Origin, Reply, Step};
 
 use crate::load::{Times, steady};
 use crate::site::Site;
 
-/// What the guest `storm` does, each bound to a behavior of its own, as a hook of its own: two calls at a time.
-const BAD: [&str; 7] = ["loop", "trap", "allocate", "fill", "copy", "log", "hash"];
+/// What the guest `storm` does (and the guest `fetch`, of the last), each bound to a behavior of its own, as a hook of its
+/// own: two calls at a time.
+const BAD: [&str; 8] = ["loop", "trap", "allocate", "fill", "copy", "log", "hash", FETCH];
+const FETCH: &str = "fetch";
+/// Each of them gets this part of the storm's rate.
+const SHARE: u32 = 8;
 
-fn config(origin: &str) -> String {
+fn config(origin: &str, silent: &str) -> String {
     let mut text = format!(
         "[log]\naccess = \"off\"\nevents = {{ file = \"{{dir}}/events.log\" }}\n[origins.main]\nurl = \"http://{origin}\"\n\
+         [origins.silent]\nurl = \"http://{silent}\"\n\
          [hooks.clean]\nfile = \"{{guest:header-edit}}\"\ntimeout = \"5s\"\n"
     );
     for bad in BAD {
-        text.push_str(&format!("[hooks.{bad}]\nfile = \"{{guest:storm}}\"\ntimeout = \"20ms\"\nmax_concurrent = 2\n"));
+        let guest = if bad == FETCH { FETCH } else { "storm" };
+        text.push_str(&format!(
+            "[hooks.{bad}]\nfile = \"{{guest:{guest}}}\"\ntimeout = \"20ms\"\nmax_concurrent = 2\n"
+        ));
     }
     text.push_str("[distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n");
     for bad in BAD {
+        let granted = if bad == FETCH { ", fetch = [\"silent\"]" } else { "" };
+        let binding = format!("{{ hook = \"{bad}\"{granted} }}");
         text.push_str(&format!(
-            "[[distributions.site.behaviors]]\npath = \"/{bad}\"\nhooks = {{ viewer-request = [\"{bad}\"] }}\n"
+            "[[distributions.site.behaviors]]\npath = \"/{bad}\"\nhooks = {{ viewer-request = [{binding}] }}\n"
         ));
     }
     text.push_str(
@@ -40,10 +50,10 @@ async fn rounds(site: &Site, rounds: usize, time: Duration, clean: u32, storm: u
         alone.add(steady(site.address, "/clean", (clean, 20), time, 200).await);
         let mut storms = tokio::task::JoinSet::new();
         for bad in BAD {
-            let target: &'static str = format!("/{bad}?do={bad}").leak();
+            let target: &'static str = format!("/{bad}?do={bad}&origin=silent&target=/").leak();
             let address = site.address;
-            // Seven hooks share the rate: each gets a request every `7 / storm` seconds, on one connection of two.
-            let each = async move { steady_of(address, target, (storm, 7), time).await };
+            // They share the rate: each gets a request every `SHARE / storm` seconds, on one connection of two.
+            let each = async move { steady_of(address, target, (storm, SHARE), time).await };
             storms.spawn(each);
         }
         let clean = steady(site.address, "/clean", (clean, 20), time, 200);
@@ -123,8 +133,9 @@ async fn faults(site: &Site) -> (u64, u64) {
 
 async fn run(rounds_: usize, time: Duration, clean: u32, storm: u32) -> (Times, Times) {
     let origin = Origin::hello().await;
+    let silent = Origin::start(|_| Reply::script([Step::Pause(Duration::from_secs(3600))])).await;
     let mut site = Site::new();
-    site.serve(&config(&origin.address())).await;
+    site.serve(&config(&origin.address(), &silent.address())).await;
     // Connections to the origin, first instances.
     steady(site.address, "/clean", (200, 20), Duration::from_secs(1), 200).await;
     let (alone, beside, stormy, sent) = rounds(&site, rounds_, time, clean, storm).await;
@@ -149,6 +160,8 @@ async fn run(rounds_: usize, time: Duration, clean: u32, storm: u32) -> (Times, 
         assert_eq!((times.wrong, times.lost), (0, 0), "{name}: wrong answers, lost connections");
     }
     assert_eq!((counted, answered), (sent, sent), "each fault is counted once");
+    println!("the silent origin: {} requests, {} connections still open", silent.count(), silent.open_connections());
+    assert!(silent.count() > 0, "hooks wait for it");
     (alone, beside)
 }
 

@@ -7,8 +7,10 @@ const NOW: Duration = Duration::from_secs(1_000);
 fn policy() -> Policy<'static> {
     Policy {
         keys: Vec::new(),
+        jwks: None,
         issuer: None,
         audience: &[],
+        scopes: &[],
         leeway: 0,
         require_exp: true,
         cookie: None,
@@ -89,6 +91,26 @@ fn issuer_and_audience_are_checked() {
     for (json, expected) in cases {
         assert_eq!(problem(&policy, json), expected, "{json}");
     }
+}
+
+#[test]
+fn one_of_the_scopes_is_enough() {
+    let scopes = ["read:shop".to_owned(), "admin".to_owned()];
+    let policy = Policy { scopes: &scopes, require_exp: false, ..policy() };
+    let lacks = Err(Refusal::InsufficientScope);
+    for (json, expected) in [
+        (r#"{"scope":"openid read:shop"}"#, Ok(())),
+        (r#"{"scp":["openid","admin"]}"#, Ok(())),
+        (r#"{"scp":"admin"}"#, Ok(())),
+        (r#"{"scope":"read:shops"}"#, lacks),
+        (r#"{"scope":"","scp":"admin"}"#, lacks),
+        (r#"{"scope":1}"#, lacks),
+        ("{}", lacks),
+    ] {
+        assert_eq!(check(&policy, &claims(json), NOW), expected, "{json}");
+    }
+    let late = check(&policy, &claims(r#"{"scope":"admin","exp":1}"#), NOW);
+    assert_eq!(late, Err(Refusal::InvalidToken("the token has expired")));
 }
 
 #[test]

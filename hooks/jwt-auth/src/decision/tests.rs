@@ -35,6 +35,28 @@ fn bytes(text: &str) -> Vec<u8> {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).expect("base64url")
 }
 
+/// Checks without an edge.
+struct Rfc;
+
+impl Signatures for Rfc {
+    fn with_key(&self, algorithm: Algorithm, key: &[u8], data: &[u8], signature: &[u8]) -> Result<bool> {
+        verify(algorithm, key, data, signature)
+    }
+
+    /// A set named `rfc` with the ES256 key under the id `es`, and sets that do nothing else than their name says.
+    fn with_set(&self, set: &str, token: &Token<'_>) -> Result<jwks::Outcome> {
+        Ok(match set {
+            "rfc" if token.kid.as_deref().is_some_and(|kid| kid != "es") => jwks::Outcome::UnknownKey,
+            "rfc" if token.algorithm != "ES256" => jwks::Outcome::OtherAlgorithm,
+            "rfc" => match verify(Algorithm::Es256, b"rfc", token.signed, &token.signature)? {
+                true => jwks::Outcome::Valid,
+                false => jwks::Outcome::Invalid,
+            },
+            other => return Err(Error::new(format!("key set `{other}`: there are no keys yet"))),
+        })
+    }
+}
+
 /// Does with the RFC's keys what the edge does with a binding's. A key `broken` cannot be used.
 fn verify(algorithm: Algorithm, key: &[u8], data: &[u8], signature: &[u8]) -> Result<bool> {
     if key == b"broken" {
@@ -65,8 +87,10 @@ fn key(kid: Option<&'static str>, algorithm: Algorithm, material: &'static str) 
 fn policy(keys: Vec<Key<'static>>) -> Policy<'static> {
     Policy {
         keys,
+        jwks: None,
         issuer: Some("joe"),
         audience: &[],
+        scopes: &[],
         leeway: 0,
         require_exp: true,
         cookie: None,
@@ -80,7 +104,7 @@ fn policy(keys: Vec<Key<'static>>) -> Policy<'static> {
 
 fn outcome<'a>(policy: &Policy<'a>, token: &str, now: Duration) -> Result<Outcome<'a>> {
     let line = HeaderValue::from_str(&format!("Bearer {token}")).expect("a header value");
-    decide(policy, &Credentials { authorization: vec![line], ..Credentials::default() }, now, verify)
+    decide(policy, &Credentials { authorization: vec![line], ..Credentials::default() }, now, &Rfc)
 }
 
 fn refused(policy: &Policy<'_>, token: &str) -> &'static str {
@@ -155,6 +179,26 @@ fn the_kid_chooses_the_key() {
 
     let only = Policy { keys: vec![key(Some("a"), Algorithm::Hs256, "s")], ..policy };
     assert_eq!(refused(&only, &signed(r#"{"alg":"HS256","kid":"b"}"#, "s")), "the token has an unknown key");
+}
+
+#[test]
+fn a_key_set_is_asked_after_the_keys() {
+    let policy = Policy { jwks: Some("rfc"), ..policy(vec![key(Some("own"), Algorithm::Hs256, "own secret")]) };
+    let passes = |token: &str| matches!(outcome(&policy, token, BEFORE).expect("keys"), Outcome::Pass(_));
+    assert!(passes(&format!("{ES256_HEADER}.{PAYLOAD}.{ES256_SIGNATURE}")));
+    assert!(passes(&signed(r#"{"alg":"HS256","kid":"own"}"#, "own secret")));
+    for (token, problem) in [
+        (format!("{ES256_HEADER}.{PAYLOAD}.{HS256_SIGNATURE}"), "the signature does not match"),
+        (signed(r#"{"alg":"HS256","kid":"es"}"#, "x"), "the token has another algorithm"),
+        (signed(r#"{"alg":"HS256","kid":"gone"}"#, "own secret"), "the token has an unknown key"),
+        (signed(r#"{"alg":"HS256","kid":"own"}"#, "x"), "the signature does not match"),
+    ] {
+        assert_eq!(refused(&policy, &token), problem, "{token}");
+    }
+    // That there are no keys is not the viewer's fault.
+    let down = Policy { jwks: Some("down"), ..policy };
+    assert!(outcome(&down, &format!("{ES256_HEADER}.{PAYLOAD}.{ES256_SIGNATURE}"), BEFORE).is_err());
+    assert!(outcome(&down, &signed(r#"{"alg":"HS256","kid":"own"}"#, "own secret"), BEFORE).is_ok());
 }
 
 #[test]

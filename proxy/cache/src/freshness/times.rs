@@ -57,6 +57,20 @@ pub(super) fn explicit_lifetime(
     Some(lifetime.unwrap_or_default())
 }
 
+/// How long the edge may use a response that it asked for itself, as a private cache would (RFC 9111 §4.2): `max-age`, else
+/// `Expires`, less its age; zero with `no-store` or `no-cache`. `None` if the origin does not say.
+pub fn own_lifetime(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let told = ResponseDirectives::of(headers);
+    if told.no_store || told.no_cache {
+        return Some(Duration::ZERO);
+    }
+    let times = Times::of(headers);
+    // `s-maxage` is for shared caches (RFC 9111 §5.2.2.10).
+    let told = ResponseDirectives { s_maxage: None, ..told };
+    let lifetime = explicit_lifetime(headers, &(told, Source::CacheControl), &times, now)?;
+    Some(lifetime.saturating_sub(times.age(now, Duration::ZERO)))
+}
+
 /// A longer guess is no guess (RFC 9111 §4.2.2 names 24 hours where it asked for a warning).
 const LONGEST_GUESS: Duration = Duration::from_secs(86_400);
 
@@ -82,4 +96,38 @@ fn only_value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Option<&'
 
 fn http_date(text: &[u8]) -> Option<SystemTime> {
     httpdate::parse_http_date(std::str::from_utf8(text).ok()?.trim_ascii()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn rfc9111_4_2_what_the_edge_asked_for_itself() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let date = httpdate::fmt_http_date(now - Duration::from_secs(30));
+        let soon = httpdate::fmt_http_date(now + Duration::from_secs(70));
+        for (fields, expected) in [
+            (&[][..], None),
+            (&[("cache-control", "public")], None),
+            (&[("cache-control", "max-age=86400, private")], Some(86_400)),
+            (&[("cache-control", "max-age=60, s-maxage=5")], Some(60)),
+            (&[("cache-control", "max-age=60"), ("age", "45")], Some(15)),
+            (&[("cache-control", "max-age=60"), ("age", "90")], Some(0)),
+            (&[("cache-control", "max-age=60"), ("date", date.as_str())], Some(30)),
+            (&[("cache-control", "max-age=60, no-cache")], Some(0)),
+            (&[("cache-control", "no-store")], Some(0)),
+            (&[("cache-control", "max-age=x")], Some(0)),
+            (&[("expires", soon.as_str())], Some(70)),
+            (&[("expires", "0")], Some(0)),
+        ] {
+            let headers: HeaderMap = fields
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+                .collect();
+            assert_eq!(own_lifetime(&headers, now), expected.map(Duration::from_secs), "{fields:?}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::bindings::stages::settings_check as raw;
 use crate::fault::cut;
 use crate::load::LoadError;
 use crate::state::CallState;
-use crate::{Call, CallFacts, Grants, HookFault, Pins, RequestView, ViewerFacts};
+use crate::{Call, CallFacts, Grants, HookFault, Pins, RequestView, Stage, ViewerFacts};
 
 /// A check may take at least this long, whatever the hook's timeout is: a start on a busy machine must not fail for it.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -68,6 +68,7 @@ impl Hook {
         self: &Arc<Self>,
         distribution: &str,
         behavior: &str,
+        stage: Stage,
         settings: &str,
         grants: Option<Arc<Grants>>,
     ) -> Result<(), CheckFault> {
@@ -77,7 +78,7 @@ impl Hook {
         let run = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
             let runtime = runtime.map_err(CheckFault::Runtime)?;
-            Ok(runtime.block_on(self.run_check(check, call, settings))?)
+            Ok(runtime.block_on(self.run_check(check, call, stage, settings))?)
         };
         let ran: Result<_, CheckFault> =
             std::thread::scope(|scope| match std::thread::Builder::new().spawn_scoped(scope, run) {
@@ -91,17 +92,21 @@ impl Hook {
         self: &Arc<Self>,
         check: &SettingsCheck,
         call: Call,
+        stage: Stage,
         settings: &str,
     ) -> Result<Result<(), Vec<raw::Problem>>, HookFault> {
         let deadline = Instant::now() + self.limits.timeout.max(PATIENCE);
         let mut store = self.store(None, call, deadline);
+        store.data_mut().bound_at = Some(stage);
         let _ticking = self.engine.ticker.tick();
         let called = async {
             let instance = self.program.pre.instantiate_async(&mut store).await?;
             let guest = check.0.load(&mut store, &instance)?;
             guest.call_validate(&mut store, settings).await
         };
-        match tokio::time::timeout_at(deadline, called).await {
+        let ended = tokio::time::timeout_at(deadline, called).await;
+        store.data_mut().end_output();
+        match ended {
             Err(_) => Err(HookFault::Timeout),
             Ok(checked) => checked.map_err(|error| HookFault::of(&error, store.data().last_error.as_deref())),
         }

@@ -3,8 +3,8 @@
 use ring::{digest, hmac};
 use subtle::ConstantTimeEq;
 
+use crate::algorithm::{Algorithm, KeyAlgorithm, secret};
 use crate::bindings::imports::crypto::{self, Digest, SignatureAlgorithm};
-use crate::keys::KeyAlgorithm;
 use crate::state::CallState;
 
 fn mac(algorithm: hmac::Algorithm, key: &[u8]) -> hmac::Key {
@@ -50,15 +50,23 @@ impl crypto::Host for CallState {
         Ok(self.hook.keys().verify(algorithm, &key, &data, &signature).map_err(|error| error.to_string()))
     }
 
+    fn verify_token(
+        &mut self,
+        algorithm: String,
+        key: Vec<u8>,
+        data: Vec<u8>,
+        signature: Vec<u8>,
+    ) -> wasmtime::Result<Result<bool, String>> {
+        Ok(match Algorithm::named(&algorithm) {
+            Some(Algorithm::Secret(algorithm)) => secret(algorithm, &key, &data, &signature),
+            Some(Algorithm::Public(algorithm)) => {
+                self.hook.keys().verify(algorithm, &key, &data, &signature).map_err(|error| error.to_string())
+            }
+            None => Err("there is no such signature algorithm".into()),
+        })
+    }
+
     fn equal(&mut self, a: Vec<u8>, b: Vec<u8>) -> wasmtime::Result<bool> {
         Ok(a.ct_eq(&b).into())
     }
-}
-
-/// HMAC; an empty secret would let anybody sign.
-fn secret(algorithm: hmac::Algorithm, key: &[u8], data: &[u8], signature: &[u8]) -> Result<bool, String> {
-    if key.is_empty() {
-        return Err("the secret is empty".into());
-    }
-    Ok(hmac::verify(&mac(algorithm, key), data, signature).is_ok())
 }

@@ -92,7 +92,8 @@ impl context::Host for CallState {
     }
 
     fn stage(&mut self) -> wasmtime::Result<String> {
-        Ok(self.current_stage()?.as_str().into())
+        let stage = self.bound_at.map_or_else(|| self.current_stage(), Ok)?;
+        Ok(stage.as_str().into())
     }
 
     fn request_id(&mut self) -> wasmtime::Result<String> {

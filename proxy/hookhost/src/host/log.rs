@@ -7,14 +7,30 @@ use crate::state::CallState;
 /// Most lines of a call.
 const MAX_LINES: u32 = 64;
 /// Most bytes of a call, all lines together.
-const MAX_BYTES: usize = 10 * 1024;
+pub(super) const MAX_BYTES: usize = 10 * 1024;
 
 impl log::Host for CallState {
-    fn write(&mut self, level: log::Level, mut message: String) -> wasmtime::Result<()> {
+    fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        self.log(
+            match level {
+                log::Level::Debug => LogLevel::Debug,
+                log::Level::Info => LogLevel::Info,
+                log::Level::Warn => LogLevel::Warn,
+                log::Level::Error => LogLevel::Error,
+            },
+            message,
+        );
+        Ok(())
+    }
+}
+
+impl CallState {
+    /// Takes a line of the hook, if there is room for it.
+    pub(super) fn log(&mut self, level: LogLevel, mut message: String) {
         let room = MAX_BYTES.saturating_sub(self.log_bytes);
         if self.log_lines == MAX_LINES || room == 0 {
             self.log_dropped = self.log_dropped.saturating_add(1);
-            return Ok(());
+            return;
         }
         if message.len() > room {
             message.truncate(message.floor_char_boundary(room));
@@ -24,16 +40,9 @@ impl log::Host for CallState {
             self.log_bytes += message.len();
         }
         self.log_lines += 1;
-        let level = match level {
-            log::Level::Debug => LogLevel::Debug,
-            log::Level::Info => LogLevel::Info,
-            log::Level::Warn => LogLevel::Warn,
-            log::Level::Error => LogLevel::Error,
-        };
         self.hook.services().log(self.hook.name(), &self.call.facts.request_id, level, &message);
         if level == LogLevel::Error {
             self.last_error = Some(message.into_boxed_str());
         }
-        Ok(())
     }
 }

@@ -10,9 +10,16 @@ const MAX_RANDOM: u32 = 4096;
 
 impl clock::Host for CallState {
     fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.frozen_now())
+    }
+}
+
+impl CallState {
+    /// Milliseconds of Unix time: the same in all of a call.
+    pub(super) fn frozen_now(&mut self) -> u64 {
         self.read(Fact::Clock);
         let services = self.hook.services();
-        Ok(*self.now.get_or_insert_with(|| services.now_ms()))
+        *self.now.get_or_insert_with(|| services.now_ms())
     }
 }
 

@@ -52,6 +52,26 @@ fn elliptic_curves() {
 }
 
 #[test]
+fn ed25519() {
+    let pair = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let signer = signature::Ed25519KeyPair::from_pkcs8_maybe_unchecked(pair.serialized_der()).unwrap();
+    let (pem, signed) = (pair.public_key_pem(), signer.sign(DATA));
+    let keys = Keys::default();
+    assert_eq!(keys.verify(KeyAlgorithm::EdDsa, pem.as_bytes(), DATA, signed.as_ref()), Ok(true));
+    assert_eq!(keys.verify(KeyAlgorithm::EdDsa, pem.as_bytes(), b"other", signed.as_ref()), Ok(false));
+    assert_eq!(keys.verify(KeyAlgorithm::Es256, pem.as_bytes(), DATA, signed.as_ref()), Err(KeyError::NeedsP256));
+    assert_eq!(keys.verify(KeyAlgorithm::EdDsa, RSA.as_bytes(), DATA, b""), Err(KeyError::NeedsEd25519));
+}
+
+#[test]
+fn rsa_pss_is_not_pkcs1() {
+    let keys = Keys::default();
+    for (algorithm, expected) in [(KeyAlgorithm::Ps256, false), (KeyAlgorithm::Rs256, true)] {
+        assert_eq!(keys.verify(algorithm, RSA.as_bytes(), DATA, RSA_SIGNATURE), Ok(expected), "{algorithm:?}");
+    }
+}
+
+#[test]
 fn a_certificate_gives_its_key() {
     let p256 = ec(&ECDSA_P256_SHA256_FIXED_SIGNING);
     let certificate = CertificateParams::new(vec!["idp.example".into()]).unwrap().self_signed(&p256.keys).unwrap();
@@ -64,14 +84,14 @@ fn the_error_says_why() {
     let keys = Keys::default();
     let private = ec(&ECDSA_P256_SHA256_FIXED_SIGNING).keys.serialize_pem();
     let broken = RSA.replace("MIIBIj", "AAAAAA");
-    let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().public_key_pem();
+    let p521 = include_str!("tests/p521.pem");
     let long = "-".repeat(MAX_PEM + 1);
     for (pem, expected) in [
         ("", KeyError::NotPem),
         ("secret", KeyError::NotPem),
         (&private, KeyError::Private),
         (&broken, KeyError::Der),
-        (&ed25519, KeyError::Kind),
+        (p521, KeyError::Kind),
         (&long, KeyError::TooLong),
     ] {
         assert_eq!(keys.verify(KeyAlgorithm::Es256, pem.as_bytes(), DATA, b""), Err(expected), "{pem}");

@@ -8,7 +8,7 @@ use super::LoadError;
 use crate::{Grant, Stage};
 
 /// Interfaces of the contract that this version provides.
-const PROVIDED: [&str; 14] = [
+const PROVIDED: [&str; 15] = [
     "types",
     "request",
     "response",
@@ -19,6 +19,7 @@ const PROVIDED: [&str; 14] = [
     "log",
     "crypto",
     "key-value",
+    "jwks",
     "secrets",
     "metrics",
     "fetch",

@@ -1,37 +1,43 @@
-//! `wasi:*` imports, which Rust's std brings along on wasm32-wasip2 also where nothing uses them: linked, but calling one
-//! traps. Only names of WASI: a missing function of the contract must stay an error.
+//! `wasi:*` imports, which Rust's std brings along on wasm32-wasip2: linked as `host::wasi` says. Only names of WASI: a
+//! missing function of the contract must stay an error.
 
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, ResourceType};
 
 use super::contract::is_wasi;
-use crate::fault::Refusal;
+use crate::host::wasi::{self, InputStream, IoError, Nothing, OutputStream, Pollable};
 use crate::state::CallState;
 
-/// Stands for all WASI resources; none is ever made.
-struct Nothing;
-
-/// Defines the component's WASI imports as traps.
-pub(super) fn define_traps(
-    linker: &mut Linker<CallState>,
-    engine: &Engine,
-    component: &Component,
-) -> wasmtime::Result<()> {
+/// Defines the component's WASI imports.
+pub(super) fn define(linker: &mut Linker<CallState>, engine: &Engine, component: &Component) -> wasmtime::Result<()> {
     for (name, import) in component.component_type().imports(engine) {
-        let ComponentItem::ComponentInstance(interface) = import.ty else { continue };
+        let ComponentItem::ComponentInstance(types) = import.ty else { continue };
         if !is_wasi(name) {
             continue;
         }
+        // Of WASI 0.2 all versions; of others nothing is provided, and their functions are refused when they are called.
+        let interface = match name.split_once('@') {
+            Some((interface, version)) if version.starts_with("0.2.") => interface,
+            _ => "",
+        };
         let mut instance = linker.instance(name)?;
-        for (item, export) in interface.exports(engine) {
+        for (item, export) in types.exports(engine) {
             match export.ty {
-                ComponentItem::ComponentFunc(_) => {
-                    instance.func_new(item, |_, _, _, _| Err(Refusal("the edge provides no WASI").into()))?;
-                }
-                ComponentItem::Resource(_) => {
-                    instance.resource(item, ResourceType::host::<Nothing>(), |_, _| Ok(()))?;
-                }
+                ComponentItem::ComponentFunc(ty) => wasi::define(&mut instance, interface, item, &ty)?,
+                // An interface that uses another one's resource has it under the same name.
+                ComponentItem::Resource(_) => match item {
+                    "pollable" => instance.resource(item, ResourceType::host::<Pollable>(), |mut store, rep| {
+                        store.data_mut().forget_moment(rep);
+                        Ok(())
+                    })?,
+                    "output-stream" => {
+                        instance.resource(item, ResourceType::host::<OutputStream>(), |_, _| Ok(()))?;
+                    }
+                    "input-stream" => instance.resource(item, ResourceType::host::<InputStream>(), |_, _| Ok(()))?,
+                    "error" => instance.resource(item, ResourceType::host::<IoError>(), |_, _| Ok(()))?,
+                    _ => instance.resource(item, ResourceType::host::<Nothing>(), |_, _| Ok(()))?,
+                },
                 _ => {}
             }
         }

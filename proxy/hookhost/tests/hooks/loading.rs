@@ -5,11 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edgeweir_hookhost::{
-    EngineError, EngineLimits, HookEngine, HookFault, HookLimits, LoadError, MAX_WASM, RequestEdit, RequestVerdict,
-    TrapKind,
+    EngineError, EngineLimits, HookEngine, HookLimits, LoadError, MAX_WASM, RequestEdit, RequestVerdict,
 };
-
-use wit_component::ComponentEncoder;
 
 use crate::support::{LIMITS, Services, call, engine, wasm};
 
@@ -104,20 +101,6 @@ fn limits_have_ranges() {
         let made = HookEngine::new(limits, None, Arc::new(Services::default()));
         assert!(matches!(made.map(drop), Err(EngineError::Limits)), "{limits:?}");
     }
-}
-
-/// As cargo makes it for wasm32-wasip2: a component with WASI imports. A core module cannot ask for WASI.
-#[tokio::test]
-async fn wasi_is_linked_but_traps() {
-    let module = wasm("needs-wasi");
-    let error = engine(1).0.load("needs-wasi", &module, LIMITS).map(drop).unwrap_err();
-    assert!(matches!(error, LoadError::UnknownImport { import } if import.starts_with("wasi:")));
-    let component = ComponentEncoder::default().module(&module).unwrap().encode().unwrap();
-    let hook = engine(2).0.load("needs-wasi", &component, LIMITS).unwrap();
-    assert!(hook.viewer_request(call("")).await.verdict.is_ok());
-    let fault = hook.viewer_request(call("call")).await.verdict.unwrap_err();
-    assert!(matches!(fault, HookFault::Trap { kind: TrapKind::HostCall, .. }), "{fault}");
-    assert!(fault.to_string().contains("the edge provides no WASI"), "{fault}");
 }
 
 #[tokio::test]

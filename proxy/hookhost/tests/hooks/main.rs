@@ -10,3 +10,4 @@ mod loading;
 mod settings;
 mod support;
 mod tools;
+mod wasi;

@@ -1,11 +1,11 @@
 //! Settings that a hook checks before any request.
 
-use edgeweir_hookhost::{CheckFault, HookFault, TrapKind};
+use edgeweir_hookhost::{CheckFault, HookFault, Stage, TrapKind};
 
 use crate::support::{LIMITS, engine, load, wasm};
 
 fn check(settings: &str) -> Result<(), CheckFault> {
-    load("checked").check_settings("site", "/a*", settings, None)
+    load("checked").check_settings("site", "/a*", Stage::ViewerRequest, settings, None)
 }
 
 fn problems(settings: &str) -> Vec<(String, String)> {
@@ -28,7 +28,7 @@ fn fault(settings: &str) -> HookFault {
 fn good_settings_and_hooks_that_do_not_look() {
     check(r#"{"limits":[1,2]}"#).unwrap();
     check("{}").unwrap();
-    load("no-op").check_settings("site", "*", "this is not JSON", None).unwrap();
+    load("no-op").check_settings("site", "*", Stage::ViewerRequest, "this is not JSON", None).unwrap();
 }
 
 #[test]
@@ -42,6 +42,16 @@ fn problems_have_a_path_and_a_message() {
     assert_eq!(told, [("/secret".to_owned(), "the secret is x [0m".to_owned())], "no control characters");
     let many = format!(r#"{{"limits":[{}0]}}"#, "0,".repeat(99));
     assert_eq!(problems(&many).len(), 32);
+}
+
+#[test]
+fn a_check_knows_the_stage_of_its_binding() {
+    let hook = load("checked");
+    for stage in Stage::ALL {
+        let told = hook.check_settings("site", "*", stage, r#"{"mode":"stage"}"#, None);
+        let Err(CheckFault::Refused(problems)) = told else { panic!("{told:?}") };
+        assert_eq!(&*problems[0].message, stage.as_str());
+    }
 }
 
 #[test]
@@ -62,7 +72,7 @@ fn a_check_that_does_not_end_is_ended() {
     let (engine, _) = engine(1);
     let limits = edgeweir_hookhost::HookLimits { timeout: std::time::Duration::from_millis(1), ..LIMITS };
     let hook = engine.load("checked", &wasm("checked"), limits).unwrap();
-    let ended = hook.check_settings("site", "*", r#"{"mode":"spin"}"#, None);
+    let ended = hook.check_settings("site", "*", Stage::ViewerRequest, r#"{"mode":"spin"}"#, None);
     assert!(matches!(ended, Err(CheckFault::Fault(HookFault::Timeout))), "{ended:?}");
 }
 
@@ -75,7 +85,7 @@ async fn also_from_within_a_runtime() {
 fn log_lines_of_a_check_come_through() {
     let (engine, services) = engine(1);
     let hook = engine.load("checked", &wasm("checked"), LIMITS).unwrap();
-    hook.check_settings("site", "*", "{}", None).unwrap();
+    hook.check_settings("site", "*", Stage::ViewerRequest, "{}", None).unwrap();
     let lines = services.lines.lock().unwrap();
     assert_eq!((lines[0].1.as_str(), lines[0].3.as_str()), ("settings-check", "settings looked at"));
 }

@@ -17,11 +17,20 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version};
 pub(crate) const LIMITS: HookLimits =
     HookLimits { timeout: Duration::from_secs(10), memory: 4 << 20, concurrent: 1000 };
 
+/// The bytes of a guest that was built for wasm32-wasip2.
+pub(crate) fn wasip2(name: &str) -> Vec<u8> {
+    built("wasm32-wasip2", name)
+}
+
 /// The bytes of a guest. Guests are built beside the tests, so they are looked for in the same target directory.
 pub(crate) fn wasm(name: &str) -> Vec<u8> {
+    built("wasm32-unknown-unknown", name)
+}
+
+fn built(target_name: &str, name: &str) -> Vec<u8> {
     let exe = std::env::current_exe().unwrap();
     let target = exe.ancestors().nth(3).unwrap();
-    let file = format!("wasm32-unknown-unknown/hook/examples/{}.wasm", name.replace('-', "_"));
+    let file = format!("{target_name}/hook/examples/{}.wasm", name.replace('-', "_"));
     let path: PathBuf = target.join(file);
     match std::fs::read(&path) {
         Ok(wasm) => wasm,

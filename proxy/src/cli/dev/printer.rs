@@ -203,6 +203,7 @@ mod tests {
             plan: None,
             throttle: None,
             hooks,
+            skipped: [None; 4],
             fault: None,
             aborted: false,
         }

@@ -1,6 +1,6 @@
 //! The hooks of a behavior, as they are bound. Secrets are not shown.
 
-use edgeweir_config::{Behavior, Binding, Config, FailurePolicy, KeyValueStoreId, Stage};
+use edgeweir_config::{Behavior, Binding, Config, FailurePolicy, JwksId, KeyValueStoreId, Stage};
 use serde_json::Value;
 
 use super::outcome::Hook;
@@ -31,6 +31,10 @@ pub(super) fn of(config: &Config, behavior: &Behavior) -> Vec<Hook> {
                 let name = |id: &KeyValueStoreId| Some(config.key_value_stores.get(id.0)?.name.clone());
                 stores.iter().filter_map(name).collect()
             }),
+            jwks: {
+                let name = |id: &JwksId| Some(config.jwks.get(id.0)?.name.clone());
+                binding.jwks.iter().filter_map(name).collect()
+            },
             secrets: binding.secrets.as_ref().map(|secrets| secrets.iter().map(|(name, _)| name.clone()).collect()),
         })
     })

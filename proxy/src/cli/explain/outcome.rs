@@ -109,6 +109,8 @@ pub(super) struct Hook {
     pub(super) settings: Value,
     /// The stores that it may read; none if the binding does not speak of stores.
     pub(super) key_value_stores: Option<Vec<String>>,
+    /// The key sets that it may use.
+    pub(super) jwks: Vec<String>,
     /// The names of the secrets that it may read; none if the binding does not speak of secrets.
     pub(super) secrets: Option<Vec<String>>,
 }

@@ -133,7 +133,11 @@ impl Page {
             if settings.as_object().is_some_and(|settings| !settings.is_empty()) {
                 self.line("", &format!("   settings {settings}"));
             }
-            for (what, granted) in [("key-value stores", &hook.key_value_stores), ("secrets", &hook.secrets)] {
+            let sets = Some(&hook.jwks).filter(|sets| !sets.is_empty());
+            let stores = hook.key_value_stores.as_ref();
+            for (what, granted) in
+                [("key-value stores", stores), ("key sets", sets), ("secrets", hook.secrets.as_ref())]
+            {
                 if let Some(names) = granted {
                     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
                     self.line("", &format!("   granted {what}: {names}"));

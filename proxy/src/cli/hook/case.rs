@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use edgeweir_config::{Problem, Report, Source, nearest};
 use edgeweir_hookhost::{
-    CallFacts, Entries, Fetch, GeoView, Grants, HookLimits, KeyValueStore, RequestBody, Stage, ViewerFacts,
+    CallFacts, Entries, Fetch, GeoView, Grants, HookLimits, KeySet, KeyValueStore, RequestBody, Stage, ViewerFacts,
 };
 use http::{HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -19,9 +19,11 @@ use serde::Deserialize;
 use super::run::Input;
 use crate::cli::output;
 
+mod cache;
 mod stubs;
 mod values;
 
+pub(super) use cache::Stored;
 use stubs::{Stub, Stubs};
 use values::Word;
 pub(super) use values::{OneOrMore, stage_of};
@@ -67,6 +69,9 @@ pub(super) struct Case {
     key_value_stores: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(default)]
     secrets: BTreeMap<String, String>,
+    /// The key sets that it grants: JSON Web Key Sets, written as TOML.
+    #[serde(default)]
+    jwks: BTreeMap<String, toml::Table>,
     /// The most bytes of the request's body that the hook may read.
     #[serde(default, deserialize_with = "values::size")]
     request_body: Option<u64>,
@@ -76,6 +81,9 @@ pub(super) struct Case {
     /// What origins answer to requests of the hook.
     #[serde(default)]
     fetch: Vec<Stub>,
+    /// The cache policy of the behavior.
+    #[serde(default)]
+    cache: cache::Cache,
     #[serde(default)]
     pub(super) expect: Expect,
     #[serde(default)]
@@ -229,7 +237,7 @@ impl Case {
     ///
     /// # Errors
     /// [`NoCase`].
-    pub(super) fn load(file: &Path, text: &str) -> Result<(Self, Input), NoCase> {
+    pub(super) fn load(file: &Path, text: &str) -> Result<(Self, Input, Stored), NoCase> {
         let told = |problem: Problem| {
             NoCase(Report::of(problem).render(&file.display().to_string(), text, output::colour_on_stderr()))
         };
@@ -238,7 +246,8 @@ impl Case {
         let case: Self = toml::from_str(text).map_err(|error| told(not_toml(&error)))?;
         case.check().map_err(bad)?;
         let input = case.input().map_err(bad)?;
-        Ok((case, input))
+        let stored = case.cache.read(input.now).map_err(|error| bad((&["cache"], error)))?;
+        Ok((case, input, stored))
     }
 
     /// What the text alone does not say.
@@ -317,7 +326,7 @@ impl Case {
             settings: settings.to_string().into(),
             note: self.note.as_deref().map(Arc::from),
             body: self.body(),
-            grants: Arc::new(self.grants().map_err(|error| (&["fetch"] as &[_], error))?),
+            grants: Arc::new(self.grants()?),
             now: self.now.unwrap_or(DEFAULT_NOW),
             limits: HookLimits { timeout, memory, ..DEFAULT_LIMITS },
         })
@@ -334,7 +343,7 @@ impl Case {
         Some(RequestBody { bytes, more: false, limit })
     }
 
-    fn grants(&self) -> anyhow::Result<Grants> {
+    fn grants(&self) -> Result<Grants, Bad> {
         let bytes = |text: &String| -> Arc<[u8]> { text.as_bytes().into() };
         let stores = self.key_value_stores.iter().map(|(name, entries)| {
             let entries = entries.iter().map(|(key, value)| (key.as_str().into(), bytes(value))).collect();
@@ -343,10 +352,16 @@ impl Case {
         });
         let secrets = self.secrets.iter().map(|(name, value)| (name.as_str().into(), bytes(value)));
         let stubs: anyhow::Result<Vec<_>> = self.fetch.iter().map(Stub::answer).collect();
-        let stubs = stubs?;
+        let stubs = stubs.map_err(|error| (&["fetch"] as &[_], error))?;
+        let sets = self.jwks.iter().map(|(name, set)| {
+            let set: Arc<dyn KeySet> = Arc::new(stubs::keys(set).with_context(|| format!("key set `{name}`"))?);
+            Ok((name.as_str().into(), set))
+        });
+        let sets: anyhow::Result<Vec<_>> = sets.collect();
         Ok(Grants {
             stores: stores.collect(),
             secrets: secrets.collect(),
+            jwks: sets.map_err(|error| (&["jwks"] as &[_], error))?,
             fetch: (!stubs.is_empty()).then(|| -> Arc<dyn Fetch> { Arc::new(Stubs(stubs)) }),
             dynamic_origins: self.dynamic_origins.iter().map(|host| host.to_ascii_lowercase().into()).collect(),
         })

@@ -16,7 +16,7 @@ use super::host::Host;
 use crate::fault::Fault;
 use crate::flow::edits::{apply_to_request, apply_to_response, before_edits};
 use crate::flow::hooks::{Request, Response};
-use crate::flow::request_body;
+use crate::flow::{leaks, request_body};
 
 /// Everything that a call gets to see, and its limits.
 #[derive(Clone)]
@@ -82,6 +82,8 @@ pub(super) struct Outcome {
     pub(super) cost: Option<u32>,
     pub(super) api_key: Option<String>,
     pub(super) cache_tags: Vec<String>,
+    /// Whether what the hook did shows in an answer without being in the cache key by itself.
+    pub(super) shows: bool,
     pub(super) report: CallReport,
     pub(super) log: Vec<String>,
 }
@@ -114,6 +116,19 @@ pub(super) enum Verdict {
     Response(Vec<ResponseEdit>),
 }
 
+impl Verdict {
+    /// As the flow sees it: what shows in an answer that others who share its key may get.
+    fn shows(&self, stage: Stage) -> bool {
+        match (stage, self) {
+            (Stage::ViewerRequest, Self::Request(RequestVerdict::Next(edits))) => leaks::counts(edits),
+            (Stage::OriginRequest, Self::Request(RequestVerdict::Next(edits))) => leaks::counts_at_origin(edits),
+            (Stage::OriginRequest, Self::Request(RequestVerdict::Respond(_))) => true,
+            (Stage::OriginResponse, Self::Response(edits)) => !edits.is_empty(),
+            _ => false,
+        }
+    }
+}
+
 /// Calls the hook at a stage.
 pub(super) async fn call(hook: &Arc<Hook>, stage: Stage, call: Call) -> (Call, Result<Verdict, HookFault>, CallReport) {
     match stage {
@@ -140,7 +155,9 @@ pub(super) async fn call(hook: &Arc<Hook>, stage: Stage, call: Call) -> (Call, R
 pub(super) async fn run(host: &Host, hook: &Arc<Hook>, input: Input) -> Outcome {
     let stage = input.stage;
     host.prepare(input.now);
-    let (done, verdict, report) = call(hook, stage, input.call()).await;
+    let mut wanted = input.call();
+    wanted.record_reads = true;
+    let (done, verdict, report) = call(hook, stage, wanted).await;
     let (request, response) = heads(done);
     let mut outcome = Outcome {
         decision: Decision::Next,
@@ -154,6 +171,7 @@ pub(super) async fn run(host: &Host, hook: &Arc<Hook>, input: Input) -> Outcome 
         cost: None,
         api_key: None,
         cache_tags: Vec::new(),
+        shows: verdict.as_ref().is_ok_and(|verdict| verdict.shows(stage)),
         report,
         log: host.take_lines(),
     };

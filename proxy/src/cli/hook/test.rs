@@ -125,13 +125,25 @@ impl Tester {
         if file.extension().is_some_and(|extension| extension == "json") {
             return self.event(file, &text).await;
         }
-        let (case, input) = Case::load(file, &text)?;
+        let (case, input, stored) = Case::load(file, &text)?;
         let hook = self.load(input.limits)?;
         if let Some(run) = checked(file, &case, &input, &hook) {
             return Ok(run);
         }
         let outcome = run::run(&self.host, &hook, input).await;
         let mut differences = compare(&case.expect, &outcome);
+        let leaks = stored.leaks(case.stage, &outcome);
+        if !leaks.is_empty() {
+            differences.push(Difference {
+                what: "key leak".into(),
+                expected: "what changes a stored answer is in its cache key or in Vary".into(),
+                actual: format!(
+                    "{} is in neither: add it with `edits.cache_key(…)` or to the policy, or say in the case how answers are \
+                     stored, as in `[cache]` and `policy = \"CachingDisabled\"`",
+                    leaks.join(", ")
+                ),
+            });
+        }
         differences.extend(over_budget(&case.budget, self.wasm.len(), outcome.report.memory));
         Ok(Run::of(file, case.stage, outcome, differences, None))
     }
@@ -159,7 +171,7 @@ impl Tester {
 fn checked(file: &Path, case: &Case, input: &Input, hook: &Arc<Hook>) -> Option<Run> {
     let (facts, grants) = (&input.facts, Arc::clone(&input.grants));
     let refusals: Vec<String> =
-        match hook.check_settings(&facts.distribution, &facts.behavior, &input.settings, Some(grants)) {
+        match hook.check_settings(&facts.distribution, &facts.behavior, case.stage, &input.settings, Some(grants)) {
             Ok(()) => Vec::new(),
             Err(CheckFault::Refused(problems)) => problems
                 .iter()

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use edgeweir_config::{self as model, FailurePolicy, Problem, Stage};
 use edgeweir_hookhost::{CheckFault, Grant, Grants, Hook, KeyValueStore};
 
+use super::super::breaker::Breaker;
 use super::super::stores::Store;
 use super::super::{BoundHook, LoadedHook};
 use super::{Builder, secret};
 use crate::fault::chain;
 use crate::fetch::Fetcher;
+use crate::jwks::KeySet;
 use crate::origin::Origin;
 
 /// Shorter secrets are not looked for in what a hook says: they would be found in any text.
@@ -23,6 +25,8 @@ pub(super) struct Bindable<'a> {
     pub(super) hooks: &'a HashMap<String, LoadedHook>,
     /// By [`model::KeyValueStoreId`]; if one could not be read, the indices are wrong, and so is the whole snapshot.
     pub(super) stores: &'a [Arc<Store>],
+    /// By [`model::JwksId`]; as with stores.
+    pub(super) jwks: &'a [Arc<KeySet>],
     /// By [`model::OriginId`]; as many as there are, or the whole snapshot is wrong.
     pub(super) origins: &'a [Arc<Origin>],
 }
@@ -77,6 +81,7 @@ impl Builder<'_> {
             bound.push(BoundHook {
                 hook: Arc::clone(hook),
                 last_good,
+                breaker: Breaker::new(Arc::clone(self.materials.clock)),
                 settings: settings.into(),
                 body: binding.request_body.unwrap_or(0),
                 grants,
@@ -112,6 +117,8 @@ impl Builder<'_> {
             (Grant::Secrets, "secrets", "{ NAME = { env = \"…\" } }", "{}", binding.secrets.as_ref().map(Vec::len)),
             (Grant::Fetch, "fetch", "[\"NAME\"]", "[]", binding.fetch.as_ref().map(Vec::len)),
             (Grant::Body, "request_body", "true", "false", body),
+            // A hook that can use key sets may do without: what it asks for and has not been granted is an error then.
+            (Grant::Jwks, "jwks", "[\"NAME\"]", "[]", Some(binding.jwks.len())),
         ];
         for (grant, key, example, none, given) in grants {
             let (name, place) = (grant.as_str(), binding.place.binding.clone());
@@ -145,6 +152,11 @@ impl Builder<'_> {
                 grants.stores.push((store.name.clone(), Arc::clone(store) as Arc<dyn KeyValueStore>));
             }
         }
+        for id in &site.binding.jwks {
+            if let Some(set) = bindable.jwks.get(id.0) {
+                grants.jwks.push((set.name.clone(), Arc::clone(set) as Arc<dyn edgeweir_hookhost::KeySet>));
+            }
+        }
         for (name, source) in site.binding.secrets.iter().flatten() {
             match secret(source, self.materials.env) {
                 Ok(text) => {
@@ -159,6 +171,7 @@ impl Builder<'_> {
         }
         let some = !grants.stores.is_empty()
             || !grants.secrets.is_empty()
+            || !grants.jwks.is_empty()
             || !grants.dynamic_origins.is_empty()
             || grants.fetch.is_some();
         some.then(|| Arc::new(grants))
@@ -184,7 +197,13 @@ impl Builder<'_> {
     /// Asks the hook, if it checks settings.
     fn check_settings(&mut self, site: &Site<'_>, settings: &str, grants: Option<Arc<Grants>>, secrets: &[String]) {
         let place = &site.binding.place;
-        let problems = match site.hook.check_settings(site.distribution, site.behavior, settings, grants) {
+        let problems = match site.hook.check_settings(
+            site.distribution,
+            site.behavior,
+            host_stage(site.stage),
+            settings,
+            grants,
+        ) {
             Ok(()) => return,
             Err(CheckFault::Refused(problems)) => problems,
             Err(fault) => {
@@ -206,6 +225,16 @@ impl Builder<'_> {
     }
 }
 
+/// The stage, as the hook host calls it.
+fn host_stage(stage: Stage) -> edgeweir_hookhost::Stage {
+    match stage {
+        Stage::ViewerRequest => edgeweir_hookhost::Stage::ViewerRequest,
+        Stage::OriginRequest => edgeweir_hookhost::Stage::OriginRequest,
+        Stage::OriginResponse => edgeweir_hookhost::Stage::OriginResponse,
+        Stage::ViewerResponse => edgeweir_hookhost::Stage::ViewerResponse,
+    }
+}
+
 /// Whether a stage has no request body.
 fn is_response(stage: Stage) -> bool {
     matches!(stage, Stage::OriginResponse | Stage::ViewerResponse)
@@ -219,12 +248,16 @@ fn fits(before: &Arc<Hook>, site: &Site<'_>, settings: &str, grants: Option<&Arc
         Grant::Secrets => site.binding.secrets.is_some(),
         Grant::Fetch => site.binding.fetch.is_some(),
         Grant::Body => site.binding.request_body.is_some() || is_response(site.stage),
+        Grant::Jwks => true,
     };
     let why = if !before.stages().iter().any(|stage| stage.as_str() == site.stage.as_str()) {
         "it does not implement the stage"
     } else if !before.needs().iter().all(granted) {
         "it needs more than the binding grants"
-    } else if before.check_settings(site.distribution, site.behavior, settings, grants.cloned()).is_err() {
+    } else if before
+        .check_settings(site.distribution, site.behavior, host_stage(site.stage), settings, grants.cloned())
+        .is_err()
+    {
         "it refuses the settings"
     } else {
         return true;

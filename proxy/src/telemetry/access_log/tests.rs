@@ -39,6 +39,7 @@ fn usual() -> Record<'static> {
         plan: None,
         throttle: None,
         hooks: &[HookRecord { hook: "jwt-auth", stage: "viewer-request", us: 61, verdict: "next", last_good: false }],
+        skipped: [None; 4],
         fault: None,
         aborted: false,
     }
@@ -101,6 +102,7 @@ fn the_rest_of_the_fields() {
         plan: Some("gold"),
         throttle: Some("key"),
         hooks: &[hook, hook],
+        skipped: [None, None, Some("cache"), Some("error")],
         fault: Some("hook-trap"),
         aborted: true,
         ..usual()
@@ -111,6 +113,7 @@ fn the_rest_of_the_fields() {
     assert_eq!(value["plan"], "gold");
     assert_eq!(value["throttle"], "key");
     assert_eq!(value["hooks"].as_array().unwrap().len(), 2);
+    assert_eq!(value["skipped"], json!({"origin-response": "cache", "viewer-response": "error"}));
     assert_eq!(value["fault"], "hook-trap");
     assert_eq!(value["aborted"], true);
 }

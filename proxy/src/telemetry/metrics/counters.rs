@@ -57,7 +57,7 @@ fn is_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(plain)
 }
 
-/// What is counted of a key-value store.
+/// What is counted of a key-value store or a key set.
 #[derive(Debug, Default)]
 pub struct StoreMetrics {
     pub(super) ok: AtomicU64,
@@ -65,7 +65,7 @@ pub struct StoreMetrics {
 }
 
 impl StoreMetrics {
-    /// A changed file was read.
+    /// A changed file was read, or an origin asked.
     pub fn loaded(&self, ok: bool) {
         let counter = if ok { &self.ok } else { &self.failed };
         counter.fetch_add(1, Ordering::Relaxed);

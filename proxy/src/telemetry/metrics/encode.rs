@@ -177,7 +177,14 @@ impl Tables {
                 ([("store", store.to_string()), ("result", result.to_owned())], count.load(Ordering::Relaxed))
             })
         });
-        page.counters("edgeweir_key_value_loads", "Changed files of key-value stores that were read.", loads)
+        page.counters("edgeweir_key_value_loads", "Changed files of key-value stores that were read.", loads)?;
+        let sets = self.key_sets.lock();
+        let loads = sets.iter().flat_map(|(set, metrics)| {
+            [("ok", &metrics.ok), ("failed", &metrics.failed)].map(|(result, count)| {
+                ([("key_set", set.to_string()), ("result", result.to_owned())], count.load(Ordering::Relaxed))
+            })
+        });
+        page.counters("edgeweir_jwks_refreshes", "Key sets that were fetched, or read again from a file.", loads)
     }
 
     /// The edge as a whole.

@@ -45,6 +45,7 @@ fn outcome(input: Input, decision: Decision) -> Outcome {
         cost: None,
         api_key: None,
         cache_tags: Vec::new(),
+        shows: false,
         report: CallReport::default(),
         log: Vec::new(),
     }

@@ -1,12 +1,13 @@
-//! Answers that a case gives to the requests of its hook, in place of origins: no socket is opened.
+//! Answers that a case gives to the requests of its hook, and its key sets, in place of origins: no socket is opened.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use edgeweir_hookhost::{Fetch, FetchFuture, GeneratedResponse, Outgoing};
+use edgeweir_hookhost::{Fetch, FetchFuture, GeneratedResponse, Jwks, KeySet, Outgoing, Renewed, Secrets};
 use http::StatusCode;
 use serde::Deserialize;
 
-use super::{OneOrMore, field};
+use super::{OneOrMore, field, values};
 
 /// `[[fetch]]`: one answer of an origin.
 #[derive(Debug, Deserialize)]
@@ -78,5 +79,27 @@ impl Fetch for Stubs {
             )),
         };
         Box::pin(std::future::ready(answer))
+    }
+}
+
+/// A key set of a case: it never changes.
+pub(super) struct Keys(Arc<Jwks>);
+
+/// Reads a key set.
+///
+/// # Errors
+/// If it is none, or has no key that can be used.
+pub(super) fn keys(set: &toml::Table) -> anyhow::Result<Keys> {
+    let json = values::json(set)?.to_string();
+    Ok(Keys(Arc::new(Jwks::parse(json.as_bytes(), Secrets::Used)?)))
+}
+
+impl KeySet for Keys {
+    fn keys(&self) -> Result<Arc<Jwks>, String> {
+        Ok(Arc::clone(&self.0))
+    }
+
+    fn renew(&self) -> Renewed<'_> {
+        Box::pin(std::future::ready(()))
     }
 }

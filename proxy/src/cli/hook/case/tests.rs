@@ -10,7 +10,7 @@ fn refused(text: &str) -> String {
 
 #[test]
 fn a_small_case_has_defaults() {
-    let (_, input) = Case::load(Path::new("a.toml"), &minimal("")).unwrap();
+    let (_, input, _) = Case::load(Path::new("a.toml"), &minimal("")).unwrap();
     assert_eq!((input.request.method.as_str(), input.request.uri.path(), input.https), ("GET", "/", true));
     assert_eq!((&*input.settings, &*input.authority, input.now), ("{}", "www.example.com", DEFAULT_NOW));
     assert_eq!(input.limits, DEFAULT_LIMITS);
@@ -48,7 +48,7 @@ fn everything_that_a_call_has_can_be_said() {
         size = "100KiB"
         memory = "1MiB"
     "#;
-    let (case, input) = Case::load(Path::new("a.toml"), text).unwrap();
+    let (case, input, _) = Case::load(Path::new("a.toml"), text).unwrap();
     assert_eq!((case.budget.size, case.budget.memory), (Some(102_400), Some(1 << 20)));
     assert_eq!(case.expect.ttl, Some(Duration::from_secs(3600)));
     assert_eq!(input.now, 1_795_262_400_500);
