@@ -23,6 +23,7 @@ mod hit;
 mod miss;
 mod object;
 mod recode;
+mod room;
 
 use std::any::Any;
 use std::sync::Arc;

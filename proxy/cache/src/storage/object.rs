@@ -14,6 +14,7 @@ use pingora::http::ResponseHeader;
 
 use super::forms::Forms;
 use super::header;
+use super::room::{ARC, allocated};
 use crate::compress::{self, Coding};
 use crate::purge::{Identity, Judgement, Label, Mark, Place, Purges};
 
@@ -217,9 +218,10 @@ impl Meta {
         }
     }
 
-    /// Bytes the header and the names for purges take, about.
+    /// Bytes that it takes, with the header's fields and the names for purges.
     fn weight(&self) -> usize {
-        header::weight(&self.header) + self.identity.weight() + self.label.tags.weight()
+        let itself = allocated(ARC + size_of::<Self>()) + allocated(ARC + size_of::<Identity>());
+        itself + header::weight(&self.header) + allocated(self.identity.weight()) + allocated(self.label.tags.weight())
     }
 }
 
@@ -272,9 +274,9 @@ impl Stored {
     }
 }
 
-/// What an entry costs beside its texts: moka's nodes, the structs of this module, and what the allocator rounds up, as
-/// measured with `examples/memory.rs`.
-const ENTRY: usize = 896;
+/// What an entry costs in moka: its nodes, its place in the map, and what is free between all these, as measured with
+/// `examples/memory.rs`.
+const ENTRY: usize = 320;
 
 impl Object {
     pub(super) fn new(meta: Arc<Meta>, body: Body) -> Self {
@@ -334,8 +336,8 @@ impl Object {
 
     /// Bytes for moka. The limits keep a body under 4 GiB.
     pub(super) fn weight(&self) -> u32 {
-        let blocks = self.body.blocks.len() * size_of::<Block>();
-        u32::try_from(self.body.len + blocks + self.meta.weight() + self.forms.weight() + ENTRY).unwrap_or(u32::MAX)
+        let itself = ENTRY + allocated(ARC + size_of::<Self>());
+        u32::try_from(itself + self.meta.weight() + self.body.weight() + self.forms.weight()).unwrap_or(u32::MAX)
     }
 }
 
@@ -353,6 +355,8 @@ struct Block {
     bytes: Bytes,
 }
 
+/// What shares a block once it was read.
+const BLOCK_OWNER: usize = 32;
 /// Bodies up to this size are one block: one write to the viewer.
 const ONE_BLOCK: usize = 256 << 10;
 /// Smaller pieces are copied together; larger ones are kept as they came.
@@ -396,6 +400,12 @@ impl Body {
 
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Bytes that it takes. What is read often has an owner for each block.
+    fn weight(&self) -> usize {
+        let blocks = self.blocks.iter().map(|block| allocated(block.bytes.len()) + BLOCK_OWNER).sum::<usize>();
+        blocks + allocated(ARC + self.blocks.len() * size_of::<Block>())
     }
 
     /// All of it, uncopied.
