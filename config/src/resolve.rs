@@ -47,12 +47,7 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         geo_databases: edge::geo_databases(file, base),
         cache_capacity: capacity,
         cache_max_object: object.unwrap_or(DEFAULT_OBJECT.min(capacity)),
-        cache_eviction: file
-            .cache
-            .value()
-            .and_then(|cache| cache.eviction.value())
-            .copied()
-            .unwrap_or_default(),
+        cache_eviction: file.cache.value().and_then(|cache| cache.eviction.value()).copied().unwrap_or_default(),
         cache_purge_from: edge::networks(file.cache.value().and_then(|cache| cache.purge_from.value())),
         origins: origins(file, base),
         cache_policies,

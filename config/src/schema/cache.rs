@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::Spanned;
 
-use crate::decode::{Count, Decode, HeaderName, List, Named, Network, Node, Size, Text, Time, keyword_or, keywords, table};
+use crate::decode::{
+    Count, Decode, HeaderName, List, Named, Network, Node, Size, Text, Time, keyword_or, keywords, table,
+};
 use crate::model::{Coding, Eviction, KeyLeaks, SetCookie, TargetedFields, ViewerDirectives};
 use crate::report::{Problem, Report};
 

@@ -51,7 +51,9 @@ fn main() {
     println!("{:<32} {:>9} {:>9} {:>9} {:>9}", "trace, room", "lfu hits", "lru hits", "lfu bytes", "lru bytes");
     for (sizes, mixed) in [("same sizes", false), ("mixed sizes", true)] {
         let all: u64 = (0..OBJECTS).map(|object| u64::from(size(object, mixed))).sum();
-        for (trace, crawled, moving) in [("zipf", 0.0, false), ("zipf, crawler", 0.3, false), ("zipf, moving", 0.0, true)] {
+        for (trace, crawled, moving) in
+            [("zipf", 0.0, false), ("zipf, crawler", 0.3, false), ("zipf, moving", 0.0, true)]
+        {
             for percent in [1, 5, 20] {
                 let room = all * percent / 100;
                 let [lfu, lru] = [EvictionPolicy::tiny_lfu(), EvictionPolicy::lru()]

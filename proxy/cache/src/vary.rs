@@ -36,11 +36,7 @@ pub fn variance(response: &HeaderMap, request: &HeaderMap) -> Option<HashBinary>
 }
 
 /// As [`variance`], where the field `keyed` is in the cache key in the form that the origin saw: under one key it is the same.
-pub fn variance_beside(
-    response: &HeaderMap,
-    request: &HeaderMap,
-    keyed: Option<&HeaderName>,
-) -> Option<HashBinary> {
+pub fn variance_beside(response: &HeaderMap, request: &HeaderMap, keyed: Option<&HeaderName>) -> Option<HashBinary> {
     let mut builder = VarianceBuilder::new();
     for name in names(response).filter_map(|name| HeaderName::from_bytes(name).ok()) {
         if keyed == Some(&name) {

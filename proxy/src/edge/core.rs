@@ -118,12 +118,11 @@ impl Core {
         let env = Arc::clone(&options.env);
         let fetches = Arc::<fetch::Connections>::default();
         let for_hooks = Arc::clone(&fetches);
-        let storage_limits = Limits::new(config.cache_capacity, config.cache_max_object).with_eviction(
-            match config.cache_eviction {
+        let storage_limits =
+            Limits::new(config.cache_capacity, config.cache_max_object).with_eviction(match config.cache_eviction {
                 edgeweir_config::Eviction::TinyLfu => Eviction::TinyLfu,
                 edgeweir_config::Eviction::Lru => Eviction::Lru,
-            },
-        );
+            });
         // Compilers and files: not on the runtime's workers.
         let (snapshot, engine, buckets, metrics) = tokio::task::spawn_blocking(move || {
             let materials = Materials {

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use edgeweir_cache::{Selection, filtered_cookies, filtered_query};
 use http::header::{
-    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING, VIA,
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING,
+    VIA,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -9,10 +9,7 @@ use crate::support::{is_hit, with_policy};
 
 /// An origin that shows what it was asked for, says `Vary` if told so, and codes nothing.
 async fn showing(headers: &'static [(&'static str, &'static str)]) -> Origin {
-    Origin::start(move |request| {
-        Reply::new(200, headers, request.header("accept-encoding").unwrap_or("nothing"))
-    })
-    .await
+    Origin::start(move |request| Reply::new(200, headers, request.header("accept-encoding").unwrap_or("nothing"))).await
 }
 
 async fn asked(edge: &TestEdge, accept: &str) -> (String, bool) {
@@ -22,7 +19,8 @@ async fn asked(edge: &TestEdge, accept: &str) -> (String, bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn spellings_share_an_object_and_the_origin_sees_one() {
-    for vary in [&[("cache-control", "max-age=600")][..], &[("cache-control", "max-age=600"), ("vary", "Accept-Encoding")]]
+    for vary in
+        [&[("cache-control", "max-age=600")][..], &[("cache-control", "max-age=600"), ("vary", "Accept-Encoding")]]
     {
         let origin = showing(vary).await;
         let edge = with_policy(&origin, "accept_encoding = [\"gzip\", \"br\"]").await;

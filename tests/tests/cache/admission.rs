@@ -41,7 +41,7 @@ async fn the_requests_have_to_come_in_time() {
 }
 
 /// Hits, of 150, of fifteen objects that are asked for again and again, in a cache with room for 20, beside a crawler that asks
-/// for ten others in between.
+/// for thirty others in between.
 async fn hits_of_the_popular(eviction: &str) -> usize {
     let origin = Origin::start(|_| Reply::new(200, &[("cache-control", "max-age=600")], vec![b'x'; 50_000])).await;
     let config = format!(
@@ -58,7 +58,7 @@ async fn hits_of_the_popular(eviction: &str) -> usize {
             hits += usize::from(is_hit(&edge.get(&format!("/popular/{number}")).await) && round > 4);
         }
         // A crawler: each once.
-        for number in 0..10 * usize::from(round > 3) {
+        for number in 0..30 * usize::from(round > 3) {
             assert_eq!(edge.get(&format!("/once/{round}/{number}")).await.body.length, 50_000);
         }
     }
@@ -68,5 +68,5 @@ async fn hits_of_the_popular(eviction: &str) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crawler_does_not_push_out_what_is_popular_unless_the_policy_is_lru() {
     let (lfu, lru) = (hits_of_the_popular("tinylfu").await, hits_of_the_popular("lru").await);
-    assert!(lfu > 100 && lru < 30, "of 150: tinylfu {lfu}, lru {lru}");
+    assert!(lfu > 100 && lru < lfu / 2, "of 150: tinylfu {lfu}, lru {lru}");
 }

@@ -13,12 +13,8 @@ use edgeweir_tests::wire::Framing;
 use crate::support::{is_hit, tells, with_policy};
 
 const POLICY: &str = "max_ttl = \"1h\"\ncompress = [\"br\", \"zstd\", \"gzip\"]";
-const TAGGED: &[(&str, &str)] = &[
-    ("cache-control", "max-age=600"),
-    ("content-type", "text/css"),
-    ("etag", "\"v1\""),
-    ("accept-ranges", "bytes"),
-];
+const TAGGED: &[(&str, &str)] =
+    &[("cache-control", "max-age=600"), ("content-type", "text/css"), ("etag", "\"v1\""), ("accept-ranges", "bytes")];
 
 fn text(lines: usize) -> String {
     (0..lines).map(|line| format!(".rule-{line} {{ color: red; margin: {}px }}\n", line * 7919 % 1_000)).collect()

@@ -42,13 +42,9 @@ async fn after_a_head(answer: &'static [(&'static str, &'static str)]) -> (TestE
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9111_4_3_5_a_head_about_the_stored_answer_freshens_it() {
-    let (edge, origin) = after_a_head(&[
-        ("cache-control", "max-age=60"),
-        ("etag", "\"v1\""),
-        ("content-length", "4"),
-        ("x-a", "new"),
-    ])
-    .await;
+    let (edge, origin) =
+        after_a_head(&[("cache-control", "max-age=60"), ("etag", "\"v1\""), ("content-length", "4"), ("x-a", "new")])
+            .await;
     let count = origin.count();
     let hit = edge.get("/t").await;
     assert!(is_hit(&hit));
@@ -85,7 +81,9 @@ async fn rfc9111_4_3_5_a_fresh_answer_of_which_a_head_says_otherwise_is_stale() 
     origin.answer(|_| Reply::new(200, &[("cache-control", "private")], "mine"));
     edge.get_with("/t", &[("Cache-Control", "no-cache")]).await;
     origin.answer(|request| match request.method() {
-        "HEAD" => Reply::raw("HTTP/1.1 200 OK\r\ncache-control: max-age=600\r\netag: \"v2\"\r\ncontent-length: 3\r\n\r\n"),
+        "HEAD" => {
+            Reply::raw("HTTP/1.1 200 OK\r\ncache-control: max-age=600\r\netag: \"v2\"\r\ncontent-length: 3\r\n\r\n")
+        }
         _ => Reply::new(200, &[("cache-control", "max-age=600"), ("etag", "\"v2\"")], "new"),
     });
     assert_eq!(edge.request("HEAD", "/t", &[], b"").await.header("etag"), Some("\"v2\""));

@@ -197,7 +197,9 @@ async fn a_range_of_what_is_too_large_to_be_stored() {
     let length = 3_000_000;
     let origin = Origin::start(move |request| match request.header("range") {
         None => Reply::large(&[("cache-control", "max-age=60"), ("etag", "\"v1\"")], length),
-        Some(_) => Reply::new(206, &[("content-range", "bytes 5-9/3000000")], pattern_bytes(10).get(5..).unwrap_or(&[])),
+        Some(_) => {
+            Reply::new(206, &[("content-range", "bytes 5-9/3000000")], pattern_bytes(10).get(5..).unwrap_or(&[]))
+        }
     })
     .await;
     let config = format!(
@@ -243,10 +245,9 @@ async fn rfc9111_3_3_a_part_that_nobody_asked_for_is_neither_stored_nor_taken_fo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9110_15_5_17_the_origins_416_is_not_stored() {
-    let origin = Origin::start(|_| {
-        Reply::new(416, &[("content-range", "bytes */9"), ("cache-control", "max-age=60")], "")
-    })
-    .await;
+    let origin =
+        Origin::start(|_| Reply::new(416, &[("content-range", "bytes */9"), ("cache-control", "max-age=60")], ""))
+            .await;
     let edge = with_policy(&origin, "errors = { 416 = \"1m\" }").await;
     for _ in 0..2 {
         let response = edge.get_with("/t", &[("Range", "bytes=100-")]).await;

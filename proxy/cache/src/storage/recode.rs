@@ -55,8 +55,7 @@ impl MokaStorage {
         all.begun |= 1 << coding as u8;
         all.flights[coding as usize] = Some(Arc::clone(&coded));
         let (storage, plain) = (self, Arc::clone(plain));
-        let recoding =
-            Recoding { storage, key, plain, reader, coded: Arc::clone(&coded), coding, _permit: permit };
+        let recoding = Recoding { storage, key, plain, reader, coded: Arc::clone(&coded), coding, _permit: permit };
         tokio::spawn(recoding.run(coder));
         Some(coded)
     }
