@@ -28,6 +28,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     changes.value("geo.databases", &old.geo_databases, &new.geo_databases, false);
     changes.value("cache.capacity", &old.cache_capacity, &new.cache_capacity, true);
     changes.value("cache.max_object", &old.cache_max_object, &new.cache_max_object, true);
+    changes.value("cache.eviction", &old.cache_eviction, &new.cache_eviction, true);
     changes.value("cache.purge_from", &old.cache_purge_from, &new.cache_purge_from, false);
     changes.value(
         "admin.address",

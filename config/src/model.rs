@@ -17,7 +17,8 @@ mod cache;
 mod hook;
 
 pub use cache::{
-    CacheBehaviour, CachePolicy, Coding, Forward, KeyLeaks, Selection, SetCookie, TargetedFields, ViewerDirectives,
+    CacheBehaviour, CachePolicy, Coding, Eviction, Forward, KeyLeaks, Selection, SetCookie, TargetedFields,
+    ViewerDirectives,
 };
 pub(crate) use hook::SettingPlace;
 pub use hook::{
@@ -51,6 +52,8 @@ pub struct Config {
     pub cache_capacity: u64,
     /// Largest object that is stored, in bytes.
     pub cache_max_object: u64,
+    /// Which objects make room.
+    pub cache_eviction: Eviction,
     /// Viewers that may send `PURGE`.
     pub cache_purge_from: Vec<IpNet>,
     /// Indexed by [`OriginId`].
@@ -272,6 +275,8 @@ pub struct Origin {
     pub write_timeout: Duration,
     /// How long an idle pooled connection is kept. Default 60 s.
     pub keepalive: Duration,
+    /// How long it counts as down after no connection came about, where a stale object can answer.
+    pub failure_memory: Duration,
     /// Protocol spoken to the origin.
     pub http: OriginHttp,
     /// Check the certificate and its name. Default true.

@@ -48,6 +48,7 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         geo_databases: edge::geo_databases(file, base),
         cache_capacity: capacity,
         cache_max_object: object.unwrap_or(DEFAULT_OBJECT.min(capacity)),
+        cache_eviction: file.cache.value().and_then(|cache| cache.eviction.value()).copied().unwrap_or_default(),
         cache_purge_from: edge::networks(file.cache.value().and_then(|cache| cache.purge_from.value())),
         origins: origins(file, base),
         cache_policies,
@@ -105,6 +106,7 @@ fn origin(name: &str, written: &schema::Origin, base: &Path) -> Option<Origin> {
         read_timeout: time(written.read_timeout.value(), 30_000),
         write_timeout: time(written.write_timeout.value(), 30_000),
         keepalive: time(written.keepalive.value(), 60_000),
+        failure_memory: time(written.failure_memory.value(), 1_000),
         http: written.http.value().copied().unwrap_or(OriginHttp::H1),
         verify_tls: written.verify_tls.value().copied().unwrap_or(true),
         headers: headers

@@ -13,6 +13,7 @@ pub mod context;
 pub(crate) mod edits;
 pub mod gate;
 mod generated;
+mod head;
 pub(crate) mod hooks;
 pub(crate) mod identity;
 mod invalidate;
@@ -39,7 +40,7 @@ use bytes::Bytes;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_config::Stage;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use pingora::cache::key::HashBinary;
 use pingora::cache::storage::HitHandler;
 use pingora::cache::{CacheKey, CacheMeta, CachePhase, ForcedFreshness, RespCacheable};
@@ -134,8 +135,7 @@ impl Flow {
     /// Step 8: origin-request hooks, on what the origin would get. Returns whether it is asked.
     async fn origin_request(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
         let mut head = session.req_header().clone();
-        let cacheable = session.cache.enabled();
-        let outcome = match origin::prepare(&mut head, ctx, cacheable) {
+        let outcome = match origin::prepare(&mut head, ctx, ctx.keyed) {
             Ok(()) => match request_body::hold(&self.core, session, ctx, Stage::OriginRequest).await {
                 Ok(()) => hooks::origin_request(&mut head, ctx).await,
                 Err(fault) => hooks::Outcome::Fail(fault),
@@ -268,11 +268,11 @@ impl ProxyHttp for Flow {
     }
 
     async fn proxy_upstream_filter(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<bool> {
+        if ctx.keyed && cache::only_if_cached(session) {
+            Box::pin(respond::fault(session, ctx, Fault::NotStored)).await?;
+            return Ok(false);
+        }
         if session.cache.enabled() {
-            if cache::only_if_cached(session) {
-                Box::pin(respond::fault(session, ctx, Fault::NotStored)).await?;
-                return Ok(false);
-            }
             cache::fetch_begins(self.core.cache.storage, ctx);
         }
         if ctx.expects {
@@ -316,6 +316,7 @@ impl ProxyHttp for Flow {
                     error = %crate::fault::chain(&error),
                     "no address"
                 );
+                origin.failed();
                 let refused = matches!(error, LookupError::NotPublic(_));
                 Err(stop(ctx, if refused { Fault::HookInvalid } else { Fault::OriginDns }))
             }
@@ -331,7 +332,11 @@ impl ProxyHttp for Flow {
     ) -> Box<Error> {
         // Nothing was sent, so another address may be tried, whatever the method.
         let others = ctx.origin().map_or(0, |origin| origin.address_count());
-        error.set_retry(ctx.attempts < others.min(crate::edge::MAX_ATTEMPTS));
+        let again = ctx.attempts < others.min(crate::edge::MAX_ATTEMPTS);
+        error.set_retry(again);
+        if let (false, Some(origin)) = (again, ctx.origin()) {
+            origin.failed();
+        }
         error
     }
 
@@ -344,8 +349,7 @@ impl ProxyHttp for Flow {
         if !request_body::is_sent(session, ctx) {
             Self::await_origin(ctx);
         }
-        let cacheable = session.cache.enabled();
-        origin::prepare(req, ctx, cacheable)
+        origin::prepare(req, ctx, ctx.keyed)
             .and_then(|()| origin::finish(req, ctx))
             .map_err(|fault| stop(ctx, fault))?;
         request_body::play(session, ctx, req);
@@ -398,12 +402,18 @@ impl ProxyHttp for Flow {
         request_body::release(ctx);
         ctx.origin_times.1 = Some(self.core.clock.stopwatch());
         ctx.origin_status = Some(head.status.as_u16());
+        if let Some(origin) = ctx.origin() {
+            origin.answered();
+        }
         viewer::clean(session, head, ctx);
         if head.status == StatusCode::NOT_MODIFIED && session.cache.enabled() {
             cache::take_tags(head, ctx);
         }
         revalidate::take(session, head, ctx).map_err(|fault| stop(ctx, fault))?;
         invalidate::after(self.core.cache.storage, session.req_header(), head, ctx);
+        if ctx.keyed && !session.cache.enabled() && session.req_header().method == Method::HEAD {
+            head::freshen(self.core.cache.storage, session, head, ctx).await;
+        }
         // Not on a 304: its head only refreshes what the hook has already seen.
         if head.status == StatusCode::NOT_MODIFIED || head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());

@@ -82,6 +82,8 @@ struct Addresses {
     /// When the next look-up is due, in nanoseconds of the clock.
     due: AtomicU64,
     looking: AtomicBool,
+    /// Until when it counts as down, in nanoseconds of the clock.
+    down_until: AtomicU64,
     /// Only one request at a time waits for the first answer with a look-up of its own; the others wait for it.
     first: tokio::sync::Mutex<()>,
 }
@@ -103,6 +105,7 @@ impl Origin {
                 known: ArcSwapOption::from_pointee(literal.map(|address| vec![address])),
                 due: AtomicU64::new(if literal.is_some() { u64::MAX } else { 0 }),
                 looking: AtomicBool::new(false),
+                down_until: AtomicU64::new(0),
                 first: tokio::sync::Mutex::new(()),
             }),
         };
@@ -167,6 +170,25 @@ impl Origin {
         let mut peer = Box::new(self.template.clone());
         peer._address = address.into();
         peer
+    }
+
+    /// Notes that no connection came about.
+    pub fn failed(&self) {
+        self.addresses.down_until.store(after(&*self.clock, self.config.failure_memory), Ordering::Relaxed);
+    }
+
+    /// Notes that it answered.
+    pub fn answered(&self) {
+        if self.addresses.down_until.load(Ordering::Relaxed) != 0 {
+            self.addresses.down_until.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether no connection came about lately.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        let until = self.addresses.down_until.load(Ordering::Relaxed);
+        until != 0 && self.clock.monotonic() < until
     }
 
     /// How many addresses are known.

@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edgeweir_cache::{Coding, Rules, Selection};
+use edgeweir_cache::{Admit, Coding, Rules, Selection};
 use edgeweir_config::units::PathPattern;
 use edgeweir_config::{self as model, FailurePolicy, Stage};
 use edgeweir_hookhost::{Grants, Hook};
@@ -124,6 +124,8 @@ pub struct CachePolicy {
     pub headers: Vec<HeaderName>,
     /// Whether `Host` is one of them.
     pub host_in_key: bool,
+    /// Whether facts about the viewer, which its own head does not have, are among them.
+    pub facts_in_key: bool,
     /// Cookies in the key.
     pub cookies: Selection,
     /// Query parameters in the key.
@@ -146,6 +148,10 @@ pub struct CachePolicy {
     pub hides_targeted: bool,
     /// How long a request waits for another's fetch; zero for not at all.
     pub collapse: Duration,
+    /// Store only what is asked for often.
+    pub admit: Option<Admit>,
+    /// The codings that the origin may be asked for, told it and in the key in one spelling; none for what viewers say.
+    pub accept_encoding: Vec<Coding>,
     /// Say in `X-Cache` what the cache did.
     pub x_cache: bool,
     /// What happens to responses that may depend on what is not in the key.

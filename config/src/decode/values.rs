@@ -182,6 +182,11 @@ impl<const MIN: u64, const MAX: u64> Count<MIN, MAX> {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 
+    /// For ranges that fit; beyond, the most there is.
+    pub(crate) fn as_u8(self) -> u8 {
+        u8::try_from(self.0).unwrap_or(u8::MAX)
+    }
+
     /// Nothing is ever cut, as above.
     pub(crate) fn as_u32(self) -> u32 {
         u32::try_from(self.0).unwrap_or(u32::MAX)

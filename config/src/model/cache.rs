@@ -25,6 +25,8 @@ pub struct CachePolicy {
     pub send_tags: bool,
     /// Codings to compress with, the preferred first; empty for none.
     pub compress: Vec<Coding>,
+    /// Codings that the origin may be asked for, in one spelling; empty for what viewers send.
+    pub accept_encoding: Vec<Coding>,
     /// What the origin gets beside what is in the key.
     pub forward: Forward,
     /// What else is decided about storing and answering.
@@ -67,6 +69,10 @@ pub struct CacheBehaviour {
     pub targeted_fields: TargetedFields,
     /// How long a request waits for another's fetch.
     pub collapse: Duration,
+    /// From which request on an object is stored.
+    pub admit_after: u8,
+    /// The time within which these requests come.
+    pub admit_within: Duration,
     /// Whether viewers get `X-Cache`.
     pub x_cache: bool,
     /// What happens to responses that may depend on what is not in the key.
@@ -84,10 +90,22 @@ impl Default for CacheBehaviour {
             viewer_directives: ViewerDirectives::Ignore,
             targeted_fields: TargetedFields::Keep,
             collapse: Duration::from_secs(5),
+            admit_after: 1,
+            admit_within: Duration::from_secs(3_600),
             x_cache: false,
             key_leaks: KeyLeaks::Warn,
         }
     }
+}
+
+/// Which objects make room when the cache is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Eviction {
+    /// Those asked for least often; what is asked for less often than they are is not let in.
+    #[default]
+    TinyLfu,
+    /// Those not asked for longest.
+    Lru,
 }
 
 /// What is done with responses that set cookies.

@@ -6,8 +6,8 @@ use toml::Spanned;
 
 use super::names::Names;
 use super::time;
-use crate::decode::Text;
-use crate::model::{CacheBehaviour, CachePolicy, CachePolicyId, Forward, Selection};
+use crate::decode::{List, Text};
+use crate::model::{CacheBehaviour, CachePolicy, CachePolicyId, Coding, Forward, Selection};
 use crate::report::Report;
 use crate::schema::{self, File};
 
@@ -124,6 +124,7 @@ impl Preset {
             tag_headers: TAG_HEADERS.map(str::to_owned).to_vec(),
             send_tags: false,
             compress: Vec::new(),
+            accept_encoding: Vec::new(),
             forward: Forward::default(),
             behaviour: CacheBehaviour::default(),
         }
@@ -153,13 +154,15 @@ fn resolve(name: &str, written: &schema::CachePolicy) -> CachePolicy {
             |list| list.items.iter().map(|name| name.get_ref().0.clone()).collect(),
         ),
         send_tags: written.send_tags.value().copied().unwrap_or(false),
-        compress: written
-            .compress
-            .value()
-            .map_or_else(Vec::new, |list| list.items.iter().map(|coding| *coding.get_ref()).collect()),
+        compress: codings(written.compress.value()),
+        accept_encoding: codings(written.accept_encoding.value()),
         forward: forward(written),
         behaviour: behaviour(written),
     }
+}
+
+fn codings(written: Option<&List<Coding>>) -> Vec<Coding> {
+    written.map_or_else(Vec::new, |list| list.items.iter().map(|coding| *coding.get_ref()).collect())
 }
 
 fn forward(written: &schema::CachePolicy) -> Forward {
@@ -200,6 +203,8 @@ fn behaviour(written: &schema::CachePolicy) -> CacheBehaviour {
         viewer_directives: written.viewer_directives.value().copied().unwrap_or(usual.viewer_directives),
         targeted_fields: written.targeted_fields.value().copied().unwrap_or(usual.targeted_fields),
         collapse: written.collapse.value().map_or(usual.collapse, |t| t.0),
+        admit_after: written.admit_after.value().map_or(usual.admit_after, |count| count.as_u8()),
+        admit_within: written.admit_within.value().map_or(usual.admit_within, |t| t.0),
         x_cache: written.x_cache.value().copied().unwrap_or(usual.x_cache),
         key_leaks: written.key_leaks.value().copied().unwrap_or(usual.key_leaks),
     }

@@ -119,6 +119,16 @@ fn check_ttls(policy: &CachePolicy, out: &mut Report) {
 fn check_key(policy: &CachePolicy, geo: bool, out: &mut Report) {
     if let Some(headers) = policy.headers.given() {
         let list = &headers.get_ref().items;
+        if let Some(codings) = policy.accept_encoding.given()
+            && let Some(header) = list.iter().find(|header| header.get_ref().0 == "accept-encoding")
+        {
+            out.push(
+                Problem::error("twice-in-key", header.span(), "`accept-encoding` is in the cache key already")
+                    .label("would be in it as each viewer spells it")
+                    .also(codings.span(), "`accept_encoding` puts it there in one spelling")
+                    .help("remove one of the two"),
+            );
+        }
         no_duplicates(list, "header", |name| &name.0, out);
         for header in list {
             let name = header.get_ref().0.as_str();

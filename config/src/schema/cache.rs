@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::Spanned;
 
-use crate::decode::{Decode, HeaderName, List, Named, Network, Node, Size, Text, Time, keyword_or, keywords, table};
-use crate::model::{Coding, KeyLeaks, SetCookie, TargetedFields, ViewerDirectives};
+use crate::decode::{
+    Count, Decode, HeaderName, List, Named, Network, Node, Size, Text, Time, keyword_or, keywords, table,
+};
+use crate::model::{Coding, Eviction, KeyLeaks, SetCookie, TargetedFields, ViewerDirectives};
 use crate::report::{Problem, Report};
 
 const MIB: u64 = 1 << 20;
@@ -21,12 +23,17 @@ table! {
         capacity: Opt<Size<MIB, {16 * TIB}>>,
         /// Largest object that is stored, at most `capacity`. Default: "64MiB", or `capacity` if that is less.
         max_object: Opt<Size<1, {16 * TIB}>>,
+        /// Which objects make room when the cache is full: "tinylfu" keeps what is asked for often, and does not let in what is
+        /// asked for less often than what it would push out; "lru" lets everything in and drops what was not asked for
+        /// longest. Default: "tinylfu". A change needs a restart.
+        eviction: Opt<Eviction>,
         /// Networks of viewers that may send `PURGE`, by the address that `trusted_proxies` give. For others, and by
         /// default for all, it is a method like any other.
         purge_from: Opt<List<Network>>,
     }
 }
 
+keywords!(Eviction { "lru" => Lru, "tinylfu" => TinyLfu });
 keywords!(Coding { "br" => Brotli, "gzip" => Gzip, "zstd" => Zstd });
 
 table! {
@@ -55,6 +62,11 @@ table! {
         /// Compress what origins send plain, for viewers that accept it, the first preferred: "br", "gzip", "zstd".
         /// Only texts and the like of 1,000 to 10,000,000 bytes. Default: none.
         compress: Opt<List<Coding>>,
+        /// Codings that the origin may be asked for: "br", "gzip", "zstd". It gets `Accept-Encoding` with those of them that
+        /// the viewer accepts, in this one spelling, and that is part of the cache key, as CloudFront's
+        /// `EnableAcceptEncodingGzip` and `…Brotli` do. Default: none; the origin gets what the viewer sent, and its `Vary`
+        /// decides.
+        accept_encoding: Opt<List<Coding>>,
         /// Viewers' header fields that the origin gets beside those in the key, where the answer may be stored: "none", "all",
         /// a list of names, { only = [names] } or { except = [names] }. Default: "all".
         forward_headers: Opt<Selection>,
@@ -88,6 +100,11 @@ table! {
         /// How long requests for an object wait for one that fetches it already, before they fetch it themselves, up to 5m;
         /// "0s" makes none wait, and fetches nothing in the background. Default: "5s".
         collapse: Opt<Time<0, 300_000>>,
+        /// Store an object only from this request for it on, 1 to 15, so that what is asked for once takes no room. Until then
+        /// requests pass to the origin as they are. Default: 1.
+        admit_after: Opt<Count<1, 15>>,
+        /// The time within which the requests of `admit_after` have to come, 1s to 30d. Default: "1h".
+        admit_within: Opt<Time<1_000, {30 * 86_400_000}>>,
         /// Say in `X-Cache`, in CloudFront's words, what the cache did. Default: false.
         x_cache: Opt<bool>,
         /// What happens to a response that may depend on something that a hook read and that is neither in the cache key nor

@@ -40,6 +40,9 @@ table! {
         headers: Opt<OriginHeaders>,
         /// How often its name is resolved again, 1s to 1h. Default: "30s".
         resolve_every: Opt<Time<1000, HOUR>>,
+        /// After no connection came about, how long requests that a stale object may answer get that without another try, up
+        /// to 5m; "0s" tries each time. Default: "1s".
+        failure_memory: Opt<Time<0, 300_000>>,
     }
 }
 

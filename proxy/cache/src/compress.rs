@@ -4,11 +4,12 @@
 //! by `Content-Length`, text-like types, and nothing that its origin has coded already. `no-transform` (RFC 9110, 7.7) is
 //! respected. The coding is the one that the viewer likes best (RFC 9110, 12.5.3), and of those the policy's first.
 //!
-//! Objects are stored plain, and each coding is made once, when the first viewer who wants it asks (see `storage`): one
-//! fetch serves all, and ranges are always cut from the plain form, which has the strong validator.
+//! Objects are stored plain, and each coding is made once, when the first viewer who wants it asks, also while the object is
+//! still on its way (see `storage`): one fetch serves all, and ranges are always cut from the plain form, which has the strong validator.
 
 mod accept;
 mod encode;
+mod stream;
 mod types;
 
 use http::header::{
@@ -18,8 +19,9 @@ use http::header::{
 use http::{HeaderMap, StatusCode};
 use pingora::http::ResponseHeader;
 
-pub use accept::accepted;
+pub use accept::{accepted, normalised};
 pub use encode::encode;
+pub use stream::Coder;
 
 /// A content coding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -85,6 +87,16 @@ fn no_transform(headers: &HeaderMap) -> bool {
 pub fn describe(header: &mut ResponseHeader, coding: Coding, length: usize) {
     set(header, CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
     set(header, CONTENT_LENGTH, HeaderValue::from(length));
+    drop(header.remove_header(&ACCEPT_RANGES));
+    weaken(header);
+}
+
+/// The header of the coded form while it is made, so that nobody knows its length. That of a 304 tells only of the form.
+pub fn describe_unsized(header: &mut ResponseHeader, coding: Coding) {
+    if !matches!(header.status, StatusCode::NOT_MODIFIED | StatusCode::PRECONDITION_FAILED) {
+        set(header, CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+        drop(header.remove_header(&CONTENT_LENGTH));
+    }
     drop(header.remove_header(&ACCEPT_RANGES));
     weaken(header);
 }

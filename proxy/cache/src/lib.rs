@@ -7,6 +7,7 @@
 //! - [`key`]: the cache key, and what of a query or a cookie header goes to the origin.
 //! - [`vary`]: the variance of a response that varies.
 //! - [`request_directives`]: what a viewer may ask of the cache.
+//! - [`admission`]: whether something was asked for often enough to be stored.
 //! - [`compress`]: gzip, brotli and zstd at the edge.
 //! - [`purge`]: invalidation by URL, prefix, host and tag.
 //! - [`outcome`]: what the cache did, for the log and for `Cache-Status` (RFC 9211).
@@ -16,6 +17,7 @@
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests may panic"))]
 
+pub mod admission;
 mod cache_control;
 pub mod compress;
 pub mod freshness;
@@ -28,11 +30,12 @@ pub mod targeted;
 pub mod validation;
 pub mod vary;
 
+pub use admission::Admit;
 pub use compress::Coding;
 pub use freshness::{Decision, Freshness, Reason, RequestFacts, Rules, SetCookie, Times, Ttl, decide, own_lifetime};
 pub use key::{KeyBuilder, MethodClass, Names, Selection, filtered_cookies, filtered_query};
 pub use outcome::{CacheOutcome, CacheStatus, Forward};
-pub use purge::{Label, Purges, Tags};
+pub use purge::{Label, Mark, Purges, Tags};
 pub use request_directives::{RequestDirectives, Wish};
 pub use storage::{Limits, MokaStorage, StorageStats};
 pub use validation::Validation;

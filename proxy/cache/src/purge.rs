@@ -9,13 +9,17 @@
 //! the log since then counts as purged. That can only purge too much.
 //!
 //! A purge names objects by what is in their key: distribution, host, path and query, or by the tags that came with them.
+//! What unsafe methods invalidate is told apart: there may be very many of them (see `touched`).
+//!
 //! Only hashes of these are kept in the log; if two texts share one, an object is fetched once more than needed. This
 //! module must not know storage, configuration or pingora, and reads no clock.
 
 mod identity;
 mod log;
 mod tags;
+mod touched;
 
+use std::collections::hash_map::RandomState;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
@@ -24,6 +28,8 @@ use parking_lot::RwLock;
 pub use identity::Identity;
 use log::Log;
 pub use tags::Tags;
+pub use touched::Place;
+use touched::Touched;
 
 /// Most entries of the log; each is about 80 bytes, so that it takes 5 MiB at most. A purge of a URL, prefix, host or tag
 /// is one entry, of a host or something under it two.
@@ -87,11 +93,20 @@ impl Mode {
     }
 }
 
+/// A point in time, as purges and invalidations count it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// The latest purge.
+    pub generation: u64,
+    /// The latest invalidation by an unsafe method.
+    pub touched: u64,
+}
+
 /// What a response carries for purges: made when it is stored.
 #[derive(Debug, Clone, Default)]
 pub struct Label {
-    /// The generation before its fetch began.
-    pub generation: u64,
+    /// When its fetch began.
+    pub mark: Mark,
     /// Its tags.
     pub tags: Tags,
 }
@@ -113,6 +128,7 @@ pub struct Purges {
     /// That of the latest purge; 0 before the first.
     generation: AtomicU64,
     log: RwLock<Log>,
+    touched: Touched<RandomState>,
 }
 
 impl Default for Purges {
@@ -123,13 +139,44 @@ impl Default for Purges {
 
 impl Purges {
     fn with_room(entries: usize) -> Self {
-        Self { generation: AtomicU64::new(0), log: RwLock::new(Log::new(entries)) }
+        let log = RwLock::new(Log::new(entries));
+        // So that nobody can choose URLs whose invalidation takes others along.
+        Self { generation: AtomicU64::new(0), log, touched: Touched::new(RandomState::new()) }
     }
 
     /// The generation of the latest purge; 0 before the first.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { generation: self.generation(), touched: self.touched.number() }
+    }
+
+    /// Where the invalidations of the URL in a key's bytes are noted.
+    #[must_use]
+    pub fn place(&self, key: &[u8]) -> Place {
+        self.touched.place(key)
+    }
+
+    /// Takes all that is stored for a URL out of service (RFC 9111 §4.4), and what is being fetched for it.
+    pub fn touch(&self, place: Place) {
+        self.touched.touch(place);
+    }
+
+    /// Changes with each [`touch`](Self::touch).
+    #[must_use]
+    pub fn touches(&self) -> u64 {
+        self.touched.version()
+    }
+
+    /// Whether a URL was invalidated since.
+    #[must_use]
+    pub fn is_touched(&self, place: Place, since: Mark) -> bool {
+        self.touched.is_touched(place, since.touched)
     }
 
     /// Entries of the log.

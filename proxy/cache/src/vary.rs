@@ -32,8 +32,16 @@ pub fn has_star(response: &HeaderMap) -> bool {
 /// count; a name that is no field name is left out, since no request can have such a field. `*` is left out too:
 /// [`decide`](crate::freshness::decide) refuses such a response before it is stored.
 pub fn variance(response: &HeaderMap, request: &HeaderMap) -> Option<HashBinary> {
+    variance_beside(response, request, None)
+}
+
+/// As [`variance`], where the field `keyed` is in the cache key in the form that the origin saw: under one key it is the same.
+pub fn variance_beside(response: &HeaderMap, request: &HeaderMap, keyed: Option<&HeaderName>) -> Option<HashBinary> {
     let mut builder = VarianceBuilder::new();
     for name in names(response).filter_map(|name| HeaderName::from_bytes(name).ok()) {
+        if keyed == Some(&name) {
+            continue;
+        }
         let value = match name {
             ACCEPT_ENCODING => encoding::normalised(request),
             // Tags and ranges of languages are case-insensitive (RFC 9110 §12.5.4).

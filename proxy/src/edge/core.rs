@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use edgeweir_cache::MokaStorage;
+use edgeweir_cache::admission::Sketch;
+use edgeweir_cache::storage::Eviction;
+use edgeweir_cache::{Limits, MokaStorage};
 use edgeweir_config::{Config, Problem};
 use edgeweir_hookhost::{Compiler, CompilerLimits, EngineLimits, HookEngine};
 use edgeweir_limits::{BucketRegistry, LevelKind, Nanos};
@@ -52,6 +54,8 @@ pub struct CacheParts {
     pub lock: &'static CacheKeyLockImpl,
     /// Remembers what is not cacheable.
     pub predictor: &'static Predictor<SHARDS>,
+    /// Counts requests for what is not stored, for policies that store only what is asked for often.
+    pub admission: &'static Sketch,
 }
 
 /// See the module's text.
@@ -114,7 +118,11 @@ impl Core {
         let env = Arc::clone(&options.env);
         let fetches = Arc::<fetch::Connections>::default();
         let for_hooks = Arc::clone(&fetches);
-        let storage_limits = (config.cache_capacity, config.cache_max_object);
+        let storage_limits =
+            Limits::new(config.cache_capacity, config.cache_max_object).with_eviction(match config.cache_eviction {
+                edgeweir_config::Eviction::TinyLfu => Eviction::TinyLfu,
+                edgeweir_config::Eviction::Lru => Eviction::Lru,
+            });
         // Compilers and files: not on the runtime's workers.
         let (snapshot, engine, buckets, metrics) = tokio::task::spawn_blocking(move || {
             let materials = Materials {
@@ -137,12 +145,13 @@ impl Core {
         Ok(Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             cache: CacheParts {
-                storage: MokaStorage::leak(storage_limits.0, storage_limits.1),
+                storage: MokaStorage::leak_with(storage_limits),
                 lock,
                 predictor: Box::leak(Box::new(Predictor::new(
                     REMEMBERED,
                     Some(crate::flow::revalidate::is_of_one_request),
                 ))),
+                admission: Box::leak(Box::default()),
             },
             engine,
             buckets,

@@ -1,9 +1,11 @@
 //! The cache on the way of a request: whether it is asked, under which key, what may be stored, and what the viewer is told.
 
 use std::borrow::Cow;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use edgeweir_cache::admission::Asking;
 use edgeweir_cache::compress::Wanted;
 use edgeweir_cache::freshness::stored_header;
 use edgeweir_cache::outcome::refusal;
@@ -13,9 +15,10 @@ use edgeweir_cache::{
     RequestDirectives, RequestFacts, Selection, Tags, Wish, decide, filtered_cookies, vary,
 };
 use edgeweir_config::ViewerDirectives;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, PRAGMA, VARY};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, PRAGMA, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use pingora::cache::key::HashBinary;
+use pingora::cache::key::{CacheHashKey as _, HashBinary};
+use pingora::cache::predictor::CacheablePredictor as _;
 use pingora::cache::{
     CacheKey, CacheMeta, CacheOptionOverrides, CachePhase, ForcedFreshness, NoCacheReason, RespCacheable,
 };
@@ -45,18 +48,23 @@ pub(crate) enum Lookup {
 }
 
 /// Lets a request be answered from the cache or fill it, if it may.
-pub(super) fn enable(session: &mut Session, cache: &CacheParts, ctx: &RequestCtx) {
+pub(super) fn enable(session: &mut Session, cache: &CacheParts, ctx: &mut RequestCtx) {
     let Some(behavior) = ctx.behavior() else { return };
     let bodyless = !request_body::is_sent(session, ctx);
     if lookup(session.req_header(), bodyless, session.is_upgrade_req(), behavior) != Lookup::Asked {
         return;
     }
+    let (collapse, admits) = (behavior.cache.collapse, behavior.cache.admit.is_some());
+    ctx.keyed = true;
     // What is not stored is of no use to those who wait for it.
-    let alone = behavior.cache.collapse.is_zero() || directives(&session.req_header().headers).no_store;
+    let alone = collapse.is_zero() || directives(&session.req_header().headers).no_store;
     let lock = if alone { None } else { Some(cache.lock) };
     let mut wait = CacheOptionOverrides::default();
-    wait.wait_timeout = Some(behavior.cache.collapse);
+    wait.wait_timeout = Some(collapse);
     session.cache.enable(cache.storage, None, Some(cache.predictor), lock, Some(wait));
+    if admits && !ctx.background {
+        session.cache.set_admission_policy(cache.admission);
+    }
 }
 
 /// The viewer's directives. Most requests have none.
@@ -90,11 +98,19 @@ pub(super) fn forced(
         // Each request has it checked; none gains by waiting for another's check.
         session.cache.set_cache_lock(None, None);
     }
-    let heeded = heeds_viewer(&ctx.behavior()?.cache, ctx);
-    if !heeded || ctx.background {
+    if ctx.background {
         return None;
     }
-    match directives(&session.req_header().headers).wish(meta, SystemTime::now()) {
+    let wish = match heeds_viewer(&ctx.behavior()?.cache, ctx) {
+        true => directives(&session.req_header().headers).wish(meta, SystemTime::now()),
+        false => Wish::None,
+    };
+    match wish {
+        Wish::None if !fresh && meta.serve_stale_if_error(SystemTime::now()) && ctx.origin()?.is_down() => {
+            // It would fail again, perhaps after a while, and this would answer all the same.
+            ctx.origin_down = true;
+            Some(ForcedFreshness::ForceFresh)
+        }
         Wish::None => None,
         Wish::Stale => Some(ForcedFreshness::ForceFresh),
         Wish::Check => {
@@ -133,8 +149,13 @@ pub(super) fn key(session: &Session, ctx: &mut RequestCtx) -> Result<CacheKey> {
     match key_of(req, ctx) {
         Some(key) => {
             let mut key = key.into_key();
+            // Hashed once: pingora asks for it at each step.
+            key.set_primary_bin_override(key.primary_bin());
             if let Some(coding) = compress::wanted(req, ctx) {
                 key.extensions.insert(Wanted { coding, now: SystemTime::now() });
+            }
+            if let Some(admit) = ctx.behavior().and_then(|behavior| behavior.cache.admit) {
+                key.extensions.insert(Asking { admit, now: SystemTime::now() });
             }
             Ok(key)
         }
@@ -145,29 +166,15 @@ pub(super) fn key(session: &Session, ctx: &mut RequestCtx) -> Result<CacheKey> {
 /// The key of a request with this head; none if it was never routed, or its method has no key.
 #[must_use]
 pub(crate) fn key_of(req: &RequestHeader, ctx: &mut RequestCtx) -> Option<KeyBuilder> {
-    let snapshot = Arc::clone(&ctx.snapshot);
-    let (at, behavior) = ctx.route?;
-    let distribution = snapshot.distributions.get(at)?;
-    let policy = &distribution.behaviors.get(behavior)?.cache;
-    let class = MethodClass::of(&req.method)?;
-    let mut key = KeyBuilder::new(&distribution.name, class);
-    key.scheme(if ctx.https { "https" } else { "http" })
-        .path(req.uri.path().as_bytes())
-        .query(req.uri.query(), &policy.query);
-    let mut host_keyed = false;
-    for name in &policy.headers {
-        if *name == http::header::HOST {
-            host_keyed = true;
-            key.host(ctx.authority.without_default_port(ctx.https));
-        } else if let Some(fact) = ViewerFact::of(name.as_str()) {
-            key.header(name, &told(name, fact, ctx));
-        } else {
-            key.header(name, &req.headers);
-        }
+    MethodClass::of(&req.method)?;
+    let facts = told_facts(ctx);
+    let mut key = url_key((req.uri.path(), req.uri.query()), ctx)?;
+    let policy = &ctx.behavior()?.cache;
+    for name in policy.headers.iter().filter(|name| **name != HOST) {
+        key.header(name, facts.as_ref().filter(|facts| facts.told.contains(name)).map_or(&req.headers, |f| &f.values));
     }
-    if !host_keyed && ctx.origin().is_some_and(|origin| origin.host_header.is_none()) {
-        // The origin gets the viewer's host, so its answer may differ by it.
-        key.host(ctx.authority.without_default_port(ctx.https));
+    if let Some(codings) = compress::asked_of_origin(&req.headers, policy) {
+        key.extra("accept-encoding", codings.as_bytes());
     }
     if policy.cookies != Selection::None && req.headers.contains_key(COOKIE) {
         key.cookies(&req.headers, &policy.cookies);
@@ -175,16 +182,42 @@ pub(crate) fn key_of(req: &RequestHeader, ctx: &mut RequestCtx) -> Option<KeyBui
     for part in &ctx.key_parts {
         key.extra("hook", part.as_bytes());
     }
-    if let Some(origin) = ctx.chosen_origin.and_then(|index| snapshot.origins.get(index)) {
+    if let Some(origin) = ctx.chosen_origin.and_then(|index| ctx.snapshot.origins.get(index)) {
         // A hook that sends one URL to two origins must not mix up what they answer.
         key.extra("origin", origin.config.name.as_bytes());
     }
     Some(key)
 }
 
-/// A fact about the viewer as the origin is told it: the viewer's own head does not have it.
-fn told(name: &HeaderName, fact: ViewerFact, ctx: &mut RequestCtx) -> HeaderMap {
-    origin::viewer_fact(fact, ctx).map(|value| (name.clone(), value)).into_iter().collect()
+/// The part of keys that is the same for all variants of a URL, by its path and query.
+#[must_use]
+pub(super) fn url_key(target: (&str, Option<&str>), ctx: &RequestCtx) -> Option<KeyBuilder> {
+    let (distribution, policy) = (ctx.distribution()?, &ctx.behavior()?.cache);
+    let mut key = KeyBuilder::new(&distribution.name, MethodClass::Read);
+    key.scheme(if ctx.https { "https" } else { "http" }).path(target.0.as_bytes()).query(target.1, &policy.query);
+    // Where the origin gets the viewer's host, its answer may differ by it.
+    if policy.host_in_key || ctx.origin().is_some_and(|origin| origin.host_header.is_none()) {
+        key.host(ctx.authority.without_default_port(ctx.https));
+    }
+    Some(key)
+}
+
+/// Facts about the viewer that are in the key, as the origin is told them: the viewer's own head does not have them.
+struct ToldFacts {
+    told: Vec<HeaderName>,
+    values: HeaderMap,
+}
+
+fn told_facts(ctx: &mut RequestCtx) -> Option<ToldFacts> {
+    let policy = &ctx.behavior()?.cache;
+    if !policy.facts_in_key {
+        return None;
+    }
+    let facts: Vec<(HeaderName, ViewerFact)> =
+        policy.headers.iter().filter_map(|name| Some((name.clone(), ViewerFact::of(name.as_str())?))).collect();
+    let values = facts.iter().filter_map(|(name, fact)| Some((name.clone(), origin::viewer_fact(*fact, ctx)?)));
+    let values = values.collect();
+    Some(ToldFacts { told: facts.into_iter().map(|(name, _)| name).collect(), values })
 }
 
 /// The variance of a stored response for a request: by the viewer's fields and by the facts that the origin is told of it.
@@ -196,8 +229,10 @@ pub(super) fn variance(stored: &HeaderMap, req: &HeaderMap, ctx: &mut RequestCtx
         .filter_map(|name| Some((HeaderName::from_bytes(name).ok()?, name)))
         .filter_map(|(name, _)| ViewerFact::of(name.as_str()).map(|fact| (name, fact)))
         .collect();
+    let normalised = ctx.behavior().is_some_and(|behavior| !behavior.cache.accept_encoding.is_empty());
+    let keyed = normalised.then_some(&ACCEPT_ENCODING);
     if facts.is_empty() {
-        return vary::variance(stored, req);
+        return vary::variance_beside(stored, req, keyed);
     }
     let mut seen = req.clone();
     for (name, fact) in facts {
@@ -206,7 +241,7 @@ pub(super) fn variance(stored: &HeaderMap, req: &HeaderMap, ctx: &mut RequestCtx
             None => drop(seen.remove(name)),
         }
     }
-    vary::variance(stored, &seen)
+    vary::variance_beside(stored, &seen, keyed)
 }
 
 /// Whether the viewer wants a stored answer or none.
@@ -221,13 +256,13 @@ pub(super) fn found(hit: &MokaHit, fresh: bool, ctx: &mut RequestCtx) {
     ctx.coded = hit.coding().is_some();
     if !fresh {
         // As of the look-up: a purge since then is about what the origin confirms, too.
-        ctx.fetch_generation = Some(hit.seen());
+        ctx.fetch_mark = Some(hit.seen());
     }
 }
 
-/// Notes under which generation of purges the origin is asked, before it is.
+/// Notes up to which purges and invalidations the origin is asked, before it is.
 pub(super) fn fetch_begins(storage: &MokaStorage, ctx: &mut RequestCtx) {
-    ctx.fetch_generation.get_or_insert_with(|| storage.purges().generation());
+    ctx.fetch_mark.get_or_insert_with(|| storage.purges().mark());
 }
 
 /// Takes the tags of a response and of its hooks, and, unless the policy sends them, the fields they came in.
@@ -245,7 +280,7 @@ pub(super) fn generation(ctx: &RequestCtx, outcome: CacheOutcome) -> u64 {
     match outcome {
         _ if outcome.is_served_from_cache() => ctx.object_generation,
         CacheOutcome::Bypass => 0,
-        _ => ctx.fetch_generation.unwrap_or_default(),
+        _ => ctx.fetch_mark.unwrap_or_default().generation,
     }
 }
 
@@ -285,6 +320,14 @@ pub(super) fn storable(
         return RespCacheable::Uncacheable(Reason::TooLarge.into());
     }
     match decide(&facts, head, &rules, now) {
+        Decision::Store(_) if session.cache.bypassing() => {
+            // The key was not looked up, as its last answer could not be stored; so nothing was done for this one that is
+            // done for what is stored (tags, generation, the whole in place of a range). The next one will be.
+            if let Some(key) = session.cache.maybe_cache_key() {
+                core.cache.predictor.mark_cacheable(key);
+            }
+            RespCacheable::Uncacheable(NoCacheReason::Deferred)
+        }
         Decision::Store(_) if leaks::forbid(core, &policy, head, ctx) => {
             ctx.not_stored = Some(Reason::KeyLeak);
             RespCacheable::Uncacheable(Reason::KeyLeak.into())
@@ -297,8 +340,8 @@ pub(super) fn storable(
             let (header, left_out) = stored_header(head, &rules);
             ctx.left_out = left_out;
             let mut meta = freshness.into_meta(header);
-            let generation = ctx.fetch_generation.unwrap_or_default();
-            meta.extensions_mut().insert(Label { generation, tags: ctx.object_tags.clone() });
+            let mark = ctx.fetch_mark.unwrap_or_default();
+            meta.extensions_mut().insert(Label { mark, tags: ctx.object_tags.clone() });
             RespCacheable::Cacheable(meta)
         }
         Decision::Refuse(reason) => {
@@ -318,10 +361,16 @@ fn delay(ctx: &RequestCtx) -> Duration {
 
 /// What the cache did, once the answer's head is known.
 #[must_use]
-pub(super) fn outcome(session: &Session) -> CacheOutcome {
+pub(super) fn outcome(session: &Session, ctx: &RequestCtx) -> CacheOutcome {
+    if ctx.origin_down && session.cache.phase() == CachePhase::Hit {
+        return CacheOutcome::Stale;
+    }
     let waited = session.cache.lock_duration().is_some_and(|waited| !waited.is_zero());
     CacheOutcome::of(session.cache.phase(), waited)
 }
+
+/// Bytes of the longest `Cache-Status`: its parameters with the largest numbers, and a detail of 64 escaped characters.
+const MAX_STATUS: usize = 320;
 
 /// `Cache-Status` (RFC 9211) for the viewer.
 #[must_use]
@@ -346,7 +395,12 @@ pub(super) fn status(session: &Session, ctx: &RequestCtx, outcome: CacheOutcome)
         detail: why(session, ctx),
         ..CacheStatus::new(outcome)
     };
-    HeaderValue::from_str(&status.to_string()).unwrap_or_else(|_invalid| HeaderValue::from_static("edgeweir"))
+    let mut text = [0; MAX_STATUS];
+    let mut rest = &mut text[..];
+    // What is too long for it is left as far as it goes, which nothing is.
+    let _always = write!(rest, "{status}");
+    let left = rest.len();
+    HeaderValue::from_bytes(&text[..MAX_STATUS - left]).unwrap_or_else(|_invalid| HeaderValue::from_static("edgeweir"))
 }
 
 /// Why the request went on to the origin (RFC 9211, 2.2).
@@ -371,6 +425,7 @@ pub(super) fn why(session: &Session, ctx: &RequestCtx) -> Option<&'static str> {
     match session.cache.phase() {
         CachePhase::Stale if ctx.covered.is_some() => Some("stale-if-error"),
         CachePhase::StaleUpdating => Some("stale-while-revalidate"),
+        CachePhase::Hit if ctx.origin_down => Some("origin-down"),
         phase => refusal(phase),
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use edgeweir_cache::storage::ObjectId;
-use edgeweir_cache::{CacheOutcome, Reason, Tags, Validation};
+use edgeweir_cache::{CacheOutcome, Mark, Reason, Tags, Validation};
 use edgeweir_config::Stage;
 use edgeweir_hookhost::{CallFacts, Pins, RequestEdit};
 use edgeweir_limits::{LevelKind, Refused, Standing};
@@ -68,6 +68,9 @@ pub struct RequestCtx {
     pub chosen_origin: Option<usize>,
     /// The origin that an origin-request hook chose by its host; it goes before all others.
     pub dynamic_origin: Option<Arc<Origin>>,
+    /// The policy's choice of what goes to the origin holds: the request is one that the cache may be asked for, whatever the
+    /// cache then did.
+    pub keyed: bool,
     /// What hooks say that the request costs in throttles.
     pub cost: Option<u32>,
     /// The key that hooks say the caller has, and its plan, by index.
@@ -97,6 +100,8 @@ pub struct RequestCtx {
     pub checked: bool,
     /// A stale object answered in place of this fault.
     pub covered: Option<Fault>,
+    /// A stale object answers, as its origin was down a moment ago.
+    pub origin_down: bool,
     /// What hooks read that the answer may depend on; empty unless the policy looks for leaks.
     pub reads: Vec<HookReads>,
     /// The length that the answer had before viewer-response hooks.
@@ -109,8 +114,8 @@ pub struct RequestCtx {
     pub not_stored: Option<Reason>,
     /// Whether a stored object was written.
     pub stored: bool,
-    /// The generation of purges when the origin was asked.
-    pub fetch_generation: Option<u64>,
+    /// Purges and invalidations up to when the origin was asked.
+    pub fetch_mark: Option<Mark>,
     /// That of the stored object that was found.
     pub object_generation: u64,
     /// A condition of the viewer on what the cache has does not hold.
@@ -226,6 +231,7 @@ impl RequestCtx {
             key_parts: Vec::new(),
             chosen_origin: None,
             dynamic_origin: None,
+            keyed: false,
             cost: None,
             hook_key: None,
             tags: Vec::new(),
@@ -240,13 +246,14 @@ impl RequestCtx {
             background: false,
             checked: false,
             covered: None,
+            origin_down: false,
             reads: Vec::new(),
             origin_length: None,
             origin_status: None,
             told: false,
             not_stored: None,
             stored: false,
-            fetch_generation: None,
+            fetch_mark: None,
             object_generation: 0,
             condition_failed: false,
             coded: false,

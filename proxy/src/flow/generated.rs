@@ -43,7 +43,7 @@ pub(super) async fn serve(
         }
         session.cache.finish_miss_handler().await?;
     }
-    let outcome = cache::outcome(session);
+    let outcome = cache::outcome(session, ctx);
     ctx.outcome = Some(outcome);
     let mut body = body;
     if stage != Stage::ViewerResponse && ctx.has_hooks_at(Stage::ViewerResponse) {

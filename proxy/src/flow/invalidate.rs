@@ -7,10 +7,10 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::authority::Authority;
 use super::context::RequestCtx;
-use super::{cache, gate, path};
+use super::{cache, path};
 
 /// After an unsafe method that did not fail: forgets what is stored for the target, and for the URLs of `Location` and
-/// `Content-Location` if they are of the same origin. With headers or cookies in the key, what has the values of this request.
+/// `Content-Location` if they are of the same origin, in all variants.
 pub(super) fn after(storage: &MokaStorage, req: &RequestHeader, head: &ResponseHeader, ctx: &mut RequestCtx) {
     if is_safe(&req.method) || !(head.status.is_success() || head.status.is_redirection()) {
         return;
@@ -18,10 +18,14 @@ pub(super) fn after(storage: &MokaStorage, req: &RequestHeader, head: &ResponseH
     if ctx.behavior().is_none_or(|behavior| behavior.cache.disabled) || head.status == StatusCode::NOT_MODIFIED {
         return;
     }
-    forget(storage, req, ctx, None);
+    if let Some(key) = cache::url_key((req.uri.path(), req.uri.query()), ctx) {
+        let purges = storage.purges();
+        purges.touch(purges.place(key.as_bytes()));
+    }
     for name in [LOCATION, CONTENT_LOCATION] {
         if let Some(target) = same_origin(req, head, ctx, &name) {
-            forget(storage, req, ctx, Some(&target));
+            let (path, query) = target.split_once('?').map_or((&*target, None), |(path, query)| (path, Some(query)));
+            forget(storage, (path, query), ctx);
         }
     }
 }
@@ -31,27 +35,17 @@ fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
 }
 
-fn forget(storage: &MokaStorage, req: &RequestHeader, ctx: &mut RequestCtx, target: Option<&str>) {
-    let mut get = req.clone();
-    get.set_method(Method::GET);
-    if let Some(target) = target {
-        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        if gate::set_target(&mut get, path, Some(query)).is_err() {
-            return;
-        }
-    }
+fn forget(storage: &MokaStorage, target: (&str, Option<&str>), ctx: &mut RequestCtx) {
     // Another path may be another behavior's, with another policy.
     let route = ctx.route;
-    if target.is_some()
-        && let Some((distribution, _)) = route
-    {
-        ctx.route = ctx.snapshot.route(distribution, get.uri.path()).map(|behavior| (distribution, behavior));
+    if let Some((distribution, _)) = route {
+        ctx.route = ctx.snapshot.route(distribution, target.0).map(|behavior| (distribution, behavior));
     }
-    let key = cache::key_of(&get, ctx);
+    if let Some(key) = cache::url_key(target, ctx) {
+        let purges = storage.purges();
+        purges.touch(purges.place(key.as_bytes()));
+    }
     ctx.route = route;
-    if let Some(key) = key {
-        storage.forget(&key.into_key());
-    }
 }
 
 /// The path and query that a field names, if they are of the request's own origin (RFC 9111, 4.4: others MUST NOT be
@@ -101,6 +95,7 @@ fn relative(req: &RequestHeader, reference: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::gate;
     use super::*;
 
     #[test]

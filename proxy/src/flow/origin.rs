@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use edgeweir_cache::{Selection, filtered_cookies, filtered_query};
 use http::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING, VIA,
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING,
+    VIA,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -12,7 +13,7 @@ use pingora::http::RequestHeader;
 
 use super::context::RequestCtx;
 use super::identity::{X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REQUEST_ID};
-use super::{edits, gate, identity, parts};
+use super::{compress, edits, gate, identity, parts};
 use crate::fault::Fault;
 use crate::snapshot::{ViewerFact, ViewerHeader};
 
@@ -27,6 +28,7 @@ pub(crate) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: 
         // The five of `forwarded` and the id: one growth at most.
         parts.headers.reserve(5);
         if cacheable {
+            accept_encoding(&mut parts.headers, ctx);
             only_the_sent(&mut parts.headers, ctx);
         }
         forwarded(&mut parts.headers, ctx, cacheable);
@@ -192,6 +194,18 @@ fn only_the_key(req: &mut Parts, ctx: &RequestCtx) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Puts what the viewer accepts into the spelling that is in the key, where the policy wants one.
+fn accept_encoding(headers: &mut HeaderMap, ctx: &RequestCtx) {
+    let Some(policy) = ctx.behavior().map(|behavior| &behavior.cache) else { return };
+    if policy.accept_encoding.is_empty() {
+        return;
+    }
+    match compress::asked_of_origin(headers, policy) {
+        Some(codings) => drop(headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(codings))),
+        None => drop(headers.remove(ACCEPT_ENCODING)),
+    }
+}
+
 /// Keeps of the viewer's fields what the policy sends, and what a request cannot do without.
 fn only_the_sent(headers: &mut HeaderMap, ctx: &RequestCtx) {
     let Some(behavior) = ctx.behavior() else { return };
@@ -199,9 +213,12 @@ fn only_the_sent(headers: &mut HeaderMap, ctx: &RequestCtx) {
     if *sent == Selection::All {
         return;
     }
+    // It is in the key.
+    let normalised = !behavior.cache.accept_encoding.is_empty();
     let dropped: Vec<HeaderName> = headers
         .keys()
         .filter(|name| !ALWAYS_SENT.contains(name) && !sent.keeps(name.as_str().as_bytes()))
+        .filter(|name| !(normalised && *name == ACCEPT_ENCODING))
         .cloned()
         .collect();
     for name in dropped {

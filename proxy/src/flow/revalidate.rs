@@ -63,8 +63,8 @@ pub(super) fn updated(
             let (header, _left_out) = edgeweir_cache::freshness::stored_header(&header, rules);
             let mut meta = freshness.into_meta(header);
             // What the origin confirmed is as new as a fetch that began when it was asked.
-            let generation = ctx.fetch_generation.unwrap_or_default();
-            meta.extensions_mut().insert(Label { generation, tags: ctx.object_tags.clone() });
+            let mark = ctx.fetch_mark.unwrap_or_default();
+            meta.extensions_mut().insert(Label { mark, tags: ctx.object_tags.clone() });
             if let Some(object) = object {
                 meta.extensions_mut().insert(*object);
             }

@@ -7,7 +7,7 @@ use http::header::{
     AGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, SERVER, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use pingora::cache::CachePhase;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -26,9 +26,10 @@ pub(super) fn clean(session: &Session, head: &mut ResponseHeader, ctx: &mut Requ
     // Where nobody looks at the head in between, the viewer's fields are added in the same go.
     ctx.told = !head.status.is_informational()
         && !session.cache.enabled()
+        && !(ctx.keyed && session.req_header().method == Method::HEAD)
         && !ctx.has_hooks_at(Stage::OriginResponse)
         && !ctx.has_hooks_at(Stage::ViewerResponse);
-    let status = ctx.told.then(|| cache::status(session, ctx, cache::outcome(session)));
+    let status = ctx.told.then(|| cache::status(session, ctx, cache::outcome(session, ctx)));
     parts::of_response(head, |parts| {
         // Room for what is told.
         parts.headers.reserve(3);
@@ -152,7 +153,7 @@ pub(super) async fn finish(
     head: &mut ResponseHeader,
     ctx: &mut RequestCtx,
 ) -> Result<(), Fault> {
-    let outcome = cache::outcome(session);
+    let outcome = cache::outcome(session, ctx);
     ctx.outcome = Some(outcome);
     match session.cache.phase() {
         CachePhase::RevalidatedNoCache(_) => {
@@ -166,6 +167,7 @@ pub(super) async fn finish(
                 // pingora sends the stored head.
                 head.append_header(name, value).map_err(|_invalid| Fault::Internal)?;
             }
+            compress::describe_filling(session, head, ctx);
         }
         _ => {}
     }

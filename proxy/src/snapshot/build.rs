@@ -8,7 +8,7 @@ mod hooks;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use edgeweir_cache::{Coding, Rules, Selection, SetCookie, Ttl};
+use edgeweir_cache::{Admit, Coding, Rules, Selection, SetCookie, Ttl};
 use edgeweir_config::{self as model, KeyValue, Problem, Report, SecretSource, Stage};
 use edgeweir_hookhost::HookEngine;
 use edgeweir_limits::{Bucket, Draft, KeyEntry, KeyHash, KeyStore, Plans, Reach, Throttle, UsagePlan};
@@ -438,6 +438,7 @@ pub(crate) fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
         disabled: policy.disabled(),
         rules,
         host_in_key: headers.contains(&http::header::HOST),
+        facts_in_key: headers.iter().any(|name| ViewerFact::of(name.as_str()).is_some()),
         headers,
         cookies: selection(&policy.cookies),
         query: selection(&policy.query),
@@ -454,6 +455,9 @@ pub(crate) fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
         viewer_directives: behaviour.viewer_directives,
         hides_targeted: behaviour.targeted_fields == model::TargetedFields::Remove,
         collapse: behaviour.collapse,
+        admit: (behaviour.admit_after > 1)
+            .then(|| Admit { after: behaviour.admit_after.min(Admit::MOST), within: behaviour.admit_within }),
+        accept_encoding: policy.accept_encoding.iter().map(|coding| self::coding(*coding)).collect(),
         x_cache: behaviour.x_cache,
         key_leaks: behaviour.key_leaks,
     }

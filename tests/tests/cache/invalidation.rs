@@ -1,9 +1,12 @@
 //! What unsafe methods do to what is stored (RFC 9111, section 4.4).
 
 use edgeweir_tests::edge::{HOST, TestEdge};
+use edgeweir_tests::gate::Gate;
 use edgeweir_tests::origin::{Origin, Reply};
+use edgeweir_tests::raw::get;
+use edgeweir_tests::wait::until;
 
-use crate::support::is_hit;
+use crate::support::{is_hit, with_policy};
 
 /// An origin whose answers to unsafe methods have this status and these fields.
 async fn changing(status: u16, fields: &'static [(&'static str, &'static str)]) -> Origin {
@@ -76,4 +79,52 @@ async fn rfc9111_4_4_hosts_are_told_apart() {
     edge.get("/t").await;
     edge.exchange("POST /t HTTP/1.1\r\nHost: b.test\r\nContent-Length: 0\r\n\r\n").await;
     assert!(is_hit(&edge.get("/t").await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_4_all_variants_of_the_target_go() {
+    let origin = Origin::start(|request| match request.method() {
+        "GET" => Reply::new(200, &[("cache-control", "max-age=60"), ("vary", "accept-language")], "body"),
+        _ => Reply::new(200, &[], "done"),
+    })
+    .await;
+    let edge = with_policy(&origin, "headers = [\"x-plan\"]\ncookies = [\"group\"]\nquery = [\"page\"]").await;
+    let variants: [&[(&str, &str)]; 4] = [
+        &[("X-Plan", "a"), ("Cookie", "group=1")],
+        &[("X-Plan", "b"), ("Cookie", "group=2")],
+        &[("Accept-Language", "de")],
+        &[],
+    ];
+    for target in ["/t?page=1", "/t?page=2"] {
+        for headers in variants {
+            edge.get_with(target, headers).await;
+            assert!(is_hit(&edge.get_with(target, headers).await));
+        }
+    }
+    edge.request("POST", "/t?x=1&page=1", &[("Cookie", "group=3")], b"abc").await;
+    for headers in variants {
+        assert!(!is_hit(&edge.get_with("/t?page=1", headers).await), "{headers:?}");
+        assert!(is_hit(&edge.get_with("/t?page=2", headers).await), "{headers:?}");
+        assert!(is_hit(&edge.get_with("/t?page=1", headers).await), "stored anew: {headers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_4_what_was_on_its_way_when_the_method_succeeded_is_not_stored() {
+    let gate = Gate::new();
+    let hold = gate.clone();
+    let origin = Origin::start(move |request| match request.method() {
+        "GET" => Reply::new(200, &[("cache-control", "max-age=60")], "before").after(&hold),
+        _ => Reply::new(204, &[], ""),
+    })
+    .await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    let address = edge.address();
+    let first = tokio::spawn(async move { get(address, HOST, "/t", &[]).await });
+    until("the fetch", || origin.count() == 1).await;
+    edge.request("DELETE", "/t", &[], b"").await;
+    gate.open();
+    assert_eq!(first.await.expect("no panic").text(), "before");
+    origin.answer(|_| Reply::new(200, &[("cache-control", "max-age=60")], "after"));
+    assert_eq!(edge.get("/t").await.text(), "after");
 }

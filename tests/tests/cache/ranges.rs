@@ -1,9 +1,9 @@
 //! Ranges (RFC 9110, section 14) from whole objects in the cache.
 
-use edgeweir_tests::edge::TestEdge;
+use edgeweir_tests::edge::{HOST, TestEdge};
 use edgeweir_tests::origin::{Origin, Reply, pattern_bytes};
 
-use crate::support::with_policy;
+use crate::support::{is_hit, with_policy};
 
 async fn object() -> Origin {
     let body = pattern_bytes(1000);
@@ -177,4 +177,83 @@ async fn ranges_pass_to_the_origin_where_nothing_is_cached() {
     let response = edge.get_with("/t", &[("Range", "bytes=0-3")]).await;
     assert_eq!((response.status, response.text().as_str()), (206, "part"));
     assert_eq!(origin.only_request().header("range"), Some("bytes=0-3"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_13_1_5_if_range_on_a_miss_goes_by_what_the_origin_sends() {
+    for (tag, status, length) in [("\"v1\"", 206, 10), ("\"v0\"", 200, 1000), ("W/\"v1\"", 200, 1000)] {
+        let origin = object().await;
+        let edge = TestEdge::plain(&origin.address()).await;
+        let response = edge.get_with("/t", &[("Range", "bytes=0-9"), ("If-Range", tag)]).await;
+        assert_eq!((response.status, response.body.length), (status, length), "If-Range: {tag}");
+        let asked = origin.only_request();
+        assert_eq!((asked.header("range"), asked.header("if-range")), (None, None));
+        assert!(is_hit(&edge.get("/t").await));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_of_what_is_too_large_to_be_stored() {
+    let length = 3_000_000;
+    let origin = Origin::start(move |request| match request.header("range") {
+        None => Reply::large(&[("cache-control", "max-age=60"), ("etag", "\"v1\"")], length),
+        Some(_) => {
+            Reply::new(206, &[("content-range", "bytes 5-9/3000000")], pattern_bytes(10).get(5..).unwrap_or(&[]))
+        }
+    })
+    .await;
+    let config = format!(
+        "[cache]\ncapacity = \"8MiB\"\nmax_object = \"1MiB\"\n[origins.main]\nurl = \"http://{{origin}}\"\n\
+         [distributions.site]\nhosts = [\"{HOST}\"]\norigin = \"main\"\n"
+    );
+    let edge = TestEdge::start(&config, &origin.address()).await;
+    // The first is cut from the whole, which is asked for to be stored; then it is known, and ranges pass.
+    for round in 0..3 {
+        let mut raw = edge.connect().await;
+        let ask = "GET /t HTTP/1.1\r\nHost: site.test\r\nRange: bytes=5-9\r\n\r\n";
+        for _ in 0..2 {
+            raw.send(ask).await;
+            let part = raw.response().await;
+            assert_eq!((part.status, part.body.bytes.as_slice()), (206, &pattern_bytes(10)[5..]), "round {round}");
+            assert_eq!(part.header("content-range"), Some("bytes 5-9/3000000"));
+            if part.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+                break;
+            }
+        }
+    }
+    let asked = origin.requests();
+    assert_eq!(asked.iter().filter(|request| request.header("range").is_none()).count(), 1);
+    assert_eq!(edge.get("/t").await.body.length, length, "and the whole is the whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_3_3_a_part_that_nobody_asked_for_is_neither_stored_nor_taken_for_the_whole() {
+    let fields = [("content-range", "bytes 0-3/9"), ("cache-control", "max-age=60"), ("etag", "\"v1\"")];
+    let origin = Origin::start(move |_| Reply::new(206, &fields, "part")).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    for headers in [&[][..], &[("Range", "bytes=0-3")], &[("Range", "bytes=4-8")]] {
+        let response = edge.get_with("/t", headers).await;
+        assert_eq!((response.status, response.header("content-range")), (206, Some("bytes 0-3/9")), "{headers:?}");
+        assert_eq!(response.text(), "part");
+        assert!(!is_hit(&response));
+    }
+    origin.answer(|_| Reply::new(200, &[("cache-control", "max-age=60")], "the whole"));
+    for _ in 0..3 {
+        assert_eq!(edge.get("/t").await.text(), "the whole");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_15_5_17_the_origins_416_is_not_stored() {
+    let origin =
+        Origin::start(|_| Reply::new(416, &[("content-range", "bytes */9"), ("cache-control", "max-age=60")], ""))
+            .await;
+    let edge = with_policy(&origin, "errors = { 416 = \"1m\" }").await;
+    for _ in 0..2 {
+        let response = edge.get_with("/t", &[("Range", "bytes=100-")]).await;
+        assert_eq!((response.status, response.header("content-range")), (416, Some("bytes */9")));
+        assert!(!is_hit(&response));
+    }
+    origin.answer(|_| Reply::new(200, &[("cache-control", "max-age=60")], "the whole"));
+    assert_eq!(edge.get("/t").await.text(), "the whole");
 }

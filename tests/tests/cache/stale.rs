@@ -1,6 +1,8 @@
 //! Serving stale (RFC 9111, section 4.2.4; RFC 5861): while an object is fetched again, and when the origin fails.
 
-use edgeweir_tests::edge::{HOST, TestEdge};
+use std::time::Duration;
+
+use edgeweir_tests::edge::{HOST, Setup, TestEdge};
 use edgeweir_tests::gate::Gate;
 use edgeweir_tests::hostile;
 use edgeweir_tests::origin::{Origin, Reply};
@@ -37,7 +39,7 @@ async fn rfc5861_3_stale_while_revalidate_answers_at_once_and_fetches_behind() {
             if body == "2" {
                 break;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert_eq!((body.as_str(), origin.count()), ("2", 2), "{cache_control}");
         assert!(edge.metric("edgeweir_cache_refreshes_total", &[]).await >= 1.0);
@@ -158,4 +160,47 @@ async fn http2_viewers_get_stale_objects_that_are_fetched_behind_them() {
     assert_eq!(client.get(HOST, "/t?q=%20", &[]).await.text(), "1");
     until("the fetch in the background", || origin.count() == 2).await;
     assert_eq!(origin.requests()[1].target(), "/t?q=%20");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_is_down_is_not_tried_for_each_request() {
+    let origin = Origin::start(|_| Reply::new(200, &[("cache-control", "max-age=1")], "body")).await;
+    let config = |memory: &str| {
+        format!(
+            "[origins.main]\nurl = \"http://{{origin}}\"\nfailure_memory = \"{memory}\"\n\
+             [cache_policies.test]\nstale_if_error = \"1h\"\n\
+             [distributions.site]\nhosts = [\"{HOST}\"]\norigin = \"main\"\n\
+             [[distributions.site.behaviors]]\npath = \"*\"\ncache_policy = \"test\"\n"
+        )
+    };
+    let edge = Setup::new(&config("20s")).set("origin", &origin.address()).frozen().start().await;
+    for path in ["/a", "/b", "/c"] {
+        edge.get(path).await;
+    }
+    let address = origin.address();
+    drop(origin);
+    let_expire().await;
+    let tried = edge.get("/a").await;
+    assert!(tells(&tried, "detail=stale-if-error"), "{:?}", cache_status(&tried));
+    for path in ["/a", "/b"] {
+        let untried = edge.get(path).await;
+        assert_eq!(untried.text(), "body");
+        assert!(tells(&untried, "detail=origin-down") && is_hit(&untried), "{:?}", cache_status(&untried));
+    }
+    assert_eq!(edge.get("/never-stored").await.status, 502, "what has nothing to fall back on is tried");
+    edge.advance(Duration::from_secs(21));
+    assert!(tells(&edge.get("/b").await, "detail=stale-if-error"), "tried again");
+    // Back on its port: the next try finds it.
+    let listener = tokio::net::TcpListener::bind(&address).await.expect("the port is free");
+    let back = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("the edge connects");
+        let mut head = [0; 4096];
+        let _read = tokio::io::AsyncReadExt::read(&mut stream, &mut head).await;
+        let answer = b"HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: 4\r\n\r\nback";
+        tokio::io::AsyncWriteExt::write_all(&mut stream, answer).await.expect("the edge reads");
+        stream
+    });
+    edge.advance(Duration::from_secs(21));
+    assert_eq!(edge.get("/c").await.text(), "back");
+    drop(back.await);
 }

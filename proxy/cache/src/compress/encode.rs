@@ -6,12 +6,15 @@ use bytes::Bytes;
 
 use super::Coding;
 
-const GZIP_LEVEL: u32 = 6;
-const BROTLI_QUALITY: u32 = 5;
-/// log2 of the window: 4 MiB, which every browser takes.
-const BROTLI_WINDOW: u32 = 22;
-const BUFFER: usize = 64 << 10;
-const ZSTD_LEVEL: i32 = 6;
+pub(super) const GZIP_LEVEL: u32 = 6;
+pub(super) const BROTLI_QUALITY: u32 = 5;
+pub(super) const BUFFER: usize = 64 << 10;
+pub(super) const ZSTD_LEVEL: i32 = 6;
+
+/// log2 of the window for a body of so many bytes: 4 MiB at most, which every browser takes, and no more than it needs.
+pub(super) fn brotli_window(length: u64) -> u32 {
+    (u64::BITS - length.leading_zeros()).clamp(16, 22)
+}
 
 /// Codes a body that is in pieces; none if that does not make it smaller.
 ///
@@ -27,7 +30,7 @@ pub fn encode(pieces: &[Bytes], coding: Coding) -> io::Result<Option<Bytes>> {
             encoder.finish()?
         }
         Coding::Brotli => {
-            let mut encoder = brotli::CompressorWriter::new(out, BUFFER, BROTLI_QUALITY, BROTLI_WINDOW);
+            let mut encoder = brotli::CompressorWriter::new(out, BUFFER, BROTLI_QUALITY, brotli_window(plain as u64));
             pieces.iter().try_for_each(|piece| encoder.write_all(piece))?;
             encoder.into_inner()
         }

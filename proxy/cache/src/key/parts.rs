@@ -61,6 +61,7 @@ fn part(tag: u8, inside: &[u8]) -> KeyPart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RawPart {
     Distribution,
+    Scheme,
     Host,
     Path,
     Query,
@@ -76,6 +77,8 @@ pub(crate) fn raw(mut bytes: &[u8]) -> impl Iterator<Item = (RawPart, &[u8])> {
         let is = |part: Part| tag == part as u8;
         let part = if is(Part::Distribution) {
             RawPart::Distribution
+        } else if is(Part::Scheme) {
+            RawPart::Scheme
         } else if is(Part::Host) {
             RawPart::Host
         } else if is(Part::Path) {

@@ -29,7 +29,7 @@ impl Identity {
                 key::RawPart::Host => host = Some(without_port(value)),
                 key::RawPart::Path => path = value,
                 key::RawPart::Query => query = Some(value),
-                key::RawPart::Other => {}
+                key::RawPart::Scheme | key::RawPart::Other => {}
             }
         }
         let mut text = Vec::with_capacity(path.len() + query.map_or(0, |query| 1 + query.len()));

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use super::Window;
 use super::flights::Budget;
 use super::object::Meta;
+use crate::compress::Coding;
 
 /// At most so much is given to a reader at once when it is behind in a window.
 const CATCH_UP: usize = 512 << 10;
@@ -26,6 +27,8 @@ pub(super) struct Flight {
     window: Window,
     budget: Arc<Budget>,
     progress: Mutex<Progress>,
+    /// Coded forms of it, written while it is.
+    pub(super) coded: Mutex<Coded>,
     /// Wakes readers: there is more, or the end.
     grown: Notify,
     /// Wakes the writer: a reader went on.
@@ -80,6 +83,14 @@ impl Progress {
     }
 }
 
+/// The coded forms of a response that is being written.
+#[derive(Default)]
+pub(super) struct Coded {
+    pub(super) flights: [Option<Arc<Flight>>; Coding::COUNT],
+    /// A bit for each coding that was begun.
+    pub(super) begun: u8,
+}
+
 /// What a reader finds.
 enum Next {
     Piece(Bytes),
@@ -110,6 +121,7 @@ impl Flight {
             window,
             budget: Arc::clone(budget),
             progress: Mutex::new(progress),
+            coded: Mutex::default(),
             grown: Notify::new(),
             drained: Notify::new(),
         }
@@ -159,6 +171,11 @@ impl Flight {
     /// Whether the response was refused meanwhile.
     pub(super) fn is_refused(&self) -> bool {
         self.progress.lock().refused.is_some()
+    }
+
+    /// Whether anybody reads it.
+    pub(super) fn has_readers(&self) -> bool {
+        self.progress.lock().readers.iter().any(Option::is_some)
     }
 
     /// All pieces, if the response may be stored now that it is written to the end.

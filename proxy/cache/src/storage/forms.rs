@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use moka::ops::compute::Op;
 
 use super::MokaStorage;
-use super::object::{Body, Meta, Object};
+use super::object::{Body, Meta, Object, ObjectId};
 use crate::compress::{self, Coding};
 
 /// Stands for "looked at, and not compressed at all".
@@ -29,7 +29,7 @@ impl Forms {
         let form = |(at, form): (usize, &Option<Arc<Object>>)| {
             let form = form.as_ref()?;
             let coding = Coding::ALL[at];
-            Some(Arc::new(Object::new(Arc::new(meta.coded(coding, form.body.len())), form.body.clone())))
+            Some(Arc::new(Object::new(Arc::new(meta.coded(coding, Some(form.body.len()))), form.body.clone())))
         };
         let mut made = <[Option<Arc<Object>>; Coding::COUNT]>::default();
         for (slot, found) in made.iter_mut().zip(self.made.iter().enumerate().map(form)) {
@@ -37,6 +37,11 @@ impl Forms {
         }
         // What the new header allows is looked at again.
         Self { made, tried: AtomicU8::new(self.tried.load(Ordering::Relaxed) & !NEVER) }
+    }
+
+    /// None so far, while those of these bits are being made.
+    pub(super) fn being_made(codings: u8) -> Self {
+        Self { made: <[Option<Arc<Object>>; Coding::COUNT]>::default(), tried: AtomicU8::new(codings) }
     }
 
     fn with(&self, coding: Coding, form: Arc<Object>) -> Self {
@@ -49,6 +54,10 @@ impl Forms {
     pub(super) fn weight(&self) -> usize {
         self.made.iter().flatten().map(|form| form.weight() as usize).sum()
     }
+}
+
+fn form_of(plain: &Meta, coding: Coding, body: &Body) -> Arc<Object> {
+    Arc::new(Object::new(Arc::new(plain.coded(coding, Some(body.len()))), body.clone()))
 }
 
 impl MokaStorage {
@@ -80,8 +89,9 @@ impl MokaStorage {
         // To its end, also if the viewer leaves.
         let made = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let coded = compress::encode(&plain.body.pieces(), coding).ok()??;
-            Some(self.keep(key, &plain, coding, &Body::pack(&[coded])))
+            let coded = Body::pack(&[compress::encode(&plain.body.pieces(), coding).ok()??]);
+            let kept = self.keep(key, plain.meta.id(), coding, &coded);
+            Some(kept.unwrap_or_else(|| form_of(&plain.meta, coding, &coded)))
         });
         match made.await {
             Ok(Some(form)) => (form, Some(coding)),
@@ -89,18 +99,18 @@ impl MokaStorage {
         }
     }
 
-    /// Puts a new form beside its object, if that is still stored, under the header that it has now.
-    fn keep(&self, key: u128, object: &Arc<Object>, coding: Coding, body: &Body) -> Arc<Object> {
-        let form = |plain: &Object| Arc::new(Object::new(Arc::new(plain.meta.coded(coding, body.len())), body.clone()));
+    /// Puts a new form beside the object that it was made of, if that is still stored, under the header that it has now.
+    pub(super) fn keep(&self, key: u128, made_of: ObjectId, coding: Coding, body: &Body) -> Option<Arc<Object>> {
         let mut kept = None;
         self.objects.entry(key).and_compute_with(|entry| match entry {
-            Some(entry) if entry.value().body.is_shared_with(&object.body) => {
-                let (plain, form) = (entry.value(), form(entry.value()));
+            Some(entry) if entry.value().meta.id() == made_of => {
+                let plain = entry.value();
+                let form = form_of(&plain.meta, coding, body);
                 kept = Some(Arc::clone(&form));
                 Op::Put(Arc::new(plain.with_forms(plain.forms.with(coding, form))))
             }
             _ => Op::Nop,
         });
-        kept.unwrap_or_else(|| form(object))
+        kept
     }
 }

@@ -15,12 +15,13 @@ use super::failed;
 use super::flight::Flight;
 use super::object::{Meta, Object, ObjectId};
 use crate::compress::Coding;
+use crate::purge::Mark;
 
 /// The reader of an object; what pingora's `HitHandler` holds.
 pub struct MokaHit {
     source: Source,
-    /// The generation when it was looked up.
-    seen: u64,
+    /// When it was looked up.
+    seen: Mark,
     /// In which form.
     coding: Option<Coding>,
 }
@@ -31,13 +32,13 @@ enum Source {
 }
 
 impl MokaHit {
-    pub(super) fn stored(object: Arc<Object>, seen: u64) -> Self {
+    pub(super) fn stored(object: Arc<Object>, seen: Mark) -> Self {
         let end = object.body.len();
         Self { source: Source::Stored { object, at: 0, end }, seen, coding: None }
     }
 
     /// A form that the store made of what it stored.
-    pub(super) fn form(object: Arc<Object>, seen: u64, coding: Option<Coding>) -> Self {
+    pub(super) fn form(object: Arc<Object>, seen: Mark, coding: Option<Coding>) -> Self {
         let mut hit = Self::stored(object, seen);
         hit.coding = coding;
         hit
@@ -48,21 +49,21 @@ impl MokaHit {
         self.coding
     }
 
-    pub(super) fn following(flight: Arc<Flight>, seen: u64) -> Option<Self> {
+    pub(super) fn following(flight: Arc<Flight>, seen: Mark, coding: Option<Coding>) -> Option<Self> {
         let reader = flight.join()?;
-        Some(Self { source: Source::Following { flight, reader }, seen, coding: None })
+        Some(Self { source: Source::Following { flight, reader }, seen, coding })
     }
 
     /// The generation of purges before the fetch began that brought or confirmed this response.
     pub fn generation(&self) -> u64 {
         match &self.source {
-            Source::Stored { object, .. } => object.meta.generation(),
-            Source::Following { flight, .. } => flight.meta().generation(),
+            Source::Stored { object, .. } => object.meta.mark().generation,
+            Source::Following { flight, .. } => flight.meta().mark().generation,
         }
     }
 
-    /// The generation when this was looked up: that of a fetch that takes its place.
-    pub fn seen(&self) -> u64 {
+    /// When this was looked up: the mark of a fetch that takes its place.
+    pub fn seen(&self) -> Mark {
         self.seen
     }
 

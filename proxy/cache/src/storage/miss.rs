@@ -32,7 +32,8 @@ impl MokaMiss {
     fn store(&self, pieces: &[Bytes]) -> usize {
         let body = Body::pack(pieces);
         let size = body.len();
-        let object = Object::new(Meta::with_length(self.flight.meta(), size), body);
+        let codings = self.flight.coded.lock().begun;
+        let object = Object::coded_in(Meta::with_length(self.flight.meta(), size), body, codings);
         self.storage.objects.insert(self.key, Arc::new(object));
         if self.flight.is_refused() {
             // Purged between the last look and the insert.

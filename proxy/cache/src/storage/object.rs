@@ -14,8 +14,9 @@ use pingora::http::ResponseHeader;
 
 use super::forms::Forms;
 use super::header;
+use super::room::{ARC, allocated};
 use crate::compress::{self, Coding};
-use crate::purge::{Identity, Judgement, Label, Purges};
+use crate::purge::{Identity, Judgement, Label, Mark, Place, Purges};
 
 /// Keys are hashes already: hashing them again would be waste.
 pub(super) type KeyHasher = BuildHasherDefault<FoldHasher>;
@@ -71,6 +72,7 @@ pub(super) struct Meta {
     stale_if_error: u32,
     variance: Option<HashBinary>,
     identity: Arc<Identity>,
+    place: Place,
     label: Label,
 }
 
@@ -78,14 +80,16 @@ pub(super) struct Meta {
 const SAME_BODY: [HeaderName; 4] = [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_TYPE, LAST_MODIFIED];
 
 impl Meta {
-    pub(super) fn of(meta: &CacheMeta, key: &CacheKey, id: ObjectId) -> Self {
-        Self::under(meta, Arc::new(Identity::of_key(key.primary_key())), id)
+    pub(super) fn of(meta: &CacheMeta, key: &CacheKey, id: ObjectId, purges: &Purges) -> Self {
+        let bytes = key.primary_key();
+        Self::under(meta, Arc::new(Identity::of_key(bytes)), purges.place(bytes), id)
     }
 
-    fn under(meta: &CacheMeta, identity: Arc<Identity>, id: ObjectId) -> Self {
+    fn under(meta: &CacheMeta, identity: Arc<Identity>, place: Place, id: ObjectId) -> Self {
         Self {
             id,
             identity,
+            place,
             label: meta.extensions().get::<Label>().cloned().unwrap_or_default(),
             header: header::compact(meta.response_header()),
             fresh_until: meta.fresh_until(),
@@ -118,9 +122,14 @@ impl Meta {
         meta
     }
 
-    /// The generation before the fetch began that brought or confirmed this.
-    pub(super) fn generation(&self) -> u64 {
-        self.label.generation
+    /// When the fetch began that brought or confirmed this.
+    pub(super) fn mark(&self) -> Mark {
+        self.label.mark
+    }
+
+    /// Whether its URL was invalidated since then.
+    pub(super) fn is_touched(&self, purges: &Purges) -> bool {
+        purges.is_touched(self.place, self.label.mark)
     }
 
     pub(super) fn identity(&self) -> &Identity {
@@ -157,10 +166,13 @@ impl Meta {
         now < self.fresh_until
     }
 
-    /// The same for a coded form of the body.
-    pub(super) fn coded(&self, coding: Coding, length: usize) -> Self {
+    /// The same for a coded form of the body; without a length while that is not known.
+    pub(super) fn coded(&self, coding: Coding, length: Option<usize>) -> Self {
         let mut header = self.header.clone();
-        compress::describe(&mut header, coding, length);
+        match length {
+            Some(length) => compress::describe(&mut header, coding, length),
+            None => compress::describe_unsized(&mut header, coding),
+        }
         let (identity, label) = (Arc::clone(&self.identity), self.label.clone());
         Self { header, identity, label, ..*self }
     }
@@ -206,9 +218,10 @@ impl Meta {
         }
     }
 
-    /// Bytes the header and the names for purges take, about.
+    /// Bytes that it takes, with the header's fields and the names for purges.
     fn weight(&self) -> usize {
-        header::weight(&self.header) + self.identity.weight() + self.label.tags.weight()
+        let itself = allocated(ARC + size_of::<Self>()) + allocated(ARC + size_of::<Identity>());
+        itself + header::weight(&self.header) + allocated(self.identity.weight()) + allocated(self.label.tags.weight())
     }
 }
 
@@ -227,28 +240,64 @@ pub(super) struct Object {
     pub(super) body: Body,
     /// The generation up to which no purge was about it.
     checked: AtomicU64,
+    /// Invalidations by unsafe methods up to when none was about it.
+    untouched: AtomicU64,
     pub(super) forms: Forms,
 }
 
-/// What an entry costs beside its texts: moka's nodes, the structs of this module, and what the allocator rounds up, as
-/// measured with `examples/memory.rs`.
-const ENTRY: usize = 896;
+/// A stored object, to be looked at.
+#[derive(Debug)]
+pub struct Stored(pub(super) Arc<Object>);
+
+impl Stored {
+    /// Its header.
+    pub fn header(&self) -> &ResponseHeader {
+        &self.0.meta.header
+    }
+
+    /// Which variant it is.
+    pub fn variance(&self) -> Option<HashBinary> {
+        self.0.meta.variance
+    }
+
+    /// When its fetch began.
+    pub fn mark(&self) -> Mark {
+        self.0.meta.mark()
+    }
+
+    /// Makes metadata be about this very object.
+    pub fn claim(&self, meta: &mut CacheMeta) {
+        meta.extensions_mut().insert(self.0.meta.id);
+        if let Some(variance) = self.0.meta.variance {
+            meta.set_variance(variance);
+        }
+    }
+}
+
+/// What an entry costs in moka: its nodes, its place in the map, and what is free between all these, as measured with
+/// `examples/memory.rs`.
+const ENTRY: usize = 320;
 
 impl Object {
     pub(super) fn new(meta: Arc<Meta>, body: Body) -> Self {
-        let checked = AtomicU64::new(meta.generation());
-        Self { meta, body, checked, forms: Forms::default() }
+        let checked = AtomicU64::new(meta.mark().generation);
+        // None is as many as there will never be: the first look-up looks.
+        Self { meta, body, checked, untouched: AtomicU64::new(u64::MAX), forms: Forms::default() }
+    }
+
+    /// A new object, of which these codings are being made.
+    pub(super) fn coded_in(meta: Arc<Meta>, body: Body, codings: u8) -> Self {
+        Self { forms: Forms::being_made(codings), ..Self::new(meta, body) }
     }
 
     /// The same with other coded forms.
     pub(super) fn with_forms(&self, forms: Forms) -> Self {
-        let checked = AtomicU64::new(self.checked.load(Ordering::Relaxed));
-        Self { meta: Arc::clone(&self.meta), body: self.body.clone(), checked, forms }
+        Self { forms, ..Self::new(Arc::clone(&self.meta), self.body.clone()) }
     }
 
     /// The same body under a header that a revalidation made. It keeps the tags it had.
     pub(super) fn refreshed(&self, meta: &CacheMeta) -> Self {
-        let fresh = Meta::under(meta, Arc::clone(&self.meta.identity), self.meta.id);
+        let fresh = Meta::under(meta, Arc::clone(&self.meta.identity), self.meta.place, self.meta.id);
         let mut label = fresh.label.clone();
         label.tags = self.meta.label.tags.joined(&label.tags);
         let fresh = Meta { created: self.meta.created, provenance: self.meta.provenance, label, ..fresh };
@@ -256,8 +305,24 @@ impl Object {
         Self { forms, ..Self::new(Arc::new(fresh), self.body.clone()) }
     }
 
-    /// Whether a purge took it out of service: one comparison, unless there was one since it was last looked at.
+    /// The same, stale since `now` at the latest.
+    pub(super) fn expired(&self, now: SystemTime) -> Self {
+        let meta = &*self.meta;
+        let (header, identity, label) = (meta.header.clone(), Arc::clone(&meta.identity), meta.label.clone());
+        let meta = Meta { header, identity, label, fresh_until: meta.fresh_until.min(now), ..*meta };
+        Self { forms: self.forms.refreshed(&meta), ..Self::new(Arc::new(meta), self.body.clone()) }
+    }
+
+    /// Whether a purge or an unsafe method took it out of service: two comparisons, unless there was one since it was last
+    /// looked at.
     pub(super) fn judge(&self, purges: &Purges, generation: u64) -> Judgement {
+        let touches = purges.touches();
+        if self.untouched.load(Ordering::Relaxed) != touches {
+            if self.meta.is_touched(purges) {
+                return Judgement::Gone;
+            }
+            self.untouched.store(touches, Ordering::Relaxed);
+        }
         let checked = self.checked.load(Ordering::Relaxed);
         if checked == generation {
             return Judgement::Untouched(generation);
@@ -271,8 +336,8 @@ impl Object {
 
     /// Bytes for moka. The limits keep a body under 4 GiB.
     pub(super) fn weight(&self) -> u32 {
-        let blocks = self.body.blocks.len() * size_of::<Block>();
-        u32::try_from(self.body.len + blocks + self.meta.weight() + self.forms.weight() + ENTRY).unwrap_or(u32::MAX)
+        let itself = ENTRY + allocated(ARC + size_of::<Self>());
+        u32::try_from(itself + self.meta.weight() + self.body.weight() + self.forms.weight()).unwrap_or(u32::MAX)
     }
 }
 
@@ -290,6 +355,8 @@ struct Block {
     bytes: Bytes,
 }
 
+/// What shares a block once it was read.
+const BLOCK_OWNER: usize = 32;
 /// Bodies up to this size are one block: one write to the viewer.
 const ONE_BLOCK: usize = 256 << 10;
 /// Smaller pieces are copied together; larger ones are kept as they came.
@@ -335,14 +402,15 @@ impl Body {
         self.len
     }
 
+    /// Bytes that it takes. What is read often has an owner for each block.
+    fn weight(&self) -> usize {
+        let blocks = self.blocks.iter().map(|block| allocated(block.bytes.len()) + BLOCK_OWNER).sum::<usize>();
+        blocks + allocated(ARC + self.blocks.len() * size_of::<Block>())
+    }
+
     /// All of it, uncopied.
     pub(super) fn pieces(&self) -> Vec<Bytes> {
         self.blocks.iter().map(|block| block.bytes.clone()).collect()
-    }
-
-    /// Whether it is the very same memory.
-    pub(super) fn is_shared_with(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.blocks, &other.blocks)
     }
 
     /// The next piece of the bytes from `at` to `end`; `None` at the end.

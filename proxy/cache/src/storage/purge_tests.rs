@@ -16,7 +16,7 @@ fn key(path: &str) -> CacheKey {
 
 fn labelled(storage: &MokaStorage) -> CacheMeta {
     let mut meta = meta_with(&[(CONTENT_LENGTH, "4")]);
-    let label = Label { generation: storage.purges().generation(), tags: Tags::default() };
+    let label = Label { mark: storage.purges().mark(), tags: Tags::default() };
     meta.extensions_mut().insert(label);
     meta
 }
@@ -90,4 +90,31 @@ async fn what_is_on_its_way_while_a_purge_comes_is_not_stored() {
         assert_eq!(read_all(hit).await.unwrap(), b"body", "what came after the purge stays");
         assert_eq!(storage.stats().purged, 1);
     }
+}
+
+#[tokio::test]
+async fn rfc9111_4_4_what_an_unsafe_method_touched_is_gone_in_all_its_variants() {
+    let storage = store();
+    let variant = |cookie: &str| {
+        let mut key = KeyBuilder::new("shop", MethodClass::Read);
+        key.path(b"/a").extra("variant", cookie.as_bytes());
+        key.into_key()
+    };
+    let keys = [key("/a"), variant("b"), variant("c")];
+    for key in keys.iter().chain([&key("/other")]) {
+        let mut miss = storage.get_miss_handler(key, &labelled(storage), &span()).await.unwrap();
+        miss.write_body(Bytes::from_static(b"body"), true).await.unwrap();
+        miss.finish().await.unwrap();
+        assert!(storage.lookup(key, &span()).await.unwrap().is_some());
+    }
+    let begun = storage.get_miss_handler(&variant("d"), &labelled(storage), &span()).await.unwrap();
+    storage.purges().touch(storage.purges().place(key("/a").primary_key()));
+    for key in &keys {
+        assert!(storage.lookup(key, &span()).await.unwrap().is_none());
+    }
+    assert!(find(storage, "/other").await.is_some());
+    assert!(storage.lookup(&variant("d"), &span()).await.unwrap().is_none(), "begun before, not followed after");
+    drop(begun);
+    put(storage, "/a").await;
+    assert!(find(storage, "/a").await.is_some(), "fetched since");
 }

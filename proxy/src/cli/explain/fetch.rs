@@ -87,6 +87,10 @@ fn notes(head: &RequestHeader, policy: &CachePolicy, ctx: &RequestCtx) -> Vec<St
     if policy.rules.heuristic {
         notes.push("without a lifetime: a tenth of the time since `Last-Modified`".to_owned());
     }
+    if let Some(admit) = policy.admit {
+        let (after, within) = (admit.after, format_duration(admit.within));
+        notes.push(format!("stored only if it is asked for {after} times within {within}"));
+    }
     for (status, ttl) in &policy.rules.errors {
         notes.push(format!("{status} is fresh for at least {}", format_duration(*ttl)));
     }
@@ -159,6 +163,7 @@ fn why(name: &HeaderName, ctx: &RequestCtx) -> String {
         "x-forwarded-proto" => "what the viewer spoke",
         "x-forwarded-host" => "the host that the viewer asked for",
         "x-request-id" => "the id of the request, a new one for each unless the viewer sends one",
+        "accept-encoding" => "what of it is in the cache key, by `accept_encoding` of the policy",
         "cookie" => "only the cookies that are in the cache key",
         _ => "changed by the edge",
     }
