@@ -21,6 +21,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     changes.value("state_dir", &old.state_dir, &new.state_dir, true);
     server(old, new, &mut changes);
     changes.value("gate", &old.gate, &new.gate, false);
+    changes.value("limits", &(&old.throttle, &old.limits), &(&new.throttle, &new.limits), false);
     changes.value("trusted_proxies", &old.trusted_proxies, &new.trusted_proxies, false);
     changes.value("log", &old.log, &new.log, false);
     changes.value("geo.databases", &old.geo_databases, &new.geo_databases, false);
@@ -42,13 +43,12 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     changes.named("cache policy", &old.cache_policies, &new.cache_policies, |p| p.name.clone(), |a, b| a == b);
     changes.named("hook", &old.hooks, &new.hooks, |h| h.name.clone(), |a, b| a == b);
     changes.named("key-value store", &old.key_value_stores, &new.key_value_stores, |s| s.name.clone(), |a, b| a == b);
-    let view = |config, plan: &UsagePlan| plan_view(config, plan);
     changes.named(
         "usage plan",
         &old.usage_plans,
         &new.usage_plans,
         |p| p.name.clone(),
-        |a, b| view(old, a) == view(new, b),
+        |a, b| same_plan((old, a), (new, b)),
     );
     changes.named(
         "API key",
@@ -120,15 +120,29 @@ impl Changes {
     }
 }
 
-/// A plan without indices.
-fn plan_view<'a>(config: &'a Config, plan: &UsagePlan) -> (Option<crate::model::Throttle>, Vec<Option<&'a str>>) {
-    let name = |id: &crate::model::DistributionId| config.distributions.get(id.0).map(|d| d.name.as_str());
-    (plan.throttle, plan.distributions.iter().map(name).collect())
+/// As `==`, but indices are compared by what they stand for.
+fn same_plan((old, a): (&Config, &UsagePlan), (new, b): (&Config, &UsagePlan)) -> bool {
+    fn distributions<'a>(config: &'a Config, plan: &UsagePlan) -> Vec<Option<&'a str>> {
+        let own = plan.distributions.iter().map(Some);
+        let ids = own.chain(plan.method_throttles.iter().map(|throttle| throttle.distribution.as_ref()));
+        ids.map(|id| config.distributions.get(id?.0).map(|found| found.name.as_str())).collect()
+    }
+    let with_indices_of_a = || {
+        let mut b = b.clone();
+        b.distributions.clone_from(&a.distributions);
+        for (b, a) in b.method_throttles.iter_mut().zip(&a.method_throttles) {
+            b.distribution = a.distribution;
+        }
+        b
+    };
+    a.distributions.len() == b.distributions.len()
+        && distributions(old, a) == distributions(new, b)
+        && *a == with_indices_of_a()
 }
 
 fn same_distribution((old, a): (&Config, &Distribution), (new, b): (&Config, &Distribution)) -> bool {
     a.hosts == b.hosts
-        && a.throttle == b.throttle
+        && (a.throttle, &a.limits) == (b.throttle, &b.limits)
         && a.behaviors.len() == b.behaviors.len()
         && a.behaviors.iter().zip(&b.behaviors).all(|(a, b)| same_behavior((old, a), (new, b)))
 }

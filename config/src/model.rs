@@ -15,6 +15,7 @@ use crate::units::{HostPattern, PathPattern};
 
 mod cache;
 mod hook;
+mod limits;
 
 pub use cache::{
     CacheBehaviour, CachePolicy, Coding, Forward, KeyLeaks, Selection, SetCookie, TargetedFields, ViewerDirectives,
@@ -24,6 +25,7 @@ pub use hook::{
     Binding, FailurePolicy, Hook, HookSource, KeyValueSource, KeyValueStore, MAX_KEY_VALUE_KEY, MAX_KEY_VALUE_VALUE,
     Place, Stage,
 };
+pub use limits::{CallerName, Each, Limits, MethodThrottle, PerAddress, PerCaller};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -43,6 +45,10 @@ pub struct Config {
     pub log: Log,
     /// What the gate accepts from viewers.
     pub gate: Gate,
+    /// For all requests of the edge together.
+    pub throttle: Option<Throttle>,
+    /// Other limits of the whole edge; never by caller.
+    pub limits: Limits,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// MaxMind-format databases, in order; the first that knows a fact wins.
@@ -314,6 +320,10 @@ pub struct UsagePlan {
     pub name: String,
     /// For each key.
     pub throttle: Option<Throttle>,
+    /// Requests of each key at work at once.
+    pub concurrency: Option<u32>,
+    /// For each key, for some of its requests.
+    pub method_throttles: Vec<MethodThrottle>,
     /// Distributions whose behaviors the plan's keys open; all if empty.
     pub distributions: Vec<DistributionId>,
 }
@@ -351,6 +361,8 @@ pub struct Distribution {
     pub behaviors: Vec<Behavior>,
     /// For all requests of the distribution together.
     pub throttle: Option<Throttle>,
+    /// Other limits.
+    pub limits: Limits,
 }
 
 /// What happens to the requests of a path pattern.
@@ -368,6 +380,10 @@ pub struct Behavior {
     pub hooks: [Vec<Binding>; 4],
     /// For all requests of the behavior together.
     pub throttle: Option<Throttle>,
+    /// For all requests with a method, in place of `throttle`.
+    pub method_throttles: Vec<(String, Throttle)>,
+    /// Other limits.
+    pub limits: Limits,
     /// An `x-api-key` of a plan that covers this distribution is needed, except for CORS preflights.
     pub api_key_required: bool,
     /// Send the path as the viewer spelled it (CloudFront) instead of the normalised one that was matched.

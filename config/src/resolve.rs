@@ -7,6 +7,7 @@ mod distributions;
 mod edge;
 mod key_value;
 mod keys;
+mod limits;
 mod names;
 mod policies;
 
@@ -33,6 +34,7 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
     let (distributions, cache_policies) = distributions::resolve(file, &names, base, out);
     let usage_plans = keys::plans(file, &names, out);
     let api_keys = keys::keys(file, &names, base, out);
+    let (throttle, limits) = limits::edge(file.limits.value());
     let capacity = file.cache.value().and_then(|c| c.capacity.value()).map_or(DEFAULT_CAPACITY, |size| size.0);
     let object = file.cache.value().and_then(|c| c.max_object.value()).map(|size| size.0);
     let config = Config {
@@ -43,6 +45,8 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         admin: edge::admin(file, base),
         log: edge::log(file.log.value(), base),
         gate: edge::gate(file.gate.value()),
+        throttle,
+        limits,
         trusted_proxies: edge::networks(file.trusted_proxies.value()),
         geo_databases: edge::geo_databases(file, base),
         cache_capacity: capacity,

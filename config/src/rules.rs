@@ -9,6 +9,7 @@ mod distributions;
 mod hooks;
 mod key_value;
 mod keys;
+mod limits;
 mod listeners;
 mod origins;
 
@@ -30,6 +31,7 @@ pub(crate) fn check(file: &File, out: &mut Report) {
     hooks::check(file, out);
     key_value::check(file, out);
     keys::check(file, out);
+    limits::check(file, out);
     distributions::check(file, out);
 }
 

@@ -9,6 +9,7 @@ mod edge;
 mod hook;
 mod key_value;
 mod keys;
+mod limits;
 mod origin;
 mod secret;
 mod settings;
@@ -24,6 +25,7 @@ pub(crate) use edge::{Admin, Certificate, Gate, Geo, Listener, Log, LogSink, Ser
 pub(crate) use hook::{Binding, Hook, RequestBody};
 pub(crate) use key_value::KeyValueStore;
 pub(crate) use keys::{ApiKey, Throttle, UsagePlan};
+pub(crate) use limits::{Limits, MethodThrottle, PerAddress, PerCaller};
 pub(crate) use origin::Origin;
 pub(crate) use secret::Secret;
 pub(crate) use settings::Settings;
@@ -63,6 +65,8 @@ table! {
         hooks: Opt<Named<Hook>>,
         /// Key-value stores for hooks, by name, at most 64. A hook reads those that its binding lists.
         key_value_stores: Opt<Named<KeyValueStore>>,
+        /// Limits of the whole edge.
+        limits: Opt<Limits>,
         /// Limits for API keys, by name.
         usage_plans: Opt<Named<UsagePlan>>,
         /// API keys.

@@ -17,6 +17,7 @@ pub(crate) mod hooks;
 pub(crate) mod identity;
 mod invalidate;
 mod leaks;
+mod levels;
 mod log;
 pub(crate) mod origin;
 mod parts;
@@ -90,7 +91,8 @@ impl Flow {
                 return Ok(true);
             }
         }
-        let ticket = throttle::reserve(ctx, &*self.core.clock)?;
+        let head = session.req_header();
+        let ticket = throttle::reserve(ctx, &head.method, &head.headers, &*self.core.clock)?;
         // Boxed: most requests meet no hook, and need not carry room for its call.
         let outcome = match ctx.has_hooks_at(Stage::ViewerRequest) {
             true => Box::pin(self.viewer_request(session, ctx)).await,
@@ -115,7 +117,8 @@ impl Flow {
             ticket.commit();
         }
         if ctx.cost.is_some() || ctx.hook_key.is_some() {
-            throttle::charge(ctx, &*self.core.clock)?;
+            let head = session.req_header();
+            throttle::charge(ctx, &head.method, &head.headers, &*self.core.clock)?;
         }
         Ok(false)
     }

@@ -5,6 +5,7 @@
 
 pub mod build;
 mod hosts;
+pub mod limits;
 pub mod stores;
 
 use std::collections::HashMap;
@@ -55,6 +56,10 @@ pub struct Snapshot {
     pub plans: Plans,
     /// The bucket of a key in a plan, by key and plan.
     pub key_buckets: HashMap<(usize, usize), Arc<Bucket>>,
+    /// Other limits of a plan's keys, by plan.
+    pub plan_limits: Vec<limits::PlanLimits>,
+    /// Of the whole edge.
+    pub limits: limits::Limits,
 }
 
 /// A distribution, ready.
@@ -65,7 +70,7 @@ pub struct Distribution {
     /// In order.
     pub behaviors: Vec<Behavior>,
     /// For all its requests.
-    pub throttle: Option<Arc<Bucket>>,
+    pub limits: limits::Limits,
 }
 
 /// A behavior, ready.
@@ -86,7 +91,9 @@ pub struct Behavior {
     /// By stage.
     pub hooks: [Vec<BoundHook>; 4],
     /// For all its requests.
-    pub throttle: Option<Arc<Bucket>>,
+    pub limits: limits::Limits,
+    /// Whether any limit can apply to its requests, also one of the distribution, the edge or a key.
+    pub limited: bool,
     /// A key is needed.
     pub api_key_required: bool,
     /// Forward the path as spelled.

@@ -5,12 +5,13 @@ use std::path::Path;
 use toml::Spanned;
 
 use super::keys::throttle;
+use super::limits::limits;
 use super::names::Names;
 use super::policies::Policies;
 use super::{key_value, secret};
 use crate::decode::{Field, Text};
 use crate::model::{
-    Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, OriginId, Place, SecretSource, Stage,
+    Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, OriginId, Place, SecretSource, Stage, Throttle,
 };
 use crate::report::Report;
 use crate::schema::{self, File, RequestBody};
@@ -53,6 +54,7 @@ fn distribution(name: &str, written: &schema::Distribution, scope: &mut Scope<'_
         hosts: hosts.iter().map(|host| host.get_ref().0.clone()).collect(),
         behaviors: behaviors.iter().filter_map(|b| behavior(b.get_ref(), origin, scope, out)).collect(),
         throttle: throttle(written.throttle.value()),
+        limits: limits(&written.concurrency, written.per_address.value(), written.per_caller.value()),
     }
 }
 
@@ -84,11 +86,18 @@ fn behavior(
         cache_policy,
         hooks,
         throttle: throttle(written.throttle.value()),
+        method_throttles: method_throttles(written),
+        limits: limits(&written.concurrency, written.per_address.value(), written.per_caller.value()),
         api_key_required: written.api_key_required.value().copied().unwrap_or(false),
         raw_path: written.raw_path.value().copied().unwrap_or(false),
         allow_ambiguous_paths: written.allow_ambiguous_paths.value().copied().unwrap_or(false),
         viewer_headers: viewer_headers(written),
     })
+}
+
+fn method_throttles(written: &schema::Behavior) -> Vec<(String, Throttle)> {
+    let named = written.method_throttles.value().into_iter().flat_map(|named| named.iter());
+    named.filter_map(|(name, written)| Some((name.get_ref().clone(), throttle(Some(written))?))).collect()
 }
 
 fn viewer_headers(written: &schema::Behavior) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Distributions and their behaviors.
 
-use super::{Binding, Throttle};
-use crate::decode::{Host, List, Method, Path, Text, table};
+use super::{Binding, PerAddress, PerCaller, Throttle};
+use crate::decode::{Count, Host, List, Method, Named, Path, Text, table};
 
 table! {
     /// A set of host names and what happens to their requests.
@@ -13,6 +13,12 @@ table! {
         origin: Opt<Text>,
         /// For all requests of the distribution together. Default: no limit.
         throttle: Opt<Throttle>,
+        /// Requests of the distribution at work at once, 1 to 10,000,000; more are answered with 429. Default: no limit.
+        concurrency: Opt<Count<1, 10_000_000>>,
+        /// For each viewer's address by itself. Default: no limit.
+        per_address: Opt<PerAddress>,
+        /// For each caller by itself. Default: no limit.
+        per_caller: Opt<PerCaller>,
         /// Behaviors in order: the first whose path matches counts. Default: one for all paths.
         behaviors: Opt<List<Behavior>>,
     }
@@ -34,6 +40,14 @@ table! {
         hooks: Opt<StageHooks>,
         /// For all requests of the behavior together. Default: no limit.
         throttle: Opt<Throttle>,
+        /// For all requests with a method together, by method, in place of `throttle`. Default: none.
+        method_throttles: Opt<Named<Throttle>>,
+        /// Requests of the behavior at work at once, 1 to 10,000,000; more are answered with 429. Default: no limit.
+        concurrency: Opt<Count<1, 10_000_000>>,
+        /// For each viewer's address by itself. Default: no limit.
+        per_address: Opt<PerAddress>,
+        /// For each caller by itself. Default: no limit.
+        per_caller: Opt<PerCaller>,
         /// Ask for an `x-api-key` of a usage plan that covers the distribution. Default: false.
         api_key_required: Opt<bool>,
         /// Send the path to the origin as the viewer spelled it, instead of normalised. Default: false.

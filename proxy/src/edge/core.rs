@@ -200,13 +200,17 @@ pub(crate) fn compiler(options: &Options) -> Option<Compiler> {
 /// Labels of what hook calls end with.
 const VERDICTS: &[&str] =
     &["next", "respond", "trap", "timeout", "out-of-memory", "validation", "failed", "overloaded", "missing-stage"];
-const LEVELS: &[&str] = &[
-    LevelKind::KeyMethod.as_str(),
-    LevelKind::Key.as_str(),
-    LevelKind::Behavior.as_str(),
-    LevelKind::Distribution.as_str(),
-    LevelKind::Edge.as_str(),
-];
+/// Each level's limit of rate, then each one's of requests at once.
+const LEVELS: &[&str] = &{
+    let mut labels = [""; 2 * LevelKind::COUNT];
+    let mut at = 0;
+    while at < LevelKind::COUNT {
+        labels[at] = LevelKind::ALL[at].as_str();
+        labels[at + LevelKind::COUNT] = LevelKind::ALL[at].at_once();
+        at += 1;
+    }
+    labels
+};
 const REFUSALS: &[&str] =
     &["total", "per-address", "accept", "tls-handshake", "tls-handshake-timeout", "header-timeout"];
 

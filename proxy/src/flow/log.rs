@@ -43,7 +43,7 @@ pub(super) fn finished(core: &Core, session: &Session, ctx: &RequestCtx, aborted
         core.metrics.fault(fault.as_str());
     }
     if let Some(level) = ctx.throttled_by() {
-        core.metrics.throttled(level.as_str());
+        core.metrics.throttled(level);
     }
     let skipped = if ctx.notes.is_some() || tells_skips(ctx) { skips(ctx, status) } else { Vec::new() };
     if core.access_log.enabled() || core.observer.is_some() {
@@ -135,7 +135,7 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], f
         cache_generation: ctx.outcome.map_or(0, |outcome| cache::generation(ctx, outcome)),
         key_name: ctx.key.and_then(|key| ctx.snapshot.keys.get(key)).map(|key| key.name.as_str()),
         plan: ctx.plan.and_then(|plan| ctx.snapshot.plans.get(plan)).map(|plan| plan.name.as_str()),
-        throttle: ctx.throttled_by().map(|level| level.as_str()),
+        throttle: ctx.throttled_by(),
         hooks: &hooks,
         fault: ctx.fault.map(Fault::as_str),
         aborted: facts.aborted,

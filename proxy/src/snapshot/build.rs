@@ -4,6 +4,7 @@
 
 mod bindings;
 mod hooks;
+mod limits;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use edgeweir_cache::{Coding, Rules, Selection, SetCookie, Ttl};
 use edgeweir_config::{self as model, KeyValue, Problem, Report, SecretSource, Stage};
 use edgeweir_hookhost::HookEngine;
-use edgeweir_limits::{Bucket, Draft, KeyEntry, KeyHash, KeyStore, Plans, Reach, Throttle, UsagePlan};
+use edgeweir_limits::{Bucket, Draft, KeyEntry, KeyHash, KeyStore, Plans, Reach, UsagePlan};
 use http::{HeaderName, HeaderValue};
 
 use super::stores::Store;
@@ -125,7 +126,9 @@ pub fn build(
     let origins = builder.origins(&config);
     let policies: Vec<_> = config.cache_policies.iter().map(|policy| Arc::new(cache_policy(policy))).collect();
     let (keys, plans, key_buckets) = builder.keys(&config, draft);
-    let distributions = builder.distributions(
+    let plan_limits = builder.plan_limits(&config, keys.entries().len(), draft);
+    let limits = builder.limits(draft, "edge", config.throttle, &config.limits);
+    let mut distributions = builder.distributions(
         &config,
         Bindable { hooks: &hooks, stores: &stores, origins: &origins },
         &policies,
@@ -133,6 +136,12 @@ pub fn build(
     );
     if !builder.problems.is_empty() {
         return Err(BuildError { problems: builder.problems });
+    }
+    for distribution in &mut distributions {
+        let around = limits.any() || distribution.limits.any();
+        for behavior in &mut distribution.behaviors {
+            behavior.limited = around || behavior.limits.any() || behavior.api_key_required;
+        }
     }
     Ok(Snapshot {
         number,
@@ -147,6 +156,8 @@ pub fn build(
         keys,
         plans,
         key_buckets,
+        plan_limits,
+        limits,
         config,
     })
 }
@@ -327,26 +338,6 @@ impl Builder<'_> {
         (keys, plans, buckets)
     }
 
-    fn throttle(&mut self, throttle: model::Throttle) -> Option<Throttle> {
-        match Throttle::new(throttle.rate, throttle.burst) {
-            Ok(throttle) => Some(throttle),
-            Err(error) => {
-                self.problem(error.to_string());
-                None
-            }
-        }
-    }
-
-    fn bucket(&mut self, draft: &mut Draft<'_>, id: &str, throttle: Throttle) -> Option<Arc<Bucket>> {
-        match draft.bucket(id, throttle) {
-            Ok(bucket) => Some(bucket),
-            Err(error) => {
-                self.problem(error.to_string());
-                None
-            }
-        }
-    }
-
     fn distributions(
         &mut self,
         config: &model::Config,
@@ -357,14 +348,13 @@ impl Builder<'_> {
         let mut distributions = Vec::with_capacity(config.distributions.len());
         for distribution in &config.distributions {
             let name = &distribution.name;
-            let throttle = distribution.throttle.and_then(|throttle| self.throttle(throttle));
-            let throttle = throttle.and_then(|throttle| self.bucket(draft, &format!("distribution/{name}"), throttle));
+            let limits =
+                self.limits(draft, &format!("distribution/{name}"), distribution.throttle, &distribution.limits);
             let mut behaviors = Vec::with_capacity(distribution.behaviors.len());
             for behavior in &distribution.behaviors {
                 let label = behavior.path.as_str();
-                let throttle = behavior.throttle.and_then(|throttle| self.throttle(throttle));
-                let id = format!("behavior/{name}/{label}/{}", behaviors.len());
-                let throttle = throttle.and_then(|throttle| self.bucket(draft, &id, throttle));
+                let limits =
+                    self.behavior_limits(draft, &format!("behavior/{name}/{label}/{}", behaviors.len()), behavior);
                 let Some(cache) = policies.get(behavior.cache_policy.0) else {
                     self.problem(format!("distribution `{name}`: `{label}` has no cache policy"));
                     continue;
@@ -381,7 +371,8 @@ impl Builder<'_> {
                     origin: behavior.origin.0,
                     cache: Arc::clone(cache),
                     hooks: bound,
-                    throttle,
+                    limits,
+                    limited: false,
                     api_key_required: behavior.api_key_required,
                     raw_path: behavior.raw_path,
                     allow_ambiguous_paths: behavior.allow_ambiguous_paths,
@@ -389,7 +380,7 @@ impl Builder<'_> {
                     metrics: self.materials.metrics.behavior(name, label),
                 });
             }
-            distributions.push(Distribution { name: name.as_str().into(), behaviors, throttle });
+            distributions.push(Distribution { name: name.as_str().into(), behaviors, limits });
         }
         distributions
     }

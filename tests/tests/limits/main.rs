@@ -1,5 +1,6 @@
 //! API keys, usage plans and throttles, with a clock that stands still unless the test moves it.
 
 mod keys;
+mod levels;
 mod support;
 mod throttles;
