@@ -22,6 +22,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     server(old, new, &mut changes);
     changes.value("gate", &old.gate, &new.gate, false);
     changes.value("limits", &(&old.throttle, &old.limits), &(&new.throttle, &new.limits), false);
+    changes.value("gateway_responses", &old.gateway_responses, &new.gateway_responses, false);
     changes.value("trusted_proxies", &old.trusted_proxies, &new.trusted_proxies, false);
     changes.value("log", &old.log, &new.log, false);
     changes.value("geo.databases", &old.geo_databases, &new.geo_databases, false);
@@ -142,7 +143,7 @@ fn same_plan((old, a): (&Config, &UsagePlan), (new, b): (&Config, &UsagePlan)) -
 
 fn same_distribution((old, a): (&Config, &Distribution), (new, b): (&Config, &Distribution)) -> bool {
     a.hosts == b.hosts
-        && (a.throttle, &a.limits) == (b.throttle, &b.limits)
+        && (a.throttle, &a.limits, &a.gateway_responses) == (b.throttle, &b.limits, &b.gateway_responses)
         && a.behaviors.len() == b.behaviors.len()
         && a.behaviors.iter().zip(&b.behaviors).all(|(a, b)| same_behavior((old, a), (new, b)))
 }
@@ -162,14 +163,16 @@ fn same_behavior((old, a): (&Config, &Behavior), (new, b): (&Config, &Behavior))
     let hooks = |config: &Config, b: &Behavior| -> Vec<_> {
         let hook = |binding: &Binding| config.hooks.get(binding.hook.0).map(|hook| hook.name.clone());
         let granted = |binding| (hook(binding), stores(config, binding), fetched(config, binding));
-        b.hooks.iter().flatten().map(granted).collect()
+        b.hooks.iter().flatten().chain(b.authorizer.as_ref().map(|one| &one.binding)).map(granted).collect()
     };
     // The names are the same: with the indices of `a`, what is left must be equal.
     let with_indices_of_a = || {
         let mut b = b.clone();
         b.origin = a.origin;
         b.cache_policy = a.cache_policy;
-        for (b, a) in b.hooks.iter_mut().flatten().zip(a.hooks.iter().flatten()) {
+        let theirs = b.hooks.iter_mut().flatten().chain(b.authorizer.as_mut().map(|one| &mut one.binding));
+        let ours = a.hooks.iter().flatten().chain(a.authorizer.as_ref().map(|one| &one.binding));
+        for (b, a) in theirs.zip(ours) {
             b.hook = a.hook;
             b.key_value_stores.clone_from(&a.key_value_stores);
             b.fetch.clone_from(&a.fetch);

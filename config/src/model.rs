@@ -13,10 +13,14 @@ use ipnet::IpNet;
 use crate::source::Source;
 use crate::units::{HostPattern, PathPattern};
 
+mod answers;
+mod authorizer;
 mod cache;
 mod hook;
 mod limits;
 
+pub use answers::{Cors, GatewayResponse, ResponseType};
+pub use authorizer::{Authorizer, IdentitySource};
 pub use cache::{
     CacheBehaviour, CachePolicy, Coding, Forward, KeyLeaks, Selection, SetCookie, TargetedFields, ViewerDirectives,
 };
@@ -49,6 +53,8 @@ pub struct Config {
     pub throttle: Option<Throttle>,
     /// Other limits of the whole edge; never by caller.
     pub limits: Limits,
+    /// What is different in the edge's own answers.
+    pub gateway_responses: Vec<GatewayResponse>,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// MaxMind-format databases, in order; the first that knows a fact wins.
@@ -363,6 +369,8 @@ pub struct Distribution {
     pub throttle: Option<Throttle>,
     /// Other limits.
     pub limits: Limits,
+    /// What is different in the edge's own answers; goes before the edge's.
+    pub gateway_responses: Vec<GatewayResponse>,
 }
 
 /// What happens to the requests of a path pattern.
@@ -376,6 +384,10 @@ pub struct Behavior {
     pub origin: OriginId,
     /// How responses are stored.
     pub cache_policy: CachePolicyId,
+    /// Who may use it; everybody if none.
+    pub authorizer: Option<Authorizer>,
+    /// Which pages of other origins may use it; none of this edge's business if none.
+    pub cors: Option<Cors>,
     /// Hooks by stage, in order: indexed by `Stage as usize`.
     pub hooks: [Vec<Binding>; 4],
     /// For all requests of the behavior together.
@@ -398,6 +410,6 @@ impl Behavior {
     /// The hooks bound at a stage.
     #[must_use]
     pub fn hooks_at(&self, stage: Stage) -> &[Binding] {
-        &self.hooks[stage as usize]
+        self.hooks.get(stage as usize).map_or(&[], Vec::as_slice)
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! What could not be read gets some value: with an error in the report the result is thrown away.
 
+mod answers;
 mod distributions;
 mod edge;
 mod key_value;
@@ -47,6 +48,7 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         gate: edge::gate(file.gate.value()),
         throttle,
         limits,
+        gateway_responses: answers::responses(file.gateway_responses.value()),
         trusted_proxies: edge::networks(file.trusted_proxies.value()),
         geo_databases: edge::geo_databases(file, base),
         cache_capacity: capacity,

@@ -3,6 +3,8 @@
 //!
 //! The doc comments of fields are the descriptions in the JSON Schema, so they speak to the writer of a config.
 
+mod answers;
+mod authorizer;
 mod cache;
 mod distribution;
 mod edge;
@@ -19,13 +21,15 @@ use schemars::generate::SchemaSettings;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub(crate) use answers::{Cors, GatewayResponse};
+pub(crate) use authorizer::Authorizer;
 pub(crate) use cache::{Cache, CachePolicy, Selection};
 pub(crate) use distribution::{Behavior, Distribution, StageHooks};
 pub(crate) use edge::{Admin, Certificate, Gate, Geo, Listener, Log, LogSink, Server};
 pub(crate) use hook::{Binding, Hook, RequestBody};
 pub(crate) use key_value::KeyValueStore;
 pub(crate) use keys::{ApiKey, Throttle, UsagePlan};
-pub(crate) use limits::{Limits, MethodThrottle, PerAddress, PerCaller};
+pub(crate) use limits::{Caller, Limits, MethodThrottle, PerAddress, PerCaller};
 pub(crate) use origin::Origin;
 pub(crate) use secret::Secret;
 pub(crate) use settings::Settings;
@@ -65,6 +69,9 @@ table! {
         hooks: Opt<Named<Hook>>,
         /// Key-value stores for hooks, by name, at most 64. A hook reads those that its binding lists.
         key_value_stores: Opt<Named<KeyValueStore>>,
+        /// What is different in the edge's own answers, by API Gateway's response types, such as THROTTLED or DEFAULT_4XX.
+        /// Default: nothing.
+        gateway_responses: Opt<Named<GatewayResponse>>,
         /// Limits of the whole edge.
         limits: Opt<Limits>,
         /// Limits for API keys, by name.

@@ -169,6 +169,10 @@ fn distribution(text: &mut String, config: &Config, distribution: &Distribution)
 
 fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
     let mut hooks = Vec::new();
+    if let Some(authorizer) = &behavior.authorizer {
+        let hook = config.hooks.get(authorizer.binding.hook.0);
+        hooks.extend(hook.map(|hook| format!("authorizer: {}", hook.name)));
+    }
     for stage in Stage::ALL {
         let names = behavior.hooks_at(stage).iter().filter_map(|binding| config.hooks.get(binding.hook.0));
         hooks.extend(names.map(|hook| format!("{}: {}", stage.as_str(), hook.name)));

@@ -3,6 +3,8 @@
 //! A request holds one snapshot from start to end, so that a reload never changes a request half-way. Names are resolved to
 //! indices and handles here; the data path looks nothing up by name but hosts, origins named by hooks, and API keys.
 
+pub mod answers;
+pub mod authorizer;
 pub mod build;
 mod hosts;
 pub mod limits;
@@ -60,6 +62,8 @@ pub struct Snapshot {
     pub plan_limits: Vec<limits::PlanLimits>,
     /// Of the whole edge.
     pub limits: limits::Limits,
+    /// What is different in the edge's own answers.
+    pub responses: answers::Responses,
 }
 
 /// A distribution, ready.
@@ -71,6 +75,8 @@ pub struct Distribution {
     pub behaviors: Vec<Behavior>,
     /// For all its requests.
     pub limits: limits::Limits,
+    /// What is different in the edge's own answers here.
+    pub responses: answers::Responses,
 }
 
 /// A behavior, ready.
@@ -88,6 +94,10 @@ pub struct Behavior {
     pub origin: usize,
     /// How responses are stored.
     pub cache: Arc<CachePolicy>,
+    /// Who may use it.
+    pub authorizer: Option<Box<authorizer::Authorizer>>,
+    /// Which pages of other origins may use it.
+    pub cors: Option<Box<answers::Cors>>,
     /// By stage.
     pub hooks: [Vec<BoundHook>; 4],
     /// For all its requests.

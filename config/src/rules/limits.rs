@@ -2,6 +2,7 @@
 
 use toml::Spanned;
 
+use super::authorizer;
 use crate::decode::{Count, Field, Opt, Rate};
 use crate::report::{Problem, Report};
 use crate::schema::{Behavior, Distribution, File, MethodThrottle, PerAddress, PerCaller, UsagePlan};
@@ -18,7 +19,9 @@ pub(super) fn check(file: &File, out: &mut Report) {
         check_address(&distribution.per_address, out);
         check_caller(&distribution.per_caller, out);
         let behaviors = distribution.behaviors.value().map_or(&[][..], |list| list.items.as_slice());
+        authorizer::check_distribution(&distribution.per_caller, behaviors, out);
         for behavior in behaviors {
+            authorizer::check(behavior.get_ref(), out);
             check_address(&behavior.get_ref().per_address, out);
             check_caller(&behavior.get_ref().per_caller, out);
             check_methods(behavior.get_ref(), out);

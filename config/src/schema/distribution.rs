@@ -1,6 +1,6 @@
 //! Distributions and their behaviors.
 
-use super::{Binding, PerAddress, PerCaller, Throttle};
+use super::{Authorizer, Binding, Cors, GatewayResponse, PerAddress, PerCaller, Throttle};
 use crate::decode::{Count, Host, List, Method, Named, Path, Text, table};
 
 table! {
@@ -19,6 +19,11 @@ table! {
         per_address: Opt<PerAddress>,
         /// For each caller by itself. Default: no limit.
         per_caller: Opt<PerCaller>,
+        /// Which pages of other origins may use it (CORS), where a behavior says nothing else. Default: the origin's own
+        /// headers pass.
+        cors: Opt<Cors>,
+        /// What is different in the edge's own answers here, by API Gateway's response types. Default: as for the edge.
+        gateway_responses: Opt<Named<GatewayResponse>>,
         /// Behaviors in order: the first whose path matches counts. Default: one for all paths.
         behaviors: Opt<List<Behavior>>,
     }
@@ -36,6 +41,10 @@ table! {
         origin: Opt<Text>,
         /// Name of the cache policy. Default: "UseOriginCacheControlHeaders-QueryStrings".
         cache_policy: Opt<Text>,
+        /// A hook that says who may use the behavior. Default: everybody may.
+        authorizer: Opt<Authorizer>,
+        /// Which pages of other origins may use it (CORS). Default: the distribution's.
+        cors: Opt<Cors>,
         /// Hooks by stage.
         hooks: Opt<StageHooks>,
         /// For all requests of the behavior together. Default: no limit.

@@ -46,4 +46,7 @@ pub use reads::{Fact, ReadSet};
 pub use rules::{Rule, Violation};
 pub use services::{Counters, HostServices, LogLevel};
 pub use stage::Stage;
-pub use verdict::{DynamicOrigin, GeneratedResponse, HeaderEdit, Hidden, RequestEdit, RequestVerdict, ResponseEdit};
+pub use verdict::{
+    AuthorizerVerdict, Caller, DynamicOrigin, GeneratedResponse, HeaderEdit, Hidden, RequestEdit, RequestVerdict,
+    ResponseEdit, is_context_name,
+};

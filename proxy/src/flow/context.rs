@@ -6,7 +6,7 @@ use std::sync::Arc;
 use edgeweir_cache::storage::ObjectId;
 use edgeweir_cache::{CacheOutcome, Reason, Tags, Validation};
 use edgeweir_config::Stage;
-use edgeweir_hookhost::{CallFacts, Pins, RequestEdit};
+use edgeweir_hookhost::{CallFacts, Caller, Pins, RequestEdit};
 use edgeweir_limits::{InFlight, LevelKind, Refused, Standing};
 use http::HeaderValue;
 
@@ -60,6 +60,16 @@ pub struct RequestCtx {
     pub refused: Option<Refusal>,
     /// Its places among the requests at work, left when the context goes: however the request ends.
     pub in_flight: Vec<InFlight>,
+    /// The `Origin` of the request, where the behavior has a CORS policy.
+    pub web_origin: Option<HeaderValue>,
+    /// It is a preflight that the edge answers.
+    pub preflight: bool,
+    /// What the authorizer says of the caller.
+    pub caller: Option<Arc<Caller>>,
+    /// What it says is in the cache key.
+    pub caller_keyed: bool,
+    /// `WWW-Authenticate` of a 401.
+    pub challenge: Option<HeaderValue>,
     /// Left by a hook for later stages.
     pub note: Option<Arc<str>>,
     /// The states of key-value stores that hooks have seen.
@@ -208,6 +218,8 @@ impl RequestCtx {
         ctx.geo.clone_from(&self.geo);
         ctx.facts.clone_from(&self.facts);
         ctx.note.clone_from(&self.note);
+        ctx.caller.clone_from(&self.caller);
+        ctx.caller_keyed = self.caller_keyed;
         ctx.key_parts.clone_from(&self.key_parts);
         ctx.chosen_origin = self.chosen_origin;
         ctx
@@ -244,6 +256,11 @@ impl RequestCtx {
             standing: None,
             refused: None,
             in_flight: Vec::new(),
+            web_origin: None,
+            preflight: false,
+            caller: None,
+            caller_keyed: false,
+            challenge: None,
             note: None,
             pins: Pins::default(),
             key_parts: Vec::new(),

@@ -68,7 +68,7 @@ pub(super) fn forbid(core: &Core, policy: &CachePolicy, head: &ResponseHeader, c
 }
 
 /// Each leak is told once; of very many, some are told again.
-fn is_news(core: &Core, words: &[&str]) -> bool {
+pub(super) fn is_news(core: &Core, words: &[&str]) -> bool {
     /// So many are remembered.
     const TOLD: usize = 1024;
     let mut hasher = core.leaks_hasher.build_hasher();
@@ -129,6 +129,9 @@ fn leaks(reads: &ReadSet, policy: &CachePolicy, response: &HeaderMap, ctx: &Requ
         if reads.has(fact) && !keyed(header) {
             found.push(words.to_owned());
         }
+    }
+    if reads.has(Fact::Caller) && !ctx.caller_keyed {
+        found.push("the caller, as the authorizer says".to_owned());
     }
     if reads.has(Fact::Random) {
         found.push("a random number".to_owned());

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use edgeweir_hookhost::Caller;
 use edgeweir_limits::{Client, InFlight, LevelKind, Levels};
 use http::{HeaderMap, Method};
 
@@ -20,6 +21,7 @@ pub(super) struct Subject<'a> {
     address: IpAddr,
     /// Key and plan.
     key: Option<(usize, usize)>,
+    caller: Option<&'a Caller>,
 }
 
 /// A limit by address or caller, and which level it is.
@@ -38,6 +40,7 @@ impl<'a> Subject<'a> {
             headers,
             address: ctx.client.0,
             key: ctx.key.zip(ctx.plan),
+            caller: ctx.caller.as_deref(),
         })
     }
 
@@ -69,9 +72,14 @@ impl<'a> Subject<'a> {
                 levels = levels.with_client(level, buckets, buckets.client(&limit.name(self.address)));
             }
         }
+        self.of_callers(levels, false)
+    }
+
+    /// Buckets of callers: those that a header names, or `late` those that the authorizer names.
+    pub(super) fn of_callers(&self, mut levels: Levels<'a>, late: bool) -> Levels<'a> {
         for (level, limit) in self.callers() {
             if let Some(limit) = limit
-                && let (Some(buckets), Some(name)) = (&limit.each.buckets, self.header_caller(limit))
+                && let (Some(buckets), Some(name)) = (&limit.each.buckets, self.caller_name(limit, late))
             {
                 levels = levels.with_client(level, buckets, buckets.client(name));
             }
@@ -101,9 +109,17 @@ impl<'a> Subject<'a> {
                 inside.push(entered.ok_or(Refusal::Concurrency(level, gauges.limit()))?);
             }
         }
+        self.enter_callers(inside, false)
+    }
+
+    /// Lets the request into the gauges of its callers, as [`Subject::of_callers`].
+    ///
+    /// # Errors
+    /// The first that is full.
+    pub(super) fn enter_callers(&self, inside: &mut Vec<InFlight>, late: bool) -> Result<(), Refusal> {
         for (level, limit) in self.callers() {
             if let Some(limit) = limit
-                && let (Some(gauges), Some(name)) = (&limit.each.gauges, self.header_caller(limit))
+                && let (Some(gauges), Some(name)) = (&limit.each.gauges, self.caller_name(limit, late))
             {
                 let entered = gauges.enter(gauges.client(name));
                 inside.push(entered.ok_or(Refusal::Concurrency(level, gauges.limit()))?);
@@ -145,9 +161,17 @@ impl<'a> Subject<'a> {
         ]
     }
 
-    /// The caller by a header; the empty one without it. None if another source names it.
-    fn header_caller(&self, limit: &PerCaller) -> Option<&'a [u8]> {
-        let CallerName::Header(name) = &limit.by else { return None };
-        Some(self.headers.get(name).map_or(&[], |value| value.as_bytes()))
+    /// The caller; the empty one if nobody names it. None if that is another phase's business, or of a behavior without an
+    /// authorizer.
+    fn caller_name(&self, limit: &'a PerCaller, late: bool) -> Option<&'a [u8]> {
+        let said = match &limit.by {
+            CallerName::Header(name) => {
+                return (!late).then(|| self.headers.get(name).map_or(&[][..], |value| value.as_bytes()));
+            }
+            _ if !late || self.behavior.authorizer.is_none() => return None,
+            CallerName::Principal => self.caller.and_then(|caller| caller.principal()),
+            CallerName::Context(name) => self.caller.and_then(|caller| caller.get(name)),
+        };
+        Some(said.unwrap_or_default().as_bytes())
     }
 }

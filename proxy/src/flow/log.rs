@@ -135,6 +135,7 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], f
         cache_generation: ctx.outcome.map_or(0, |outcome| cache::generation(ctx, outcome)),
         key_name: ctx.key.and_then(|key| ctx.snapshot.keys.get(key)).map(|key| key.name.as_str()),
         plan: ctx.plan.and_then(|plan| ctx.snapshot.plans.get(plan)).map(|plan| plan.name.as_str()),
+        principal: ctx.caller.as_ref().and_then(|caller| caller.principal()),
         throttle: ctx.throttled_by(),
         hooks: &hooks,
         fault: ctx.fault.map(Fault::as_str),

@@ -2,7 +2,7 @@
 
 use edgeweir_limits::{Levels, Nanos, Standing, Ticket, fields};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::context::{Refusal, RequestCtx};
 use super::edits::set;
@@ -41,6 +41,42 @@ pub(crate) fn reserve(
         Ok(Some((ticket, inside))) => {
             ctx.in_flight = inside;
             ctx.standing = standing(ctx, now, &ticket);
+            Ok(Some(ticket))
+        }
+        Ok(None) => Ok(None),
+        Err(refusal) => Err(refused(ctx, refusal)),
+    }
+}
+
+/// Reserves what needs the authorizer's word: levels of callers that it names, and if `named` those of the key that it named.
+///
+/// # Errors
+/// `Throttled`; nothing is taken then.
+pub(super) fn reserve_caller(
+    ctx: &mut RequestCtx,
+    named: bool,
+    head: &RequestHeader,
+    clock: &dyn Clock,
+) -> Result<Option<Ticket>, Fault> {
+    let now = Nanos(clock.monotonic());
+    let reserved = Subject::of(ctx, &head.method, &head.headers).map_or(Ok(None), |subject| {
+        let mut inside = Vec::new();
+        if named {
+            subject.enter_key(&mut inside)?;
+        }
+        subject.enter_callers(&mut inside, true)?;
+        let levels = if named { subject.of_key(Levels::new()) } else { Levels::new() };
+        let levels = subject.of_callers(levels, true);
+        if levels.is_empty() && inside.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some((levels.reserve(now, 1).map_err(Refusal::Rate)?, inside)))
+    });
+    match reserved {
+        Ok(Some((ticket, inside))) => {
+            ctx.in_flight.extend(inside);
+            let own = standing(ctx, now, &ticket);
+            ctx.standing = [ctx.standing, own].into_iter().flatten().min_by_key(|standing| standing.remaining);
             Ok(Some(ticket))
         }
         Ok(None) => Ok(None),

@@ -2,6 +2,7 @@
 //!
 //! Blocks (files, compilers): call it off the runtime's workers. All problems are collected, none stops the next.
 
+mod authorizer;
 mod bindings;
 mod hooks;
 mod limits;
@@ -15,6 +16,7 @@ use edgeweir_hookhost::HookEngine;
 use edgeweir_limits::{Bucket, Draft, KeyEntry, KeyHash, KeyStore, Plans, Reach, UsagePlan};
 use http::{HeaderName, HeaderValue};
 
+use super::answers::{Cors, Responses};
 use super::stores::Store;
 use super::{Behavior, CachePolicy, Distribution, HostIndex, Snapshot, ViewerFact, ViewerHeader};
 use crate::fault::chain;
@@ -158,6 +160,7 @@ pub fn build(
         key_buckets,
         plan_limits,
         limits,
+        responses: Responses::new(&config.gateway_responses),
         config,
     })
 }
@@ -359,6 +362,7 @@ impl Builder<'_> {
                     self.problem(format!("distribution `{name}`: `{label}` has no cache policy"));
                     continue;
                 };
+                let authorizer = self.authorizer(config, (name, behaviors.len(), behavior), bindable);
                 let bound = Stage::ALL.map(|stage| self.bind(config, (name, behavior), stage, bindable));
                 let methods: Vec<http::Method> =
                     behavior.methods.iter().filter_map(|method| method.parse().ok()).collect();
@@ -370,6 +374,8 @@ impl Builder<'_> {
                     methods,
                     origin: behavior.origin.0,
                     cache: Arc::clone(cache),
+                    authorizer,
+                    cors: behavior.cors.as_ref().map(|cors| Box::new(Cors::new(cors, &behavior.methods))),
                     hooks: bound,
                     limits,
                     limited: false,
@@ -380,7 +386,8 @@ impl Builder<'_> {
                     metrics: self.materials.metrics.behavior(name, label),
                 });
             }
-            distributions.push(Distribution { name: name.as_str().into(), behaviors, limits });
+            let responses = Responses::new(&distribution.gateway_responses);
+            distributions.push(Distribution { name: name.as_str().into(), behaviors, limits, responses });
         }
         distributions
     }

@@ -107,8 +107,11 @@ fn the_tokens_of_rfc_7515_pass() {
     for (algorithm, header, signature) in cases {
         let policy = policy(vec![key(None, algorithm, "rfc")]);
         let token = format!("{header}.{PAYLOAD}.{signature}");
-        let passed = Outcome::Pass(vec![("x-issuer", Some("joe".to_owned()))]);
-        assert_eq!(outcome(&policy, &token, BEFORE).expect("usable key"), passed, "{algorithm:?}");
+        let Outcome::Pass(headers, claims) = outcome(&policy, &token, BEFORE).expect("usable key") else {
+            panic!("{algorithm:?}: refused")
+        };
+        assert_eq!(headers, [("x-issuer", Some("joe".to_owned()))], "{algorithm:?}");
+        assert_eq!(claims["exp"], 1_300_819_380, "{algorithm:?}");
         let expired = Outcome::Refuse(Refusal::InvalidToken("the token has expired"));
         assert_eq!(outcome(&policy, &token, AFTER).expect("usable key"), expired, "{algorithm:?}");
 
@@ -145,7 +148,7 @@ fn the_kid_chooses_the_key() {
         key(None, Algorithm::Rs256, "rfc"),
     ]);
     let passes = |header: &str, secret: &str| {
-        matches!(outcome(&policy, &signed(header, secret), BEFORE).expect("usable keys"), Outcome::Pass(_))
+        matches!(outcome(&policy, &signed(header, secret), BEFORE).expect("usable keys"), Outcome::Pass(..))
     };
     assert!(passes(r#"{"alg":"HS256","kid":"old"}"#, "secret of the old key"));
     assert!(passes(r#"{"alg":"HS256","kid":"new"}"#, "secret of the new key"));

@@ -34,6 +34,12 @@ impl KeyHash {
         Self(bytes)
     }
 
+    /// Its bytes.
+    #[must_use]
+    pub const fn into_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// The first 8 bytes as a number: as good as random, and no viewer can choose it for a key that is known.
     #[must_use]
     pub const fn prefix(&self) -> u64 {

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use edgeweir_config as model;
 use edgeweir_limits::{Bucket, Draft, DraftError, Throttle};
-use http::{HeaderName, Method};
+use http::Method;
 
-use super::super::limits::{CallerName, Each, Limits, MethodLimit, PerAddress, PerCaller, PlanLimits};
+use super::super::limits::{Each, Limits, MethodLimit, PerAddress, PerCaller, PlanLimits};
 use super::Builder;
+use super::authorizer::caller_name;
 
 /// Fewest places for the keys of a plan.
 const LEAST_KEYS: usize = 1024;
@@ -54,13 +55,7 @@ impl Builder<'_> {
                 ipv6_prefix: address.ipv6_prefix,
             }),
             per_caller: written.per_caller.as_ref().and_then(|caller| {
-                let by = match &caller.by {
-                    model::CallerName::Header(name) => {
-                        CallerName::Header(HeaderName::from_bytes(name.as_bytes()).ok()?)
-                    }
-                    model::CallerName::Principal => CallerName::Principal,
-                    model::CallerName::Context(name) => CallerName::Context(name.as_str().into()),
-                };
+                let by = caller_name(&caller.by)?;
                 Some(PerCaller { each: self.each(draft, &format!("caller/{id}"), &caller.each), by })
             }),
         }
