@@ -137,7 +137,7 @@ impl<E: fmt::Display> Authorizes for Result<Verdict, E> {
 
 /// What the attribute macro calls.
 pub(crate) mod entry {
-    use super::{Decision, Authorizes, raw};
+    use super::{Authorizes, Decision, raw};
     use crate::request::Request;
 
     /// What the export returns.

@@ -78,7 +78,7 @@ mod tests {
             assert!(said.contains(pair), "{pair}: {said}");
         }
         assert!(!said.contains("bad") && !said.contains("way") && !said.contains("\"n\""), "{said}");
-        assert!(said.contains("max_age: Some(60)"), "until it expires, and the leeway: {said}");
+        assert!(said.contains("max-age: Some(60)"), "until it expires, and the leeway: {said}");
     }
 
     #[test]
@@ -86,6 +86,6 @@ mod tests {
         let long = "x".repeat(300);
         let said = said(&format!(r#"{{"sub":"{long}","big":"{}"}}"#, "y".repeat(9000)));
         assert!(said.contains("principal: None") && !said.contains("yyy"), "{said}");
-        assert!(said.contains("max_age: None"), "{said}");
+        assert!(said.contains("max-age: None"), "{said}");
     }
 }

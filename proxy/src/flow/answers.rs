@@ -67,7 +67,10 @@ pub(super) fn made(fault: Fault, request: &RequestHeader, ctx: &RequestCtx) -> R
 /// The nearest setting: the distribution's goes before the edge's, the type's own before that of its class.
 fn find(fault: Fault, ctx: &RequestCtx) -> Option<&Response> {
     let (kind, status) = (fault.response_type(), fault.status());
-    let own = ctx.distribution().and_then(|distribution| distribution.responses.find(kind, status));
+    // A host whose path no behavior has is known too.
+    let at = ctx.route.map(|(at, _)| at).or_else(|| ctx.snapshot.hosts.find(ctx.authority.host()));
+    let distribution = at.and_then(|at| ctx.snapshot.distributions.get(at));
+    let own = distribution.and_then(|distribution| distribution.responses.find(kind, status));
     own.or_else(|| ctx.snapshot.responses.find(kind, status))
 }
 

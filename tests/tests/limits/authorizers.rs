@@ -213,7 +213,7 @@ async fn callers_share_cached_answers_only_if_that_is_said() {
     for (more, shared) in [("", false), (", share_cache = true", true)] {
         let origin = Origin::start(|received| {
             let user = received.header("x-user").unwrap_or("nobody").to_owned();
-            Reply::new(200, &[("cache-control", "max-age=60")], user)
+            Reply::new(200, &[("cache-control", "public, max-age=60")], user)
         })
         .await;
         let authorizer = format!("headers = {{ x-user = \"principal\" }}{more}");

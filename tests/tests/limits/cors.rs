@@ -29,6 +29,7 @@ fn config(cors: &str) -> String {
         cors = {{ origins = ["https://own.test"] }}
         [[distributions.site.behaviors]]
         path = "*"
+        cache_policy = "CachingOptimized"
         "#
     )
 }
