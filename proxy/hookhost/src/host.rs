@@ -11,6 +11,7 @@ mod message;
 mod metrics;
 mod tools;
 
+pub use message::{cookie_value, query_value};
 use wasmtime::component::{HasSelf, Linker};
 
 use crate::bindings::imports;

@@ -40,6 +40,7 @@ pub use engine::{EngineError, EngineLimits, HookEngine};
 pub use fault::{HookFault, TrapKind};
 pub use grants::{Entries, Fetch, FetchFuture, Grant, Grants, KeyValueStore, Outgoing, Pins};
 pub use hook::{CheckFault, Hook, HookLimits, SettingsProblem};
+pub use host::{cookie_value, query_value};
 pub use inspect::{Inspection, Kind, inspect};
 pub use load::{LoadError, MAX_WASM};
 pub use reads::{Fact, ReadSet};

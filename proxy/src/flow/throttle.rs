@@ -113,7 +113,7 @@ pub(super) fn charge(
         // A key that the hooks named has paid nothing yet.
         let of_key = subject.of_key(Levels::new()).reserve(now, if another { cost } else { cost - 1 });
         let mut ticket = of_key.map_err(Refusal::Rate)?;
-        match subject.of_all(Levels::new()).reserve(now, cost - 1) {
+        match subject.of_callers(subject.of_all(Levels::new()), true).reserve(now, cost - 1) {
             Ok(rest) => {
                 ticket.join(rest);
                 Ok(Some((ticket, inside)))

@@ -185,12 +185,18 @@ async fn identities_come_from_cookies_and_queries_and_all_have_to_be_there() {
     for (target, headers) in [("/t", &token[..]), ("/t?client=", &token), ("/t?client=7", &[("cookie", "a=1")])] {
         assert_eq!(edge.get_with(target, headers).await.status, 401, "{target}");
     }
-    // Parts cannot be moved from one source to the other.
+    // What the hook reads is what the answer is kept under, however it is spelled.
     let query = r#"settings = { from = "query" }, identity = ["query:token"]"#;
     let edge = frozen(&config(query, ""), &origin).await;
     assert_eq!(edge.get("/t?token=allow%20alice").await.status, 200);
     assert_eq!(edge.get("/t?token=deny%20me").await.status, 403);
     assert_eq!(edge.get("/t").await.status, 401);
+    for target in ["/t?%74oken=allow%20mallory&token=allow%20bob", "/t?token=allow%20bob&%74oken=allow%20mallory"] {
+        assert_eq!(edge.get(target).await.status, 200, "{target}");
+    }
+    assert_eq!(edge.get("/t?token=allow%20bob").await.status, 200);
+    let who: Vec<_> = edge.log_lines(6).await.iter().map(|line| line["principal"].to_string()).collect();
+    assert_eq!(who[3..], [r#""mallory""#, r#""bob""#, r#""bob""#]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
