@@ -114,6 +114,16 @@ fn check_caller(behavior: &Behavior, limit: &Opt<PerCaller>, out: &mut Report) {
     if said && behavior.authorizer.is_absent() {
         no_authorizer(by, out);
     }
+    let headers = behavior.authorizer.value().and_then(|authorizer| authorizer.headers.value());
+    if let (CallerName::Header(name), Some(headers)) = (&by.get_ref().0, headers)
+        && let Some(set) = headers.names().find(|set| set.get_ref().eq_ignore_ascii_case(name))
+    {
+        out.push(
+            Problem::error("bad-value", by.span(), format!("`{name}` counts as the viewer sent it"))
+                .also(set.span(), "the authorizer sets it later")
+                .help("write `principal` or `context:NAME`: what the authorizer says"),
+        );
+    }
 }
 
 /// Of a distribution: that one of its behaviors has an authorizer.

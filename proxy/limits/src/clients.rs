@@ -141,7 +141,6 @@ impl ClientBuckets {
 
     /// Gives back what was taken, as [`Bucket::refund`](crate::Bucket::refund) does; nothing if another client has taken the
     /// bucket over.
-    #[expect(clippy::needless_pass_by_value, reason = "a charge is refunded once")]
     pub fn refund(&self, taken: ClientCharge) {
         let ClientCharge { client, way, charge } = taken;
         let set = self.set(client);
