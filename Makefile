@@ -12,12 +12,13 @@ WASI := wasm32-wasip2
 # As root, or through sudo.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help setup setup-wasi hooks guests build demo test soak lint docs bench release clean
+.PHONY: help setup setup-wasi hooks guests build demo test loom soak lint docs bench release clean
 
 help:
 	@echo "make demo     edge, demo origin, hooks, cache, keys, geo: on loopback, with curl lines to try"
 	@echo "make test     all tests"
 	@echo "make lint     format, clippy and documentation checks, as CI runs them"
+	@echo "make loom     the limits under a model checker: all ways in which threads can meet"
 	@echo "make soak     the tests that take minutes: hostile hooks, a thousand reloads, fuzzing; prints numbers"
 	@echo "make bench    criterion benches"
 	@echo "make hooks    build the shipped hooks"
@@ -53,8 +54,12 @@ build: setup
 demo: hooks build
 	$(TARGET)/debug/edgeweir demo
 
-test: hooks guests build
+test: hooks guests build loom
 	$(CARGO) test --locked $(WORKSPACE)
+
+# In a folder of its own: with this flag all that is under it is built anew.
+loom:
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=$(TARGET)/loom $(CARGO) test --locked --release -p edgeweir-limits --test loom
 
 # Each alone, because times are measured. `make soak SOAK=storm` runs those whose name has that word; `SOAK_FLAGS=--release`
 # measures the optimised build.
@@ -62,7 +67,7 @@ SOAK ?=
 SOAK_FLAGS ?=
 soak: hooks guests
 	$(CARGO) build --locked $(SOAK_FLAGS) $(WORKSPACE) --bin edgeweir --test schema
-	$(CARGO) test --locked $(SOAK_FLAGS) $(WORKSPACE) --lib --test soak --test hooks -- \
+	$(CARGO) test --locked $(SOAK_FLAGS) $(WORKSPACE) --lib --test soak --test hooks --test threads -- \
 	  --ignored --nocapture --test-threads 1 $(SOAK)
 
 lint: setup

@@ -99,6 +99,7 @@ fn call() -> Call {
         grants: None,
         pins: Pins::default(),
         note: None,
+        caller: None,
         record_reads: false,
     }
 }

@@ -8,7 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use edgeweir_limits::{Bucket, KeyEntry, KeyHash, KeyStore, LevelKind, Levels, Nanos, Throttle};
+use std::hash::RandomState;
+
+use edgeweir_limits::{Bucket, Client, ClientBuckets, KeyEntry, KeyHash, KeyStore, LevelKind, Levels, Nanos, Throttle};
 
 const THREADS: u64 = 4;
 
@@ -112,5 +114,84 @@ fn key(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, reserve, ticket, key);
+/// What a keyed request with every limit there is pays: its key is hashed and found among a million, drawn at random, and
+/// tokens are taken at all ten levels; the table of addresses sees as many viewers.
+fn all_levels(criterion: &mut Criterion) {
+    const KEYS: u32 = 1_000_000;
+    let name = |number: u32| format!("key-{number:036}");
+    let entry = |number: u32| {
+        let name = name(number);
+        KeyEntry { hash: KeyHash::of(name.as_bytes()), name, enabled: true, plans: vec![0] }
+    };
+    let store = KeyStore::new((0..KEYS).map(entry).collect()).unwrap();
+    let throttle = Throttle::new(1e9, 1_000_000).unwrap();
+    let of_keys: Vec<Arc<Bucket>> = (0..KEYS).map(|_| bucket(1e9, 1_000_000)).collect();
+    let shared = [(); 3].map(|()| bucket(1e9, 1_000_000));
+    let table = |clients| Arc::new(ClientBuckets::new(throttle, clients, Nanos::ZERO, RandomState::new()));
+    let (methods, addresses, callers) =
+        (table(2_000_000), [(); 3].map(|()| table(65_536)), [(); 2].map(|()| table(65_536)));
+    let mut random = 1_u64;
+    let mut draw = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as u32
+    };
+    // Made before, so that only what the edge does is measured: the cache misses are its own.
+    let presented: Vec<String> = (0..65_536).map(|_| name(draw() % KEYS)).collect();
+    let mut at = 0;
+    let mut now = 0;
+    criterion.bench_function("all ten levels, 1,000,000 keys at random", |bencher| {
+        bencher.iter(|| {
+            at = (at + 1) % presented.len();
+            now += 1000;
+            let key = store.lookup_index(black_box(presented[at].as_bytes())).unwrap();
+            let client = Client::of(store.get(key).unwrap().hash.prefix());
+            let address = (at as u32 % 30_000).to_be_bytes();
+            let mut levels = Levels::new()
+                .with(LevelKind::Key, &of_keys[key])
+                .with(LevelKind::Behavior, &shared[0])
+                .with(LevelKind::Distribution, &shared[1])
+                .with(LevelKind::Edge, &shared[2])
+                .with_client(LevelKind::KeyMethod, &methods, client);
+            let kinds = [LevelKind::BehaviorAddress, LevelKind::DistributionAddress, LevelKind::EdgeAddress];
+            for (kind, table) in kinds.into_iter().zip(&addresses) {
+                levels = levels.with_client(kind, table, table.client(&address));
+            }
+            for (kind, table) in [LevelKind::BehaviorCaller, LevelKind::DistributionCaller].into_iter().zip(&callers) {
+                levels = levels.with_client(kind, table, table.client(&address));
+            }
+            levels.reserve(Nanos(now), 1).unwrap().commit();
+        });
+    });
+    criterion.bench_function("key, behavior, distribution and edge, 1,000,000 keys at random", |bencher| {
+        bencher.iter(|| {
+            at = (at + 1) % presented.len();
+            now += 1000;
+            let key = store.lookup_index(black_box(presented[at].as_bytes())).unwrap();
+            let levels = Levels::new()
+                .with(LevelKind::Key, &of_keys[key])
+                .with(LevelKind::Behavior, &shared[0])
+                .with(LevelKind::Distribution, &shared[1])
+                .with(LevelKind::Edge, &shared[2]);
+            levels.reserve(Nanos(now), 1).unwrap().commit();
+        });
+    });
+    let mut group = criterion.benchmark_group("one client");
+    let known = &addresses[0];
+    group.bench_function("known", |bencher| {
+        bencher.iter(|| {
+            now += 1000;
+            at = (at + 1) % 30_000;
+            known.reserve(known.client(&(at as u32).to_be_bytes()), Nanos(now), 1).is_ok()
+        });
+    });
+    group.bench_function("new, into a table that is full of idle ones", |bencher| {
+        bencher.iter(|| {
+            now += 1000;
+            known.reserve(known.client(&draw().to_be_bytes()), Nanos(now), 1).is_ok()
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, reserve, ticket, key, all_levels);
 criterion_main!(benches);

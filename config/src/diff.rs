@@ -23,6 +23,8 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     changes.value("state_dir", &old.state_dir, &new.state_dir, true);
     server(old, new, &mut changes);
     changes.value("gate", &old.gate, &new.gate, false);
+    changes.value("limits", &(&old.throttle, &old.limits), &(&new.throttle, &new.limits), false);
+    changes.value("gateway_responses", &old.gateway_responses, &new.gateway_responses, false);
     changes.value("trusted_proxies", &old.trusted_proxies, &new.trusted_proxies, false);
     changes.value("log", &old.log, &new.log, false);
     changes.value("geo.databases", &old.geo_databases, &new.geo_databases, false);
@@ -46,13 +48,12 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     changes.named("hook", &old.hooks, &new.hooks, |h| h.name.clone(), |a, b| a == b);
     changes.named("key-value store", &old.key_value_stores, &new.key_value_stores, |s| s.name.clone(), |a, b| a == b);
     changes.named("key set", &old.jwks, &new.jwks, |s| s.name.clone(), |a, b| same_jwks((old, a), (new, b)));
-    let view = |config, plan: &UsagePlan| plan_view(config, plan);
     changes.named(
         "usage plan",
         &old.usage_plans,
         &new.usage_plans,
         |p| p.name.clone(),
-        |a, b| view(old, a) == view(new, b),
+        |a, b| same_plan((old, a), (new, b)),
     );
     changes.named(
         "API key",
@@ -124,10 +125,24 @@ impl Changes {
     }
 }
 
-/// A plan without indices.
-fn plan_view<'a>(config: &'a Config, plan: &UsagePlan) -> (Option<crate::model::Throttle>, Vec<Option<&'a str>>) {
-    let name = |id: &crate::model::DistributionId| config.distributions.get(id.0).map(|d| d.name.as_str());
-    (plan.throttle, plan.distributions.iter().map(name).collect())
+/// As `==`, but indices are compared by what they stand for.
+fn same_plan((old, a): (&Config, &UsagePlan), (new, b): (&Config, &UsagePlan)) -> bool {
+    fn distributions<'a>(config: &'a Config, plan: &UsagePlan) -> Vec<Option<&'a str>> {
+        let own = plan.distributions.iter().map(Some);
+        let ids = own.chain(plan.method_throttles.iter().map(|throttle| throttle.distribution.as_ref()));
+        ids.map(|id| config.distributions.get(id?.0).map(|found| found.name.as_str())).collect()
+    }
+    let with_indices_of_a = || {
+        let mut b = b.clone();
+        b.distributions.clone_from(&a.distributions);
+        for (b, a) in b.method_throttles.iter_mut().zip(&a.method_throttles) {
+            b.distribution = a.distribution;
+        }
+        b
+    };
+    a.distributions.len() == b.distributions.len()
+        && distributions(old, a) == distributions(new, b)
+        && *a == with_indices_of_a()
 }
 
 /// As `==`, but origins are compared by name.
@@ -142,7 +157,7 @@ fn same_jwks((old, a): (&Config, &Jwks), (new, b): (&Config, &Jwks)) -> bool {
 
 fn same_distribution((old, a): (&Config, &Distribution), (new, b): (&Config, &Distribution)) -> bool {
     a.hosts == b.hosts
-        && a.throttle == b.throttle
+        && (a.throttle, &a.limits, &a.gateway_responses) == (b.throttle, &b.limits, &b.gateway_responses)
         && a.behaviors.len() == b.behaviors.len()
         && a.behaviors.iter().zip(&b.behaviors).all(|(a, b)| same_behavior((old, a), (new, b)))
 }
@@ -167,14 +182,16 @@ fn same_behavior((old, a): (&Config, &Behavior), (new, b): (&Config, &Behavior))
         let hook = |binding: &Binding| config.hooks.get(binding.hook.0).map(|hook| hook.name.clone());
         let granted =
             |binding| (hook(binding), stores(config, binding), sets(config, binding), fetched(config, binding));
-        b.hooks.iter().flatten().map(granted).collect()
+        b.hooks.iter().flatten().chain(b.authorizer.as_ref().map(|one| &one.binding)).map(granted).collect()
     };
     // The names are the same: with the indices of `a`, what is left must be equal.
     let with_indices_of_a = || {
         let mut b = b.clone();
         b.origin = a.origin;
         b.cache_policy = a.cache_policy;
-        for (b, a) in b.hooks.iter_mut().flatten().zip(a.hooks.iter().flatten()) {
+        let theirs = b.hooks.iter_mut().flatten().chain(b.authorizer.as_mut().map(|one| &mut one.binding));
+        let ours = a.hooks.iter().flatten().chain(a.authorizer.as_ref().map(|one| &one.binding));
+        for (b, a) in theirs.zip(ours) {
             b.hook = a.hook;
             b.key_value_stores.clone_from(&a.key_value_stores);
             b.jwks.clone_from(&a.jwks);

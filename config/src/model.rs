@@ -13,9 +13,14 @@ use ipnet::IpNet;
 use crate::source::Source;
 use crate::units::{HostPattern, PathPattern};
 
+mod answers;
+mod authorizer;
 mod cache;
 mod hook;
+mod limits;
 
+pub use answers::{Cors, GatewayResponse, ResponseType};
+pub use authorizer::{Authorizer, IdentitySource};
 pub use cache::{
     CacheBehaviour, CachePolicy, Coding, Eviction, Forward, KeyLeaks, Selection, SetCookie, TargetedFields,
     ViewerDirectives,
@@ -25,6 +30,7 @@ pub use hook::{
     Binding, FailurePolicy, Hook, HookSource, Jwks, JwksSource, KeyValueSource, KeyValueStore, MAX_KEY_VALUE_KEY,
     MAX_KEY_VALUE_VALUE, Place, PublishedJwks, Stage,
 };
+pub use limits::{CallerName, Each, Limits, MethodThrottle, PerAddress, PerCaller};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -44,6 +50,12 @@ pub struct Config {
     pub log: Log,
     /// What the gate accepts from viewers.
     pub gate: Gate,
+    /// For all requests of the edge together.
+    pub throttle: Option<Throttle>,
+    /// Other limits of the whole edge; never by caller.
+    pub limits: Limits,
+    /// What is different in the edge's own answers.
+    pub gateway_responses: Vec<GatewayResponse>,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// MaxMind-format databases, in order; the first that knows a fact wins.
@@ -325,6 +337,10 @@ pub struct UsagePlan {
     pub name: String,
     /// For each key.
     pub throttle: Option<Throttle>,
+    /// Requests of each key at work at once.
+    pub concurrency: Option<u32>,
+    /// For each key, for some of its requests.
+    pub method_throttles: Vec<MethodThrottle>,
     /// Distributions whose behaviors the plan's keys open; all if empty.
     pub distributions: Vec<DistributionId>,
 }
@@ -362,6 +378,10 @@ pub struct Distribution {
     pub behaviors: Vec<Behavior>,
     /// For all requests of the distribution together.
     pub throttle: Option<Throttle>,
+    /// Other limits.
+    pub limits: Limits,
+    /// What is different in the edge's own answers; goes before the edge's.
+    pub gateway_responses: Vec<GatewayResponse>,
 }
 
 /// What happens to the requests of a path pattern.
@@ -375,10 +395,18 @@ pub struct Behavior {
     pub origin: OriginId,
     /// How responses are stored.
     pub cache_policy: CachePolicyId,
+    /// Who may use it; everybody if none.
+    pub authorizer: Option<Authorizer>,
+    /// Which pages of other origins may use it; none of this edge's business if none.
+    pub cors: Option<Cors>,
     /// Hooks by stage, in order: indexed by `Stage as usize`.
     pub hooks: [Vec<Binding>; 4],
     /// For all requests of the behavior together.
     pub throttle: Option<Throttle>,
+    /// For all requests with a method, in place of `throttle`.
+    pub method_throttles: Vec<(String, Throttle)>,
+    /// Other limits.
+    pub limits: Limits,
     /// An `x-api-key` of a plan that covers this distribution is needed, except for CORS preflights.
     pub api_key_required: bool,
     /// Send the path as the viewer spelled it (CloudFront) instead of the normalised one that was matched.
@@ -393,6 +421,6 @@ impl Behavior {
     /// The hooks bound at a stage.
     #[must_use]
     pub fn hooks_at(&self, stage: Stage) -> &[Binding] {
-        &self.hooks[stage as usize]
+        self.hooks.get(stage as usize).map_or(&[], Vec::as_slice)
     }
 }

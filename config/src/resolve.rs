@@ -3,11 +3,13 @@
 //!
 //! What could not be read gets some value: with an error in the report the result is thrown away.
 
+mod answers;
 mod distributions;
 mod edge;
 mod jwks;
 mod key_value;
 mod keys;
+mod limits;
 mod names;
 mod policies;
 
@@ -34,6 +36,7 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
     let (distributions, cache_policies) = distributions::resolve(file, &names, base, out);
     let usage_plans = keys::plans(file, &names, out);
     let api_keys = keys::keys(file, &names, base, out);
+    let (throttle, limits) = limits::edge(file.limits.value());
     let capacity = file.cache.value().and_then(|c| c.capacity.value()).map_or(DEFAULT_CAPACITY, |size| size.0);
     let object = file.cache.value().and_then(|c| c.max_object.value()).map(|size| size.0);
     let config = Config {
@@ -44,6 +47,9 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         admin: edge::admin(file, base),
         log: edge::log(file.log.value(), base),
         gate: edge::gate(file.gate.value()),
+        throttle,
+        limits,
+        gateway_responses: answers::responses(file.gateway_responses.value()),
         trusted_proxies: edge::networks(file.trusted_proxies.value()),
         geo_databases: edge::geo_databases(file, base),
         cache_capacity: capacity,

@@ -3,6 +3,8 @@
 //!
 //! Knows the text types of `schema` only. Names that do not exist are found by `resolve`.
 
+mod answers;
+mod authorizer;
 mod bindings;
 mod cache;
 mod distributions;
@@ -10,6 +12,7 @@ mod hooks;
 mod jwks;
 mod key_value;
 mod keys;
+mod limits;
 mod listeners;
 mod origins;
 
@@ -32,6 +35,8 @@ pub(crate) fn check(file: &File, out: &mut Report) {
     key_value::check(file, out);
     jwks::check(file, out);
     keys::check(file, out);
+    limits::check(file, out);
+    answers::check(file, out);
     distributions::check(file, out);
 }
 

@@ -3,6 +3,8 @@
 //!
 //! The doc comments of fields are the descriptions in the JSON Schema, so they speak to the writer of a config.
 
+mod answers;
+mod authorizer;
 mod cache;
 mod distribution;
 mod edge;
@@ -10,6 +12,7 @@ mod hook;
 mod jwks;
 mod key_value;
 mod keys;
+mod limits;
 mod origin;
 mod secret;
 mod settings;
@@ -19,6 +22,8 @@ use schemars::generate::SchemaSettings;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub(crate) use answers::{Cors, GatewayResponse};
+pub(crate) use authorizer::Authorizer;
 pub(crate) use cache::{Cache, CachePolicy, Selection};
 pub(crate) use distribution::{Behavior, Distribution, StageHooks};
 pub(crate) use edge::{Admin, Certificate, Gate, Geo, Listener, Log, LogSink, Server};
@@ -26,6 +31,7 @@ pub(crate) use hook::{Binding, Hook, RequestBody};
 pub(crate) use jwks::Jwks;
 pub(crate) use key_value::KeyValueStore;
 pub(crate) use keys::{ApiKey, Throttle, UsagePlan};
+pub(crate) use limits::{Caller, Limits, MethodThrottle, PerAddress, PerCaller};
 pub(crate) use origin::Origin;
 pub(crate) use secret::Secret;
 pub(crate) use settings::Settings;
@@ -68,6 +74,11 @@ table! {
         /// Sets of public keys (JSON Web Key Sets) that hooks check signatures of tokens with, by name, at most 64. A
         /// hook uses those that its binding lists.
         jwks: Opt<Named<Jwks>>,
+        /// What is different in the edge's own answers, by API Gateway's response types, such as THROTTLED or DEFAULT_4XX.
+        /// Default: nothing.
+        gateway_responses: Opt<Named<GatewayResponse>>,
+        /// Limits of the whole edge.
+        limits: Opt<Limits>,
         /// Limits for API keys, by name.
         usage_plans: Opt<Named<UsagePlan>>,
         /// API keys.

@@ -1,8 +1,9 @@
 //! A configuration in a page of text, for `edgeweir check`. Shows no secret, only where it comes from.
 
 use crate::model::{
-    ApiKey, Behavior, CachePolicy, Config, Distribution, Hook, HostHeader, Jwks, JwksSource, KeyValueSource,
-    KeyValueStore, Listener, LogTarget, Origin, OriginHttp, SecretSource, Stage, Throttle, TlsVersion, UsagePlan,
+    ApiKey, Behavior, CachePolicy, CallerName, Config, Distribution, Each, Hook, HostHeader, Jwks, JwksSource,
+    KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Origin, OriginHttp, SecretSource, Stage, Throttle,
+    TlsVersion, UsagePlan,
 };
 use crate::units::{format_duration, format_size};
 
@@ -22,6 +23,8 @@ pub fn summary(config: &Config) -> String {
     section(&mut text, "hooks", config.hooks.iter().map(hook));
     section(&mut text, "key-value stores", config.key_value_stores.iter().map(key_value_store));
     section(&mut text, "key sets", config.jwks.iter().map(|set| jwks(config, set)));
+    let edge = everything(config.throttle, &config.limits);
+    section(&mut text, "limits of the edge", edge.into_iter().map(|limit| vec![limit]));
     section(&mut text, "usage plans", config.usage_plans.iter().map(|plan| usage_plan(config, plan)));
     section(&mut text, "API keys", config.api_keys.iter().map(|key| api_key(config, key)));
     for each in &config.distributions {
@@ -129,16 +132,47 @@ fn rate(throttle: Option<Throttle>) -> Option<String> {
     throttle.map(|t| format!("{}/s burst {}", t.rate, t.burst))
 }
 
+/// All limits of a scope in words.
+fn everything(throttle: Option<Throttle>, limits: &Limits) -> Vec<String> {
+    let mut words: Vec<String> = rate(throttle).into_iter().collect();
+    words.extend(limits.concurrency.map(|most| format!("{most} at once")));
+    let of_each = |each: &Each| {
+        let at_once = each.concurrency.map(|most| format!("{most} at once"));
+        rate(each.throttle).into_iter().chain(at_once).collect::<Vec<_>>().join(" and ")
+    };
+    if let Some(address) = &limits.per_address {
+        words.push(format!("{} for each address", of_each(&address.each)));
+    }
+    if let Some(caller) = &limits.per_caller {
+        let who = match &caller.by {
+            CallerName::Header(name) => format!("{name} header"),
+            CallerName::Principal => "principal".to_owned(),
+            CallerName::Context(name) => format!("{name} of the authorizer"),
+        };
+        words.push(format!("{} for each {who}", of_each(&caller.each)));
+    }
+    words
+}
+
 fn usage_plan(config: &Config, plan: &UsagePlan) -> Vec<String> {
     let names = plan.distributions.iter().filter_map(|id| config.distributions.get(id.0));
     let names: Vec<&str> = names.map(|d| d.name.as_str()).collect();
     let covers = if names.is_empty() { "all distributions".to_owned() } else { names.join(", ") };
-    vec![plan.name.clone(), rate(plan.throttle).unwrap_or_else(|| "no limit".to_owned()), covers]
+    let mut limits: Vec<String> = rate(plan.throttle).into_iter().collect();
+    limits.extend(plan.concurrency.map(|most| format!("{most} at once")));
+    for throttle in &plan.method_throttles {
+        let requests = [throttle.method.as_deref(), throttle.path.as_deref()];
+        let requests: Vec<&str> = requests.into_iter().flatten().collect();
+        limits.push(format!("{} for {}", rate(Some(throttle.throttle)).unwrap_or_default(), requests.join(" ")));
+    }
+    let limits = if limits.is_empty() { "no limit".to_owned() } else { limits.join(", ") };
+    vec![plan.name.clone(), limits, covers]
 }
 
 fn distribution(text: &mut String, config: &Config, distribution: &Distribution) {
     let hosts: Vec<&str> = distribution.hosts.iter().map(|host| host.as_str()).collect();
-    let limit = rate(distribution.throttle).map(|rate| format!(" ({rate})")).unwrap_or_default();
+    let limits = everything(distribution.throttle, &distribution.limits);
+    let limit = if limits.is_empty() { String::new() } else { format!(" ({})", limits.join(", ")) };
     let title = format!("distribution {}: {}{limit}", distribution.name, hosts.join(", "));
     let heads = ["path", "methods", "origin", "cache policy", "hooks", "limits"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
@@ -148,6 +182,10 @@ fn distribution(text: &mut String, config: &Config, distribution: &Distribution)
 
 fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
     let mut hooks = Vec::new();
+    if let Some(authorizer) = &behavior.authorizer {
+        let hook = config.hooks.get(authorizer.binding.hook.0);
+        hooks.extend(hook.map(|hook| format!("authorizer: {}", hook.name)));
+    }
     for stage in Stage::ALL {
         let names = behavior.hooks_at(stage).iter().filter_map(|binding| config.hooks.get(binding.hook.0));
         hooks.extend(names.map(|hook| format!("{}: {}", stage.as_str(), hook.name)));
@@ -156,7 +194,10 @@ fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
     if behavior.api_key_required {
         limits.push("API key".to_owned());
     }
-    limits.extend(rate(behavior.throttle));
+    limits.extend(everything(behavior.throttle, &behavior.limits));
+    for (method, throttle) in &behavior.method_throttles {
+        limits.extend(rate(Some(*throttle)).map(|rate| format!("{method} {rate}")));
+    }
     if behavior.raw_path {
         limits.push("raw path".to_owned());
     }

@@ -8,7 +8,9 @@ mod host;
 mod network;
 mod path;
 mod size;
+mod template;
 mod url;
+mod web_origin;
 
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use hash::{HashError, parse_sha256};
@@ -17,4 +19,6 @@ pub use host::{HostError, HostPattern};
 pub use network::{AddressError, NetworkError, parse_address, parse_network};
 pub use path::{PathError, PathPattern};
 pub use size::{SizeError, format_size, parse_size};
+pub use template::{Part, Template, UnknownVariable, Variable};
 pub use url::{OriginUrl, UrlError, parse_host_header};
+pub use web_origin::{OriginPattern, OriginPatternError};

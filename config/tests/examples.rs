@@ -30,7 +30,16 @@ fn every_example_parses_and_has_a_summary() {
     names.sort();
     assert_eq!(
         names,
-        ["api-keys.toml", "cache.toml", "demo.toml", "geo.toml", "hooks.toml", "minimal.toml", "tls.toml"]
+        [
+            "api-keys.toml",
+            "cache.toml",
+            "demo.toml",
+            "geo.toml",
+            "hooks.toml",
+            "limits.toml",
+            "minimal.toml",
+            "tls.toml"
+        ]
     );
     for name in names {
         let text = summary(&example(&name));
@@ -163,4 +172,21 @@ fn a_setting_has_a_place_in_the_text() {
     assert_eq!(written("/list/0/x"), "1", "the nearest that is written");
     assert_eq!(written("/other"), "{ list = [1, { deep = true }] }");
     assert_eq!(written(""), "{ list = [1, { deep = true }] }");
+}
+
+#[test]
+fn limits_show_in_the_summary() {
+    let config = example("limits.toml");
+    let text = summary(&config);
+    for words in [
+        "limits of the edge\n  50/s burst 100 and 20 at once for each address",
+        "20/s burst 40, 10 at once, 2/s burst 5 for POST /api/*",
+        "0.1/s burst 6 for each address, POST 20/s burst 20",
+        "4 at once",
+    ] {
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
+    let site = config.distributions.first().unwrap();
+    assert!(site.behaviors.iter().all(|behavior| behavior.cors.is_some()), "the distribution's");
+    assert_eq!(site.gateway_responses.len(), 1);
 }

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use edgeweir_config::ResponseType;
 use edgeweir_hookhost::HookFault;
 use pingora::{Error, ErrorSource, ErrorType};
 
@@ -37,8 +38,16 @@ pub enum Fault {
     NoBehavior,
     /// No API key, an unknown or disabled one, or one without a plan for this distribution: all look the same.
     Forbidden,
-    /// A throttle's bucket is empty.
+    /// A limit has no room.
     Throttled,
+    /// Nobody can be told from the request, or the authorizer says so.
+    Unauthorized,
+    /// The authorizer denies.
+    AccessDenied,
+    /// The authorizer trapped, took too long or returned an error.
+    AuthorizerFailed,
+    /// The authorizer's answer breaks a rule.
+    AuthorizerInvalid,
     /// A hook trapped or returned an error.
     HookFailed,
     /// A hook ran out of time.
@@ -75,7 +84,7 @@ pub enum Fault {
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 34] = [
         Self::BadFraming,
         Self::UnknownTransferCoding,
         Self::BadHost,
@@ -90,6 +99,10 @@ impl Fault {
         Self::NoBehavior,
         Self::Forbidden,
         Self::Throttled,
+        Self::Unauthorized,
+        Self::AccessDenied,
+        Self::AuthorizerFailed,
+        Self::AuthorizerInvalid,
         Self::HookFailed,
         Self::HookTimeout,
         Self::HookInvalid,
@@ -125,6 +138,12 @@ impl Fault {
             Self::NoBehavior => (404, "Not Found: no behavior has this path", "no-behavior"),
             Self::Forbidden => (403, "Forbidden", "forbidden"),
             Self::Throttled => (429, "Too Many Requests", "throttled"),
+            Self::Unauthorized => (401, "Unauthorized", "unauthorized"),
+            Self::AccessDenied => {
+                (403, "User is not authorized to access this resource with an explicit deny", "access-denied")
+            }
+            Self::AuthorizerFailed => (500, "Internal server error", "authorizer-failed"),
+            Self::AuthorizerInvalid => (500, "Internal server error", "authorizer-invalid"),
             Self::HookFailed => (503, "Service Unavailable", "hook-failed"),
             Self::HookTimeout => (503, "Service Unavailable", "hook-timeout"),
             Self::HookInvalid => (502, "Bad Gateway", "hook-invalid"),
@@ -168,8 +187,59 @@ impl Fault {
         match self {
             Self::Forbidden => Some("ForbiddenException"),
             Self::Throttled => Some("TooManyRequestsException"),
+            Self::Unauthorized => Some("UnauthorizedException"),
+            Self::AccessDenied => Some("AccessDeniedException"),
+            Self::AuthorizerFailed | Self::AuthorizerInvalid => Some("AuthorizerConfigurationException"),
+            Self::BodyTooLarge => Some("RequestTooLargeException"),
             _ => None,
         }
+    }
+
+    /// The member of the body that has the message: API Gateway writes it with a capital letter where an authorizer denies.
+    #[must_use]
+    pub const fn message_key(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "Message",
+            _ => "message",
+        }
+    }
+
+    /// The gateway response type that changes the answer; none if only that of its class does.
+    #[must_use]
+    pub const fn response_type(self) -> Option<ResponseType> {
+        Some(match self {
+            Self::AccessDenied => ResponseType::AccessDenied,
+            Self::HookMissing | Self::HookInvalid => ResponseType::ApiConfigurationError,
+            Self::AuthorizerInvalid => ResponseType::AuthorizerConfigurationError,
+            Self::AuthorizerFailed => ResponseType::AuthorizerFailure,
+            Self::OriginDns | Self::OriginConnect | Self::OriginTls | Self::OriginProtocol => {
+                ResponseType::IntegrationFailure
+            }
+            Self::OriginTimeout => ResponseType::IntegrationTimeout,
+            Self::Forbidden => ResponseType::InvalidApiKey,
+            Self::BodyTooLarge => ResponseType::RequestTooLarge,
+            Self::UnknownHost | Self::NoBehavior => ResponseType::ResourceNotFound,
+            Self::Throttled => ResponseType::Throttled,
+            Self::Unauthorized => ResponseType::Unauthorized,
+            Self::BadFraming
+            | Self::UnknownTransferCoding
+            | Self::BadHost
+            | Self::BadTarget
+            | Self::AmbiguousPath
+            | Self::UrlTooLong
+            | Self::HeadersTooLarge
+            | Self::ExpectationFailed
+            | Self::MethodNotAllowed
+            | Self::HookFailed
+            | Self::HookTimeout
+            | Self::HookOverloaded
+            | Self::BodyMemory
+            | Self::NotStored
+            | Self::ViewerGone
+            | Self::ViewerTimeout
+            | Self::BadRequest
+            | Self::Internal => return None,
+        })
     }
 
     /// The labels of all faults.

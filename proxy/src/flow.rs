@@ -3,13 +3,16 @@
 //! The order is the house's (docs/architecture.md, "The way of a request"). What a step may know is in its module; this file
 //! knows pingora and the order, and decides nothing itself.
 
+mod answers;
 pub mod authority;
+mod authorizer;
 mod background;
 mod body;
 pub(crate) mod cache;
 mod compress;
 mod conditions;
 pub mod context;
+mod cors;
 pub(crate) mod edits;
 pub mod gate;
 mod generated;
@@ -18,6 +21,7 @@ pub(crate) mod hooks;
 pub(crate) mod identity;
 mod invalidate;
 pub(crate) mod leaks;
+mod levels;
 mod log;
 pub(crate) mod origin;
 mod parts;
@@ -39,6 +43,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_config::Stage;
+use edgeweir_limits::{LevelKind, Ticket};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
 use pingora::cache::key::HashBinary;
@@ -86,12 +91,20 @@ impl Flow {
                 Box::pin(respond::asterisk(session, ctx)).await.map_err(|_error| Fault::ViewerGone)?;
                 return Ok(true);
             }
+            Subject::Preflight => {
+                Box::pin(respond::preflight(session, ctx)).await.map_err(|_error| Fault::ViewerGone)?;
+                return Ok(true);
+            }
             Subject::Cache => {
                 Box::pin(purge::serve(&self.core, session, ctx)).await.map_err(|_error| Fault::ViewerGone)?;
                 return Ok(true);
             }
         }
-        let ticket = throttle::reserve(ctx, &*self.core.clock)?;
+        let head = session.req_header();
+        let mut ticket = throttle::reserve(ctx, &head.method, &head.headers, &*self.core.clock)?;
+        if ctx.behavior().is_some_and(|behavior| behavior.authorizer.is_some()) {
+            ticket = Box::pin(self.authorize(session, ctx, ticket)).await?;
+        }
         // Boxed: most requests meet no hook, and need not carry room for its call.
         let outcome = match ctx.has_hooks_at(Stage::ViewerRequest) {
             true => Box::pin(self.viewer_request(session, ctx)).await,
@@ -116,9 +129,53 @@ impl Flow {
             ticket.commit();
         }
         if ctx.cost.is_some() || ctx.hook_key.is_some() {
-            throttle::charge(ctx, &*self.core.clock)?;
+            let head = session.req_header();
+            throttle::charge(ctx, &head.method, &head.headers, &*self.core.clock)?;
         }
         Ok(false)
+    }
+
+    /// Step 5a: the authorizer, and the limits that need its word. A refused credential spends nothing of its plan.
+    async fn authorize(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+        mut ticket: Option<Ticket>,
+    ) -> Result<Option<Ticket>, Fault> {
+        let before = ctx.key.zip(ctx.plan);
+        if let Err(fault) = authorizer::ask(&self.core, session.req_header_mut(), ctx).await {
+            match (ticket, fault) {
+                (Some(ticket), Fault::HookOverloaded) => ticket.refund(),
+                (Some(mut ticket), _) => {
+                    ticket.refund_at(|level| matches!(level, LevelKind::Key | LevelKind::KeyMethod))
+                }
+                (None, _) => {}
+            }
+            return Err(fault);
+        }
+        let head = session.req_header();
+        if ctx.key.is_none() && ctx.behavior().is_some_and(|behavior| behavior.api_key_required) {
+            return Err(Fault::Forbidden);
+        }
+        let another = ctx.key.zip(ctx.plan) != before;
+        if let (true, Some(ticket)) = (another, &mut ticket) {
+            // The key of the header is not the caller's.
+            ticket.refund_at(|level| matches!(level, LevelKind::Key | LevelKind::KeyMethod));
+        }
+        match throttle::reserve_caller(ctx, another, head, &*self.core.clock) {
+            Ok(Some(rest)) => match &mut ticket {
+                Some(ticket) => ticket.join(rest),
+                None => ticket = Some(rest),
+            },
+            Ok(None) => {}
+            Err(fault) => {
+                if let Some(ticket) = ticket {
+                    ticket.refund();
+                }
+                return Err(fault);
+            }
+        }
+        Ok(ticket)
     }
 
     /// Step 6: viewer-request hooks, with the body if they want it.
@@ -473,7 +530,7 @@ impl ProxyHttp for Flow {
             Ok(()) => body::detour(ctx),
             // pingora would answer a failed hit with a bare 500: the stored answer is replaced on its way.
             Err(fault) if session.cache.enabled() && session.cache.phase() == CachePhase::Hit => {
-                respond::replace(head, ctx, fault).map_err(|_error| stop(ctx, fault))
+                respond::replace(session.req_header(), head, ctx, fault).map_err(|_error| stop(ctx, fault))
             }
             Err(fault) => Err(stop(ctx, fault)),
         }

@@ -3,9 +3,12 @@
 //! A request holds one snapshot from start to end, so that a reload never changes a request half-way. Names are resolved to
 //! indices and handles here; the data path looks nothing up by name but hosts, origins named by hooks, and API keys.
 
+pub mod answers;
+pub mod authorizer;
 pub mod breaker;
 pub mod build;
 mod hosts;
+pub mod limits;
 pub mod stores;
 
 use std::collections::HashMap;
@@ -59,6 +62,12 @@ pub struct Snapshot {
     pub plans: Plans,
     /// The bucket of a key in a plan, by key and plan.
     pub key_buckets: HashMap<(usize, usize), Arc<Bucket>>,
+    /// Other limits of a plan's keys, by plan.
+    pub plan_limits: Vec<limits::PlanLimits>,
+    /// Of the whole edge.
+    pub limits: limits::Limits,
+    /// What is different in the edge's own answers.
+    pub responses: answers::Responses,
 }
 
 /// A distribution, ready.
@@ -69,7 +78,9 @@ pub struct Distribution {
     /// In order.
     pub behaviors: Vec<Behavior>,
     /// For all its requests.
-    pub throttle: Option<Arc<Bucket>>,
+    pub limits: limits::Limits,
+    /// What is different in the edge's own answers here.
+    pub responses: answers::Responses,
 }
 
 /// A behavior, ready.
@@ -87,10 +98,16 @@ pub struct Behavior {
     pub origin: usize,
     /// How responses are stored.
     pub cache: Arc<CachePolicy>,
+    /// Who may use it.
+    pub authorizer: Option<Box<authorizer::Authorizer>>,
+    /// Which pages of other origins may use it.
+    pub cors: Option<Box<answers::Cors>>,
     /// By stage.
     pub hooks: [Vec<BoundHook>; 4],
     /// For all its requests.
-    pub throttle: Option<Arc<Bucket>>,
+    pub limits: limits::Limits,
+    /// Whether any limit can apply to its requests, also one of the distribution, the edge or a key.
+    pub limited: bool,
     /// A key is needed.
     pub api_key_required: bool,
     /// Forward the path as spelled.

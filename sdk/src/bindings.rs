@@ -57,6 +57,7 @@ stage!(
     "export_settings_check",
     "edgeweir_sdk::__private::bindings::settings_check"
 );
+stage!(authorizer, "authorizer-hook", "export_authorizer", "edgeweir_sdk::__private::bindings::authorizer");
 stage!(
     viewer_request,
     "viewer-request-hook",

@@ -32,7 +32,7 @@ impl Context {
         host::origin()
     }
 
-    /// `viewer-request`, `origin-request`, `origin-response` or `viewer-response`.
+    /// `viewer-request`, `origin-request`, `origin-response`, `viewer-response` or `authorizer`.
     #[must_use]
     pub fn stage(&self) -> String {
         host::stage()
@@ -48,6 +48,18 @@ impl Context {
     #[must_use]
     pub fn note(&self) -> Option<String> {
         host::note()
+    }
+
+    /// Who the caller is, as the behavior's authorizer says.
+    #[must_use]
+    pub fn principal(&self) -> Option<String> {
+        host::principal()
+    }
+
+    /// A value of the authorizer's context, by its name.
+    #[must_use]
+    pub fn authorizer(&self, name: &str) -> Option<String> {
+        host::authorizer(name)
     }
 
     /// The settings of this binding, as the config's table `settings` has them.

@@ -28,6 +28,9 @@
 //! | [`macro@origin_response`] | `fn(&Request, &Response) -> Result<origin_response::Edits>` | after the origin answered, before the response is stored |
 //! | [`macro@viewer_response`] | `fn(&Request, &Response) -> Result<viewer_response::Edits>` | before the response goes to the viewer |
 //!
+//! [`macro@authorizer`] on `fn(&Request) -> Result<authorizer::Verdict>` makes the crate an authorizer: it says who may use
+//! a behavior, and the edge keeps the answer (see [`mod@authorizer`]).
+//!
 //! Besides, [`macro@validate`] on `fn(&Settings) -> Result<(), validate::Problem>` has the edge check the settings of each
 //! binding before it takes a config.
 //!
@@ -43,6 +46,7 @@ mod allocator;
 #[cfg(test)]
 #[path = "allocator/arena.rs"]
 mod arena;
+pub mod authorizer;
 #[doc(hidden)]
 pub mod bindings;
 pub mod body;
@@ -66,7 +70,7 @@ mod verdict;
 mod viewer;
 
 pub use context::{Context, settings};
-pub use edgeweir_sdk_macros::{origin_request, origin_response, validate, viewer_request, viewer_response};
+pub use edgeweir_sdk_macros::{authorizer, origin_request, origin_response, validate, viewer_request, viewer_response};
 pub use edits::{DynamicOrigin, Edits};
 pub use error::{Error, Result};
 pub use request::Request;

@@ -170,6 +170,8 @@ pub mod entry {
         };
     }
 
+    pub use crate::authorizer::entry::{Reply as AuthorizerReply, run as authorizer};
+
     request_entry!(viewer_request, ViewerRequest, ViewerRequestReply);
     request_entry!(origin_request, OriginRequest, OriginRequestReply);
     response_entry!(origin_response, OriginResponse, OriginResponseReply);

@@ -10,7 +10,7 @@ use super::{Decode, Node, wrong_type};
 use crate::report::{Problem, Report};
 
 /// An array. Elements that could not be read are left out, and `broken` is set.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct List<T> {
     /// What could be read, in order.
     pub(crate) items: Vec<Spanned<T>>,
@@ -57,7 +57,7 @@ impl<T: JsonSchema> JsonSchema for List<T> {
 
 /// A table of named things, ordered by name. A thing that could not be read is `None`: its name still exists, so that
 /// uses of it are not reported as unknown.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Named<T>(pub(crate) Vec<(Spanned<String>, Option<T>)>);
 
 impl<T> Named<T> {

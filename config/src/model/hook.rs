@@ -118,7 +118,7 @@ pub struct PublishedJwks {
     pub max_stale: Duration,
 }
 
-/// The four stages, in the order a request meets them.
+/// Where hooks run: the four stages, in the order a request meets them, and the authorizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
     /// On every request, before the cache.
@@ -129,10 +129,12 @@ pub enum Stage {
     OriginResponse,
     /// Before the response goes to the viewer.
     ViewerResponse,
+    /// Before the stages: who may use the behavior. Not one of them.
+    Authorizer,
 }
 
 impl Stage {
-    /// All stages.
+    /// The four stages.
     pub const ALL: [Self; 4] = [Self::ViewerRequest, Self::OriginRequest, Self::OriginResponse, Self::ViewerResponse];
 
     /// As it is written in configs, logs and metrics.
@@ -143,6 +145,7 @@ impl Stage {
             Self::OriginRequest => "origin-request",
             Self::OriginResponse => "origin-response",
             Self::ViewerResponse => "viewer-response",
+            Self::Authorizer => "authorizer",
         }
     }
 }

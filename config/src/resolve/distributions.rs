@@ -1,16 +1,20 @@
 //! Distributions and their behaviors.
 
 use std::path::Path;
+use std::time::Duration;
 
 use toml::Spanned;
 
+use super::answers;
 use super::keys::throttle;
+use super::limits::limits;
 use super::names::Names;
 use super::policies::Policies;
 use super::{jwks, key_value, secret};
 use crate::decode::{Field, Text};
 use crate::model::{
-    Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, OriginId, Place, SecretSource, Stage,
+    Authorizer, Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, IdentitySource, OriginId, Place,
+    SecretSource, Stage, Throttle,
 };
 use crate::report::Report;
 use crate::schema::{self, File, RequestBody};
@@ -51,14 +55,19 @@ fn distribution(name: &str, written: &schema::Distribution, scope: &mut Scope<'_
     Distribution {
         name: name.to_owned(),
         hosts: hosts.iter().map(|host| host.get_ref().0.clone()).collect(),
-        behaviors: behaviors.iter().filter_map(|b| behavior(b.get_ref(), origin, scope, out)).collect(),
+        behaviors: behaviors
+            .iter()
+            .filter_map(|b| behavior(b.get_ref(), (origin, written.cors.value()), scope, out))
+            .collect(),
         throttle: throttle(written.throttle.value()),
+        limits: limits(&written.concurrency, written.per_address.value(), written.per_caller.value()),
+        gateway_responses: answers::responses(written.gateway_responses.value()),
     }
 }
 
 fn behavior(
     written: &schema::Behavior,
-    origin: Option<OriginId>,
+    (origin, cors): (Option<OriginId>, Option<&schema::Cors>),
     scope: &mut Scope<'_>,
     out: &mut Report,
 ) -> Option<Behavior> {
@@ -69,6 +78,7 @@ fn behavior(
         policy => scope.policies.find(policy.given(), out),
     };
     let hooks = hooks(written, scope, out);
+    let authorizer = written.authorizer.given().and_then(|written| authorizer(written, scope, out));
     let path = match written.path.value() {
         Some(path) => path.0.clone(),
         None => PathPattern::parse("*").ok()?,
@@ -82,13 +92,22 @@ fn behavior(
         // Without any, `rules` has reported it.
         origin: own_origin.or(origin).unwrap_or(OriginId(0)),
         cache_policy,
+        authorizer,
+        cors: answers::cors(written.cors.value().or(cors)),
         hooks,
         throttle: throttle(written.throttle.value()),
+        method_throttles: method_throttles(written),
+        limits: limits(&written.concurrency, written.per_address.value(), written.per_caller.value()),
         api_key_required: written.api_key_required.value().copied().unwrap_or(false),
         raw_path: written.raw_path.value().copied().unwrap_or(false),
         allow_ambiguous_paths: written.allow_ambiguous_paths.value().copied().unwrap_or(false),
         viewer_headers: viewer_headers(written),
     })
+}
+
+fn method_throttles(written: &schema::Behavior) -> Vec<(String, Throttle)> {
+    let named = written.method_throttles.value().into_iter().flat_map(|named| named.iter());
+    named.filter_map(|(name, written)| Some((name.get_ref().clone(), throttle(Some(written))?))).collect()
 }
 
 fn viewer_headers(written: &schema::Behavior) -> Vec<String> {
@@ -109,6 +128,26 @@ fn hooks(written: &schema::Behavior, scope: &Scope<'_>, out: &mut Report) -> [Ve
         let stage = stage.next().unwrap_or(Stage::ViewerResponse);
         let items = bindings.map_or(&[][..], |list| list.items.as_slice());
         items.iter().filter_map(|written| binding(written, stage, scope, out)).collect()
+    })
+}
+
+/// API Gateway's default ("authorizerResultTtlInSeconds").
+const DEFAULT_TTL: Duration = Duration::from_mins(5);
+
+fn authorizer(written: &Spanned<schema::Authorizer>, scope: &Scope<'_>, out: &mut Report) -> Option<Authorizer> {
+    let binding = binding(&schema::Authorizer::as_binding(written), Stage::Authorizer, scope, out)?;
+    let written = written.get_ref();
+    let headers = written.headers.value().into_iter().flat_map(|named| named.iter());
+    Some(Authorizer {
+        binding,
+        identity: written.identity.value().map_or_else(
+            || vec![IdentitySource::Header("authorization".to_owned())],
+            |list| list.items.iter().map(|source| source.get_ref().0.clone()).collect(),
+        ),
+        ttl: written.ttl.value().map_or(DEFAULT_TTL, |time| time.0),
+        headers: headers.map(|(name, said)| (name.get_ref().to_ascii_lowercase(), said.0.clone())).collect(),
+        share_cache: written.share_cache.value().copied().unwrap_or(false),
+        challenge: written.challenge.value().map_or_else(|| "Bearer".to_owned(), |text| text.0.clone()),
     })
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use toml::Spanned;
 
+use super::limits::method_throttles;
 use super::names::{Kind, Names};
 use super::secret;
 use crate::decode::{List, Text};
@@ -27,6 +28,8 @@ pub(super) fn plans(file: &File, names: &Names, out: &mut Report) -> Vec<UsagePl
     let plan = |(name, written): (&Spanned<String>, &schema::UsagePlan)| UsagePlan {
         name: name.get_ref().clone(),
         throttle: throttle(written.throttle.value()),
+        concurrency: written.concurrency.value().map(|count| count.as_u32()),
+        method_throttles: method_throttles(written, names, out),
         distributions: indices(written.distributions.value(), &names.distributions, out)
             .into_iter()
             .map(DistributionId)

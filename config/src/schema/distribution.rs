@@ -1,7 +1,7 @@
 //! Distributions and their behaviors.
 
-use super::{Binding, Throttle};
-use crate::decode::{Host, List, Method, Path, Text, table};
+use super::{Authorizer, Binding, Cors, GatewayResponse, PerAddress, PerCaller, Throttle};
+use crate::decode::{Count, Host, List, Method, Named, Path, Text, table};
 
 table! {
     /// A set of host names and what happens to their requests.
@@ -13,6 +13,17 @@ table! {
         origin: Opt<Text>,
         /// For all requests of the distribution together. Default: no limit.
         throttle: Opt<Throttle>,
+        /// Requests of the distribution at work at once, 1 to 10,000,000; more are answered with 429. Default: no limit.
+        concurrency: Opt<Count<1, 10_000_000>>,
+        /// For each viewer's address by itself. Default: no limit.
+        per_address: Opt<PerAddress>,
+        /// For each caller by itself. Default: no limit.
+        per_caller: Opt<PerCaller>,
+        /// Which pages of other origins may use it (CORS), where a behavior says nothing else. Default: the origin's own
+        /// headers pass.
+        cors: Opt<Cors>,
+        /// What is different in the edge's own answers here, by API Gateway's response types. Default: as for the edge.
+        gateway_responses: Opt<Named<GatewayResponse>>,
         /// Behaviors in order: the first whose path matches counts. Default: one for all paths.
         behaviors: Opt<List<Behavior>>,
     }
@@ -30,10 +41,22 @@ table! {
         origin: Opt<Text>,
         /// Name of the cache policy. Default: "UseOriginCacheControlHeaders-QueryStrings".
         cache_policy: Opt<Text>,
+        /// A hook that says who may use the behavior. Default: everybody may.
+        authorizer: Opt<Authorizer>,
+        /// Which pages of other origins may use it (CORS). Default: the distribution's.
+        cors: Opt<Cors>,
         /// Hooks by stage.
         hooks: Opt<StageHooks>,
         /// For all requests of the behavior together. Default: no limit.
         throttle: Opt<Throttle>,
+        /// For all requests with a method together, by method, in place of `throttle`. Default: none.
+        method_throttles: Opt<Named<Throttle>>,
+        /// Requests of the behavior at work at once, 1 to 10,000,000; more are answered with 429. Default: no limit.
+        concurrency: Opt<Count<1, 10_000_000>>,
+        /// For each viewer's address by itself. Default: no limit.
+        per_address: Opt<PerAddress>,
+        /// For each caller by itself. Default: no limit.
+        per_caller: Opt<PerCaller>,
         /// Ask for an `x-api-key` of a usage plan that covers the distribution. Default: false.
         api_key_required: Opt<bool>,
         /// Send the path to the origin as the viewer spelled it, instead of normalised. Default: false.

@@ -203,7 +203,7 @@ impl JsonSchema for RequestBody {
 }
 
 /// Secrets by name.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Secrets(pub(crate) Named<Secret>);
 
 impl Decode for Secrets {

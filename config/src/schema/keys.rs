@@ -1,6 +1,6 @@
 //! Throttles, usage plans and API keys, in the words of API Gateway.
 
-use super::Secret;
+use super::{MethodThrottle, Secret};
 use crate::decode::{Count, List, Rate, Sha256, Text, table};
 
 table! {
@@ -18,6 +18,11 @@ table! {
     UsagePlan {
         /// What each of its keys may use. Default: no limit.
         throttle: Opt<Throttle>,
+        /// Requests of each key at work at once, 1 to 10,000,000; more are answered with 429. Default: no limit.
+        concurrency: Opt<Count<1, 10_000_000>>,
+        /// What each of its keys may use of some methods or behaviors, besides `throttle`. The first that fits counts.
+        /// Default: none.
+        method_throttles: Opt<List<MethodThrottle>>,
         /// Names of the distributions that its keys open. Default: all.
         distributions: Opt<List<Text>>,
     }

@@ -1,6 +1,7 @@
 //! Why a request does not pass, and the answer it gets (RFC 6750, 3). Descriptions are fixed texts: nothing of the token
 //! comes back.
 
+use edgeweir_sdk::authorizer::Verdict;
 use edgeweir_sdk::http::{self, Response};
 
 /// Why a request does not pass.
@@ -23,6 +24,27 @@ impl Refusal {
     }
 }
 
+/// The challenge of a refusal (RFC 6750, 3).
+fn challenge(realm: &str, error: Option<(&str, &str)>) -> String {
+    match error {
+        None => format!("Bearer realm=\"{realm}\""),
+        Some((code, description)) => {
+            format!("Bearer realm=\"{realm}\", error=\"{code}\", error_description=\"{description}\"")
+        }
+    }
+}
+
+/// What an authorizer says in place of an answer.
+pub(crate) fn verdict(realm: &str, refusal: Refusal) -> Verdict {
+    let error = match refusal {
+        Refusal::NoCredentials => None,
+        Refusal::InvalidRequest(description) => Some(("invalid_request", description)),
+        Refusal::InvalidToken(description) => Some(("invalid_token", description)),
+        Refusal::InsufficientScope => return Verdict::deny(),
+    };
+    Verdict::unauthorized_with(challenge(realm, error))
+}
+
 /// The answer. It is never stored.
 ///
 /// # Errors
@@ -34,13 +56,11 @@ pub(crate) fn refuse(realm: &str, refusal: Refusal) -> Result<Response<String>, 
         Refusal::InvalidToken(description) => (401, Some(("invalid_token", description))),
         Refusal::InsufficientScope => (403, Some(("insufficient_scope", "the token lacks a scope"))),
     };
-    let (challenge, body) = match error {
-        None => (format!("Bearer realm=\"{realm}\""), r#"{"error":"unauthorized"}"#.to_owned()),
-        Some((code, description)) => (
-            format!("Bearer realm=\"{realm}\", error=\"{code}\", error_description=\"{description}\""),
-            format!(r#"{{"error":"{code}","error_description":"{description}"}}"#),
-        ),
+    let body = match error {
+        None => r#"{"error":"unauthorized"}"#.to_owned(),
+        Some((code, description)) => format!(r#"{{"error":"{code}","error_description":"{description}"}}"#),
     };
+    let challenge = challenge(realm, error);
     Response::builder()
         .status(status)
         .header(http::header::WWW_AUTHENTICATE, challenge)

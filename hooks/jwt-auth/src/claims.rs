@@ -59,7 +59,7 @@ pub(crate) fn headers<'a>(policy: &Policy<'a>, claims: &Map<String, Value>) -> R
 }
 
 /// Whether the origin will read from the header what the token says: no control character, nothing that is trimmed.
-fn is_faithful(value: &str) -> bool {
+pub(crate) fn is_faithful(value: &str) -> bool {
     !value.chars().any(char::is_control) && value.trim_matches(' ').len() == value.len()
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use edgeweir_sdk::{Result, jwks};
+use serde_json::{Map, Value};
 
 use crate::answer::Refusal;
 use crate::claims::{self, Passed};
@@ -13,8 +14,8 @@ use crate::token::Token;
 /// What comes of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome<'a> {
-    /// It passes, with these headers.
-    Pass(Vec<Passed<'a>>),
+    /// It passes, with these headers, and the token's claims.
+    Pass(Vec<Passed<'a>>, Map<String, Value>),
     /// It does not.
     Refuse(Refusal),
 }
@@ -54,9 +55,9 @@ pub(crate) fn decide<'a>(
     }
     let passed = token.claims().and_then(|claims| {
         claims::check(policy, &claims, now)?;
-        claims::headers(policy, &claims)
+        Ok((claims::headers(policy, &claims)?, claims))
     });
-    Ok(passed.map_or_else(Outcome::Refuse, Outcome::Pass))
+    Ok(passed.map_or_else(Outcome::Refuse, |(headers, claims)| Outcome::Pass(headers, claims)))
 }
 
 /// Whether a key of the settings or of the edge's set made the signature. A `kid` narrows the choice among keys that have

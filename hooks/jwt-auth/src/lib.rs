@@ -6,9 +6,10 @@
 
 use edgeweir_sdk::http::HeaderValue;
 use edgeweir_sdk::validate::Problem;
-use edgeweir_sdk::{Request, Result, clock, crypto, jwks, settings, validate, viewer_request};
+use edgeweir_sdk::{Request, Result, authorizer, clock, crypto, jwks, settings, validate, viewer_request};
 
 mod answer;
+mod caller;
 mod claims;
 mod credentials;
 mod decision;
@@ -18,7 +19,7 @@ mod token;
 
 use credentials::Credentials;
 use decision::{Outcome, Signatures};
-use settings::{Algorithm, Settings};
+use settings::{Algorithm, Policy, Settings};
 use token::Token;
 
 /// Before the edge takes a config.
@@ -51,13 +52,9 @@ impl Signatures for Edge {
 fn handle(request: &Request) -> Result<viewer_request::Verdict> {
     let settings = settings::<Settings>()?;
     let policy = settings.policy()?;
-    let credentials = Credentials {
-        authorization: request.header_values("authorization"),
-        cookie: policy.cookie.and_then(|name| request.cookie(name)),
-        query: policy.query.and_then(|name| request.query_param(name)),
-    };
+    let credentials = credentials(&policy, request);
     let passed = match decision::decide(&policy, &credentials, clock::now(), &Edge)? {
-        Outcome::Pass(passed) => passed,
+        Outcome::Pass(passed, _claims) => passed,
         Outcome::Refuse(refusal) => {
             return Ok(viewer_request::Verdict::respond(answer::refuse(policy.realm, refusal)?));
         }
@@ -78,6 +75,28 @@ fn handle(request: &Request) -> Result<viewer_request::Verdict> {
         edits = edits.cache_key(cache_key(&passed)?);
     }
     Ok(edits.into())
+}
+
+/// As a behavior's authorizer: claims go into the context, and the edge keeps the answer until the token expires at most.
+#[authorizer]
+fn authorize(request: &Request) -> Result<authorizer::Verdict> {
+    let settings = settings::<Settings>()?;
+    let policy = settings.policy()?;
+    let credentials = credentials(&policy, request);
+    let now = clock::now();
+    Ok(match decision::decide(&policy, &credentials, now, &Edge)? {
+        Outcome::Pass(_headers, claims) => caller::allowed(&policy, &claims, now),
+        Outcome::Refuse(refusal) => answer::verdict(policy.realm, refusal),
+    })
+}
+
+/// Where a token may be, and nothing else of the request.
+fn credentials(policy: &Policy<'_>, request: &Request) -> Credentials {
+    Credentials {
+        authorization: request.header_values("authorization"),
+        cookie: policy.cookie.and_then(|name| request.cookie(name)),
+        query: policy.query.and_then(|name| request.query_param(name)),
+    }
 }
 
 /// Viewers with different claims never share a cached response. A hash, because claims are personal and the cache key

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Version};
 
-use crate::{Grants, HookFault, Pins, ReadSet};
+use crate::{Caller, Grants, HookFault, Pins, ReadSet};
 
 /// The request as a hook may read it. The embedder implements it for its own request type, moves the request into the
 /// [`Call`] and takes it back from [`Done`]: `let any: Box<dyn Any> = call.request; any.downcast::<MyRequest>()`.
@@ -117,6 +117,8 @@ pub struct Call {
     pub pins: Pins,
     /// The note that an earlier stage left.
     pub note: Option<Arc<str>>,
+    /// What the authorizer says of the caller; none before it, and without one.
+    pub caller: Option<Arc<Caller>>,
     /// Whether [`CallReport::reads`] is wanted.
     pub record_reads: bool,
 }

@@ -101,6 +101,7 @@ fn call() -> Call {
         grants: None,
         pins: Pins::default(),
         note: None,
+        caller: None,
         record_reads: false,
     }
 }

@@ -17,11 +17,11 @@ use crate::keys::Keys;
 use crate::load::{LoadError, Shape, too_much_memory};
 use crate::services::{Counters, HostServices};
 use crate::state::CallState;
-use crate::{Call, CallReport, Done, Grant, HookFault, RequestVerdict, ResponseEdit, Stage};
+use crate::{AuthorizerVerdict, Call, CallReport, Done, Grant, HookFault, RequestVerdict, ResponseEdit, Stage};
 
 use settings::SettingsCheck;
 pub use settings::{CheckFault, SettingsProblem};
-use stages::{Exports, OriginRequest, OriginResponse, StageCall, ViewerRequest, ViewerResponse};
+use stages::{Authorizer, Exports, OriginRequest, OriginResponse, StageCall, ViewerRequest, ViewerResponse};
 
 /// Most bytes that a hook may hand over in one call of an imported function or as its result: enough for the largest
 /// body that is allowed, so that a larger one is still refused by its rule.
@@ -116,7 +116,7 @@ impl Hook {
         &self.name
     }
 
-    /// The stages that it implements, in the order of a request; at least one.
+    /// The stages that it implements, in the order of a request, and last whether it can be an authorizer; at least one.
     #[must_use]
     pub fn stages(&self) -> &[Stage] {
         &self.program.shape.stages
@@ -188,6 +188,11 @@ impl Hook {
     /// Runs the hook at viewer-response.
     pub async fn viewer_response(self: &Arc<Self>, call: Call) -> Done<Vec<ResponseEdit>> {
         self.run::<ViewerResponse>(call).await
+    }
+
+    /// Asks the hook, as an authorizer, who may pass.
+    pub async fn authorizer(self: &Arc<Self>, call: Call) -> Done<AuthorizerVerdict> {
+        self.run::<Authorizer>(call).await
     }
 
     async fn run<S: StageCall>(self: &Arc<Self>, call: Call) -> Done<S::Verdict> {

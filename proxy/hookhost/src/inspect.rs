@@ -111,7 +111,7 @@ impl Inspection {
     fn export(&mut self, name: &str) {
         self.version(name);
         let interface = interface_of(name);
-        let stage = Stage::ALL.into_iter().find(|stage| Some(stage.as_str()) == interface);
+        let stage = Stage::EXPORTS.into_iter().find(|stage| Some(stage.as_str()) == interface);
         if let Some(stage) = stage.filter(|stage| !self.stages.contains(stage)) {
             self.stages.push(stage);
         }

@@ -42,6 +42,7 @@ pub use engine::{EngineError, EngineLimits, HookEngine};
 pub use fault::{HookFault, TrapKind};
 pub use grants::{Entries, Fetch, FetchFuture, Grant, Grants, KeySet, KeyValueStore, Outgoing, Pins, Renewed};
 pub use hook::{CheckFault, Hook, HookLimits, SettingsProblem};
+pub use host::{cookie_value, query_value};
 pub use inspect::{Inspection, Kind, inspect};
 pub use jwks::{Jwks, JwksError, Secrets};
 pub use load::{LoadError, MAX_WASM};
@@ -49,4 +50,7 @@ pub use reads::{Fact, ReadSet};
 pub use rules::{Rule, Violation};
 pub use services::{Counters, HostServices, LogLevel};
 pub use stage::Stage;
-pub use verdict::{DynamicOrigin, GeneratedResponse, HeaderEdit, Hidden, RequestEdit, RequestVerdict, ResponseEdit};
+pub use verdict::{
+    AuthorizerVerdict, Caller, DynamicOrigin, GeneratedResponse, HeaderEdit, Hidden, RequestEdit, RequestVerdict,
+    ResponseEdit, is_context_name,
+};

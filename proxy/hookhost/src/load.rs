@@ -59,7 +59,7 @@ pub enum LoadError {
         export: String,
     },
     /// No stage is exported.
-    #[error("the hook exports none of the four stages; it exports {}", list(exports))]
+    #[error("the hook exports none of the four stages and no authorizer; it exports {}", list(exports))]
     NoStage {
         /// What it exports.
         exports: Vec<String>,

@@ -51,6 +51,8 @@ pub enum Fact {
     Body,
     /// The answer of an origin.
     Fetch,
+    /// What the authorizer says of the caller.
+    Caller,
 }
 
 /// What a hook read.

@@ -2,6 +2,7 @@
 //! Guide ("Restrictions on all edge functions", "Generating HTTP responses in request triggers"), without `X-Edge-*`.
 //! Does not know wasmtime's errors or the embedder's policies.
 
+mod authorizer;
 mod dynamic;
 mod headers;
 mod outgoing;
@@ -13,6 +14,7 @@ mod target;
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use authorizer::authorizer;
 pub(crate) use headers::is_disallowed;
 pub(crate) use outgoing::outgoing;
 pub(crate) use request::{Allowed, origin_request, viewer_request};
@@ -85,6 +87,9 @@ pub enum Rule {
     TooManyCacheTags,
     /// A method that cannot be sent.
     Method,
+    /// A principal that is empty, over 256 bytes, or that no header can carry; a context with such a value, with a name that
+    /// is none or twice, with over 50 values or 8 KiB.
+    Caller,
 }
 
 impl Rule {
@@ -118,6 +123,7 @@ impl Rule {
             Self::CacheTag => "cache-tag",
             Self::TooManyCacheTags => "too-many-cache-tags",
             Self::Method => "method",
+            Self::Caller => "caller",
         }
     }
 
@@ -149,6 +155,7 @@ impl Rule {
             Self::CacheTag => "a cache tag must have 1 to 256 visible ASCII characters and no comma",
             Self::TooManyCacheTags => "more than 50 cache tags",
             Self::Method => "not a method that can be sent",
+            Self::Caller => "a caller's values must be short, with plain names, and such that a header can carry them",
         }
     }
 }

@@ -1,8 +1,8 @@
-//! The four stages at which hooks run. Knows their names, nothing of what happens there.
+//! The four stages at which hooks run, and the authorizer before them. Knows their names, nothing of what happens there.
 
 use std::fmt;
 
-/// A stage of a request at which a hook may run.
+/// Where in a request a hook may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
     /// On every request, before the cache.
@@ -13,11 +13,17 @@ pub enum Stage {
     OriginResponse,
     /// Before the response goes to the viewer.
     ViewerResponse,
+    /// Before the first stage: who may use the behavior.
+    Authorizer,
 }
 
 impl Stage {
-    /// All stages, in the order of a request.
+    /// The four stages, in the order of a request.
     pub const ALL: [Self; 4] = [Self::ViewerRequest, Self::OriginRequest, Self::OriginResponse, Self::ViewerResponse];
+
+    /// All that a hook may export: the stages and the authorizer.
+    pub const EXPORTS: [Self; 5] =
+        [Self::ViewerRequest, Self::OriginRequest, Self::OriginResponse, Self::ViewerResponse, Self::Authorizer];
 
     /// The name as in the config, the contract and logs, for example `viewer-request`.
     #[must_use]
@@ -27,6 +33,7 @@ impl Stage {
             Self::OriginRequest => "origin-request",
             Self::OriginResponse => "origin-response",
             Self::ViewerResponse => "viewer-response",
+            Self::Authorizer => "authorizer",
         }
     }
 

@@ -106,3 +106,54 @@ pub enum RequestVerdict {
     /// Answer with this.
     Respond(GeneratedResponse),
 }
+
+/// What an authorizer decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuthorizerVerdict {
+    /// The caller may pass.
+    Allow(Caller),
+    /// It may not: 403. Only the context is set, for the answer.
+    Deny(Caller),
+    /// Nobody knows who it is: 401, with what `WWW-Authenticate` says.
+    Unauthorized(Option<HeaderValue>),
+}
+
+/// What an authorizer knows of a caller. Every text can stand in a header field.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// Who it is, 1 to 256 bytes.
+    pub principal: Option<Box<str>>,
+    /// Other values by name, each name once; at most 50, 8 KiB together.
+    pub context: Vec<(Box<str>, Box<str>)>,
+    /// The caller's API key, 1 to 128 bytes. The embedder looks it up.
+    pub api_key: Option<Hidden>,
+    /// How long this may be kept at most; the binding says so too.
+    pub max_age: Option<Duration>,
+}
+
+impl Caller {
+    /// Who it is.
+    #[must_use]
+    pub fn principal(&self) -> Option<&str> {
+        self.principal.as_deref()
+    }
+
+    /// A value of the context.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.context.iter().find(|(known, _)| **known == *name).map(|(_, value)| &**value)
+    }
+
+    /// About how much memory it takes, in bytes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let context: usize = self.context.iter().map(|(name, value)| name.len() + value.len() + 32).sum();
+        self.principal().map_or(0, str::len) + context + 256
+    }
+}
+
+/// Whether this can name a value of a context: 1 to 64 letters, digits, `_` and `-`.
+#[must_use]
+pub fn is_context_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+}

@@ -5,14 +5,13 @@
 //! room as long as it stays within one fill (burst/rate) of now. Refilling needs no work, and one compare-and-swap is a
 //! whole reservation.
 
+mod cell;
 mod scale;
-
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 
 use crate::throttle::Throttle;
 use crate::time::Nanos;
-use scale::Scale;
+pub(crate) use cell::Cell;
+pub(crate) use scale::Scale;
 
 /// A token bucket with API Gateway's meaning: starts full with `burst` tokens, refills at `rate`.
 ///
@@ -23,10 +22,7 @@ pub struct Bucket {
     throttle: Throttle,
     scale: Scale,
     born: Nanos,
-    /// When the bucket is full again, in ticks since its birth ("theoretical arrival time").
-    full_at: AtomicU64,
-    /// The latest moment at which a reservation found the bucket full, in ticks since its birth.
-    was_full: AtomicU64,
+    cell: Cell,
 }
 
 /// What one reservation took from one bucket. Can be given back once, to that bucket; dropped, the tokens stay taken.
@@ -36,6 +32,11 @@ pub struct Charge {
     ticks: u64,
     /// When it was taken, in ticks since the bucket's birth.
     at: u64,
+}
+
+impl Charge {
+    /// What a request without cost takes.
+    pub(crate) const NOTHING: Self = Self { ticks: 0, at: 0 };
 }
 
 /// Why a bucket refused.
@@ -53,13 +54,7 @@ impl Bucket {
     /// A full bucket.
     #[must_use]
     pub fn new(throttle: Throttle, now: Nanos) -> Self {
-        Self {
-            throttle,
-            scale: Scale::new(&throttle),
-            born: now,
-            full_at: AtomicU64::new(0),
-            was_full: AtomicU64::new(0),
-        }
+        Self { throttle, scale: Scale::new(&throttle), born: now, cell: Cell::full() }
     }
 
     /// A bucket with other parameters that remembers what was spent of `old`: as many tokens as `old` misses at `now` are
@@ -73,10 +68,8 @@ impl Bucket {
 
     /// Makes this bucket, not yet in use, miss the tokens that `old` misses at `now`.
     pub(crate) fn inherit(&self, old: &Self, now: Nanos) {
-        // Spans of a bucket are below 2^53 ticks: exact as f64.
-        let spent = old.debt(now) as f64 / old.scale.interval as f64;
-        let ticks = ((spent * self.scale.interval as f64).ceil() as u64).min(self.scale.fill);
-        self.full_at.fetch_max(self.ticks(now) + ticks, Relaxed);
+        let ticks = self.scale.converted(old.debt(now), &old.scale);
+        self.cell.owe(self.ticks(now), ticks);
     }
 
     /// The rate and burst it was made with.
@@ -91,31 +84,13 @@ impl Bucket {
     /// [`Wait::For`] tells when there will be room, [`Wait::Never`] that `cost` is above the burst.
     pub fn reserve(&self, now: Nanos, cost: u32) -> Result<Charge, Wait> {
         if cost == 0 {
-            return Ok(Charge { ticks: 0, at: 0 });
+            return Ok(Charge::NOTHING);
         }
         if cost > self.throttle.burst() {
             return Err(Wait::Never);
         }
         let ticks = u64::from(cost) * self.scale.interval;
-        let now = self.ticks(now);
-        let limit = now + self.scale.fill;
-        let mut full_at = self.full_at.load(Relaxed);
-        loop {
-            let mark = full_at.max(now) + ticks;
-            if mark > limit {
-                return Err(Wait::For(self.scale.nanos(mark - limit)));
-            }
-            let was_full = self.was_full.load(Relaxed);
-            if full_at <= now && was_full < now {
-                self.was_full.store(now, Relaxed);
-            }
-            // Relaxed everywhere: the numbers guard no other memory.
-            match self.full_at.compare_exchange_weak(full_at, mark, Relaxed, Relaxed) {
-                // Clocks of two threads differ a little: the charge still came after what was seen here.
-                Ok(_) => return Ok(Charge { ticks, at: now.max(was_full) }),
-                Err(current) => full_at = current,
-            }
-        }
+        self.cell.reserve(&self.scale, self.ticks(now), ticks).map_err(|short| Wait::For(self.scale.nanos(short)))
     }
 
     /// Whether `cost` tokens could be taken at `now`, without taking them.
@@ -129,11 +104,9 @@ impl Bucket {
         if cost > self.throttle.burst() {
             return Err(Wait::Never);
         }
-        let now = self.ticks(now);
-        let mark = self.full_at.load(Relaxed).max(now) + u64::from(cost) * self.scale.interval;
-        match mark.saturating_sub(now + self.scale.fill) {
+        match self.cell.short_of(&self.scale, self.ticks(now), u64::from(cost) * self.scale.interval) {
             0 => Ok(()),
-            over => Err(Wait::For(self.scale.nanos(over))),
+            short => Err(Wait::For(self.scale.nanos(short))),
         }
     }
 
@@ -143,24 +116,14 @@ impl Bucket {
     /// twice. So, counted from any moment at which the bucket is full, what is reserved and not refunded never exceeds
     /// `burst + rate x time` (charges of that very nanosecond aside): slow requests cannot be collected to add their
     /// refunds to a later burst.
-    #[expect(clippy::needless_pass_by_value, reason = "a charge is refunded once")]
     pub fn refund(&self, charge: Charge) {
-        if charge.at < self.was_full.load(Relaxed) {
-            return;
-        }
-        let mut full_at = self.full_at.load(Relaxed);
-        while let Err(current) =
-            self.full_at.compare_exchange_weak(full_at, full_at.saturating_sub(charge.ticks), Relaxed, Relaxed)
-        {
-            full_at = current;
-        }
+        self.cell.refund(charge);
     }
 
     /// Whole tokens that could be taken at `now`.
     #[must_use]
     pub fn remaining(&self, now: Nanos) -> u32 {
-        let tokens = (self.scale.fill - self.debt(now)) / self.scale.interval;
-        u32::try_from(tokens).unwrap_or(u32::MAX)
+        self.scale.tokens_left(self.debt(now))
     }
 
     /// Until the bucket is full again, if nobody takes more; zero when it is full.
@@ -172,21 +135,15 @@ impl Bucket {
     /// Until [`Bucket::remaining`] grows by one, if nobody takes more; zero when the bucket is full.
     #[must_use]
     pub fn next_after(&self, now: Nanos) -> Nanos {
-        let debt = self.debt(now);
-        if debt == 0 {
-            return Nanos::ZERO;
-        }
-        let part = debt % self.scale.interval;
-        self.scale.nanos(if part == 0 { self.scale.interval } else { part })
+        self.scale.next_after(self.debt(now))
     }
 
     fn ticks(&self, now: Nanos) -> u64 {
         self.scale.ticks(now.saturating_since(self.born))
     }
 
-    /// Ticks until full; never more than a fill, even if the clock stepped back.
     fn debt(&self, now: Nanos) -> u64 {
-        self.full_at.load(Relaxed).saturating_sub(self.ticks(now)).min(self.scale.fill)
+        self.cell.debt(&self.scale, self.ticks(now))
     }
 }
 

@@ -45,6 +45,22 @@ impl fmt::Display for Policy<'_> {
     }
 }
 
+/// One item of `RateLimit-Policy` for requests at once: `"name";q=10;qu="concurrent-requests"` (draft section 3.1.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtOnce<'a> {
+    /// Shown to viewers; see [`Limit::new`] for what it may hold.
+    pub name: &'a str,
+    /// How many at once.
+    pub limit: u32,
+}
+
+impl fmt::Display for AtOnce<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_string(f, self.name)?;
+        write!(f, ";q={};qu=\"concurrent-requests\"", self.limit)
+    }
+}
+
 /// One item of `RateLimit` (draft section 4): `"name";r=50;t=30`.
 ///
 /// `t` is the time until more tokens than `r` can be used: seconds, rounded up, at least 1.
@@ -128,6 +144,12 @@ mod tests {
         assert_eq!(policy(2.5, 2), r#""plan";q=2;w=1"#);
         assert_eq!(policy(f64::MAX, 1), r#""plan";q=999999999999999;w=1"#);
         assert_eq!(policy(5e-324, u32::MAX), r#""plan";q=4294967295;w=999999999999999"#);
+    }
+
+    #[test]
+    fn requests_at_once_have_their_unit() {
+        let policy = AtOnce { name: "behavior", limit: 7 };
+        assert_eq!(policy.to_string(), r#""behavior";q=7;qu="concurrent-requests""#);
     }
 
     #[test]

@@ -7,21 +7,27 @@
 //! 1. [`KeyStore::lookup`] turns a presented API key into a [`KeyEntry`], [`Plans::plan_for`] into its usage plan.
 //! 2. [`Levels`] names the buckets that apply; [`Levels::reserve`] takes from all of them or from none.
 //! 3. The [`Ticket`] is committed, refunded, or dropped (which keeps the charge).
-//! 4. [`fields`] writes `RateLimit`, `RateLimit-Policy` and `Retry-After`.
+//! 4. [`Gauge`] and [`ClientGauges`] say how many requests may be at work at once; [`InFlight`] leaves when it is dropped.
+//! 5. [`fields`] writes `RateLimit`, `RateLimit-Policy` and `Retry-After`.
 //!
 //! The buckets themselves live in the [`BucketRegistry`], once per process, so that a reload forgets no charge.
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod bucket;
+mod clients;
 pub mod fields;
+mod in_flight;
 mod keys;
 mod plans;
 mod registry;
+mod sync;
 mod throttle;
 mod ticket;
 mod time;
 
 pub use bucket::{Bucket, Charge, Wait};
+pub use clients::{Client, ClientBuckets, ClientCharge, MAX_CLIENTS};
+pub use in_flight::{ClientGauges, Gauge, InFlight};
 pub use keys::{KeyEntry, KeyHash, KeyHashError, KeyStore, KeyStoreError, MAX_PRESENTED_KEY};
 pub use plans::{Plans, PlansError, Reach, UsagePlan};
 pub use registry::{BucketRegistry, Draft, DraftError};

@@ -3,6 +3,8 @@
 //! A reload writes a [`Draft`] and commits it when, and only when, all the rest of the new configuration is accepted. So a
 //! refused configuration changes nothing, one with new rates forgets no charge, and buckets that are no longer named go.
 
+mod shared;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use parking_lot::Mutex;
 use crate::bucket::Bucket;
 use crate::throttle::Throttle;
 use crate::time::Nanos;
+use shared::Shared;
 
 type Named = BTreeMap<String, Arc<Bucket>>;
 
@@ -19,6 +22,7 @@ type Named = BTreeMap<String, Arc<Bucket>>;
 pub struct BucketRegistry {
     capacity: usize,
     buckets: Mutex<Named>,
+    shared: Mutex<Shared>,
 }
 
 /// The buckets of a configuration that is not in force yet. Dropped, it changes nothing.
@@ -28,6 +32,7 @@ pub struct Draft<'a> {
     registry: &'a BucketRegistry,
     now: Nanos,
     buckets: Named,
+    shared: Shared,
 }
 
 /// Why a bucket could not be named.
@@ -50,13 +55,13 @@ pub enum DraftError {
 impl BucketRegistry {
     /// An empty registry that will hold at most `capacity` buckets.
     #[must_use]
-    pub const fn new(capacity: usize) -> Self {
-        Self { capacity, buckets: Mutex::new(BTreeMap::new()) }
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, buckets: Mutex::default(), shared: Mutex::default() }
     }
 
     /// Starts the buckets of a new configuration. If several drafts are open at once, the one committed last is in force.
-    pub const fn draft(&self, now: Nanos) -> Draft<'_> {
-        Draft { registry: self, now, buckets: BTreeMap::new() }
+    pub fn draft(&self, now: Nanos) -> Draft<'_> {
+        Draft { registry: self, now, buckets: BTreeMap::new(), shared: Shared::default() }
     }
 
     /// How many buckets are in force.
@@ -111,6 +116,7 @@ impl Draft<'_> {
             }
         }
         *in_force = self.buckets;
+        self.shared.commit(&mut self.registry.shared.lock(), now);
     }
 }
 

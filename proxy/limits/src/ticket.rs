@@ -2,15 +2,23 @@
 //! Must not know how a bucket counts, nor where the buckets come from.
 
 mod level;
+mod source;
 
 use std::sync::Arc;
 
-use crate::bucket::{Bucket, Charge, Wait};
+use smallvec::SmallVec;
+
+use crate::bucket::{Bucket, Wait};
+use crate::clients::{Client, ClientBuckets};
 use crate::throttle::Throttle;
 use crate::time::Nanos;
 pub use level::LevelKind;
+use source::{Source, Taken};
 
-/// The buckets that apply to one request: at most one for each [`LevelKind`]. Nothing is allocated.
+/// Levels that a ticket holds without an allocation: more than most requests have.
+const USUAL: usize = 4;
+
+/// The buckets that apply to one request: at most one for each [`LevelKind`].
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -30,7 +38,7 @@ pub use level::LevelKind;
 /// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Levels<'a> {
-    buckets: [Option<&'a Arc<Bucket>>; LevelKind::COUNT],
+    sources: [Option<Source<'a>>; LevelKind::COUNT],
 }
 
 /// A reservation at every level of a request.
@@ -40,13 +48,8 @@ pub struct Levels<'a> {
 #[must_use = "a ticket is committed or refunded"]
 #[derive(Debug)]
 pub struct Ticket {
-    held: [Option<Held>; LevelKind::COUNT],
-}
-
-#[derive(Debug)]
-struct Held {
-    bucket: Arc<Bucket>,
-    charge: Charge,
+    /// In the order of the levels.
+    held: SmallVec<[(LevelKind, Taken); USUAL]>,
 }
 
 /// The first level, in API Gateway's order, that had no room. No level was charged.
@@ -83,14 +86,27 @@ impl<'a> Levels<'a> {
     /// No level at all: everything passes.
     #[must_use]
     pub const fn new() -> Self {
-        Self { buckets: [None; LevelKind::COUNT] }
+        Self { sources: [None; LevelKind::COUNT] }
     }
 
     /// Sets the bucket of one level, or with `None` leaves that level without a limit. The order of calls does not matter.
     #[must_use]
     pub fn with(mut self, level: LevelKind, bucket: impl Into<Option<&'a Arc<Bucket>>>) -> Self {
-        self.buckets[level.index()] = bucket.into();
+        self.sources[level.index()] = bucket.into().map(Source::One);
         self
+    }
+
+    /// As [`Levels::with`], for a level whose bucket is one of many clients'.
+    #[must_use]
+    pub fn with_client(mut self, level: LevelKind, table: &'a Arc<ClientBuckets>, client: Client) -> Self {
+        self.sources[level.index()] = Some(Source::Client(table, client));
+        self
+    }
+
+    /// Whether no level applies.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sources.iter().all(Option::is_none)
     }
 
     /// Takes `cost` tokens at every level, or none at all. The levels are asked in the order of [`LevelKind`], the first
@@ -102,14 +118,14 @@ impl<'a> Levels<'a> {
     /// # Errors
     /// [`Refused`] when a level has no room.
     pub fn reserve(&self, now: Nanos, cost: u32) -> Result<Ticket, Refused> {
-        let mut ticket = Ticket { held: [const { None }; LevelKind::COUNT] };
+        let mut ticket = Ticket { held: SmallVec::new() };
         for level in LevelKind::ALL {
-            let Some(bucket) = self.buckets[level.index()] else { continue };
-            match bucket.reserve(now, cost) {
-                Ok(charge) => ticket.held[level.index()] = Some(Held { bucket: Arc::clone(bucket), charge }),
+            let Some(source) = self.sources[level.index()] else { continue };
+            match source.reserve(now, cost) {
+                Ok(taken) => ticket.held.push((level, taken)),
                 Err(wait) => {
                     ticket.refund();
-                    return Err(self.refused(level, bucket, wait, now, cost));
+                    return Err(self.refused(level, source, wait, now, cost));
                 }
             }
         }
@@ -117,16 +133,16 @@ impl<'a> Levels<'a> {
     }
 
     #[cold]
-    fn refused(&self, level: LevelKind, bucket: &Bucket, wait: Wait, now: Nanos, cost: u32) -> Refused {
+    fn refused(&self, level: LevelKind, source: Source<'_>, wait: Wait, now: Nanos, cost: u32) -> Refused {
         let mut retry_after = Some(Nanos::ZERO);
-        let others = self.buckets.iter().skip(level.index() + 1).flatten();
-        for wait in std::iter::once(Some(wait)).chain(others.map(|bucket| bucket.probe(now, cost).err())).flatten() {
+        let others = self.sources.iter().skip(level.index() + 1).flatten();
+        for wait in std::iter::once(Some(wait)).chain(others.map(|other| other.probe(now, cost).err())).flatten() {
             retry_after = match (retry_after, wait) {
                 (Some(longest), Wait::For(span)) => Some(longest.max(span)),
                 _ => None,
             };
         }
-        Refused { level, retry_after, throttle: bucket.throttle(), remaining: bucket.remaining(now) }
+        Refused { level, retry_after, throttle: source.throttle(), remaining: source.remaining(now) }
     }
 }
 
@@ -138,23 +154,43 @@ impl Ticket {
 
     /// The request does not count: every level gets its tokens back, as [`Bucket::refund`] says.
     pub fn refund(self) {
-        for Held { bucket, charge } in self.held.into_iter().flatten() {
-            bucket.refund(charge);
+        for (_, taken) in self.held {
+            taken.refund();
         }
+    }
+
+    /// Gives back what was taken at some levels and keeps the rest: a refused credential spends nothing of its plan.
+    pub fn refund_at(&mut self, levels: impl Fn(LevelKind) -> bool) {
+        let (back, kept) = self.held.drain(..).partition(|(level, _)| levels(*level));
+        self.held = kept;
+        Self { held: back }.refund();
+    }
+
+    /// Holds what another ticket of the request holds besides.
+    pub fn join(&mut self, other: Self) {
+        self.held.extend(other.held);
+        // Each has a level once: their order is that of the levels.
+        self.held.sort_by_key(|(level, _)| *level);
     }
 
     /// How each level of the ticket stands at `now`, in the order of [`LevelKind`].
     pub fn standings(&self, now: Nanos) -> impl Iterator<Item = Standing> {
-        LevelKind::ALL.into_iter().zip(&self.held).filter_map(move |(level, held)| {
-            let bucket = &held.as_ref()?.bucket;
-            Some(Standing {
-                level,
-                throttle: bucket.throttle(),
-                remaining: bucket.remaining(now),
-                next_after: bucket.next_after(now),
-                reset_after: bucket.reset_after(now),
-            })
+        self.held.iter().map(move |(level, taken)| {
+            let source = taken.source();
+            Standing {
+                level: *level,
+                throttle: source.throttle(),
+                remaining: source.remaining(now),
+                next_after: source.next_after(now),
+                reset_after: source.reset_after(now),
+            }
         })
+    }
+
+    /// The viewer's own level with the fewest tokens left; `None` if it has none.
+    #[must_use]
+    pub fn tightest_of_viewer(&self, now: Nanos) -> Option<Standing> {
+        self.standings(now).filter(|standing| standing.level.is_personal()).min_by_key(|standing| standing.remaining)
     }
 
     /// The level with the fewest tokens left, the first of them in the order of [`LevelKind`]; `None` if no level applied.

@@ -1,11 +1,14 @@
-//! Many threads on the same buckets. The clock is a shared number that the threads themselves move.
+//! Many threads on the same buckets. The clock is a shared number that the threads themselves move; at the end of the file
+//! it is the system's, and the count is exact.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::hash::RandomState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use edgeweir_limits::{Bucket, LevelKind, Levels, Nanos, Throttle};
+use edgeweir_limits::{Bucket, Client, ClientBuckets, LevelKind, Levels, Nanos, Throttle};
 
 const THREADS: u64 = 4;
 
@@ -92,4 +95,94 @@ fn tickets_charge_all_levels_or_none() {
     assert_eq!(admitted, 6000);
     assert_eq!(edge.remaining(Nanos::ZERO), 0);
     assert_eq!(key.remaining(Nanos::ZERO), 50_000 - 6000);
+}
+
+/// 16 threads ask as fast as they can for `time`. Returns how many were admitted, and the latest moment that was asked for.
+fn hammer(time: Duration, ask: impl Fn(Nanos, u64) -> bool + Sync) -> (u64, Nanos) {
+    let start = Instant::now();
+    let latest = AtomicU64::new(0);
+    let admitted = thread::scope(|scope| {
+        let (ask, latest) = (&ask, &latest);
+        let threads: Vec<_> = (0..16_u64)
+            .map(|thread| {
+                scope.spawn(move || {
+                    let (mut admitted, mut last) = (0, 0);
+                    for turn in 0.. {
+                        let now = start.elapsed();
+                        if now >= time {
+                            break;
+                        }
+                        last = now.as_nanos() as u64;
+                        admitted += u64::from(ask(Nanos(last), thread + turn));
+                    }
+                    latest.fetch_max(last, Ordering::Relaxed);
+                    admitted
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    (admitted, Nanos(latest.into_inner()))
+}
+
+/// What was admitted by the end is what the bucket allows: never more, and at most one less.
+fn assert_exact(what: &str, admitted: u64, throttle: Throttle, end: Nanos) {
+    let allowed = f64::from(throttle.burst()) + throttle.rate() * end.0 as f64 / 1e9;
+    println!("{what}: {admitted} admitted of {allowed:.3} in {end}");
+    assert!(admitted as f64 <= allowed, "{what}: {admitted} admitted, {allowed} allowed");
+    assert!(admitted as f64 >= allowed - 1.0, "{what}: {admitted} admitted, {allowed} allowed");
+}
+
+fn exact_to_the_request(time: Duration) {
+    let throttle = Throttle::new(1234.5, 100).unwrap();
+    let one = Arc::new(Bucket::new(throttle, Nanos::ZERO));
+    // The burst goes first: while a bucket is full, what would refill is lost.
+    let burst = (0..200).filter(|_| one.reserve(Nanos::ZERO, 1).is_ok()).count() as u64;
+    let (admitted, end) = hammer(time, |now, _| one.reserve(now, 1).is_ok());
+    assert_exact("one bucket", burst + admitted, throttle, end);
+
+    let four = [(9000.0, 400), (1234.5, 100), (1300.0, 120), (5000.0, 50_000)].map(|(rate, burst)| bucket(rate, burst));
+    let kinds = [LevelKind::Key, LevelKind::Behavior, LevelKind::Distribution, LevelKind::Edge];
+    let levels = kinds.into_iter().zip(&four).fold(Levels::new(), |levels, (kind, bucket)| levels.with(kind, bucket));
+    let burst = (0..200).filter(|_| levels.reserve(Nanos::ZERO, 1).is_ok()).count() as u64;
+    let (mut admitted, end) = hammer(time, |now, _| levels.reserve(now, 1).is_ok());
+    // What was being undone when the threads stopped.
+    admitted += burst + (0..16).filter(|_| levels.reserve(end, 1).is_ok()).count() as u64;
+    assert_exact("four levels", admitted, throttle, end);
+
+    let throttle = Throttle::new(3.7, 20).unwrap();
+    let table = ClientBuckets::new(throttle, 16_384, Nanos::ZERO, RandomState::new());
+    let counts: Vec<AtomicU64> = (0..1000).map(|_| AtomicU64::new(0)).collect();
+    let clients: Vec<Client> = (0..1000_u32).map(|number| table.client(&number.to_be_bytes())).collect();
+    for (client, count) in clients.iter().zip(&counts) {
+        let burst = (0..30).filter(|_| table.reserve(*client, Nanos::ZERO, 1).is_ok()).count();
+        count.fetch_add(burst as u64, Ordering::Relaxed);
+    }
+    let (_, end) = hammer(time, |now, turn| {
+        let at = (turn % 1000) as usize;
+        let passed = table.reserve(clients[at], now, 1).is_ok();
+        counts[at].fetch_add(u64::from(passed), Ordering::Relaxed);
+        passed
+    });
+    assert_eq!(table.taken_over(), 0);
+    let mut least = f64::MAX;
+    for (client, count) in clients.iter().zip(&counts) {
+        let last = u64::from(table.reserve(*client, end, 1).is_ok());
+        let admitted = (count.load(Ordering::Relaxed) + last) as f64;
+        let allowed = f64::from(throttle.burst()) + throttle.rate() * end.0 as f64 / 1e9;
+        assert!(admitted <= allowed && admitted >= allowed - 1.0, "{admitted} admitted of {allowed}");
+        least = least.min(admitted);
+    }
+    println!("1,000 clients: at least {least} admitted each in {end}");
+}
+
+#[test]
+fn sixteen_threads_get_exactly_what_there_is() {
+    exact_to_the_request(Duration::from_millis(300));
+}
+
+#[test]
+#[ignore = "half a minute; `make soak` runs it"]
+fn sixteen_threads_get_exactly_what_there_is_in_ten_seconds() {
+    exact_to_the_request(Duration::from_secs(10));
 }

@@ -26,6 +26,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::connections::Connections;
 use crate::runtime::room::Memory;
 use crate::snapshot::Snapshot;
+use crate::snapshot::authorizer::Answers;
 use crate::snapshot::build::{self, BuildError, Materials, unusable};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::events;
@@ -84,6 +85,8 @@ pub struct Core {
     pub observer: Option<Arc<dyn Observer>>,
     /// When this edge started.
     pub started: SystemTime,
+    /// What authorizers said.
+    pub answers: Answers,
     /// Leaks of cache keys that were told, by their hash.
     pub leaks_told: parking_lot::Mutex<HashSet<u64>>,
     /// Hashes them.
@@ -162,6 +165,7 @@ impl Core {
             access_log,
             observer: options.observer.clone(),
             started: options.clock.wall(),
+            answers: Answers::default(),
             leaks_told: parking_lot::Mutex::default(),
             leaks_hasher: RandomState::new(),
             clock: Arc::clone(&options.clock),
@@ -207,15 +211,31 @@ pub(crate) fn compiler(options: &Options) -> Option<Compiler> {
 }
 
 /// Labels of what hook calls end with.
-const VERDICTS: &[&str] =
-    &["next", "respond", "trap", "timeout", "out-of-memory", "validation", "failed", "overloaded", "missing-stage"];
-const LEVELS: &[&str] = &[
-    LevelKind::KeyMethod.as_str(),
-    LevelKind::Key.as_str(),
-    LevelKind::Behavior.as_str(),
-    LevelKind::Distribution.as_str(),
-    LevelKind::Edge.as_str(),
+const VERDICTS: &[&str] = &[
+    "next",
+    "respond",
+    "allow",
+    "deny",
+    "unauthorized",
+    "trap",
+    "timeout",
+    "out-of-memory",
+    "validation",
+    "failed",
+    "overloaded",
+    "missing-stage",
 ];
+/// Each level's limit of rate, then each one's of requests at once.
+const LEVELS: &[&str] = &{
+    let mut labels = [""; 2 * LevelKind::COUNT];
+    let mut at = 0;
+    while at < LevelKind::COUNT {
+        labels[at] = LevelKind::ALL[at].as_str();
+        labels[at + LevelKind::COUNT] = LevelKind::ALL[at].at_once();
+        at += 1;
+    }
+    labels
+};
 const REFUSALS: &[&str] =
     &["total", "per-address", "accept", "tls-handshake", "tls-handshake-timeout", "header-timeout"];
 

@@ -246,6 +246,7 @@ impl Control for EdgeControl {
             connections: count(self.core.connections.len()),
             cache: stats,
             held_bodies: count(self.core.body_memory.taken()),
+            taken_over: self.core.buckets.taken_over(),
         })
     }
 

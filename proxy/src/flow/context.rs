@@ -6,8 +6,8 @@ use std::sync::Arc;
 use edgeweir_cache::storage::ObjectId;
 use edgeweir_cache::{CacheOutcome, Mark, Reason, Tags, Validation};
 use edgeweir_config::Stage;
-use edgeweir_hookhost::{CallFacts, Pins, RequestEdit};
-use edgeweir_limits::{LevelKind, Refused, Standing};
+use edgeweir_hookhost::{CallFacts, Caller, Pins, RequestEdit};
+use edgeweir_limits::{InFlight, LevelKind, Refused, Standing};
 use http::HeaderValue;
 
 use super::authority::Authority;
@@ -56,8 +56,20 @@ pub struct RequestCtx {
     pub plan: Option<usize>,
     /// How the tightest throttle of a keyed request stands.
     pub standing: Option<Standing>,
-    /// The throttle that refused.
-    pub refused: Option<Refused>,
+    /// The limit that refused.
+    pub refused: Option<Refusal>,
+    /// Its places among the requests at work, left when the context goes: however the request ends.
+    pub in_flight: Vec<InFlight>,
+    /// The `Origin` of the request, where the behavior has a CORS policy.
+    pub web_origin: Option<HeaderValue>,
+    /// It is a preflight that the edge answers.
+    pub preflight: bool,
+    /// What the authorizer says of the caller.
+    pub caller: Option<Arc<Caller>>,
+    /// What it says is in the cache key.
+    pub caller_keyed: bool,
+    /// `WWW-Authenticate` of a 401.
+    pub challenge: Option<HeaderValue>,
     /// Left by a hook for later stages.
     pub note: Option<Arc<str>>,
     /// The states of key-value stores that hooks have seen.
@@ -148,6 +160,26 @@ pub struct RequestCtx {
     pub generated: Option<(edgeweir_hookhost::GeneratedResponse, Stage)>,
 }
 
+/// The limit that refused a request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Refusal {
+    /// Too often.
+    Rate(Refused),
+    /// So many are at work already.
+    Concurrency(LevelKind, u32),
+}
+
+impl Refusal {
+    /// The name in logs and metrics.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Rate(refused) => refused.level.as_str(),
+            Self::Concurrency(level, _) => level.at_once(),
+        }
+    }
+}
+
 /// One run of a hook, for the log.
 pub struct HookRun {
     /// Its name.
@@ -191,6 +223,8 @@ impl RequestCtx {
         ctx.geo.clone_from(&self.geo);
         ctx.facts.clone_from(&self.facts);
         ctx.note.clone_from(&self.note);
+        ctx.caller.clone_from(&self.caller);
+        ctx.caller_keyed = self.caller_keyed;
         ctx.key_parts.clone_from(&self.key_parts);
         ctx.chosen_origin = self.chosen_origin;
         ctx
@@ -226,6 +260,12 @@ impl RequestCtx {
             plan: None,
             standing: None,
             refused: None,
+            in_flight: Vec::new(),
+            web_origin: None,
+            preflight: false,
+            caller: None,
+            caller_keyed: false,
+            challenge: None,
             note: None,
             pins: Pins::default(),
             key_parts: Vec::new(),
@@ -323,9 +363,9 @@ impl RequestCtx {
         self.geo.as_ref()
     }
 
-    /// The throttle level that refused, for the log.
+    /// The limit that refused, for the log.
     #[must_use]
-    pub fn throttled_by(&self) -> Option<LevelKind> {
-        self.refused.as_ref().map(|refused| refused.level)
+    pub fn throttled_by(&self) -> Option<&'static str> {
+        self.refused.as_ref().map(Refusal::as_str)
     }
 }

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use edgeweir_config::{FailurePolicy, Stage};
 use edgeweir_hookhost::{
-    Call, CallFacts, CallReport, GeneratedResponse, GeoView, Hook, HookFault, ReadSet, RequestVerdict, RequestView,
-    ResponseEdit, ResponseView, ViewerFacts,
+    AuthorizerVerdict, Call, CallFacts, CallReport, GeneratedResponse, GeoView, Hook, HookFault, ReadSet,
+    RequestVerdict, RequestView, ResponseEdit, ResponseView, ViewerFacts,
 };
 use http::HeaderMap;
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::context::{HookReads, HookRun, RequestCtx};
 use super::edits::{add_tag, apply, apply_to_response, before_edits};
-use super::{leaks, parts, watched};
+use super::{authorizer, leaks, parts, watched};
 use crate::fault::Fault;
 use crate::geo::GeoFacts;
 use crate::snapshot::BoundHook;
@@ -269,6 +269,27 @@ pub(super) async fn response_stage(
     Ok(())
 }
 
+/// Asks an authorizer, or its last good version. Also what it read, if that is wanted.
+pub(super) async fn authorizer(
+    head: &mut RequestHeader,
+    ctx: &mut RequestCtx,
+    bound: &BoundHook,
+    hook: &Arc<Hook>,
+    record_reads: bool,
+) -> (Result<AuthorizerVerdict, HookFault>, Option<Box<ReadSet>>) {
+    let view = take(head, ctx);
+    let mut call = call(Box::new(view), None, ctx, Stage::Authorizer, bound);
+    call.record_reads = record_reads;
+    let done = hook.authorizer(call).await;
+    restore(head, done.call.request);
+    ctx.pins = done.call.pins;
+    record(ctx, bound, hook, Stage::Authorizer, &done.report, authorizer::label(&done.verdict));
+    if let Err(fault) = &done.verdict {
+        report(ctx, hook, Stage::Authorizer, fault);
+    }
+    (done.verdict, done.report.reads)
+}
+
 /// Keeps what a hook read whose doing shows in the answer, until it is known whether that is stored.
 fn keep_reads(ctx: &mut RequestCtx, hook: &Arc<Hook>, stage: Stage, reads: Option<Box<ReadSet>>) {
     if let Some(reads) = reads {
@@ -353,7 +374,7 @@ fn call(
     bound: &BoundHook,
 ) -> Call {
     let origin = match stage {
-        Stage::ViewerRequest | Stage::ViewerResponse => None,
+        Stage::ViewerRequest | Stage::ViewerResponse | Stage::Authorizer => None,
         _ => ctx.origin().map(|origin| Arc::from(origin.config.name.as_str())),
     };
     Call {
@@ -366,6 +387,7 @@ fn call(
         grants: bound.grants.clone(),
         pins: std::mem::take(&mut ctx.pins),
         note: ctx.note.clone(),
+        caller: ctx.caller.clone(),
         record_reads: leaks::watched(ctx, stage),
     }
 }

@@ -112,12 +112,29 @@ pub(super) fn api_key(ctx: &mut RequestCtx, method: &Method, headers: &HeaderMap
         return Ok(());
     }
     let mut values = headers.get_all(X_API_KEY).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Fault::Forbidden) };
+    let value = match (values.next(), values.next()) {
+        (Some(value), None) => value,
+        // Its authorizer may say it.
+        (None, None) if ctx.behavior().is_some_and(|behavior| behavior.authorizer.is_some()) => return Ok(()),
+        _ => return Err(Fault::Forbidden),
+    };
     let key = ctx.snapshot.keys.lookup_index(value.as_bytes()).ok_or(Fault::Forbidden)?;
     let entry = ctx.snapshot.keys.get(key).ok_or(Fault::Forbidden)?;
     let plan = ctx.snapshot.plans.plan_for(entry, distribution).ok_or(Fault::Forbidden)?;
     ctx.key = Some(key);
     ctx.plan = Some(plan);
+    Ok(())
+}
+
+/// Takes the key that the authorizer says the caller has, in place of one in a header.
+///
+/// # Errors
+/// `Forbidden`, as for a key in the header.
+pub(super) fn key_of_authorizer(ctx: &mut RequestCtx, key: &[u8]) -> Result<(), Fault> {
+    key_of_hook(ctx, key)?;
+    if let Some((key, plan)) = ctx.hook_key.take() {
+        (ctx.key, ctx.plan) = (Some(key), Some(plan));
+    }
     Ok(())
 }
 

@@ -41,8 +41,11 @@ pub(crate) fn counts_at_origin(edits: &[RequestEdit]) -> bool {
 pub(super) fn forbid(core: &Core, policy: &CachePolicy, head: &ResponseHeader, ctx: &RequestCtx) -> bool {
     let mut leaked = false;
     for read in &ctx.reads {
-        let forwards_host = ctx.origin().is_some_and(|origin| origin.host_header.is_none());
-        let names = leaks(&read.reads, policy, &head.headers, forwards_host);
+        let also = AlsoKeyed {
+            host: ctx.origin().is_some_and(|origin| origin.host_header.is_none()),
+            caller: ctx.caller_keyed,
+        };
+        let names = leaks(&read.reads, policy, &head.headers, also);
         if names.is_empty() {
             continue;
         }
@@ -69,7 +72,7 @@ pub(super) fn forbid(core: &Core, policy: &CachePolicy, head: &ResponseHeader, c
 }
 
 /// Each leak is told once; of very many, some are told again.
-fn is_news(core: &Core, words: &[&str]) -> bool {
+pub(super) fn is_news(core: &Core, words: &[&str]) -> bool {
     /// So many are remembered.
     const TOLD: usize = 1024;
     let mut hasher = core.leaks_hasher.build_hasher();
@@ -84,12 +87,20 @@ fn is_news(core: &Core, words: &[&str]) -> bool {
     told.insert(hasher.finish())
 }
 
-/// What was read and is not in the key, in words. With `forwards_host` the origin gets the viewer's host, which is in the
-/// key then.
-pub(crate) fn leaks(reads: &ReadSet, policy: &CachePolicy, response: &HeaderMap, forwards_host: bool) -> Vec<String> {
+/// What is in the key beside what the policy names.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct AlsoKeyed {
+    /// The origin gets the viewer's host.
+    pub(crate) host: bool,
+    /// What the authorizer says of the caller goes on as headers.
+    pub(crate) caller: bool,
+}
+
+/// What was read and is not in the key, in words.
+pub(crate) fn leaks(reads: &ReadSet, policy: &CachePolicy, response: &HeaderMap, also: AlsoKeyed) -> Vec<String> {
     let varies = |name: &str| vary::names(response).any(|listed| listed.eq_ignore_ascii_case(name.as_bytes()));
     let keyed = |name: &str| policy.headers.iter().any(|key| key == name) || varies(name);
-    let host_keyed = policy.headers.contains(&HOST) || forwards_host;
+    let host_keyed = policy.headers.contains(&HOST) || also.host;
     let all_cookies = policy.cookies == edgeweir_cache::Selection::All || varies(COOKIE.as_str());
     let mut found = Vec::new();
     for name in &reads.headers {
@@ -131,6 +142,9 @@ pub(crate) fn leaks(reads: &ReadSet, policy: &CachePolicy, response: &HeaderMap,
         if reads.has(fact) && !keyed(header) {
             found.push(words.to_owned());
         }
+    }
+    if reads.has(Fact::Caller) && !also.caller {
+        found.push("the caller, as the authorizer says".to_owned());
     }
     if reads.has(Fact::Random) {
         found.push("a random number".to_owned());

@@ -43,7 +43,7 @@ pub(super) fn finished(core: &Core, session: &Session, ctx: &RequestCtx, aborted
         core.metrics.fault(fault.as_str());
     }
     if let Some(level) = ctx.throttled_by() {
-        core.metrics.throttled(level.as_str());
+        core.metrics.throttled(level);
     }
     let has_hooks = ctx.behavior().is_some_and(|behavior| behavior.hooks.iter().any(|bound| !bound.is_empty()));
     let in_words = has_hooks && (ctx.notes.is_some() || tracing::enabled!(tracing::Level::DEBUG));
@@ -134,7 +134,8 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], f
         cache_generation: ctx.outcome.map_or(0, |outcome| cache::generation(ctx, outcome)),
         key_name: ctx.key.and_then(|key| ctx.snapshot.keys.get(key)).map(|key| key.name.as_str()),
         plan: ctx.plan.and_then(|plan| ctx.snapshot.plans.get(plan)).map(|plan| plan.name.as_str()),
-        throttle: ctx.throttled_by().map(|level| level.as_str()),
+        principal: ctx.caller.as_ref().and_then(|caller| caller.principal()),
+        throttle: ctx.throttled_by(),
         hooks: &hooks,
         skipped: if facts.has_hooks { watched::skipped_stages(ctx, facts.status) } else { [None; 4] },
         fault: ctx.fault.map(Fault::as_str),

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use edgeweir_config::Stage;
 use edgeweir_hookhost::GeneratedResponse;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, SERVER};
-use http::{HeaderName, HeaderValue, Method};
+use http::header::{ALLOW, CONTENT_LENGTH};
+use http::{HeaderValue, Method};
 use pingora::Result;
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 
 use super::context::RequestCtx;
@@ -14,10 +14,8 @@ use super::edits::set;
 use super::hooks;
 use super::identity::X_REQUEST_ID;
 use super::viewer::X_CACHE;
-use super::{cache, throttle};
+use super::{answers, cache, cors, parts, throttle};
 use crate::fault::Fault;
-
-const X_AMZN_ERRORTYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 
 /// Answers by the fault table. Nothing is written if an answer is already on its way.
 ///
@@ -32,18 +30,7 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
         session.set_keepalive(None);
         return Ok(());
     }
-    let (mut head, mut body) = answer(fault)?;
-    if fault == Fault::MethodNotAllowed {
-        // RFC 9110, 15.5.6: Allow must be sent.
-        let allow = ctx.behavior().map_or_else(
-            || HeaderValue::from_static("GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE"),
-            |behavior| behavior.allow.clone(),
-        );
-        set(&mut head, ALLOW, allow);
-    }
-    if let Some(refused) = &ctx.refused {
-        throttle::tell_refusal(&mut head, refused);
-    }
+    let (mut head, mut body) = answers::made(fault, session.req_header(), ctx)?;
     if fault.closes() {
         session.set_keepalive(None);
     }
@@ -64,25 +51,17 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
     write(session, ctx, head, body).await
 }
 
-/// Head and body of a fault's answer.
-fn answer(fault: Fault) -> Result<(ResponseHeader, Bytes)> {
-    let body = Bytes::from(format!("{{\"message\":\"{}\"}}", fault.message()));
-    let mut head = ResponseHeader::build(fault.status(), Some(10))?;
-    set(&mut head, SERVER, HeaderValue::from_static("edgeweir"));
-    set(&mut head, CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    set(&mut head, http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(kind) = fault.error_type() {
-        set(&mut head, X_AMZN_ERRORTYPE, HeaderValue::from_static(kind));
-    }
-    Ok((head, body))
-}
-
 /// Puts a fault's answer in the place of one that is on its way: the head now, the body when its first part comes.
 ///
 /// # Errors
 /// If pingora refuses the head.
-pub(super) fn replace(head: &mut ResponseHeader, ctx: &mut RequestCtx, fault: Fault) -> Result<()> {
-    let (mut answer, body) = answer(fault)?;
+pub(super) fn replace(
+    request: &RequestHeader,
+    head: &mut ResponseHeader,
+    ctx: &mut RequestCtx,
+    fault: Fault,
+) -> Result<()> {
+    let (mut answer, body) = answers::made(fault, request, ctx)?;
     set(&mut answer, CONTENT_LENGTH, HeaderValue::from(body.len()));
     common(&mut answer, ctx);
     *head = answer;
@@ -110,6 +89,15 @@ pub(super) fn head_of(response: GeneratedResponse) -> Result<(ResponseHeader, By
         head.append_header(name, value)?;
     }
     Ok((head, response.body))
+}
+
+/// The edge's own answer to a CORS preflight (Fetch, "CORS-preflight fetch").
+///
+/// # Errors
+/// If the viewer cannot be written to.
+pub(super) async fn preflight(session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
+    ctx.preflight = true;
+    write(session, ctx, ResponseHeader::build(204, Some(8))?, Bytes::new()).await
 }
 
 /// The edge's own answer to `OPTIONS *` (RFC 9110, 9.3.7).
@@ -173,5 +161,8 @@ pub(super) fn common(head: &mut ResponseHeader, ctx: &RequestCtx) {
     set(head, X_REQUEST_ID, ctx.id.clone());
     if let Some(standing) = &ctx.standing {
         throttle::tell_standing(head, standing);
+    }
+    if ctx.behavior().is_some_and(|behavior| behavior.cors.is_some()) {
+        parts::of_response(head, |parts| cors::tell(&mut parts.headers, ctx));
     }
 }

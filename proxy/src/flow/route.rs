@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pingora::http::RequestHeader;
 
 use super::context::RequestCtx;
-use super::{gate, identity, purge};
+use super::{cors, gate, identity, purge};
 use crate::fault::Fault;
 
 /// What a request is about.
@@ -15,6 +15,8 @@ pub(crate) enum Subject {
     Server,
     /// A behavior, which is in the context.
     Behavior,
+    /// What pages of other origins may do with a behavior: a preflight that the edge answers.
+    Preflight,
     /// What the cache holds: a purge.
     Cache,
 }
@@ -42,9 +44,13 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
     let path = passed.normal_path.as_deref().unwrap_or_else(|| head.uri.path());
     let behavior = snapshot.route(distribution, path).ok_or(Fault::NoBehavior)?;
     ctx.route = Some((distribution, behavior));
+    cors::meet(&head.headers, ctx);
     let behavior = ctx.behavior().ok_or(Fault::NoBehavior)?;
     if passed.ambiguous_path && !behavior.allow_ambiguous_paths {
         return Err(Fault::AmbiguousPath);
+    }
+    if behavior.cors.is_some() && identity::is_preflight(&head.method, &head.headers) {
+        return Ok(Subject::Preflight);
     }
     if !behavior.methods.contains(&head.method) {
         if purge::allowed(&head.method, ctx) {

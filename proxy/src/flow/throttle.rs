@@ -1,11 +1,12 @@
-//! Throttles of a request: all levels or nothing, and the fields that tell the viewer.
+//! Limits of a request: all levels or nothing, and the fields that tell the viewer.
 
-use edgeweir_limits::{LevelKind, Levels, Nanos, Refused, Standing, Ticket, fields};
-use http::{HeaderName, HeaderValue};
-use pingora::http::ResponseHeader;
+use edgeweir_limits::{Levels, Nanos, Standing, Ticket, fields};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::context::RequestCtx;
+use super::context::{Refusal, RequestCtx};
 use super::edits::set;
+use super::levels::Subject;
 use crate::fault::Fault;
 use crate::runtime::clock::Clock;
 
@@ -13,37 +14,73 @@ use crate::runtime::clock::Clock;
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Reserves one request at every level that the behavior, its distribution and the key's plan have.
+/// Reserves one request at every level of its behavior, distribution, edge, address and key, and takes its place among the
+/// requests at work. A request that no limit can meet pays one branch.
 ///
 /// # Errors
-/// `Throttled` if a level is empty; nothing is taken from the others.
-pub(crate) fn reserve(ctx: &mut RequestCtx, clock: &dyn Clock) -> Result<Option<Ticket>, Fault> {
-    let snapshot = &ctx.snapshot;
-    let Some((distribution, behavior)) = ctx.route else { return Ok(None) };
-    let Some(distribution) = snapshot.distributions.get(distribution) else { return Ok(None) };
-    let behavior = distribution.behaviors.get(behavior).and_then(|behavior| behavior.throttle.as_ref());
-    let key = match (ctx.key, ctx.plan) {
-        (Some(key), Some(plan)) => snapshot.key_buckets.get(&(key, plan)),
-        _ => None,
-    };
-    if key.is_none() && behavior.is_none() && distribution.throttle.is_none() {
+/// `Throttled` if a level has no room; nothing is taken from the others.
+pub(crate) fn reserve(
+    ctx: &mut RequestCtx,
+    method: &Method,
+    headers: &HeaderMap,
+    clock: &dyn Clock,
+) -> Result<Option<Ticket>, Fault> {
+    if !ctx.behavior().is_some_and(|behavior| behavior.limited) {
         return Ok(None);
     }
-    let levels = Levels::new()
-        .with(LevelKind::Key, key)
-        .with(LevelKind::Behavior, behavior)
-        .with(LevelKind::Distribution, distribution.throttle.as_ref());
     let now = Nanos(clock.monotonic());
-    match levels.reserve(now, 1) {
-        Ok(ticket) => {
-            // Who has a key is told how it stands; to everybody else it would tell what others do.
-            ctx.standing = if key.is_some() { ticket.tightest(now) } else { None };
+    let reserved = Subject::of(ctx, method, headers).map_or(Ok(None), |subject| {
+        let mut inside = Vec::new();
+        // Who leaves again has taken nothing.
+        subject.enter_key(&mut inside)?;
+        subject.enter_all(&mut inside)?;
+        let ticket = subject.of_all(subject.of_key(Levels::new())).reserve(now, 1).map_err(Refusal::Rate)?;
+        Ok(Some((ticket, inside)))
+    });
+    match reserved {
+        Ok(Some((ticket, inside))) => {
+            ctx.in_flight = inside;
+            ctx.standing = standing(ctx, now, &ticket);
             Ok(Some(ticket))
         }
-        Err(refused) => {
-            ctx.refused = Some(refused);
-            Err(Fault::Throttled)
+        Ok(None) => Ok(None),
+        Err(refusal) => Err(refused(ctx, refusal)),
+    }
+}
+
+/// Reserves what needs the authorizer's word: levels of callers that it names, and if `named` those of the key that it named.
+///
+/// # Errors
+/// `Throttled`; nothing is taken then.
+pub(super) fn reserve_caller(
+    ctx: &mut RequestCtx,
+    named: bool,
+    head: &RequestHeader,
+    clock: &dyn Clock,
+) -> Result<Option<Ticket>, Fault> {
+    let now = Nanos(clock.monotonic());
+    let reserved = Subject::of(ctx, &head.method, &head.headers).map_or(Ok(None), |subject| {
+        let mut inside = Vec::new();
+        if named {
+            subject.enter_key(&mut inside)?;
         }
+        subject.enter_callers(&mut inside, true)?;
+        let levels = if named { subject.of_key(Levels::new()) } else { Levels::new() };
+        let levels = subject.of_callers(levels, true);
+        if levels.is_empty() && inside.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some((levels.reserve(now, 1).map_err(Refusal::Rate)?, inside)))
+    });
+    match reserved {
+        Ok(Some((ticket, inside))) => {
+            ctx.in_flight.extend(inside);
+            let own = standing(ctx, now, &ticket);
+            ctx.standing = [ctx.standing, own].into_iter().flatten().min_by_key(|standing| standing.remaining);
+            Ok(Some(ticket))
+        }
+        Ok(None) => Ok(None),
+        Err(refusal) => Err(refused(ctx, refusal)),
     }
 }
 
@@ -52,7 +89,12 @@ pub(crate) fn reserve(ctx: &mut RequestCtx, clock: &dyn Clock) -> Result<Option<
 ///
 /// # Errors
 /// `Throttled` if a level has no room for it; then none of it is taken.
-pub(super) fn charge(ctx: &mut RequestCtx, clock: &dyn Clock) -> Result<(), Fault> {
+pub(super) fn charge(
+    ctx: &mut RequestCtx,
+    method: &Method,
+    headers: &HeaderMap,
+    clock: &dyn Clock,
+) -> Result<(), Fault> {
     let (cost, named) = (ctx.cost.unwrap_or(1), ctx.hook_key);
     let paid_with = ctx.key.zip(ctx.plan);
     if let Some((key, plan)) = named {
@@ -62,37 +104,47 @@ pub(super) fn charge(ctx: &mut RequestCtx, clock: &dyn Clock) -> Result<(), Faul
     if cost == 1 && !another {
         return Ok(());
     }
-    let snapshot = &ctx.snapshot;
-    let key = ctx.key.zip(ctx.plan).and_then(|key| snapshot.key_buckets.get(&key));
-    let Some(distribution) = ctx.distribution() else { return Ok(()) };
-    let behavior = ctx.behavior().and_then(|behavior| behavior.throttle.as_ref());
-    let of_key = Levels::new().with(LevelKind::Key, key);
-    let others =
-        Levels::new().with(LevelKind::Behavior, behavior).with(LevelKind::Distribution, distribution.throttle.as_ref());
     let now = Nanos(clock.monotonic());
-    // A key that the hooks named has paid nothing yet.
-    let charged = of_key.reserve(now, if another { cost } else { cost - 1 }).and_then(|ticket| {
-        match others.reserve(now, cost - 1) {
-            Ok(rest) => Ok((ticket, rest)),
+    let charged = Subject::of(ctx, method, headers).map_or(Ok(None), |subject| {
+        let mut inside = Vec::new();
+        if another {
+            subject.enter_key(&mut inside)?;
+        }
+        // A key that the hooks named has paid nothing yet.
+        let of_key = subject.of_key(Levels::new()).reserve(now, if another { cost } else { cost - 1 });
+        let mut ticket = of_key.map_err(Refusal::Rate)?;
+        match subject.of_callers(subject.of_all(Levels::new()), true).reserve(now, cost - 1) {
+            Ok(rest) => {
+                ticket.join(rest);
+                Ok(Some((ticket, inside)))
+            }
             Err(refused) => {
                 ticket.refund();
-                Err(refused)
+                Err(Refusal::Rate(refused))
             }
         }
     });
     match charged {
-        Ok((ticket, rest)) => {
-            let tightest = ticket.standings(now).chain(rest.standings(now)).min_by_key(|standing| standing.remaining);
-            ctx.standing = if key.is_some() { tightest } else { None };
+        Ok(Some((ticket, inside))) => {
+            ctx.in_flight.extend(inside);
+            ctx.standing = standing(ctx, now, &ticket);
             ticket.commit();
-            rest.commit();
             Ok(())
         }
-        Err(refused) => {
-            ctx.refused = Some(refused);
-            Err(Fault::Throttled)
-        }
+        Ok(None) => Ok(()),
+        Err(refusal) => Err(refused(ctx, refusal)),
     }
+}
+
+/// What a viewer may know: who has a key is told the tightest level, others only what is their own.
+fn standing(ctx: &RequestCtx, now: Nanos, ticket: &Ticket) -> Option<Standing> {
+    if ctx.key.is_some() { ticket.tightest(now) } else { ticket.tightest_of_viewer(now) }
+}
+
+#[cold]
+fn refused(ctx: &mut RequestCtx, refusal: Refusal) -> Fault {
+    ctx.refused = Some(refusal);
+    Fault::Throttled
 }
 
 /// Tells a keyed viewer how it stands.
@@ -103,7 +155,16 @@ pub(super) fn tell_standing(head: &mut ResponseHeader, standing: &Standing) {
 }
 
 /// Tells a refused viewer when to come again.
-pub(super) fn tell_refusal(head: &mut ResponseHeader, refused: &Refused) {
+pub(super) fn tell_refusal(head: &mut ResponseHeader, refusal: &Refusal) {
+    let refused = match refusal {
+        Refusal::Rate(refused) => refused,
+        Refusal::Concurrency(level, limit) => {
+            // Nobody knows when a request ends: the least that can be said.
+            field(head, http::header::RETRY_AFTER, "1");
+            field(head, RATELIMIT_POLICY, &fields::AtOnce { name: level.as_str(), limit: *limit }.to_string());
+            return;
+        }
+    };
     let name = refused.level.as_str();
     if let Some(wait) = refused.retry_after {
         field(head, http::header::RETRY_AFTER, &fields::retry_after(wait).to_string());

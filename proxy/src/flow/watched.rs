@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 
 use edgeweir_config::Stage;
-use edgeweir_hookhost::{GeneratedResponse, HeaderEdit, HookFault, RequestEdit, RequestVerdict, ResponseEdit};
+use edgeweir_hookhost::{
+    AuthorizerVerdict, GeneratedResponse, HeaderEdit, HookFault, RequestEdit, RequestVerdict, ResponseEdit,
+};
 use http::{HeaderName, HeaderValue};
 
 use super::context::RequestCtx;
@@ -21,6 +23,24 @@ pub(super) fn request(ctx: &mut RequestCtx, verdict: &Result<RequestVerdict, Hoo
         notes.push(match verdict {
             Ok(RequestVerdict::Next(edits)) => list(edits.iter().map(request_edit)),
             Ok(RequestVerdict::Respond(response)) => answer(response),
+            Err(fault) => chain(fault),
+        });
+    }
+}
+
+/// Notes what an authorizer decided; the run is the last of `ctx.hooks`.
+pub(super) fn authorizer(ctx: &mut RequestCtx, verdict: &Result<AuthorizerVerdict, HookFault>) {
+    if let Some(notes) = &mut ctx.notes {
+        notes.push(match verdict {
+            Ok(AuthorizerVerdict::Allow(caller)) => {
+                let mut words: Vec<String> =
+                    caller.principal().map(|name| format!("principal {}", short(name))).into_iter().collect();
+                words.extend(caller.context.iter().map(|(name, _)| format!("context {name}")));
+                words.extend(caller.api_key.as_ref().map(|_key| "api key ***".to_owned()));
+                words.join(", ")
+            }
+            Ok(AuthorizerVerdict::Deny(_)) => "403".to_owned(),
+            Ok(AuthorizerVerdict::Unauthorized(_)) => "401".to_owned(),
             Err(fault) => chain(fault),
         });
     }

@@ -2,8 +2,10 @@
 //!
 //! Blocks (files, compilers): call it off the runtime's workers. All problems are collected, none stops the next.
 
+mod authorizer;
 mod bindings;
 mod hooks;
+mod limits;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,9 +13,10 @@ use std::sync::Arc;
 use edgeweir_cache::{Admit, Coding, Rules, Selection, SetCookie, Ttl};
 use edgeweir_config::{self as model, KeyValue, Problem, Report, SecretSource, Stage};
 use edgeweir_hookhost::HookEngine;
-use edgeweir_limits::{Bucket, Draft, KeyEntry, KeyHash, KeyStore, Plans, Reach, Throttle, UsagePlan};
+use edgeweir_limits::{Bucket, Draft, KeyEntry, KeyHash, KeyStore, Plans, Reach, UsagePlan};
 use http::{HeaderName, HeaderValue};
 
+use super::answers::{Cors, Responses};
 use super::stores::Store;
 use super::{Behavior, CachePolicy, Distribution, HostIndex, Snapshot, ViewerFact, ViewerHeader};
 use crate::fault::chain;
@@ -127,7 +130,9 @@ pub fn build(
     let jwks = builder.jwks(&config, &origins);
     let policies: Vec<_> = config.cache_policies.iter().map(|policy| Arc::new(cache_policy(policy))).collect();
     let (keys, plans, key_buckets) = builder.keys(&config, draft);
-    let distributions = builder.distributions(
+    let plan_limits = builder.plan_limits(&config, keys.entries().len(), draft);
+    let limits = builder.limits(draft, "edge", config.throttle, &config.limits);
+    let mut distributions = builder.distributions(
         &config,
         Bindable { hooks: &hooks, stores: &stores, jwks: &jwks, origins: &origins },
         &policies,
@@ -135,6 +140,12 @@ pub fn build(
     );
     if !builder.problems.is_empty() {
         return Err(BuildError { problems: builder.problems });
+    }
+    for distribution in &mut distributions {
+        let around = limits.any() || distribution.limits.any();
+        for behavior in &mut distribution.behaviors {
+            behavior.limited = around || behavior.limits.any() || behavior.api_key_required;
+        }
     }
     Ok(Snapshot {
         number,
@@ -150,6 +161,9 @@ pub fn build(
         keys,
         plans,
         key_buckets,
+        plan_limits,
+        limits,
+        responses: Responses::new(&config.gateway_responses),
         config,
     })
 }
@@ -348,26 +362,6 @@ impl Builder<'_> {
         (keys, plans, buckets)
     }
 
-    fn throttle(&mut self, throttle: model::Throttle) -> Option<Throttle> {
-        match Throttle::new(throttle.rate, throttle.burst) {
-            Ok(throttle) => Some(throttle),
-            Err(error) => {
-                self.problem(error.to_string());
-                None
-            }
-        }
-    }
-
-    fn bucket(&mut self, draft: &mut Draft<'_>, id: &str, throttle: Throttle) -> Option<Arc<Bucket>> {
-        match draft.bucket(id, throttle) {
-            Ok(bucket) => Some(bucket),
-            Err(error) => {
-                self.problem(error.to_string());
-                None
-            }
-        }
-    }
-
     fn distributions(
         &mut self,
         config: &model::Config,
@@ -378,18 +372,18 @@ impl Builder<'_> {
         let mut distributions = Vec::with_capacity(config.distributions.len());
         for distribution in &config.distributions {
             let name = &distribution.name;
-            let throttle = distribution.throttle.and_then(|throttle| self.throttle(throttle));
-            let throttle = throttle.and_then(|throttle| self.bucket(draft, &format!("distribution/{name}"), throttle));
+            let limits =
+                self.limits(draft, &format!("distribution/{name}"), distribution.throttle, &distribution.limits);
             let mut behaviors = Vec::with_capacity(distribution.behaviors.len());
             for behavior in &distribution.behaviors {
                 let label = behavior.path.as_str();
-                let throttle = behavior.throttle.and_then(|throttle| self.throttle(throttle));
-                let id = format!("behavior/{name}/{label}/{}", behaviors.len());
-                let throttle = throttle.and_then(|throttle| self.bucket(draft, &id, throttle));
+                let limits =
+                    self.behavior_limits(draft, &format!("behavior/{name}/{label}/{}", behaviors.len()), behavior);
                 let Some(cache) = policies.get(behavior.cache_policy.0) else {
                     self.problem(format!("distribution `{name}`: `{label}` has no cache policy"));
                     continue;
                 };
+                let authorizer = self.authorizer(config, (name, behaviors.len(), behavior), bindable);
                 let bound = Stage::ALL.map(|stage| self.bind(config, (name, behavior), stage, bindable));
                 let methods: Vec<http::Method> =
                     behavior.methods.iter().filter_map(|method| method.parse().ok()).collect();
@@ -401,8 +395,11 @@ impl Builder<'_> {
                     methods,
                     origin: behavior.origin.0,
                     cache: Arc::clone(cache),
+                    authorizer,
+                    cors: behavior.cors.as_ref().map(|cors| Box::new(Cors::new(cors, &behavior.methods))),
                     hooks: bound,
-                    throttle,
+                    limits,
+                    limited: false,
                     api_key_required: behavior.api_key_required,
                     raw_path: behavior.raw_path,
                     allow_ambiguous_paths: behavior.allow_ambiguous_paths,
@@ -410,7 +407,8 @@ impl Builder<'_> {
                     metrics: self.materials.metrics.behavior(name, label),
                 });
             }
-            distributions.push(Distribution { name: name.as_str().into(), behaviors, throttle });
+            let responses = Responses::new(&distribution.gateway_responses);
+            distributions.push(Distribution { name: name.as_str().into(), behaviors, limits, responses });
         }
         distributions
     }

@@ -78,7 +78,9 @@ pub struct Record<'a> {
     pub key_name: Option<&'a str>,
     /// Usage plan of the key.
     pub plan: Option<&'a str>,
-    /// Level of the throttle that refused the request.
+    /// Who the caller is, as the authorizer says.
+    pub principal: Option<&'a str>,
+    /// Level of the limit that refused the request.
     pub throttle: Option<&'a str>,
     /// Hooks that ran, in order.
     pub hooks: &'a [HookRecord<'a>],
@@ -213,6 +215,7 @@ pub fn serialize(line: &mut Vec<u8>, record: &Record<'_>) {
     }
     object.maybe("key_name", record.key_name);
     object.maybe("plan", record.plan);
+    object.maybe("principal", record.principal);
     object.maybe("throttle", record.throttle);
     if !record.hooks.is_empty() {
         hooks(object.key("hooks"), record.hooks);

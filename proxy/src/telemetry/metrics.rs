@@ -83,6 +83,8 @@ pub struct Gauges {
     pub connections: u64,
     /// Bytes of request bodies that are held for hooks.
     pub held_bodies: u64,
+    /// How often clients of limits took over others' buckets.
+    pub taken_over: u64,
     /// What the cache holds, and why it did not store.
     pub cache: StorageStats,
 }

@@ -33,6 +33,12 @@ pub fn viewer_response(arguments: TokenStream, item: TokenStream) -> TokenStream
     expand(&VIEWER_RESPONSE, arguments, item)
 }
 
+/// Makes a function an authorizer: `fn(&Request) -> Result<authorizer::Verdict>`. See `edgeweir_sdk::authorizer`.
+#[proc_macro_attribute]
+pub fn authorizer(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand(&AUTHORIZER, arguments, item)
+}
+
 /// Makes a function the check of a binding's settings: `fn(&Settings) -> Result<(), validate::Problem>`, where `Settings`
 /// is what the hook reads its settings into. See `edgeweir_sdk::validate`.
 #[proc_macro_attribute]
@@ -86,6 +92,13 @@ const VIEWER_RESPONSE: Stage = Stage {
     reply: "ViewerResponseReply",
     parameters: &["request: &Request", "response: &Response"],
     returns: "Result<viewer_response::Edits>",
+};
+
+const AUTHORIZER: Stage = Stage {
+    name: "authorizer",
+    reply: "AuthorizerReply",
+    parameters: &["request: &Request"],
+    returns: "Result<authorizer::Verdict>",
 };
 
 fn expand(stage: &Stage, arguments: TokenStream, item: TokenStream) -> TokenStream {

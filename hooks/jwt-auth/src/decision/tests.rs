@@ -131,8 +131,11 @@ fn the_tokens_of_rfc_7515_pass() {
     for (algorithm, header, signature) in cases {
         let policy = policy(vec![key(None, algorithm, "rfc")]);
         let token = format!("{header}.{PAYLOAD}.{signature}");
-        let passed = Outcome::Pass(vec![("x-issuer", Some("joe".to_owned()))]);
-        assert_eq!(outcome(&policy, &token, BEFORE).expect("usable key"), passed, "{algorithm:?}");
+        let Outcome::Pass(headers, claims) = outcome(&policy, &token, BEFORE).expect("usable key") else {
+            panic!("{algorithm:?}: refused")
+        };
+        assert_eq!(headers, [("x-issuer", Some("joe".to_owned()))], "{algorithm:?}");
+        assert_eq!(claims["exp"], 1_300_819_380, "{algorithm:?}");
         let expired = Outcome::Refuse(Refusal::InvalidToken("the token has expired"));
         assert_eq!(outcome(&policy, &token, AFTER).expect("usable key"), expired, "{algorithm:?}");
 
@@ -169,7 +172,7 @@ fn the_kid_chooses_the_key() {
         key(None, Algorithm::Rs256, "rfc"),
     ]);
     let passes = |header: &str, secret: &str| {
-        matches!(outcome(&policy, &signed(header, secret), BEFORE).expect("usable keys"), Outcome::Pass(_))
+        matches!(outcome(&policy, &signed(header, secret), BEFORE).expect("usable keys"), Outcome::Pass(..))
     };
     assert!(passes(r#"{"alg":"HS256","kid":"old"}"#, "secret of the old key"));
     assert!(passes(r#"{"alg":"HS256","kid":"new"}"#, "secret of the new key"));
@@ -184,7 +187,7 @@ fn the_kid_chooses_the_key() {
 #[test]
 fn a_key_set_is_asked_after_the_keys() {
     let policy = Policy { jwks: Some("rfc"), ..policy(vec![key(Some("own"), Algorithm::Hs256, "own secret")]) };
-    let passes = |token: &str| matches!(outcome(&policy, token, BEFORE).expect("keys"), Outcome::Pass(_));
+    let passes = |token: &str| matches!(outcome(&policy, token, BEFORE).expect("keys"), Outcome::Pass(..));
     assert!(passes(&format!("{ES256_HEADER}.{PAYLOAD}.{ES256_SIGNATURE}")));
     assert!(passes(&signed(r#"{"alg":"HS256","kid":"own"}"#, "own secret")));
     for (token, problem) in [

@@ -228,6 +228,7 @@ fn run(count: u64, compiled_most: u64) {
                         crate::Stage::OriginRequest => hook.origin_request(call()).await.verdict.err(),
                         crate::Stage::OriginResponse => hook.origin_response(call()).await.verdict.err(),
                         crate::Stage::ViewerResponse => hook.viewer_response(call()).await.verdict.err(),
+                        crate::Stage::Authorizer => hook.authorizer(call()).await.verdict.err(),
                     }
                 })
             });

@@ -160,6 +160,7 @@ fn no_request(distribution: &str, behavior: &str, settings: &str, grants: Option
         grants,
         pins: Pins::default(),
         note: None,
+        caller: None,
         record_reads: false,
     }
 }

@@ -1,4 +1,4 @@
-//! The four stages as wasmtime calls: which export, which types, which rules.
+//! The four stages and the authorizer as wasmtime calls: which export, which types, which rules.
 
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
@@ -8,7 +8,7 @@ use crate::bindings::stages as raw;
 use crate::load::LoadError;
 use crate::rules::{self, Allowed, Violation};
 use crate::state::CallState;
-use crate::{Call, RequestVerdict, ResponseEdit, Stage};
+use crate::{AuthorizerVerdict, Call, RequestVerdict, ResponseEdit, Stage};
 
 /// Where a program's stage functions are.
 pub(super) struct Exports {
@@ -16,13 +16,19 @@ pub(super) struct Exports {
     origin_request: Option<raw::origin_request::GuestIndices>,
     origin_response: Option<raw::origin_response::GuestIndices>,
     viewer_response: Option<raw::viewer_response::GuestIndices>,
+    authorizer: Option<raw::authorizer::GuestIndices>,
 }
 
 impl Exports {
     /// Looks the stages up and checks the types of their functions, so that no call finds that out.
     pub(super) fn new(pre: &InstancePre<CallState>, stages: &[Stage]) -> Result<Self, LoadError> {
-        let mut exports =
-            Self { viewer_request: None, origin_request: None, origin_response: None, viewer_response: None };
+        let mut exports = Self {
+            viewer_request: None,
+            origin_request: None,
+            origin_response: None,
+            viewer_response: None,
+            authorizer: None,
+        };
         for stage in stages {
             match stage {
                 Stage::ViewerRequest => {
@@ -44,6 +50,11 @@ impl Exports {
                     check::<Vec<raw::viewer_response::Edit>>(pre, *stage)?;
                     exports.viewer_response =
                         Some(raw::viewer_response::GuestIndices::new(pre).map_err(|error| mismatch(&error))?);
+                }
+                Stage::Authorizer => {
+                    check::<raw::authorizer::Verdict>(pre, *stage)?;
+                    exports.authorizer =
+                        Some(raw::authorizer::GuestIndices::new(pre).map_err(|error| mismatch(&error))?);
                 }
             }
         }
@@ -126,3 +137,4 @@ stage_call!(OriginResponse, origin_response, Vec<raw::origin_response::Edit>, Ve
 stage_call!(ViewerResponse, viewer_response, Vec<raw::viewer_response::Edit>, Vec<ResponseEdit>, |raw, _| {
     rules::viewer_response(raw)
 });
+stage_call!(Authorizer, authorizer, raw::authorizer::Verdict, AuthorizerVerdict, |raw, _| rules::authorizer(raw));

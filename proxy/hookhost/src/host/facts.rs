@@ -111,4 +111,16 @@ impl context::Host for CallState {
         self.current_stage()?;
         Ok(self.call.note.as_deref().map(Into::into))
     }
+
+    fn principal(&mut self) -> wasmtime::Result<Option<String>> {
+        self.read(Fact::Caller);
+        self.current_stage()?;
+        Ok(self.call.caller.as_ref().and_then(|caller| caller.principal()).map(Into::into))
+    }
+
+    fn authorizer(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        self.read(Fact::Caller);
+        self.current_stage()?;
+        Ok(self.call.caller.as_ref().and_then(|caller| caller.get(&name)).map(Into::into))
+    }
 }

@@ -10,7 +10,7 @@ use crate::state::CallState;
 
 mod parse;
 
-use parse::{cookie_value, query_value};
+pub use parse::{cookie_value, query_value};
 
 impl types::Host for CallState {}
 

@@ -51,7 +51,7 @@ pub(super) fn check(engine: &Engine, component: &Component) -> Result<Shape, Loa
             interface(name) == Some(wanted) && matches!(export.ty, ComponentItem::ComponentInstance(_))
         })
     };
-    let stages: Vec<Stage> = Stage::ALL.into_iter().filter(|stage| exported(stage.as_str())).collect();
+    let stages: Vec<Stage> = Stage::EXPORTS.into_iter().filter(|stage| exported(stage.as_str())).collect();
     if stages.is_empty() {
         let exports = types.exports(engine).map(|(name, _)| format!("`{name}`")).collect();
         return Err(LoadError::NoStage { exports });

@@ -69,6 +69,8 @@ fn is_read_only(stage: Stage, name: &str) -> bool {
         Stage::ViewerResponse => {
             matches!(name, "content-encoding" | "content-length" | "transfer-encoding" | "via" | "warning")
         }
+        // It edits nothing.
+        Stage::Authorizer => true,
     }
 }
 

@@ -181,6 +181,7 @@ pub(crate) fn call(settings: &str) -> Call {
         grants: None,
         pins: Pins::default(),
         note: None,
+        caller: None,
         record_reads: false,
     }
 }

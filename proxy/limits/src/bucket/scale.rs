@@ -15,20 +15,20 @@ const LONGEST_INTERVAL_NANOS: f64 = 1e40;
 
 /// Ticks of one bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Scale {
+pub(crate) struct Scale {
     /// Ticks per nanosecond as a power of two; negative when a tick is longer than a nanosecond.
     shift: i32,
     /// Ticks in which one token comes back, at least 1.
-    pub(super) interval: u64,
+    pub(crate) interval: u64,
     /// Ticks in which an empty bucket fills: burst x interval.
-    pub(super) fill: u64,
+    pub(crate) fill: u64,
 }
 
 impl Scale {
     /// The last moment a bucket tells apart: leaves room to add a fill, so that additions need no check.
     const LAST: u64 = u64::MAX - (1 << 54);
 
-    pub(super) fn new(throttle: &Throttle) -> Self {
+    pub(crate) fn new(throttle: &Throttle) -> Self {
         let burst = throttle.burst();
         let interval = (1e9 / throttle.rate()).min(LONGEST_INTERVAL_NANOS);
         let shift = (FILL_BITS - (interval * f64::from(burst)).log2()).floor().min(FINEST_SHIFT);
@@ -41,8 +41,29 @@ impl Scale {
         Self { shift: shift as i32, interval, fill: interval * u64::from(burst) }
     }
 
+    /// So many ticks of `old` as ticks of this scale that stand for as many tokens, rounded up, at most a fill.
+    pub(crate) fn converted(&self, ticks: u64, old: &Self) -> u64 {
+        // Spans of a bucket are below 2^53 ticks: exact as f64.
+        let tokens = ticks as f64 / old.interval as f64;
+        ((tokens * self.interval as f64).ceil() as u64).min(self.fill)
+    }
+
+    /// Whole tokens in a bucket that is full in so many ticks.
+    pub(crate) fn tokens_left(&self, debt: u64) -> u32 {
+        u32::try_from((self.fill - debt) / self.interval).unwrap_or(u32::MAX)
+    }
+
+    /// Until there is one whole token more, of a bucket that is full in so many ticks; zero if it is.
+    pub(crate) fn next_after(&self, debt: u64) -> Nanos {
+        if debt == 0 {
+            return Nanos::ZERO;
+        }
+        let part = debt % self.interval;
+        self.nanos(if part == 0 { self.interval } else { part })
+    }
+
     /// Whole ticks in a span since the bucket's birth.
-    pub(super) fn ticks(&self, span: Nanos) -> u64 {
+    pub(crate) fn ticks(&self, span: Nanos) -> u64 {
         let ticks = if self.shift >= 0 {
             span.0.saturating_mul(1 << self.shift)
         } else {
@@ -52,7 +73,7 @@ impl Scale {
     }
 
     /// The span of so many ticks, rounded up to whole nanoseconds; [`Nanos::MAX`] if longer than that.
-    pub(super) fn nanos(&self, ticks: u64) -> Nanos {
+    pub(crate) fn nanos(&self, ticks: u64) -> Nanos {
         if self.shift >= 0 {
             return Nanos(ticks.div_ceil(1 << self.shift));
         }

@@ -34,6 +34,19 @@ impl KeyHash {
         Self(bytes)
     }
 
+    /// Its bytes.
+    #[must_use]
+    pub const fn into_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
+    /// The first 8 bytes as a number: as good as random, and no viewer can choose it for a key that is known.
+    #[must_use]
+    pub const fn prefix(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// Reads 64 hexadecimal digits, of either case, as `sha256sum` writes them.
     ///
     /// # Errors
@@ -67,8 +80,7 @@ impl Eq for KeyHash {}
 
 impl Hash for KeyHash {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        state.write_u64(u64::from_be_bytes([a, b, c, d, e, f, g, h]));
+        state.write_u64(self.prefix());
     }
 }
 

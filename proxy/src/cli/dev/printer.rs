@@ -201,6 +201,7 @@ mod tests {
             cache_generation: 0,
             key_name: None,
             plan: None,
+            principal: None,
             throttle: None,
             hooks,
             skipped: [None; 4],

@@ -11,7 +11,10 @@ const HIDDEN: &str = "***";
 
 /// All bindings, in the order that they run.
 pub(super) fn of(config: &Config, behavior: &Behavior) -> Vec<Hook> {
-    let all = Stage::ALL.into_iter().flat_map(|stage| behavior.hooks_at(stage).iter().map(move |bound| (stage, bound)));
+    let first = behavior.authorizer.iter().map(|authorizer| (Stage::Authorizer, &authorizer.binding));
+    let stages = Stage::ALL.into_iter();
+    let rest = stages.flat_map(|stage| behavior.hooks_at(stage).iter().map(move |bound| (stage, bound)));
+    let all = first.chain(rest);
     all.filter_map(|(stage, binding)| {
         let hook = config.hooks.get(binding.hook.0)?;
         Some(Hook {

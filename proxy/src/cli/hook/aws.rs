@@ -113,6 +113,7 @@ impl Event {
             origin: origin.map(Arc::from),
             settings: "{}".into(),
             note: None,
+            caller: None,
             now: DEFAULT_NOW,
             limits: DEFAULT_LIMITS,
         })
@@ -125,7 +126,7 @@ impl Event {
     pub(super) fn result(&self, outcome: &Outcome) -> anyhow::Result<Value> {
         let event = &self.json;
         Ok(match (&outcome.decision, &outcome.response, self.form) {
-            (Decision::Fault { .. }, ..) => Value::Null,
+            (Decision::Fault { .. } | Decision::Authorized(_), ..) => Value::Null,
             (Decision::Respond(answer), _, Form::Lambda) => lambda::answer(answer)?,
             (Decision::Respond(answer), _, Form::Functions) => functions::answer(answer)?,
             (Decision::Next, Some(head), Form::Lambda) => {

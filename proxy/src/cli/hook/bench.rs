@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use edgeweir_hookhost::{HookFault, RequestVerdict};
+use edgeweir_hookhost::{AuthorizerVerdict, HookFault, RequestVerdict};
 
 use super::aws::Event;
 use super::case::{Case, DEFAULT_LIMITS};
@@ -144,6 +144,11 @@ async fn measure(
 fn name(verdict: &Result<Verdict, HookFault>) -> &'static str {
     match verdict {
         Ok(Verdict::Request(RequestVerdict::Respond(_))) => "respond",
+        Ok(Verdict::Authorizer(verdict)) => match verdict {
+            AuthorizerVerdict::Allow(_) => "allow",
+            AuthorizerVerdict::Deny(_) => "deny",
+            AuthorizerVerdict::Unauthorized(_) => "unauthorized",
+        },
         Ok(_) => "next",
         Err(fault) => fault.label(),
     }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use edgeweir_config::{Problem, Report, Source, nearest};
 use edgeweir_hookhost::{
-    CallFacts, Entries, Fetch, GeoView, Grants, HookLimits, KeySet, KeyValueStore, RequestBody, Stage, ViewerFacts,
+    CallFacts, Caller, Entries, Fetch, GeoView, Grants, HookLimits, KeySet, KeyValueStore, RequestBody, Stage,
+    ViewerFacts,
 };
 use http::{HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -47,6 +48,8 @@ pub(super) struct Case {
     now: Option<u64>,
     /// The note that an earlier stage left.
     note: Option<String>,
+    /// What the behavior's authorizer said of the caller.
+    caller: Option<CaseCaller>,
     /// Name of the origin that would be asked.
     origin: Option<String>,
     distribution: Option<String>,
@@ -88,6 +91,15 @@ pub(super) struct Case {
     pub(super) expect: Expect,
     #[serde(default)]
     pub(super) budget: Budget,
+}
+
+/// What an authorizer said.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseCaller {
+    principal: Option<String>,
+    #[serde(default)]
+    context: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -175,7 +187,7 @@ impl KeyValueStore for Store {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expect {
-    /// `next` or `respond`, at response stages only `next`; or `refused`, if the hook's check must refuse the settings.
+    /// `next` or `respond`, at response stages only `next`; of an authorizer `allow`, `deny` or `unauthorized`; or `refused`, if the hook's check must refuse the settings.
     pub(super) verdict: Option<String>,
     /// Label of the fault, for example `failed`.
     pub(super) fault: Option<String>,
@@ -197,6 +209,16 @@ pub(super) struct Expect {
     pub(super) cost: Option<u32>,
     /// The API key that the hook named.
     pub(super) api_key: Option<String>,
+    /// Who an authorizer says that the caller is.
+    pub(super) principal: Option<String>,
+    /// Values of an authorizer's context.
+    #[serde(default)]
+    pub(super) context: BTreeMap<String, String>,
+    /// `WWW-Authenticate` of an authorizer's 401.
+    pub(super) challenge: Option<String>,
+    /// How long an authorizer's word may be kept.
+    #[serde(default, deserialize_with = "values::duration")]
+    pub(super) max_age: Option<Duration>,
     /// The tags of the response.
     pub(super) cache_tags: Option<Vec<String>>,
     /// The origin that the hook chose: its name, or its URL as in `https://a.example.com:443` if it chose it by host.
@@ -257,11 +279,18 @@ impl Case {
             return Err((&["response"], anyhow!("a case at {} {wanted} table `[response]`", self.stage)));
         }
         let expect = &self.expect;
+        let authorizer = self.stage == Stage::Authorizer;
         match expect.verdict.as_deref() {
-            None | Some("next" | "refused") => {}
-            Some("respond") if !self.stage.has_response() => {}
+            None | Some("refused") => {}
+            Some("allow" | "deny" | "unauthorized") if authorizer => {}
+            Some("next") if !authorizer => {}
+            Some("respond") if !authorizer && !self.stage.has_response() => {}
             Some(other) => {
-                let verdicts = if self.stage.has_response() { "`next`" } else { "`next`, `respond`" };
+                let verdicts = match self.stage {
+                    Stage::Authorizer => "`allow`, `deny`, `unauthorized`",
+                    stage if stage.has_response() => "`next`",
+                    _ => "`next`, `respond`",
+                };
                 let message = anyhow!("`{other}` is no verdict of {}: it is {verdicts} or `refused`", self.stage);
                 return Err((&["expect", "verdict"], message));
             }
@@ -325,6 +354,14 @@ impl Case {
             origin: self.origin.as_deref().filter(|_| at_origin).map(Arc::from),
             settings: settings.to_string().into(),
             note: self.note.as_deref().map(Arc::from),
+            caller: self.caller.as_ref().map(|caller| {
+                let context = caller.context.iter();
+                Arc::new(Caller {
+                    principal: caller.principal.as_deref().map(Into::into),
+                    context: context.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect(),
+                    ..Caller::default()
+                })
+            }),
             body: self.body(),
             grants: Arc::new(self.grants()?),
             now: self.now.unwrap_or(DEFAULT_NOW),
@@ -334,7 +371,10 @@ impl Case {
 
     /// The request's body, where the case speaks of one.
     fn body(&self) -> Option<RequestBody> {
-        if self.stage.has_response() || (self.request.body.is_none() && self.request_body.is_none()) {
+        if self.stage.has_response()
+            || self.stage == Stage::Authorizer
+            || (self.request.body.is_none() && self.request_body.is_none())
+        {
             return None;
         }
         let default = if self.stage == Stage::ViewerRequest { 40 << 10 } else { 1 << 20 };

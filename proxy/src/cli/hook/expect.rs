@@ -1,6 +1,7 @@
 //! What was expected of a call against what came of it. Compares only; showing is the verb's.
 
 use edgeweir_config::units::{format_duration, format_size};
+use edgeweir_hookhost::{AuthorizerVerdict, Caller};
 use http::HeaderMap;
 
 use super::case::{Budget, Expect};
@@ -48,6 +49,9 @@ pub(super) fn compare(expect: &Expect, outcome: &Outcome) -> Vec<Difference> {
     differences.message(expect, outcome);
     if expected == "next" {
         differences.edits(expect, outcome);
+    }
+    if let Decision::Authorized(verdict) = &outcome.decision {
+        differences.authorized(expect, verdict);
     }
     differences.log(expect, outcome);
     differences.0
@@ -139,6 +143,24 @@ impl Differences {
         self.maybe("api_key", expect.api_key.as_deref(), outcome.api_key.as_deref());
         let ttl = outcome.ttl.map(format_duration);
         self.maybe("ttl", expect.ttl.map(format_duration).as_deref(), ttl.as_deref());
+    }
+
+    /// What an authorizer says.
+    fn authorized(&mut self, expect: &Expect, verdict: &AuthorizerVerdict) {
+        let nobody = Caller::default();
+        let (caller, challenge) = match verdict {
+            AuthorizerVerdict::Allow(caller) | AuthorizerVerdict::Deny(caller) => (caller, None),
+            AuthorizerVerdict::Unauthorized(challenge) => (&nobody, challenge.as_ref()),
+        };
+        self.maybe("principal", expect.principal.as_deref(), caller.principal());
+        for (name, value) in &expect.context {
+            self.maybe(&format!("context {name}"), Some(value), caller.get(name));
+        }
+        self.maybe("api_key", expect.api_key.as_deref(), caller.api_key.as_ref().map(|key| &*key.0));
+        let age = caller.max_age.map(format_duration);
+        self.maybe("max_age", expect.max_age.map(format_duration).as_deref(), age.as_deref());
+        let challenge = challenge.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        self.maybe("challenge", expect.challenge.as_deref(), challenge.as_deref());
     }
 
     fn log(&mut self, expect: &Expect, outcome: &Outcome) {

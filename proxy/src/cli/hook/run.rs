@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edgeweir_hookhost::{
-    Call, CallFacts, CallReport, DynamicOrigin, GeneratedResponse, Grants, Hook, HookFault, HookLimits, Pins,
-    RequestBody, RequestEdit, RequestVerdict, ResponseEdit, ResponseView, Stage,
+    AuthorizerVerdict, Call, CallFacts, CallReport, Caller, DynamicOrigin, GeneratedResponse, Grants, Hook, HookFault,
+    HookLimits, Pins, RequestBody, RequestEdit, RequestVerdict, ResponseEdit, ResponseView, Stage,
 };
 use pingora::http::{RequestHeader, ResponseHeader};
 
@@ -32,6 +32,8 @@ pub(super) struct Input {
     /// JSON text.
     pub(super) settings: Arc<str>,
     pub(super) note: Option<Arc<str>>,
+    /// What the authorizer says.
+    pub(super) caller: Option<Arc<Caller>>,
     /// The request's body, as far as the binding grants it.
     pub(super) body: Option<RequestBody>,
     /// Stores and secrets.
@@ -47,6 +49,8 @@ pub(super) enum Decision {
     Next,
     /// The hook answered.
     Respond(GeneratedResponse),
+    /// What the authorizer decided.
+    Authorized(AuthorizerVerdict),
     /// There is no verdict: what the edge does then is `on_failure`'s.
     Fault {
         /// As in logs and metrics.
@@ -56,11 +60,14 @@ pub(super) enum Decision {
 }
 
 impl Decision {
-    /// `next`, `respond` or `fault`.
+    /// `next`, `respond`, `fault`, or of an authorizer `allow`, `deny` or `unauthorized`.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Next => "next",
             Self::Respond(_) => "respond",
+            Self::Authorized(AuthorizerVerdict::Allow(_)) => "allow",
+            Self::Authorized(AuthorizerVerdict::Deny(_)) => "deny",
+            Self::Authorized(AuthorizerVerdict::Unauthorized(_)) => "unauthorized",
             Self::Fault { .. } => "fault",
         }
     }
@@ -102,6 +109,7 @@ impl Input {
             origin: self.origin,
             settings: self.settings,
             note: self.note,
+            caller: self.caller,
             body: self.body,
             grants: Some(self.grants),
             pins: Pins::default(),
@@ -114,6 +122,7 @@ impl Input {
 pub(super) enum Verdict {
     Request(RequestVerdict),
     Response(Vec<ResponseEdit>),
+    Authorizer(AuthorizerVerdict),
 }
 
 impl Verdict {
@@ -148,6 +157,10 @@ pub(super) async fn call(hook: &Arc<Hook>, stage: Stage, call: Call) -> (Call, R
             let done = hook.viewer_response(call).await;
             (done.call, done.verdict.map(Verdict::Response), done.report)
         }
+        Stage::Authorizer => {
+            let done = hook.authorizer(call).await;
+            (done.call, done.verdict.map(Verdict::Authorizer), done.report)
+        }
     }
 }
 
@@ -181,6 +194,10 @@ pub(super) async fn run(host: &Host, hook: &Arc<Hook>, input: Input) -> Outcome 
         }
         Ok(Verdict::Request(RequestVerdict::Respond(response))) => {
             outcome.decision = Decision::Respond(response);
+            Ok(())
+        }
+        Ok(Verdict::Authorizer(verdict)) => {
+            outcome.decision = Decision::Authorized(verdict);
             Ok(())
         }
         Ok(Verdict::Response(edits)) => {

@@ -56,41 +56,51 @@ impl Builder<'_> {
         stage: Stage,
         bindable: Bindable<'_>,
     ) -> Vec<BoundHook> {
-        let mut bound = Vec::new();
-        for binding in behavior.hooks_at(stage) {
-            let Some(configured) = config.hooks.get(binding.hook.0) else { continue };
-            // A hook that did not load has been reported.
-            let Some(LoadedHook { hook, last_good }) = bindable.hooks.get(&configured.name) else { continue };
-            let site = Site { hook, binding, distribution, behavior: behavior.path.as_str(), stage };
-            let before = self.problems.len();
-            self.check_stage(&site);
-            self.check_grants(&site);
-            let mut secrets = Vec::new();
-            let grants = self.grants(&site, bindable, &mut secrets);
-            let settings = self.settings(&site, &mut secrets);
-            if self.problems.len() > before {
-                continue;
-            }
-            self.check_settings(&site, &settings, grants.clone(), &secrets);
-            let last_good = match last_good {
-                Some(before) if binding.on_failure == FailurePolicy::LastGood => {
-                    fits(before, &site, &settings, grants.as_ref()).then(|| Arc::clone(before))
-                }
-                _ => None,
-            };
-            bound.push(BoundHook {
-                hook: Arc::clone(hook),
-                last_good,
-                breaker: Breaker::new(Arc::clone(self.materials.clock)),
-                settings: settings.into(),
-                body: binding.request_body.unwrap_or(0),
-                grants,
-                on_failure: binding.on_failure,
-                on_errors: binding.on_errors,
-                metrics: self.materials.metrics.hook(&configured.name, stage.as_str()),
-            });
+        let bindings = behavior.hooks_at(stage).iter();
+        bindings
+            .filter_map(|binding| self.bind_one(config, (distribution, behavior), (stage, binding), bindable))
+            .collect()
+    }
+
+    /// One use of a hook; none after a problem was reported.
+    pub(super) fn bind_one(
+        &mut self,
+        config: &model::Config,
+        (distribution, behavior): (&str, &model::Behavior),
+        (stage, binding): (Stage, &model::Binding),
+        bindable: Bindable<'_>,
+    ) -> Option<BoundHook> {
+        let configured = config.hooks.get(binding.hook.0)?;
+        // A hook that did not load has been reported.
+        let LoadedHook { hook, last_good } = bindable.hooks.get(&configured.name)?;
+        let site = Site { hook, binding, distribution, behavior: behavior.path.as_str(), stage };
+        let before = self.problems.len();
+        self.check_stage(&site);
+        self.check_grants(&site);
+        let mut secrets = Vec::new();
+        let grants = self.grants(&site, bindable, &mut secrets);
+        let settings = self.settings(&site, &mut secrets);
+        if self.problems.len() > before {
+            return None;
         }
-        bound
+        self.check_settings(&site, &settings, grants.clone(), &secrets);
+        let last_good = match last_good {
+            Some(before) if binding.on_failure == FailurePolicy::LastGood => {
+                fits(before, &site, &settings, grants.as_ref()).then(|| Arc::clone(before))
+            }
+            _ => None,
+        };
+        Some(BoundHook {
+            hook: Arc::clone(hook),
+            last_good,
+            breaker: Breaker::new(Arc::clone(self.materials.clock)),
+            settings: settings.into(),
+            body: binding.request_body.unwrap_or(0),
+            grants,
+            on_failure: binding.on_failure,
+            on_errors: binding.on_errors,
+            metrics: self.materials.metrics.hook(&configured.name, stage.as_str()),
+        })
     }
 
     fn check_stage(&mut self, site: &Site<'_>) {
@@ -110,8 +120,8 @@ impl Builder<'_> {
     /// What a hook imports has to be granted, and what is granted has to be of use.
     fn check_grants(&mut self, site: &Site<'_>) {
         let binding = site.binding;
-        // A hook may replace a body that it does not read, and at response stages there is none: nothing is of no use there.
-        let body = if is_response(site.stage) { Some(0) } else { binding.request_body.map(|_bytes| 0) };
+        // A hook may replace a body that it does not read, and at response stages and for authorizers there is none: nothing is of no use there.
+        let body = if has_no_body(site.stage) { Some(0) } else { binding.request_body.map(|_bytes| 0) };
         let grants = [
             (Grant::KeyValue, "key_value_stores", "[\"NAME\"]", "[]", binding.key_value_stores.as_ref().map(Vec::len)),
             (Grant::Secrets, "secrets", "{ NAME = { env = \"…\" } }", "{}", binding.secrets.as_ref().map(Vec::len)),
@@ -232,12 +242,13 @@ fn host_stage(stage: Stage) -> edgeweir_hookhost::Stage {
         Stage::OriginRequest => edgeweir_hookhost::Stage::OriginRequest,
         Stage::OriginResponse => edgeweir_hookhost::Stage::OriginResponse,
         Stage::ViewerResponse => edgeweir_hookhost::Stage::ViewerResponse,
+        Stage::Authorizer => edgeweir_hookhost::Stage::Authorizer,
     }
 }
 
 /// Whether a stage has no request body.
-fn is_response(stage: Stage) -> bool {
-    matches!(stage, Stage::OriginResponse | Stage::ViewerResponse)
+fn has_no_body(stage: Stage) -> bool {
+    matches!(stage, Stage::OriginResponse | Stage::ViewerResponse | Stage::Authorizer)
 }
 
 /// Whether an earlier version can take the place of the one in force at a binding: it has the stage, needs no more than is
@@ -247,7 +258,7 @@ fn fits(before: &Arc<Hook>, site: &Site<'_>, settings: &str, grants: Option<&Arc
         Grant::KeyValue => site.binding.key_value_stores.is_some(),
         Grant::Secrets => site.binding.secrets.is_some(),
         Grant::Fetch => site.binding.fetch.is_some(),
-        Grant::Body => site.binding.request_body.is_some() || is_response(site.stage),
+        Grant::Body => site.binding.request_body.is_some() || has_no_body(site.stage),
         Grant::Jwks => true,
     };
     let why = if !before.stages().iter().any(|stage| stage.as_str() == site.stage.as_str()) {

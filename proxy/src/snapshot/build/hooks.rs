@@ -87,6 +87,9 @@ impl Builder<'_> {
 /// Whether a binding may call an earlier version.
 fn uses_last_good(config: &model::Config, hook: usize) -> bool {
     let behaviors = config.distributions.iter().flat_map(|distribution| &distribution.behaviors);
-    let mut bindings = behaviors.flat_map(|behavior| Stage::ALL.map(|stage| behavior.hooks_at(stage)));
-    bindings.any(|bound| bound.iter().any(|one| one.hook.0 == hook && one.on_failure == FailurePolicy::LastGood))
+    let mut bindings = behaviors.flat_map(|behavior| {
+        let bound = Stage::ALL.into_iter().flat_map(|stage| behavior.hooks_at(stage));
+        bound.chain(behavior.authorizer.as_ref().map(|authorizer| &authorizer.binding))
+    });
+    bindings.any(|one| one.hook.0 == hook && one.on_failure == FailurePolicy::LastGood)
 }

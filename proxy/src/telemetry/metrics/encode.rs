@@ -198,6 +198,12 @@ impl Tables {
             "Requests refused by a throttle.",
             by("level", self.throttled.read()),
         )?;
+        let taken_over = self.gauges.lock().taken_over;
+        page.counter(
+            "edgeweir_limits_taken_over",
+            "Buckets of clients that others took over before they were full: more clients than max_clients.",
+            taken_over,
+        )?;
         page.counter("edgeweir_connections", "Viewer connections accepted.", opened)?;
         page.counters(
             "edgeweir_refused_connections",

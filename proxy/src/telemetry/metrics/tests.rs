@@ -83,11 +83,12 @@ fn the_edge_as_a_whole() {
     metrics.reloaded(false);
     let cache =
         StorageStats { entries: 12, weighted_bytes: 4_096, capacity: 1 << 20, evicted: 5, ..StorageStats::default() };
-    let gauges = Gauges { snapshot: 7, connections: 3, held_bodies: 5, cache };
+    let gauges = Gauges { snapshot: 7, connections: 3, held_bodies: 5, taken_over: 11, cache };
     let page = metrics.encode(gauges);
     for line in [
         r#"edgeweir_faults_total{fault="origin-timeout"} 1"#,
         r#"edgeweir_faults_total{fault="other"} 1"#,
+        "edgeweir_limits_taken_over_total 11",
         r#"edgeweir_throttled_requests_total{level="behavior"} 0"#,
         r#"edgeweir_throttled_requests_total{level="key"} 1"#,
         "edgeweir_connections_total 1",

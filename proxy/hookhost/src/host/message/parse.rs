@@ -1,10 +1,12 @@
-//! Cookies and query parameters as hooks ask for them: first match wins, nothing is guessed.
+//! Cookies and query parameters as hooks ask for them: first match wins, nothing is guessed. Public, so that whoever keeps
+//! what a hook said reads the same.
 
 use http::{HeaderMap, header};
 
 /// The value of the first cookie of this name (RFC 6265 4.2.1: `name=value` pairs split by `;`). Names are compared byte
 /// by byte. Quotes stay; bytes that are not UTF-8 become U+FFFD, so that such a value never equals a real one.
-pub(super) fn cookie_value(headers: &HeaderMap, name: &str) -> Option<String> {
+#[must_use]
+pub fn cookie_value(headers: &HeaderMap, name: &str) -> Option<String> {
     for line in headers.get_all(header::COOKIE) {
         for pair in line.as_bytes().split(|b| *b == b';') {
             let Some(eq) = pair.iter().position(|b| *b == b'=') else { continue };
@@ -19,7 +21,8 @@ pub(super) fn cookie_value(headers: &HeaderMap, name: &str) -> Option<String> {
 
 /// The percent-decoded value of the first parameter of this name. Names are decoded before they are compared, as origins
 /// do; `+` stays what it is. A parameter without `=` has an empty value.
-pub(super) fn query_value(query: &str, name: &str) -> Option<String> {
+#[must_use]
+pub fn query_value(query: &str, name: &str) -> Option<String> {
     for pair in query.split('&') {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         if decode(key) == name.as_bytes() {

@@ -14,7 +14,7 @@ use pingora::http::ResponseHeader;
 use serde::Deserialize;
 
 use crate::cli::hook::run::{Decision, Outcome};
-use crate::flow::leaks::leaks;
+use crate::flow::leaks::{AlsoKeyed, leaks};
 use crate::snapshot::CachePolicy;
 use crate::snapshot::build::cache_policy;
 
@@ -90,7 +90,7 @@ impl Stored {
         if self.policy.disabled || self.policy.key_leaks == KeyLeaks::Ignore {
             return Vec::new();
         }
-        let of = |response: &HeaderMap, reads: &ReadSet| leaks(reads, &self.policy, response, false);
+        let of = |response: &HeaderMap, reads: &ReadSet| leaks(reads, &self.policy, response, AlsoKeyed::default());
         match (stage, &outcome.decision, &outcome.response) {
             (Stage::OriginRequest, Decision::Respond(answer), _) => {
                 let head = http::Response::builder().status(answer.status).body(()).map(|made| made.into_parts().0);

@@ -53,12 +53,12 @@ pub(in crate::cli::hook) struct Word(pub(in crate::cli::hook) &'static str);
 
 /// The stage of this name.
 pub(in crate::cli::hook) fn stage_of(name: &str) -> Option<Stage> {
-    Stage::ALL.into_iter().find(|stage| stage.as_str() == name)
+    Stage::EXPORTS.into_iter().find(|stage| stage.as_str() == name)
 }
 
 pub(super) fn stage<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Stage, D::Error> {
     let name = String::deserialize(deserializer)?;
-    let names = Stage::ALL.map(|stage| format!("`{stage}`")).join(", ");
+    let names = Stage::EXPORTS.map(|stage| format!("`{stage}`")).join(", ");
     stage_of(&name).ok_or_else(|| Error::custom(format!("`{name}` is no stage: stages are {names}")))
 }
 

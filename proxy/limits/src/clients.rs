@@ -1,0 +1,239 @@
+//! Token buckets of many clients (addresses, callers) in a fixed amount of memory, and never too generous for it.
+//!
+//! A table of sets with [`WAYS`] buckets each; a client has one set by its hash. A client that comes into a set without a
+//! free place takes the bucket that misses the fewest tokens, as it is: it inherits what was spent of it. So a client that
+//! is forgotten and comes back finds a bucket that misses at least as much as its own would (the idea of "Space-Saving",
+//! Metwally et al. 2005, for buckets that refill). Idle buckets are full, miss nothing, and go first: as long as fewer
+//! clients than places are active, each has a bucket of its own.
+//!
+//! What this costs: where more clients are active than there are places, newcomers may be refused early. What it never
+//! does: let a client have more than its rate and burst. Refunds are the exception: while buckets are being taken over, a
+//! client may get up to what was refunded in its set besides.
+//!
+//! Requests of known clients take no lock. A client that is not in its set takes the lock of that set alone.
+
+mod set;
+
+use std::hash::{BuildHasher, RandomState};
+
+use crate::bucket::{Charge, Scale, Wait};
+use crate::sync::{AtomicU64, Ordering};
+use crate::throttle::Throttle;
+use crate::time::Nanos;
+use set::{BUSY, Set, WAYS};
+
+/// Most clients of one table.
+pub const MAX_CLIENTS: usize = 1 << 24;
+/// How often a reservation starts anew because its bucket was taken over meanwhile.
+const ROUNDS: u32 = 4;
+
+/// See the module's text. 200 bytes for each 8 clients.
+#[derive(Debug)]
+pub struct ClientBuckets {
+    throttle: Throttle,
+    scale: Scale,
+    born: Nanos,
+    sets: Box<[Set]>,
+    hasher: RandomState,
+    /// Buckets that were taken over although they were not full.
+    taken_over: AtomicU64,
+}
+
+/// A client of one table: its hash there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client(u64);
+
+/// What one reservation took from one client's bucket.
+#[must_use = "the charge is what can be refunded"]
+#[derive(Debug)]
+pub struct ClientCharge {
+    client: Client,
+    way: usize,
+    charge: Charge,
+}
+
+impl ClientBuckets {
+    /// A table for at least `clients` clients at once, from 8 to 16,777,216. All buckets are full. The hasher keeps a viewer
+    /// from choosing addresses of one set.
+    #[must_use]
+    pub fn new(throttle: Throttle, clients: usize, now: Nanos, hasher: RandomState) -> Self {
+        let sets = clients.clamp(WAYS, MAX_CLIENTS).div_ceil(WAYS).next_power_of_two();
+        Self {
+            throttle,
+            scale: Scale::new(&throttle),
+            born: now,
+            sets: (0..sets).map(|_| Set::new()).collect(),
+            hasher,
+            taken_over: AtomicU64::new(0),
+        }
+    }
+
+    /// A table with other parameters that remembers what each client spent in `old`.
+    #[must_use]
+    pub fn carry_over(old: &Self, throttle: Throttle, clients: usize, now: Nanos) -> Self {
+        let table = Self::new(throttle, clients, now, old.hasher.clone());
+        table.inherit(old, now);
+        table
+    }
+
+    /// Makes the clients of this table, not yet in use, miss the tokens that they miss in `old`, which has the same hasher.
+    pub(crate) fn inherit(&self, old: &Self, now: Nanos) {
+        let (then, now) = (old.ticks(now), self.ticks(now));
+        for (tag, cell) in old.sets.iter().flat_map(Set::clients) {
+            let debt = cell.debt(&old.scale, then);
+            if debt > 0 {
+                let set = self.set(Client(tag));
+                let (way, _) = set.enter(tag, now);
+                set.cell(way).owe(now, self.scale.converted(debt, &old.scale));
+            }
+        }
+    }
+
+    /// The same hasher, for a table that can be inherited from.
+    pub(crate) fn hasher(&self) -> RandomState {
+        self.hasher.clone()
+    }
+
+    /// The client that these bytes name.
+    #[must_use]
+    pub fn client(&self, name: &[u8]) -> Client {
+        Client::of(self.hasher.hash_one(name))
+    }
+
+    /// Takes `cost` tokens of a client's bucket, or none.
+    ///
+    /// # Errors
+    /// As [`Bucket::reserve`](crate::Bucket::reserve).
+    pub fn reserve(&self, client: Client, now: Nanos, cost: u32) -> Result<ClientCharge, Wait> {
+        if cost == 0 {
+            return Ok(ClientCharge { client, way: 0, charge: Charge::NOTHING });
+        }
+        if cost > self.throttle.burst() {
+            return Err(Wait::Never);
+        }
+        let (now, ticks) = (self.ticks(now), u64::from(cost) * self.scale.interval);
+        let set = self.set(client);
+        let mut round = 0;
+        loop {
+            let way = match set.find(client.0) {
+                Some(way) => way,
+                None => {
+                    let (way, in_debt) = set.enter(client.0, now);
+                    if in_debt {
+                        self.taken_over.fetch_add(1, Ordering::Relaxed);
+                    }
+                    way
+                }
+            };
+            let taken = set.cell(way).reserve(&self.scale, now, ticks);
+            round += 1;
+            if set.has(way, client.0) || round == ROUNDS {
+                return match taken {
+                    Ok(charge) => Ok(ClientCharge { client, way, charge }),
+                    Err(short) => Err(Wait::For(self.scale.nanos(short))),
+                };
+            }
+            if let Ok(charge) = taken {
+                set.cell(way).refund(charge);
+            }
+        }
+    }
+
+    /// Gives back what was taken, as [`Bucket::refund`](crate::Bucket::refund) does; nothing if another client has taken the
+    /// bucket over.
+    pub fn refund(&self, taken: ClientCharge) {
+        let ClientCharge { client, way, charge } = taken;
+        let set = self.set(client);
+        if set.has(way, client.0) {
+            set.cell(way).refund(charge);
+        }
+    }
+
+    /// Whether a client could take `cost` tokens now.
+    ///
+    /// # Errors
+    /// As [`ClientBuckets::reserve`].
+    pub fn probe(&self, client: Client, now: Nanos, cost: u32) -> Result<(), Wait> {
+        if cost == 0 {
+            return Ok(());
+        }
+        if cost > self.throttle.burst() {
+            return Err(Wait::Never);
+        }
+        let free = self.scale.fill - self.debt(client, now);
+        match (u64::from(cost) * self.scale.interval).saturating_sub(free) {
+            0 => Ok(()),
+            short => Err(Wait::For(self.scale.nanos(short))),
+        }
+    }
+
+    /// Whole tokens that a client has.
+    #[must_use]
+    pub fn remaining(&self, client: Client, now: Nanos) -> u32 {
+        self.scale.tokens_left(self.debt(client, now))
+    }
+
+    /// Until the client has one token more; zero when its bucket is full.
+    #[must_use]
+    pub fn next_after(&self, client: Client, now: Nanos) -> Nanos {
+        self.scale.next_after(self.debt(client, now))
+    }
+
+    /// Until the client's bucket is full.
+    #[must_use]
+    pub fn reset_after(&self, client: Client, now: Nanos) -> Nanos {
+        self.scale.nanos(self.debt(client, now))
+    }
+
+    /// The rate and burst of each client.
+    #[must_use]
+    pub const fn throttle(&self) -> Throttle {
+        self.throttle
+    }
+
+    /// For how many clients there is room.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.sets.len() * WAYS
+    }
+
+    /// How often a client took over a bucket that was not full: if this grows, there are more active clients than room.
+    #[must_use]
+    pub fn taken_over(&self) -> u64 {
+        self.taken_over.load(Ordering::Relaxed)
+    }
+
+    /// Ticks that a client's bucket misses, or would if it came now.
+    fn debt(&self, client: Client, now: Nanos) -> u64 {
+        let (set, now) = (self.set(client), self.ticks(now));
+        let way = set.find(client.0).unwrap_or_else(|| set.least());
+        set.cell(way).debt(&self.scale, now)
+    }
+
+    fn set(&self, client: Client) -> &Set {
+        // A power of two of them, so the remainder is in range.
+        &self.sets[client.0 as usize & (self.sets.len() - 1)]
+    }
+
+    fn ticks(&self, now: Nanos) -> u64 {
+        self.scale.ticks(now.saturating_since(self.born))
+    }
+}
+
+impl Client {
+    /// A client by a hash that is as good as random, and that no viewer can choose.
+    #[must_use]
+    pub const fn of(hash: u64) -> Self {
+        // Two values have a meaning of their own in a set.
+        Self(if hash == 0 || hash == BUSY { 1 } else { hash })
+    }
+
+    /// The hash.
+    #[must_use]
+    pub const fn hash(self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;
