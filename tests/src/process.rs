@@ -106,7 +106,7 @@ impl Process {
     ///
     /// # Panics
     /// When the system does not say.
-    pub fn exit_code(&mut self) -> Option<i32> {
+    pub fn exited(&mut self) -> Option<i32> {
         self.child.try_wait().expect("the child can be waited for").map(|status| status.code().unwrap_or(-1))
     }
 

@@ -140,14 +140,14 @@ async fn of_two_edges_that_start_in_the_same_instant_one_gets_the_state_folder()
         let mut ended = Vec::new();
         until_within(START_DEADLINE, "one of them is refused", || {
             ended =
-                both.iter_mut().filter_map(|process| process.exit_code().map(|code| (code, process.errors()))).collect();
+                both.iter_mut().filter_map(|process| process.exited().map(|code| (code, process.errors()))).collect();
             !ended.is_empty()
         })
         .await;
         // The one that is left had the folder before the other was refused.
         let [(code, words)] = &ended[..] else { panic!("one edge runs: {ended:?}") };
         assert!(*code == 1 && words.contains("the state folder is in use"), "{code}: {words}");
-        let left = both.iter_mut().find_map(|process| process.exit_code().is_none().then_some(process)).expect("one runs");
+        let left = both.iter_mut().find_map(|process| process.exited().is_none().then_some(process)).expect("one runs");
         assert_eq!(left.admin("GET", "/readyz").await.status, 200);
     }
 }
