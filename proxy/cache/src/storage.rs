@@ -46,6 +46,7 @@ use tokio::sync::Semaphore;
 
 use flight::Flight;
 use flights::Flights;
+use forms::Ready;
 use miss::MokaMiss;
 use object::{KeyHasher, Meta, Object, Slot};
 
@@ -400,7 +401,12 @@ impl Storage for MokaStorage {
             && purged.is_none()
             && object.meta.is_fresh(wanted.now)
         {
-            let (form, coding) = self.form(hash, object, wanted.coding).await;
+            let (form, coding) = match object.forms.ready(wanted.coding) {
+                Ready::Form(form) => (form, Some(wanted.coding)),
+                Ready::Plain => (object, None),
+                // Boxed: most look-ups need not carry room for it.
+                Ready::No => Box::pin(self.form(hash, object, wanted.coding)).await,
+            };
             let meta = form.meta.rebuild(slot, None);
             return Ok(Some((meta, Box::new(MokaHit::form(form, seen, coding)) as HitHandler)));
         }

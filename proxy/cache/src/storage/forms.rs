@@ -23,6 +23,16 @@ pub(super) struct Forms {
     tried: AtomicU8,
 }
 
+/// Whether there is a form.
+pub(super) enum Ready {
+    /// There is.
+    Form(Arc<Object>),
+    /// There is none, and there will be none for now.
+    Plain,
+    /// It has to be made, if it can be.
+    No,
+}
+
 impl Forms {
     /// The same forms under the header that a revalidation made.
     pub(super) fn refreshed(&self, meta: &Meta) -> Self {
@@ -44,6 +54,15 @@ impl Forms {
         Self { made: <[Option<Arc<Object>>; Coding::COUNT]>::default(), tried: AtomicU8::new(codings) }
     }
 
+    /// What there is for who wants this coding.
+    pub(super) fn ready(&self, coding: Coding) -> Ready {
+        if let Some(form) = &self.made[coding as usize] {
+            return Ready::Form(Arc::clone(form));
+        }
+        let tried = self.tried.load(Ordering::Relaxed) & (NEVER | 1 << coding as u8) != 0;
+        if tried { Ready::Plain } else { Ready::No }
+    }
+
     fn with(&self, coding: Coding, form: Arc<Object>) -> Self {
         let mut made = self.made.clone();
         made[coding as usize] = Some(form);
@@ -61,7 +80,7 @@ fn form_of(plain: &Meta, coding: Coding, body: &Body) -> Arc<Object> {
 }
 
 impl MokaStorage {
-    /// The form of an object that a viewer wants, or the object itself if there is none now.
+    /// Makes the form of an object that a viewer wants; gives the object itself if that cannot be done now.
     pub(super) async fn form(
         &'static self,
         key: u128,
@@ -69,13 +88,6 @@ impl MokaStorage {
         coding: Coding,
     ) -> (Arc<Object>, Option<Coding>) {
         let forms = &object.forms;
-        if let Some(form) = &forms.made[coding as usize] {
-            return (Arc::clone(form), Some(coding));
-        }
-        let tried = forms.tried.load(Ordering::Relaxed);
-        if tried & (NEVER | 1 << coding as u8) != 0 {
-            return (object, None);
-        }
         if !compress::eligible(object.meta.header()) {
             forms.tried.fetch_or(NEVER, Ordering::Relaxed);
             return (object, None);
