@@ -1,6 +1,7 @@
 //! Many threads on the same buckets. The clock is a shared number that the threads themselves move; at the end of the file
 //! it is the system's, and the count is exact.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::print_stdout, reason = "the soak form is asked for its numbers")]
 
 use std::hash::RandomState;
 use std::sync::Arc;

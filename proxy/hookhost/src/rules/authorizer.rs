@@ -20,6 +20,9 @@ const MAX_KEY: usize = 128;
 /// Longest `WWW-Authenticate`, in bytes.
 const MAX_CHALLENGE: usize = 1024;
 
+/// Names and values.
+type Values = Vec<(Box<str>, Box<str>)>;
+
 /// Checks what an authorizer decided.
 pub(crate) fn authorizer(raw: raw::Verdict) -> Result<AuthorizerVerdict, Violation> {
     match raw {
@@ -55,12 +58,12 @@ fn allowed(raw: raw::Caller) -> Result<Caller, Violation> {
     Ok(Caller { principal, context: context(raw.context)?, api_key, max_age })
 }
 
-fn context(raw: Vec<(String, String)>) -> Result<Vec<(Box<str>, Box<str>)>, Violation> {
+fn context(raw: Vec<(String, String)>) -> Result<Values, Violation> {
     if raw.len() > MAX_VALUES {
         return Err(Violation::new(Rule::Caller, format!("{} values", raw.len())));
     }
     let mut bytes = 0;
-    let mut values: Vec<(Box<str>, Box<str>)> = Vec::with_capacity(raw.len());
+    let mut values = Values::with_capacity(raw.len());
     for (name, value) in raw {
         bytes += name.len() + value.len();
         if !is_context_name(&name) || !is_plain(&value) || values.iter().any(|(known, _)| **known == *name) {

@@ -95,7 +95,7 @@ mod tests {
 
         #[test]
         fn any_text_is_taken(query: String, name: String) {
-            let _ = query_value(&query, &name);
+            drop(query_value(&query, &name));
         }
     }
 }
