@@ -24,7 +24,7 @@ fn check(settings: &Settings) -> Result<(), Vec<Problem>> {
         "trap" => panic!("as the settings say"),
         "hoard" => drop(std::hint::black_box(vec![1_u8; 64 << 20])),
         "request" => drop(request_in_a_check()),
-        "stage" => return Err(vec![Problem::new(edgeweir_sdk::validate::stage())]),
+        "stage" => return Err(vec![Problem::new(validate::stage())]),
         "none" => return Err(Vec::new()),
         "tell" => return Err(vec![Problem::new(format!("the secret is {}\u{1b}[0m", settings.secret)).at("/secret")]),
         _ => log::info!("settings looked at"),
