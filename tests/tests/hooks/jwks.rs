@@ -135,7 +135,7 @@ async fn a_key_that_is_taken_back_opens_nothing_after_max_refresh() {
     let site = site(KEYS, published(&[bad.jwk("bad"), good.jwk("good")])).await;
     assert_eq!(site.status(&bad.token_of("bad", &claims())).await, 200);
     let left = good.jwk("good");
-    site.idp.answer(move |_| published(&[left.clone()]));
+    site.idp.answer(move |_| published(std::slice::from_ref(&left)));
     site.edge.advance(Duration::from_secs(3601));
     // Nobody has to ask for that: the edge looks each second.
     until("the keys are fetched again", || site.idp.count() == 2).await;
@@ -162,7 +162,7 @@ async fn asked_again_after(fields: &'static [(&str, &str)], seconds: u64) {
     let origin = Origin::hello().await;
     let key = Es256::new();
     let jwk = key.jwk("a");
-    let idp = Origin::start(move |_| with(fields, &[jwk.clone()])).await;
+    let idp = Origin::start(move |_| with(fields, std::slice::from_ref(&jwk))).await;
     let edge = Setup::new(&config(&set, "jwks = [\"login\"]", SETTINGS, "timeout = \"10s\""))
         .set("origin", &origin.address())
         .set("idp", &idp.address())
@@ -194,7 +194,7 @@ async fn the_last_good_keys_stay_while_the_server_is_down_and_not_for_ever() {
     assert!(site.refreshes("failed").await >= 1);
     // As soon as it is back, all is well.
     let jwk = key.jwk("a");
-    site.idp.answer(move |_| published(&[jwk.clone()]));
+    site.idp.answer(move |_| published(std::slice::from_ref(&jwk)));
     site.edge.advance(Duration::from_secs(11));
     until_status(&site, &token, 200).await;
 }
