@@ -24,9 +24,10 @@ pub(super) const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// is stored. Its reason phrase stays.
 pub(super) fn clean(session: &Session, head: &mut ResponseHeader, ctx: &mut RequestCtx) {
     // Where nobody looks at the head in between, the viewer's fields are added in the same go.
+    let may_freshen = ctx.keyed && session.req_header().method == Method::HEAD;
     ctx.told = !head.status.is_informational()
         && !session.cache.enabled()
-        && !(ctx.keyed && session.req_header().method == Method::HEAD)
+        && !may_freshen
         && !ctx.has_hooks_at(Stage::OriginResponse)
         && !ctx.has_hooks_at(Stage::ViewerResponse);
     let status = ctx.told.then(|| cache::status(session, ctx, cache::outcome(session, ctx)));
