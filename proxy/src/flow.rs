@@ -147,7 +147,7 @@ impl Flow {
             match (ticket, fault) {
                 (Some(ticket), Fault::HookOverloaded) => ticket.refund(),
                 (Some(mut ticket), _) => {
-                    ticket.refund_at(|level| matches!(level, LevelKind::Key | LevelKind::KeyMethod))
+                    ticket.refund_at(|level| matches!(level, LevelKind::Key | LevelKind::KeyMethod));
                 }
                 (None, _) => {}
             }

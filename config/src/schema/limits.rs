@@ -38,7 +38,7 @@ table! {
         ipv4_prefix: Opt<Count<8, 32>>,
         /// Leading bits of an IPv6 address that count as one viewer, 16 to 128. Default: 64.
         ipv6_prefix: Opt<Count<16, 128>>,
-        /// How many viewers have a bucket of their own at once, 8 to 16,777,216; 25 bytes of memory for each. If more are
+        /// How many viewers have a bucket of their own at once, 8 to 16,777,216; 24 bytes of memory for each. If more are
         /// active, newcomers may be refused early; nobody gets more. Default: 65536.
         max_clients: Opt<Count<8, 16_777_216>>,
     }

@@ -118,7 +118,17 @@ impl<'a> Levels<'a> {
     /// # Errors
     /// [`Refused`] when a level has no room.
     pub fn reserve(&self, now: Nanos, cost: u32) -> Result<Ticket, Refused> {
-        let mut ticket = Ticket { held: SmallVec::new() };
+        // Reads all buckets before the first is charged: what is not in the processor's cache is fetched at once, not one
+        // after the other, and most refusals have nothing to undo.
+        let mut count = 0;
+        for level in LevelKind::ALL {
+            let Some(source) = self.sources[level.index()] else { continue };
+            count += 1;
+            if let Err(wait) = source.probe(now, cost) {
+                return Err(self.refused(level, source, wait, now, cost));
+            }
+        }
+        let mut ticket = Ticket { held: SmallVec::with_capacity(count) };
         for level in LevelKind::ALL {
             let Some(source) = self.sources[level.index()] else { continue };
             match source.reserve(now, cost) {

@@ -18,7 +18,7 @@ pub(super) enum Source<'a> {
 #[derive(Debug)]
 pub(super) enum Taken {
     One(Arc<Bucket>, Charge),
-    Client(Arc<ClientBuckets>, Client, ClientCharge),
+    Client(Arc<ClientBuckets>, ClientCharge),
 }
 
 impl Source<'_> {
@@ -26,7 +26,7 @@ impl Source<'_> {
         match self {
             Self::One(bucket) => bucket.reserve(now, cost).map(|charge| Taken::One(Arc::clone(bucket), charge)),
             Self::Client(table, client) => {
-                table.reserve(client, now, cost).map(|charge| Taken::Client(Arc::clone(table), client, charge))
+                table.reserve(client, now, cost).map(|charge| Taken::Client(Arc::clone(table), charge))
             }
         }
     }
@@ -71,14 +71,14 @@ impl Taken {
     pub(super) fn refund(self) {
         match self {
             Self::One(bucket, charge) => bucket.refund(charge),
-            Self::Client(table, _, charge) => table.refund(charge),
+            Self::Client(table, charge) => table.refund(charge),
         }
     }
 
     pub(super) fn source(&self) -> Source<'_> {
         match self {
             Self::One(bucket, _) => Source::One(bucket),
-            Self::Client(table, client, _) => Source::Client(table, *client),
+            Self::Client(table, charge) => Source::Client(table, charge.client()),
         }
     }
 }
