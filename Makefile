@@ -12,7 +12,7 @@ WASI := wasm32-wasip2
 # As root, or through sudo.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help setup setup-wasi hooks guests build demo test loom soak lint docs bench release clean
+.PHONY: help setup setup-wasi redis hooks guests build demo test loom soak lint docs bench release clean
 
 help:
 	@echo "make demo     edge, demo origin, hooks, cache, keys, geo: on loopback, with curl lines to try"
@@ -37,6 +37,14 @@ setup:
 setup-wasi:
 	@rustup target list --installed | grep -qx $(WASI) || rustup target add $(WASI)
 
+# The tests of shared quotas run a real server, never a stand-in.
+redis:
+	@if ! command -v redis-server >/dev/null; then \
+	  command -v apt-get >/dev/null || { echo "error: the tests need redis-server; install it, there is no apt-get here" >&2; exit 1; }; \
+	  echo "installing redis-server"; \
+	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends redis-server >/dev/null; \
+	fi
+
 hooks: setup
 	$(CARGO) build --locked --profile hook --target $(WASM) $(addprefix -p ,$(HOOKS))
 
@@ -54,7 +62,7 @@ build: setup
 demo: hooks build
 	$(TARGET)/debug/edgeweir demo
 
-test: hooks guests build loom
+test: hooks guests build loom redis
 	$(CARGO) test --locked $(WORKSPACE)
 
 # In a folder of its own: with this flag all that is under it is built anew.
@@ -65,9 +73,9 @@ loom:
 # measures the optimised build.
 SOAK ?=
 SOAK_FLAGS ?=
-soak: hooks guests
+soak: hooks guests redis
 	$(CARGO) build --locked $(SOAK_FLAGS) $(WORKSPACE) --bin edgeweir --test schema
-	$(CARGO) test --locked $(SOAK_FLAGS) $(WORKSPACE) --lib --test soak --test hooks --test threads -- \
+	$(CARGO) test --locked $(SOAK_FLAGS) $(WORKSPACE) --lib --test soak --test hooks --test threads --test limits -- \
 	  --ignored --nocapture --test-threads 1 $(SOAK)
 
 lint: setup

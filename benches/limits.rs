@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hash::RandomState;
 
-use edgeweir_limits::{Bucket, Client, ClientBuckets, KeyEntry, KeyHash, KeyStore, LevelKind, Levels, Nanos, Throttle};
+use edgeweir_limits::{
+    Bucket, Client, ClientBuckets, Counts, Key, KeyHash, LevelKind, Levels, LiveKeys, Meter, Nanos, Period, PlanNames,
+    Quota, Reach, Take, Throttle, UsagePlan, presented,
+};
 
 const THREADS: u64 = 4;
 
@@ -101,16 +104,40 @@ fn ticket(criterion: &mut Criterion) {
 }
 
 fn key(criterion: &mut Criterion) {
-    let entry = |number: u32| {
-        let name = format!("key-{number:036}");
-        KeyEntry { hash: KeyHash::of(name.as_bytes()), name, enabled: true, plans: vec![0] }
-    };
-    let store = KeyStore::new((0..10_000).map(entry).collect()).unwrap();
-    let known = store.get(1234).unwrap().name.clone();
-    let mut group = criterion.benchmark_group("key of 10,000");
-    group.bench_function("known", |bencher| bencher.iter(|| store.lookup(black_box(known.as_bytes())).is_some()));
-    let unknown = known.replace("key", "yek");
-    group.bench_function("unknown", |bencher| bencher.iter(|| store.lookup(black_box(unknown.as_bytes())).is_some()));
+    let name = |number: u32| format!("key-{number:036}");
+    let mut group = criterion.benchmark_group("key");
+    for count in [10_000_u32, 1_000_000] {
+        let keys = LiveKeys::default();
+        let plans: Arc<[_]> = Arc::from([]);
+        let key = |number| {
+            let name = name(number);
+            Arc::new(Key::new(KeyHash::of(name.as_bytes()), &name[30..], &name[30..], Arc::clone(&plans)))
+        };
+        keys.change(&[], (0..count).map(key).collect());
+        // Drawn at random, so that the processor's caches know no more than they would of real keys.
+        let known: Vec<String> = (0..65_536).map(|_| name(fastrand::u32(0..count))).collect();
+        let find = |value: &str| presented(value.as_bytes()).and_then(|hash| keys.find(&hash)).is_some();
+        let mut at = 0;
+        group.bench_function(format!("known, of {count}"), |bencher| {
+            bencher.iter(|| {
+                at = (at + 1) % known.len();
+                find(black_box(&known[at]))
+            });
+        });
+        let unknown = known[0].replace("key", "yek");
+        group.bench_function(format!("unknown, of {count}"), |bencher| bencher.iter(|| find(black_box(&unknown))));
+    }
+    let quota = Quota { limit: Quota::MAX, offset: 0, period: Period::Day, lease: 1_000, counts: Counts::default() };
+    let meter = Meter::new(&Arc::from("plan"), "key", Some(quota));
+    let demand = meter.demand(1).unwrap();
+    let lease = edgeweir_limits::Lease { period: 1, granted: Quota::MAX, limit: Quota::MAX, leased: Quota::MAX };
+    meter.grant(lease, &demand);
+    group.bench_function("quota: take and count", |bencher| {
+        bencher.iter(|| {
+            meter.count(black_box(86_400));
+            meter.take(black_box(1)) == Take::Taken
+        });
+    });
     group.finish();
 }
 
@@ -119,13 +146,23 @@ fn key(criterion: &mut Criterion) {
 fn all_levels(criterion: &mut Criterion) {
     const KEYS: u32 = 1_000_000;
     let name = |number: u32| format!("key-{number:036}");
+    let keys = LiveKeys::default();
+    let names = PlanNames::default();
+    let plan = UsagePlan {
+        id: names.id("plan"),
+        name: "plan".into(),
+        throttle: Throttle::new(1e9, 1_000_000).ok(),
+        quota: None,
+        distributions: Reach::All,
+    };
     let entry = |number: u32| {
         let name = name(number);
-        KeyEntry { hash: KeyHash::of(name.as_bytes()), name, enabled: true, plans: vec![0] }
+        let key = Key::new(KeyHash::of(name.as_bytes()), &name[30..], &name[30..], names.set(["plan"]));
+        key.slot(&plan, 1, Nanos::ZERO, |_made| {});
+        Arc::new(key)
     };
-    let store = KeyStore::new((0..KEYS).map(entry).collect()).unwrap();
+    keys.change(&[], (0..KEYS).map(entry).collect());
     let throttle = Throttle::new(1e9, 1_000_000).unwrap();
-    let of_keys: Vec<Arc<Bucket>> = (0..KEYS).map(|_| bucket(1e9, 1_000_000)).collect();
     let shared = [(); 3].map(|()| bucket(1e9, 1_000_000));
     let table = |clients| Arc::new(ClientBuckets::new(throttle, clients, Nanos::ZERO, RandomState::new()));
     let (methods, addresses, callers) =
@@ -136,18 +173,19 @@ fn all_levels(criterion: &mut Criterion) {
         (random >> 33) as u32
     };
     // Made before, so that only what the edge does is measured: the cache misses are its own.
-    let presented: Vec<String> = (0..65_536).map(|_| name(draw() % KEYS)).collect();
+    let sent: Vec<String> = (0..65_536).map(|_| name(draw() % KEYS)).collect();
     let mut at = 0;
     let mut now = 0;
     criterion.bench_function("all ten levels, 1,000,000 keys at random", |bencher| {
         bencher.iter(|| {
-            at = (at + 1) % presented.len();
+            at = (at + 1) % sent.len();
             now += 1000;
-            let key = store.lookup_index(black_box(presented[at].as_bytes())).unwrap();
-            let client = Client::of(store.get(key).unwrap().hash.prefix());
+            let key = presented(black_box(sent[at].as_bytes())).and_then(|hash| keys.find(&hash)).unwrap();
+            let slot = key.slot(&plan, 1, Nanos(now), |_made| {});
+            let client = Client::of(key.hash.prefix());
             let address = (at as u32 % 30_000).to_be_bytes();
             let mut levels = Levels::new()
-                .with(LevelKind::Key, &of_keys[key])
+                .with(LevelKind::Key, slot.bucket.as_ref())
                 .with(LevelKind::Behavior, &shared[0])
                 .with(LevelKind::Distribution, &shared[1])
                 .with(LevelKind::Edge, &shared[2])
@@ -164,11 +202,12 @@ fn all_levels(criterion: &mut Criterion) {
     });
     criterion.bench_function("key, behavior, distribution and edge, 1,000,000 keys at random", |bencher| {
         bencher.iter(|| {
-            at = (at + 1) % presented.len();
+            at = (at + 1) % sent.len();
             now += 1000;
-            let key = store.lookup_index(black_box(presented[at].as_bytes())).unwrap();
+            let key = presented(black_box(sent[at].as_bytes())).and_then(|hash| keys.find(&hash)).unwrap();
+            let slot = key.slot(&plan, 1, Nanos(now), |_made| {});
             let levels = Levels::new()
-                .with(LevelKind::Key, &of_keys[key])
+                .with(LevelKind::Key, slot.bucket.as_ref())
                 .with(LevelKind::Behavior, &shared[0])
                 .with(LevelKind::Distribution, &shared[1])
                 .with(LevelKind::Edge, &shared[2]);

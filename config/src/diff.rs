@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     Behavior, Binding, Config, Distribution, Jwks, JwksId, JwksSource, KeyValueStoreId, OriginId, UsagePlan,
+    UsagePlanId,
 };
 
 /// One difference between two configurations.
@@ -22,6 +23,13 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     let mut changes = Changes(Vec::new());
     changes.value("state_dir", &old.state_dir, &new.state_dir, true);
     server(old, new, &mut changes);
+    changes.value("state.backend", &old.state.backend, &new.state.backend, true);
+    changes.value(
+        "state",
+        &(old.state.on_store_failure, old.state.wait),
+        &(new.state.on_store_failure, new.state.wait),
+        false,
+    );
     changes.value("gate", &old.gate, &new.gate, false);
     changes.value("limits", &(&old.throttle, &old.limits), &(&new.throttle, &new.limits), false);
     changes.value("gateway_responses", &old.gateway_responses, &new.gateway_responses, false);
@@ -158,6 +166,7 @@ fn same_jwks((old, a): (&Config, &Jwks), (new, b): (&Config, &Jwks)) -> bool {
 fn same_distribution((old, a): (&Config, &Distribution), (new, b): (&Config, &Distribution)) -> bool {
     a.hosts == b.hosts
         && (a.throttle, &a.limits, &a.gateway_responses) == (b.throttle, &b.limits, &b.gateway_responses)
+        && a.key_source == b.key_source
         && a.behaviors.len() == b.behaviors.len()
         && a.behaviors.iter().zip(&b.behaviors).all(|(a, b)| same_behavior((old, a), (new, b)))
 }
@@ -178,6 +187,10 @@ fn same_behavior((old, a): (&Config, &Behavior), (new, b): (&Config, &Behavior))
         let name = |id: &OriginId| config.origins.get(id.0).map(|origin| origin.name.clone());
         Some(binding.fetch.as_ref()?.iter().map(name).collect())
     };
+    let plans = |config: &Config, b: &Behavior| -> Option<Vec<Option<String>>> {
+        let name = |id: &UsagePlanId| config.usage_plans.get(id.0).map(|plan| plan.name.clone());
+        Some(b.usage_plans.as_ref()?.iter().map(name).collect())
+    };
     let hooks = |config: &Config, b: &Behavior| -> Vec<_> {
         let hook = |binding: &Binding| config.hooks.get(binding.hook.0).map(|hook| hook.name.clone());
         let granted =
@@ -189,6 +202,7 @@ fn same_behavior((old, a): (&Config, &Behavior), (new, b): (&Config, &Behavior))
         let mut b = b.clone();
         b.origin = a.origin;
         b.cache_policy = a.cache_policy;
+        b.usage_plans.clone_from(&a.usage_plans);
         let theirs = b.hooks.iter_mut().flatten().chain(b.authorizer.as_mut().map(|one| &mut one.binding));
         let ours = a.hooks.iter().flatten().chain(a.authorizer.as_ref().map(|one| &one.binding));
         for (b, a) in theirs.zip(ours) {
@@ -202,6 +216,7 @@ fn same_behavior((old, a): (&Config, &Behavior), (new, b): (&Config, &Behavior))
     origin(old, a) == origin(new, b)
         && policy(old, a) == policy(new, b)
         && hooks(old, a) == hooks(new, b)
+        && plans(old, a) == plans(new, b)
         && *a == with_indices_of_a()
 }
 

@@ -18,6 +18,7 @@ mod authorizer;
 mod cache;
 mod hook;
 mod limits;
+mod state;
 
 pub use answers::{Cors, GatewayResponse, ResponseType};
 pub use authorizer::{Authorizer, IdentitySource};
@@ -31,6 +32,7 @@ pub use hook::{
     MAX_KEY_VALUE_VALUE, Place, PublishedJwks, Stage,
 };
 pub use limits::{CallerName, Each, Limits, MethodThrottle, PerAddress, PerCaller};
+pub use state::{Backend, Counted, KeySource, Quota, QuotaPeriod, State, StorePolicy};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -78,6 +80,8 @@ pub struct Config {
     pub key_value_stores: Vec<KeyValueStore>,
     /// Indexed by [`JwksId`].
     pub jwks: Vec<Jwks>,
+    /// Where keys, quotas and usage are kept.
+    pub state: State,
     /// Indexed by [`UsagePlanId`].
     pub usage_plans: Vec<UsagePlan>,
     /// API keys of the config file.
@@ -341,6 +345,8 @@ pub struct UsagePlan {
     pub concurrency: Option<u32>,
     /// For each key, for some of its requests.
     pub method_throttles: Vec<MethodThrottle>,
+    /// For each key.
+    pub quota: Option<Quota>,
     /// Distributions whose behaviors the plan's keys open; all if empty.
     pub distributions: Vec<DistributionId>,
 }
@@ -382,6 +388,8 @@ pub struct Distribution {
     pub limits: Limits,
     /// What is different in the edge's own answers; goes before the edge's.
     pub gateway_responses: Vec<GatewayResponse>,
+    /// Where its viewers put their API key.
+    pub key_source: KeySource,
 }
 
 /// What happens to the requests of a path pattern.
@@ -407,8 +415,10 @@ pub struct Behavior {
     pub method_throttles: Vec<(String, Throttle)>,
     /// Other limits.
     pub limits: Limits,
-    /// An `x-api-key` of a plan that covers this distribution is needed, except for CORS preflights.
+    /// An API key of a plan that covers this distribution is needed, except for CORS preflights.
     pub api_key_required: bool,
+    /// The plans whose keys open it; none means all that cover the distribution.
+    pub usage_plans: Option<Vec<UsagePlanId>>,
     /// Send the path as the viewer spelled it (CloudFront) instead of the normalised one that was matched.
     pub raw_path: bool,
     /// Let ambiguous spellings (`%2f`, `%5c`, `%00`, double encoding, `;`) through.

@@ -16,7 +16,9 @@ mod policies;
 use std::path::Path;
 
 use crate::decode::Time;
-use crate::model::{Config, Hook, HookSource, HostHeader, LogTarget, Origin, OriginHttp, SecretSource};
+use crate::model::{
+    Backend, Config, Hook, HookSource, HostHeader, LogTarget, Origin, OriginHttp, SecretSource, State, StorePolicy,
+};
 use crate::report::Report;
 use crate::schema::{self, File};
 use crate::source::Source;
@@ -61,6 +63,7 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         hooks: hooks(file, base),
         key_value_stores: key_value::stores(file, base),
         jwks: jwks::sets(file, &names, base, out),
+        state: state(file, base),
         usage_plans,
         api_keys,
         distributions,
@@ -90,6 +93,23 @@ fn log_target(target: &LogTarget, base: &Path) -> LogTarget {
     match target {
         LogTarget::File(path) => LogTarget::File(base.join(path)),
         other => other.clone(),
+    }
+}
+
+fn state(file: &File, base: &Path) -> State {
+    let none = schema::State::default();
+    let written = file.state.value().unwrap_or(&none);
+    let backend = match (written.backend.value(), written.url.value()) {
+        (Some(schema::Backend::Redis), Some(url)) => Backend::Redis {
+            url: secret(&url.0, base),
+            prefix: written.prefix.value().map_or_else(|| "edgeweir".to_owned(), |prefix| prefix.0.clone()),
+        },
+        _ => Backend::Embedded,
+    };
+    State {
+        backend,
+        on_store_failure: written.on_store_failure.value().copied().unwrap_or(StorePolicy::Closed),
+        wait: time(written.wait.value(), 1_000),
     }
 }
 

@@ -15,6 +15,7 @@ mod keys;
 mod limits;
 mod listeners;
 mod origins;
+mod state;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -37,6 +38,7 @@ pub(crate) fn check(file: &File, out: &mut Report) {
     keys::check(file, out);
     limits::check(file, out);
     answers::check(file, out);
+    state::check(file, out);
     distributions::check(file, out);
 }
 

@@ -16,6 +16,7 @@ mod limits;
 mod origin;
 mod secret;
 mod settings;
+mod state;
 
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -30,11 +31,12 @@ pub(crate) use edge::{Admin, Certificate, Gate, Geo, Listener, Log, LogSink, Ser
 pub(crate) use hook::{Binding, Hook, RequestBody};
 pub(crate) use jwks::Jwks;
 pub(crate) use key_value::KeyValueStore;
-pub(crate) use keys::{ApiKey, Throttle, UsagePlan};
+pub(crate) use keys::{ApiKey, Quota, Throttle, UsagePlan};
 pub(crate) use limits::{Caller, Limits, MethodThrottle, PerAddress, PerCaller};
 pub(crate) use origin::Origin;
 pub(crate) use secret::Secret;
 pub(crate) use settings::Settings;
+pub(crate) use state::{Backend, State};
 
 use crate::decode::{Decode, FilePath, List, Named, Network, table};
 use crate::report::Report;
@@ -79,6 +81,8 @@ table! {
         gateway_responses: Opt<Named<GatewayResponse>>,
         /// Limits of the whole edge.
         limits: Opt<Limits>,
+        /// Where API keys, quotas and usage are kept.
+        state: Opt<State>,
         /// Limits for API keys, by name.
         usage_plans: Opt<Named<UsagePlan>>,
         /// API keys.

@@ -1,9 +1,9 @@
 //! A configuration in a page of text, for `edgeweir check`. Shows no secret, only where it comes from.
 
 use crate::model::{
-    ApiKey, Behavior, CachePolicy, CallerName, Config, Distribution, Each, Hook, HostHeader, Jwks, JwksSource,
-    KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Origin, OriginHttp, SecretSource, Stage, Throttle,
-    TlsVersion, UsagePlan,
+    ApiKey, Backend, Behavior, CachePolicy, CallerName, Config, Distribution, Each, Hook, HostHeader, Jwks, JwksSource,
+    KeySource, KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Origin, OriginHttp, Quota, QuotaPeriod,
+    SecretSource, Stage, State, StorePolicy, Throttle, TlsVersion, UsagePlan,
 };
 use crate::units::{format_duration, format_size};
 
@@ -25,7 +25,11 @@ pub fn summary(config: &Config) -> String {
     section(&mut text, "key sets", config.jwks.iter().map(|set| jwks(config, set)));
     let edge = everything(config.throttle, &config.limits);
     section(&mut text, "limits of the edge", edge.into_iter().map(|limit| vec![limit]));
+    if !config.usage_plans.is_empty() {
+        section(&mut text, "keys, quotas and usage", state(&config.state));
+    }
     section(&mut text, "usage plans", config.usage_plans.iter().map(|plan| usage_plan(config, plan)));
+    section(&mut text, "at worst", config.usage_plans.iter().flat_map(|plan| worst(&config.state, plan)));
     section(&mut text, "API keys", config.api_keys.iter().map(|key| api_key(config, key)));
     for each in &config.distributions {
         distribution(&mut text, config, each);
@@ -165,15 +169,86 @@ fn usage_plan(config: &Config, plan: &UsagePlan) -> Vec<String> {
         let requests: Vec<&str> = requests.into_iter().flatten().collect();
         limits.push(format!("{} for {}", rate(Some(throttle.throttle)).unwrap_or_default(), requests.join(" ")));
     }
+    limits.extend(plan.quota.as_ref().map(quota));
     let limits = if limits.is_empty() { "no limit".to_owned() } else { limits.join(", ") };
     vec![plan.name.clone(), limits, covers]
+}
+
+fn quota(quota: &Quota) -> String {
+    let period = match quota.period {
+        QuotaPeriod::Day => "day",
+        QuotaPeriod::Week => "week",
+        QuotaPeriod::Month => "month",
+    };
+    let mut text = format!("{} a {period}", quota.limit);
+    if quota.offset > 0 {
+        text.push_str(&format!(" ({} less in the first)", quota.offset));
+    }
+    let counts: Vec<&str> = quota.counts.iter().map(|counted| counted.as_str()).collect();
+    let counts = if counts.is_empty() { "successes only".to_owned() } else { format!("with {}", counts.join(" ")) };
+    text.push_str(&format!(" counted {counts}"));
+    text
+}
+
+/// By how much a plan's limits can be missed.
+fn worst(state: &State, plan: &UsagePlan) -> Vec<Vec<String>> {
+    let shared = matches!(state.backend, Backend::Redis { .. });
+    let mut rows = Vec::new();
+    if let Some(quota) = &plan.quota {
+        let lease = quota.lease.unwrap_or_else(|| (quota.limit / 100).clamp(1, 1_000));
+        let over = match (state.on_store_failure, shared) {
+            (StorePolicy::Open, _) => "over: what comes while the store does not answer",
+            (StorePolicy::Closed, true) => "over: none, if the server forgets nothing",
+            (StorePolicy::Closed, false) => "over: none",
+        };
+        let under = format!("under: {lease} for each crash of an edge");
+        rows.push(vec![plan.name.clone(), "quota".to_owned(), over.to_owned(), under]);
+    }
+    if plan.throttle.is_some() {
+        let (over, under) = match shared {
+            true => (
+                "over: one more burst for 0.5 s when an edge comes",
+                "under: the part of an edge that died, for 3 s; of those that are asked less than others",
+            ),
+            false => (
+                "over: one more burst at a restart; the double while two processes serve at a take-over",
+                "under: none",
+            ),
+        };
+        rows.push(vec![plan.name.clone(), "rate".to_owned(), over.to_owned(), under.to_owned()]);
+    }
+    rows
+}
+
+fn state(state: &State) -> Vec<Vec<String>> {
+    let backend = match &state.backend {
+        Backend::Embedded => "in the state folder".to_owned(),
+        Backend::Redis { url, prefix } => {
+            let from = match url {
+                SecretSource::Inline(_) => "a server of the config",
+                SecretSource::File(_) => "a server named in a file",
+                SecretSource::Env(_) => "a server named in the environment",
+            };
+            format!("in {from}, prefix {prefix}")
+        }
+    };
+    let without = match state.on_store_failure {
+        StorePolicy::Closed => "503 without it",
+        StorePolicy::Open => "requests pass without it",
+    };
+    vec![vec![backend, without.to_owned()]]
 }
 
 fn distribution(text: &mut String, config: &Config, distribution: &Distribution) {
     let hosts: Vec<&str> = distribution.hosts.iter().map(|host| host.as_str()).collect();
     let limits = everything(distribution.throttle, &distribution.limits);
     let limit = if limits.is_empty() { String::new() } else { format!(" ({})", limits.join(", ")) };
-    let title = format!("distribution {}: {}{limit}", distribution.name, hosts.join(", "));
+    let source = match &distribution.key_source {
+        KeySource::Header(name) if name == "x-api-key" => String::new(),
+        KeySource::Header(name) => format!(" (API key in the header {name})"),
+        KeySource::Query(name) => format!(" (API key in the parameter {name})"),
+    };
+    let title = format!("distribution {}: {}{limit}{source}", distribution.name, hosts.join(", "));
     let heads = ["path", "methods", "origin", "cache policy", "hooks", "limits"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     rows.extend(distribution.behaviors.iter().map(|each| behavior(config, each)));
@@ -192,7 +267,14 @@ fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
     }
     let mut limits = Vec::new();
     if behavior.api_key_required {
-        limits.push("API key".to_owned());
+        limits.push(match &behavior.usage_plans {
+            None => "API key".to_owned(),
+            Some(plans) => {
+                let plans = plans.iter().filter_map(|id| config.usage_plans.get(id.0));
+                let names: Vec<&str> = plans.map(|plan| plan.name.as_str()).collect();
+                format!("API key of {}", names.join(" or "))
+            }
+        });
     }
     limits.extend(everything(behavior.throttle, &behavior.limits));
     for (method, throttle) in &behavior.method_throttles {

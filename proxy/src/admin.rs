@@ -12,9 +12,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::purge::{BadOrder, Order};
+use crate::state::KeyError;
 
 mod access;
 pub mod client;
+pub mod keys;
 mod routes;
 mod server;
 mod socket;
@@ -30,6 +32,8 @@ pub const SOCKET: &str = "admin.sock";
 pub trait Control: Send + Sync + 'static {
     /// Whether the edge wants new requests: false before the start is done and from the stop signal on.
     fn ready(&self) -> bool;
+    /// What is wrong although requests are served.
+    fn concern(&self) -> Option<String>;
     /// The metrics page in OpenMetrics text.
     fn metrics(&self) -> String;
     /// Version, snapshot number, uptime, listeners, connections.
@@ -45,6 +49,12 @@ pub trait Control: Send + Sync + 'static {
     /// # Errors
     /// What of the order cannot be understood; then nothing is purged.
     async fn purge(&self, order: Order) -> Result<serde_json::Value, BadOrder>;
+
+    /// Makes, changes, removes and lists API keys, and tells what they use.
+    ///
+    /// # Errors
+    /// Why not; then nothing has changed.
+    async fn keys(&self, call: keys::Call) -> Result<keys::Answer, KeyError>;
 
     /// Puts a version of a deployed hook in force, all or nothing.
     ///

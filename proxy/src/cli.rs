@@ -16,6 +16,7 @@ mod dev;
 mod explain;
 mod file;
 mod hook;
+mod keys;
 mod output;
 mod purge;
 mod reload;
@@ -49,6 +50,9 @@ enum Verb {
     Reload(reload::Args),
     /// Take objects out of the running edge's cache: by URL, path, host or tag
     Purge(purge::Args),
+    /// Make, import, change, rotate and list API keys of the running edge, and see what they use
+    #[command(subcommand)]
+    Keys(keys::Verb),
     /// Ask the running edge how it is
     Status(status::Args),
     /// Print the JSON Schema of the configuration
@@ -81,6 +85,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::run(&args),
         Verb::Reload(args) => reload::run(&args),
         Verb::Purge(args) => purge::run(&args),
+        Verb::Keys(verb) => keys::run(&verb),
         Verb::Status(args) => status::run(&args),
         Verb::Schema => schema::run(),
         Verb::Hook(verb) => hook::run(&verb),
@@ -128,6 +133,14 @@ mod tests {
             "edgeweir status edge.toml --json",
             "edgeweir purge http://a.test/b* /c #d --tag e --host a.test --soft --dry-run --json -c edge.toml",
             "edgeweir purge --everything --distribution site --socket state/admin.sock",
+            "edgeweir keys create acme --plan basic --plan more --expires 90d --metadata a=b -c edge.toml --json",
+            "edgeweir keys import keys.csv --fail-on-warnings --socket state/admin.sock",
+            "edgeweir keys list --plan basic --name a",
+            "edgeweir keys disable abc",
+            "edgeweir keys change abc --name x --never-expires --no-plans",
+            "edgeweir keys rotate abc --overlap 1h",
+            "edgeweir keys usage abc --from 2026-11-01",
+            "edgeweir keys export --from 2026-11-01 --to 2026-11-30 --plan basic",
             "edgeweir schema",
             "edgeweir demo",
             "edgeweir dev",
@@ -159,6 +172,10 @@ mod tests {
             "edgeweir explain edge.toml http://a.test --client a.test",
             "edgeweir explain edge.toml http://a.test --country CHE",
             "edgeweir srve",
+            "edgeweir keys",
+            "edgeweir keys create",
+            "edgeweir keys create a --expires soon",
+            "edgeweir keys rotate abc --overlap 1",
             "edgeweir hook",
             "edgeweir hook new hello --stage request",
             "edgeweir hook new hello --sdk a --sdk-git b",

@@ -4,6 +4,7 @@
 //! one process (tests do that): nothing here is global but the events log.
 
 mod core;
+mod keys;
 mod listeners;
 mod purge;
 mod reload;
@@ -169,6 +170,7 @@ pub struct Edge {
     shutdown: watch::Sender<bool>,
     sweeper: tokio::task::JoinHandle<()>,
     stores: tokio::task::JoinHandle<()>,
+    sharing: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl std::fmt::Debug for Edge {
@@ -229,8 +231,21 @@ impl Edge {
         let sweeper = tokio::spawn(sweep(Arc::clone(&core)));
         let stores = tokio::spawn(stores::watch(Arc::clone(&core)));
         core.set_ready(true);
+        let sharing = core.state.is_shared().then(|| tokio::spawn(share(Arc::clone(&core), Arc::clone(&control))));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), listeners = ?listeners.addresses(), "started");
-        Ok(Self { core, app, listeners, admin, admin_address, admin_socket, control, shutdown, sweeper, stores })
+        Ok(Self {
+            core,
+            app,
+            listeners,
+            admin,
+            admin_address,
+            admin_socket,
+            control,
+            shutdown,
+            sweeper,
+            stores,
+            sharing,
+        })
     }
 
     /// Where viewers connect, in the order of the configuration, with real ports.
@@ -291,11 +306,29 @@ impl Edge {
         }
         self.sweeper.abort();
         self.stores.abort();
+        if let Some(sharing) = self.sharing {
+            sharing.abort();
+        }
         for server in self.admin {
             server.stop().await;
         }
+        let state = Arc::clone(&self.core.state);
+        // Only a panic ends this early, and then there is nothing more to save.
+        let _saved = tokio::task::spawn_blocking(move || state.stop()).await;
         self.core.flush_logs();
         finished
+    }
+}
+
+/// Divides rates anew when another edge comes or goes.
+async fn share(core: Arc<Core>, control: Arc<reload::EdgeControl>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if core.ready() && core.state.nodes() != core.snapshot.load().nodes {
+            control.share().await;
+        }
     }
 }
 

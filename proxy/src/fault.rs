@@ -48,6 +48,10 @@ pub enum Fault {
     AuthorizerFailed,
     /// The authorizer's answer breaks a rule.
     AuthorizerInvalid,
+    /// The quota of the key is used up.
+    QuotaExceeded,
+    /// Nothing is leased, and the store of quotas does not answer.
+    QuotaStore,
     /// A hook trapped or returned an error.
     HookFailed,
     /// A hook ran out of time.
@@ -84,7 +88,7 @@ pub enum Fault {
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::BadFraming,
         Self::UnknownTransferCoding,
         Self::BadHost,
@@ -103,6 +107,8 @@ impl Fault {
         Self::AccessDenied,
         Self::AuthorizerFailed,
         Self::AuthorizerInvalid,
+        Self::QuotaExceeded,
+        Self::QuotaStore,
         Self::HookFailed,
         Self::HookTimeout,
         Self::HookInvalid,
@@ -144,6 +150,8 @@ impl Fault {
             }
             Self::AuthorizerFailed => (500, "Internal server error", "authorizer-failed"),
             Self::AuthorizerInvalid => (500, "Internal server error", "authorizer-invalid"),
+            Self::QuotaExceeded => (429, "Limit Exceeded", "quota-exceeded"),
+            Self::QuotaStore => (503, "Service Unavailable", "quota-store"),
             Self::HookFailed => (503, "Service Unavailable", "hook-failed"),
             Self::HookTimeout => (503, "Service Unavailable", "hook-timeout"),
             Self::HookInvalid => (502, "Bad Gateway", "hook-invalid"),
@@ -191,6 +199,7 @@ impl Fault {
             Self::AccessDenied => Some("AccessDeniedException"),
             Self::AuthorizerFailed | Self::AuthorizerInvalid => Some("AuthorizerConfigurationException"),
             Self::BodyTooLarge => Some("RequestTooLargeException"),
+            Self::QuotaExceeded => Some("LimitExceededException"),
             _ => None,
         }
     }
@@ -220,6 +229,7 @@ impl Fault {
             Self::BodyTooLarge => ResponseType::RequestTooLarge,
             Self::UnknownHost | Self::NoBehavior => ResponseType::ResourceNotFound,
             Self::Throttled => ResponseType::Throttled,
+            Self::QuotaExceeded => ResponseType::QuotaExceeded,
             Self::Unauthorized => ResponseType::Unauthorized,
             Self::BadFraming
             | Self::UnknownTransferCoding

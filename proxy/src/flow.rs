@@ -27,6 +27,7 @@ pub(crate) mod origin;
 mod parts;
 pub mod path;
 mod purge;
+pub mod quota;
 mod range;
 pub(crate) mod request_body;
 mod respond;
@@ -101,9 +102,25 @@ impl Flow {
             }
         }
         let head = session.req_header();
-        let mut ticket = throttle::reserve(ctx, &head.method, &head.headers, &*self.core.clock)?;
+        let reserved = throttle::reserve(ctx, &head.method, &head.headers, &*self.core.clock);
+        let mut ticket = match reserved {
+            Ok(ticket) => ticket,
+            Err(fault) => {
+                quota::throttled(ctx).await;
+                return Err(fault);
+            }
+        };
         if ctx.behavior().is_some_and(|behavior| behavior.authorizer.is_some()) {
             ticket = Box::pin(self.authorize(session, ctx, ticket)).await?;
+        }
+        if ctx.key.is_some()
+            && let Err(fault) = quota::reserve(ctx).await
+        {
+            // A refusal by the quota takes nothing from the throttles.
+            if let Some(ticket) = ticket {
+                ticket.refund();
+            }
+            return Err(fault);
         }
         // Boxed: most requests meet no hook, and need not carry room for its call.
         let outcome = match ctx.has_hooks_at(Stage::ViewerRequest) {
@@ -130,7 +147,9 @@ impl Flow {
         }
         if ctx.cost.is_some() || ctx.hook_key.is_some() {
             let head = session.req_header();
-            throttle::charge(ctx, &head.method, &head.headers, &*self.core.clock)?;
+            if throttle::charge(ctx, &head.method, &head.headers, &*self.core.clock)? {
+                quota::reserve(ctx).await?;
+            }
         }
         Ok(false)
     }
@@ -142,7 +161,7 @@ impl Flow {
         ctx: &mut RequestCtx,
         mut ticket: Option<Ticket>,
     ) -> Result<Option<Ticket>, Fault> {
-        let before = ctx.key.zip(ctx.plan);
+        let before = ctx.key.as_ref().map(|keyed| Arc::clone(&keyed.slot));
         if let Err(fault) = authorizer::ask(&self.core, session.req_header_mut(), ctx).await {
             match (ticket, fault) {
                 (Some(ticket), Fault::HookOverloaded) => ticket.refund(),
@@ -157,7 +176,8 @@ impl Flow {
         if ctx.key.is_none() && ctx.behavior().is_some_and(|behavior| behavior.api_key_required) {
             return Err(Fault::Forbidden);
         }
-        let another = ctx.key.zip(ctx.plan) != before;
+        let now = ctx.key.as_ref().map(|keyed| Arc::as_ptr(&keyed.slot));
+        let another = now != before.as_ref().map(Arc::as_ptr);
         if let (true, Some(ticket)) = (another, &mut ticket) {
             // The key of the header is not the caller's.
             ticket.refund_at(|level| matches!(level, LevelKind::Key | LevelKind::KeyMethod));

@@ -18,6 +18,7 @@ pub mod origin;
 pub mod purge;
 pub mod runtime;
 pub mod snapshot;
+pub mod state;
 pub mod telemetry;
 pub mod tls;
 pub mod versions;

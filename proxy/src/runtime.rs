@@ -6,5 +6,6 @@ pub mod clock;
 pub mod conn;
 pub mod connections;
 pub mod head;
+pub mod random;
 pub mod room;
 pub mod stand_in;

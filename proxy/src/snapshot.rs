@@ -20,7 +20,7 @@ use edgeweir_cache::{Admit, Coding, Rules, Selection};
 use edgeweir_config::units::PathPattern;
 use edgeweir_config::{self as model, FailurePolicy, Stage};
 use edgeweir_hookhost::{Grants, Hook};
-use edgeweir_limits::{Bucket, KeyStore, Plans};
+use edgeweir_limits::{KeyTable, Plans};
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
@@ -29,13 +29,16 @@ pub use hosts::HostIndex;
 use crate::geo::Geo;
 use crate::jwks::KeySet;
 use crate::origin::{DynamicOrigins, Origin};
-use crate::telemetry::metrics::{BehaviorMetrics, HookMetrics};
+use crate::state::State;
+use crate::telemetry::metrics::{BehaviorMetrics, HookMetrics, PlanMetrics};
 
 /// One configuration in force.
 #[derive(Debug)]
 pub struct Snapshot {
     /// Counts up with each reload; the first is 1.
     pub number: u64,
+    /// Edges that share its rates; each has its part.
+    pub nodes: u64,
     /// The configuration that it was made of.
     pub config: Arc<model::Config>,
     /// Which distribution a host belongs to.
@@ -56,18 +59,20 @@ pub struct Snapshot {
     pub jwks: Vec<Arc<KeySet>>,
     /// None without a database.
     pub geo: Option<Arc<Geo>>,
-    /// All API keys.
-    pub keys: KeyStore,
+    /// The API keys of the configuration.
+    pub keys: KeyTable,
     /// All usage plans.
     pub plans: Plans,
-    /// The bucket of a key in a plan, by key and plan.
-    pub key_buckets: HashMap<(usize, usize), Arc<Bucket>>,
     /// Other limits of a plan's keys, by plan.
     pub plan_limits: Vec<limits::PlanLimits>,
     /// Of the whole edge.
     pub limits: limits::Limits,
     /// What is different in the edge's own answers.
     pub responses: answers::Responses,
+    /// Counters, in the order of the plans.
+    pub plan_metrics: Vec<Arc<PlanMetrics>>,
+    /// What outlives the snapshot: the other API keys, quotas.
+    pub state: Arc<State>,
 }
 
 /// A distribution, ready.
@@ -81,6 +86,17 @@ pub struct Distribution {
     pub limits: limits::Limits,
     /// What is different in the edge's own answers here.
     pub responses: answers::Responses,
+    /// Where its viewers put their API key.
+    pub key_source: KeySource,
+}
+
+/// Where viewers put their API key.
+#[derive(Debug, Clone)]
+pub enum KeySource {
+    /// A header field.
+    Header(HeaderName),
+    /// A parameter of the query.
+    Query(Box<str>),
 }
 
 /// A behavior, ready.
@@ -110,6 +126,8 @@ pub struct Behavior {
     pub limited: bool,
     /// A key is needed.
     pub api_key_required: bool,
+    /// The usage plans that open it, by index.
+    pub plans: Vec<usize>,
     /// Forward the path as spelled.
     pub raw_path: bool,
     /// Let ambiguous spellings through.
@@ -294,6 +312,24 @@ impl ViewerFact {
 }
 
 impl Snapshot {
+    /// Two plans of these that open the same behavior, with its distribution and pattern: a key must not be in both (API
+    /// Gateway: one plan for each stage).
+    #[must_use]
+    pub fn two_plans<'a>(&'a self, names: &'a [String]) -> Option<(&'a str, &'a str, &'a str, &'a str)> {
+        for distribution in &self.distributions {
+            for behavior in &distribution.behaviors {
+                let opens = |name: &&String| {
+                    behavior.plans.iter().any(|at| self.plans.get(*at).is_some_and(|plan| *plan.name == ***name))
+                };
+                let mut found = names.iter().filter(opens);
+                if let (Some(one), Some(other)) = (found.next(), found.next()) {
+                    return Some((one, other, &distribution.name, &behavior.label));
+                }
+            }
+        }
+        None
+    }
+
     /// Whether an address is a proxy that is believed.
     #[must_use]
     pub fn trusts(&self, address: IpAddr) -> bool {

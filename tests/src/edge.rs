@@ -41,6 +41,7 @@ pub struct Setup {
     environment: Vec<(String, String)>,
     clock: TestClock,
     folder: TempDir,
+    file: Option<PathBuf>,
     compiler: Option<PathBuf>,
 }
 
@@ -54,8 +55,16 @@ impl Setup {
             environment: Vec::new(),
             clock: TestClock::running(),
             folder: tempfile::tempdir().expect("a temporary folder"),
+            file: None,
             compiler: None,
         }
+    }
+
+    /// Writes the config into this file, which several edges of one state folder must share.
+    #[must_use]
+    pub fn file(mut self, path: &Path) -> Self {
+        self.file = Some(path.to_owned());
+        self
     }
 
     /// Compiles hooks in processes of this program; without, in the test's process.
@@ -116,7 +125,7 @@ impl Setup {
     pub async fn try_start(self) -> Result<TestEdge, String> {
         let text = self.text();
         let config = parse(&text, self.folder.path())?;
-        let path = self.folder.path().join(FILE);
+        let path = self.file.clone().unwrap_or_else(|| self.folder.path().join(FILE));
         std::fs::write(&path, &text).expect("the test's folder is writable");
         let clock = Arc::new(self.clock);
         let environment = self.environment;

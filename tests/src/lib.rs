@@ -17,6 +17,7 @@ pub mod jwt;
 pub mod origin;
 pub mod process;
 pub mod raw;
+pub mod redis;
 pub mod reply;
 pub mod wait;
 pub mod wasm;

@@ -6,15 +6,15 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::answers;
-use super::keys::throttle;
+use super::keys::{indices, throttle};
 use super::limits::limits;
 use super::names::Names;
 use super::policies::Policies;
 use super::{jwks, key_value, secret};
 use crate::decode::{Field, Text};
 use crate::model::{
-    Authorizer, Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, IdentitySource, OriginId, Place,
-    SecretSource, Stage, Throttle,
+    Authorizer, Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, IdentitySource, KeySource,
+    OriginId, Place, SecretSource, Stage, Throttle, UsagePlanId,
 };
 use crate::report::Report;
 use crate::schema::{self, File, RequestBody};
@@ -62,6 +62,11 @@ fn distribution(name: &str, written: &schema::Distribution, scope: &mut Scope<'_
         throttle: throttle(written.throttle.value()),
         limits: limits(&written.concurrency, written.per_address.value(), written.per_caller.value()),
         gateway_responses: answers::responses(written.gateway_responses.value()),
+        key_source: match (written.api_key_query.value(), written.api_key_header.value()) {
+            (Some(parameter), _) => KeySource::Query(parameter.0.clone()),
+            (None, Some(header)) => KeySource::Header(header.0.clone()),
+            (None, None) => KeySource::Header("x-api-key".to_owned()),
+        },
     }
 }
 
@@ -99,6 +104,10 @@ fn behavior(
         method_throttles: method_throttles(written),
         limits: limits(&written.concurrency, written.per_address.value(), written.per_caller.value()),
         api_key_required: written.api_key_required.value().copied().unwrap_or(false),
+        usage_plans: written
+            .usage_plans
+            .value()
+            .map(|list| indices(Some(list), &scope.names.plans, out).into_iter().map(UsagePlanId).collect()),
         raw_path: written.raw_path.value().copied().unwrap_or(false),
         allow_ambiguous_paths: written.allow_ambiguous_paths.value().copied().unwrap_or(false),
         viewer_headers: viewer_headers(written),

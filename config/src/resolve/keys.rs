@@ -8,7 +8,7 @@ use super::limits::method_throttles;
 use super::names::{Kind, Names};
 use super::secret;
 use crate::decode::{List, Text};
-use crate::model::{ApiKey, DistributionId, KeyValue, Throttle, UsagePlan, UsagePlanId};
+use crate::model::{ApiKey, Counted, DistributionId, KeyValue, Quota, Throttle, UsagePlan, UsagePlanId};
 use crate::report::Report;
 use crate::schema::{self, File};
 
@@ -18,7 +18,24 @@ pub(super) fn throttle(written: Option<&schema::Throttle>) -> Option<Throttle> {
     Some(Throttle { rate: written.rate.value()?.0, burst: written.burst.value()?.as_u32() })
 }
 
-fn indices(list: Option<&List<Text>>, kind: &Kind, out: &mut Report) -> Vec<usize> {
+fn quota(written: Option<&schema::Quota>) -> Option<Quota> {
+    let written = written?;
+    let mut counts = match written.counts.value() {
+        Some(list) => list.items.iter().map(|counted| *counted.get_ref()).collect(),
+        None => vec![Counted::Hits, Counted::ClientErrors, Counted::ServerErrors],
+    };
+    counts.sort_unstable();
+    counts.dedup();
+    Some(Quota {
+        limit: written.limit.value()?.0,
+        offset: written.offset.value().map_or(0, |count| count.0),
+        period: *written.period.value()?,
+        lease: written.lease.value().map(|count| count.0),
+        counts,
+    })
+}
+
+pub(super) fn indices(list: Option<&List<Text>>, kind: &Kind, out: &mut Report) -> Vec<usize> {
     let items: &[Spanned<Text>] = list.map_or(&[], |list| &list.items);
     items.iter().map(|name| kind.find(name, &[], out)).collect()
 }
@@ -30,6 +47,7 @@ pub(super) fn plans(file: &File, names: &Names, out: &mut Report) -> Vec<UsagePl
         throttle: throttle(written.throttle.value()),
         concurrency: written.concurrency.value().map(|count| count.as_u32()),
         method_throttles: method_throttles(written, names, out),
+        quota: quota(written.quota.value()),
         distributions: indices(written.distributions.value(), &names.distributions, out)
             .into_iter()
             .map(DistributionId)

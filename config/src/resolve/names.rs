@@ -56,9 +56,9 @@ impl Names {
         }
     }
 
-    /// Warns about what no distribution and no key uses.
+    /// Warns about what no distribution uses. Usage plans are used by keys that are not in the file.
     pub(super) fn report_unused(&self, out: &mut Report) {
-        for kind in [&self.origins, &self.policies, &self.hooks, &self.key_value_stores, &self.jwks, &self.plans] {
+        for kind in [&self.origins, &self.policies, &self.hooks, &self.key_value_stores, &self.jwks] {
             for name in kind.known.iter().flatten().filter(|name| !name.used.get()) {
                 let message = format!("the {} `{}` is never used", kind.what, name.text);
                 out.push(Problem::warning("unused", name.span.clone(), message));

@@ -97,11 +97,22 @@ pub(super) fn check(file: &File, out: &mut Report) {
     for (name, distribution) in distributions.iter() {
         check_hosts(distribution, &mut hosts, out);
         check_origin(name, distribution, out);
+        check_key_source(distribution, out);
         let behaviors = distribution.behaviors.value().map_or(&[][..], |list| list.items.as_slice());
         check_order(behaviors, out);
         for behavior in behaviors {
             check_behavior(behavior.get_ref(), geo, out);
         }
+    }
+}
+
+fn check_key_source(distribution: &Distribution, out: &mut Report) {
+    if let (Some(header), Some(query)) = (distribution.api_key_header.given(), distribution.api_key_query.given()) {
+        out.push(
+            Problem::error("no-effect", header.span(), "an API key comes from a header field or from the query")
+                .also(query.span(), "the query is said here")
+                .help("remove one of the two"),
+        );
     }
 }
 

@@ -8,7 +8,7 @@ use super::{first_or_report, no_duplicates};
 use crate::decode::{Field, Named, Text};
 use crate::model::SecretSource;
 use crate::report::{Problem, Report};
-use crate::schema::{ApiKey, Behavior, File, UsagePlan};
+use crate::schema::{ApiKey, Behavior, Distribution, File, Quota, UsagePlan};
 use crate::units::parse_sha256;
 
 /// Characters of a key (API Gateway: 20 to 128).
@@ -60,11 +60,63 @@ pub(super) fn check(file: &File, out: &mut Report) {
         }
         check_plans_of(key.get_ref(), file, out);
     }
+    check_plans_of_behaviors(file, out);
     check_required(file, out);
     check_asked_for(file, out);
 }
 
+fn check_quota(quota: &Quota, out: &mut Report) {
+    let Some(limit) = quota.limit.value() else { return };
+    if let Some(offset) = quota.offset.given()
+        && offset.get_ref().0 > limit.0
+    {
+        let message = format!("`offset` is above the limit of {}", limit.0);
+        out.push(
+            Problem::error("out-of-range", offset.span(), message)
+                .help("it is taken off the limit in the first period of a key"),
+        );
+    }
+    if let Some(lease) = quota.lease.given()
+        && lease.get_ref().0 > limit.0
+    {
+        out.push(Problem::error("out-of-range", lease.span(), format!("`lease` is above the limit of {}", limit.0)));
+    }
+}
+
+/// The plans that open a behavior: at least one, and they cover its distribution.
+fn check_plans_of_behaviors(file: &File, out: &mut Report) {
+    let (Some(plans), Some(distributions)) = (file.usage_plans.value(), file.distributions.value()) else { return };
+    for (name, distribution) in distributions.iter() {
+        for behavior in distribution.behaviors.value().map_or(&[][..], |list| list.items.as_slice()) {
+            let Some(list) = behavior.get_ref().usage_plans.given() else { continue };
+            if list.get_ref().items.is_empty() && !list.get_ref().broken {
+                out.push(
+                    Problem::error("empty-list", list.span(), "a behavior without usage plans is open to no key")
+                        .help("remove the key to take all plans that cover the distribution"),
+                );
+            }
+            no_duplicates(&list.get_ref().items, "usage plan", |name| &name.0, out);
+            for plan in &list.get_ref().items {
+                if find(plans, plan.get_ref()).is_some_and(|found| !covers(found, name.get_ref())) {
+                    let message = format!(
+                        "the usage plan `{}` does not cover the distribution `{}`",
+                        plan.get_ref().0,
+                        name.get_ref()
+                    );
+                    out.push(
+                        Problem::error("no-effect", plan.span(), message)
+                            .help("add the distribution to `distributions` of the plan"),
+                    );
+                }
+            }
+        }
+    }
+}
+
 fn check_plan(plan: &UsagePlan, out: &mut Report) {
+    if let Some(quota) = plan.quota.value() {
+        check_quota(quota, out);
+    }
     let Some(list) = plan.distributions.given() else { return };
     if list.get_ref().items.is_empty() && !list.get_ref().broken {
         out.push(
@@ -98,8 +150,7 @@ fn check_hash(hash: &[u8; 32], span: std::ops::Range<usize>, out: &mut Report) {
     }
 }
 
-/// The plans of a key: at least one, and no two for one distribution (API Gateway: a key can be in one usage plan of a
-/// stage).
+/// The plans of a key: at least one, and no two for one behavior (API Gateway: a key can be in one usage plan of a stage).
 fn check_plans_of(key: &ApiKey, file: &File, out: &mut Report) {
     let Some(list) = key.plans.given() else { return };
     let names = &list.get_ref().items;
@@ -111,8 +162,12 @@ fn check_plans_of(key: &ApiKey, file: &File, out: &mut Report) {
     for (at, second) in names.iter().enumerate() {
         for first in names.iter().take(at).filter(|first| first.get_ref() != second.get_ref()) {
             let (Some(a), Some(b)) = (find(plans, first.get_ref()), find(plans, second.get_ref())) else { continue };
-            let both = distributions.names().find(|d| covers(a, d.get_ref()) && covers(b, d.get_ref()));
-            if let Some(both) = both {
+            let both = distributions.iter().find(|(d, behaviors)| {
+                covers(a, d.get_ref())
+                    && covers(b, d.get_ref())
+                    && take_both(behaviors, first.get_ref(), second.get_ref())
+            });
+            if let Some((both, _)) = both {
                 out.push(
                     Problem::error(
                         "two-plans",
@@ -120,11 +175,24 @@ fn check_plans_of(key: &ApiKey, file: &File, out: &mut Report) {
                         format!("two usage plans of an API key cover the distribution `{}`", both.get_ref()),
                     )
                     .also(first.span(), "covers it too")
-                    .help("set `distributions` of the plans so that they do not overlap"),
+                    .help("set `distributions` of the plans, or `usage_plans` of the behaviors, so that they do not overlap"),
                 );
                 return;
             }
         }
+    }
+}
+
+/// Whether a behavior of a distribution is open to two plans that both cover it.
+fn take_both(distribution: &Distribution, one: &Text, other: &Text) -> bool {
+    let takes = |behavior: &Spanned<Behavior>, plan: &Text| match &behavior.get_ref().usage_plans {
+        Field::Absent => true,
+        Field::Broken => false,
+        Field::Given(list) => list.get_ref().items.iter().any(|name| name.get_ref() == plan),
+    };
+    match distribution.behaviors.value() {
+        Some(list) if !list.items.is_empty() => list.items.iter().any(|each| takes(each, one) && takes(each, other)),
+        _ => true,
     }
 }
 
@@ -140,27 +208,17 @@ fn covers(plan: &UsagePlan, distribution: &str) -> bool {
     }
 }
 
-/// A behavior that asks for a key nobody has.
+/// A behavior that asks for a key that nobody can have: no usage plan covers its distribution. Keys themselves need not be
+/// in the file.
 fn check_required(file: &File, out: &mut Report) {
     let Some(distributions) = file.distributions.value() else { return };
-    let keys = match &file.api_keys {
-        Field::Given(list) if list.get_ref().broken => return,
-        Field::Given(list) => list.get_ref().items.as_slice(),
+    let plans = match &file.usage_plans {
         Field::Broken => return,
-        Field::Absent => &[],
+        Field::Absent => None,
+        Field::Given(plans) => Some(plans.get_ref()),
     };
-    let enabled = |key: &Spanned<ApiKey>| key.get_ref().enabled.value() != Some(&false);
-    let plans_of = |key: &Spanned<ApiKey>| -> Vec<Text> {
-        let list = key.get_ref().plans.value();
-        list.map(|l| l.items.iter().map(|name| name.get_ref().clone()).collect()).unwrap_or_default()
-    };
-    let used: Vec<Text> = keys.iter().filter(|key| enabled(key)).flat_map(plans_of).collect();
     for (name, distribution) in distributions.iter() {
-        let plans = file.usage_plans.value();
-        let covered = used
-            .iter()
-            .any(|plan| plans.and_then(|plans| find(plans, plan)).is_some_and(|plan| covers(plan, name.get_ref())));
-        if covered {
+        if plans.is_some_and(|plans| plans.iter().any(|(_, plan)| may_cover(plan, name.get_ref()))) {
             continue;
         }
         let behaviors = distribution.behaviors.value().map_or(&[][..], |list| list.items.as_slice());
@@ -171,13 +229,18 @@ fn check_required(file: &File, out: &mut Report) {
                     Problem::warning(
                         "no-key",
                         required.span(),
-                        format!("no enabled API key of this file opens the distribution `{}`", name.get_ref()),
+                        format!("no API key can open the distribution `{}`: no usage plan covers it", name.get_ref()),
                     )
-                    .help("add an `[[api_keys]]` entry with a usage plan that covers it"),
+                    .help("add a usage plan that covers it, and an `[[api_keys]]` entry or `edgeweir keys create`"),
                 );
             }
         }
     }
+}
+
+/// As [`covers`], or it cannot be known.
+fn may_cover(plan: &UsagePlan, distribution: &str) -> bool {
+    covers(plan, distribution) || matches!(plan.distributions, Field::Broken)
 }
 
 /// Keys or plans, and no behavior that asks for a key: everything is open.

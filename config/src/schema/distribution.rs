@@ -1,7 +1,7 @@
 //! Distributions and their behaviors.
 
 use super::{Authorizer, Binding, Cors, GatewayResponse, PerAddress, PerCaller, Throttle};
-use crate::decode::{Count, Host, List, Method, Named, Path, Text, table};
+use crate::decode::{Count, HeaderName, Host, List, Method, Named, Path, Text, table};
 
 table! {
     /// A set of host names and what happens to their requests.
@@ -24,6 +24,10 @@ table! {
         cors: Opt<Cors>,
         /// What is different in the edge's own answers here, by API Gateway's response types. Default: as for the edge.
         gateway_responses: Opt<Named<GatewayResponse>>,
+        /// Header field in which viewers send their API key. Default: "x-api-key".
+        api_key_header: Opt<HeaderName>,
+        /// Parameter of the query in which viewers send their API key, in place of a header field.
+        api_key_query: Opt<Text>,
         /// Behaviors in order: the first whose path matches counts. Default: one for all paths.
         behaviors: Opt<List<Behavior>>,
     }
@@ -57,8 +61,10 @@ table! {
         per_address: Opt<PerAddress>,
         /// For each caller by itself. Default: no limit.
         per_caller: Opt<PerCaller>,
-        /// Ask for an `x-api-key` of a usage plan that covers the distribution. Default: false.
+        /// Ask for an API key of a usage plan that covers the distribution. Default: false.
         api_key_required: Opt<bool>,
+        /// Names of the usage plans whose keys open it. Default: all that cover the distribution.
+        usage_plans: Opt<List<Text>>,
         /// Send the path to the origin as the viewer spelled it, instead of normalised. Default: false.
         raw_path: Opt<bool>,
         /// Let through paths that origins read in different ways (`%2f`, `%5c`, `%00`, double encoding, `;`).

@@ -2,99 +2,164 @@
 //! (see plans), or how a refusal is answered.
 
 mod hash;
+mod live;
+mod usage;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::borrow::Borrow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 
 use hash::PrefixHasher;
 pub use hash::{KeyHash, KeyHashError};
+pub use live::LiveKeys;
+pub use usage::{KeyUsage, Slot};
+
+use crate::meter::Meter;
+use crate::plans::{PlanId, UsagePlan};
+use crate::time::Nanos;
 
 /// The longest key that is looked at, in bytes; API Gateway's keys have at most 128. Anything longer is unknown, so that a
 /// viewer cannot make the edge hash a whole header block.
 pub const MAX_PRESENTED_KEY: usize = 1024;
 
+/// The hash of what a viewer presented; none for what can be no key.
+#[must_use]
+pub fn presented(key: &[u8]) -> Option<KeyHash> {
+    (!key.is_empty() && key.len() <= MAX_PRESENTED_KEY).then(|| KeyHash::of(key))
+}
+
 /// A key the edge knows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyEntry {
-    /// The name in logs; not secret.
-    pub name: String,
+#[derive(Debug)]
+pub struct Key {
     /// SHA-256 of the key.
     pub hash: KeyHash,
+    /// What it is counted under; stays when its value is rotated.
+    pub id: Box<str>,
+    /// The name in logs; not secret.
+    pub name: Box<str>,
     /// A disabled key is as good as unknown.
     pub enabled: bool,
-    /// Indices of the usage plans it belongs to.
-    pub plans: Vec<usize>,
+    /// From when on it is as good as unknown, in seconds since 1970.
+    pub until: Option<u64>,
+    /// The usage plans it belongs to.
+    pub plans: Arc<[PlanId]>,
+    /// What it has used, once it was used.
+    usage: OnceLock<Arc<KeyUsage>>,
 }
 
-/// All keys of a snapshot. Immutable; a lookup costs the same whether the key is known, disabled or made up.
+impl Key {
+    /// An enabled key that never ends.
+    #[must_use]
+    pub fn new(hash: KeyHash, id: &str, name: &str, plans: Arc<[PlanId]>) -> Self {
+        Self { hash, id: id.into(), name: name.into(), enabled: true, until: None, plans, usage: OnceLock::new() }
+    }
+
+    /// The same key as another one, with another value, name or plan: what that one has used is used.
+    #[must_use]
+    pub fn that_continues(self, earlier: &Self) -> Self {
+        // A new key has used nothing; if somebody was faster, it is the same usage.
+        let _first = self.usage.set(Arc::clone(earlier.usage()));
+        self
+    }
+
+    /// What it has used.
+    pub fn usage(&self) -> &Arc<KeyUsage> {
+        self.usage.get_or_init(Arc::default)
+    }
+
+    /// Its tokens and requests in a plan; see [`KeyUsage`].
+    pub fn slot(&self, plan: &UsagePlan, snapshot: u64, now: Nanos, made: impl FnOnce(&Arc<Meter>)) -> Arc<Slot> {
+        self.usage().slot(&self.id, plan, snapshot, now, made)
+    }
+
+    /// Whether it opens anything at a moment, in seconds since 1970.
+    #[must_use]
+    pub fn is_usable(&self, unix: u64) -> bool {
+        self.enabled && self.until.is_none_or(|until| unix < until)
+    }
+}
+
+/// A key in a set, found by its hash.
+#[derive(Debug, Clone)]
+struct Entry(Arc<Key>);
+
+impl Borrow<KeyHash> for Entry {
+    fn borrow(&self) -> &KeyHash {
+        &self.0.hash
+    }
+}
+
+impl Hash for Entry {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash.hash(state);
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.hash == other.0.hash
+    }
+}
+
+impl Eq for Entry {}
+
+/// A set of keys that does not change. A look-up costs the same whether the key is known, disabled or made up.
 #[derive(Debug, Default)]
-pub struct KeyStore {
-    entries: Vec<KeyEntry>,
-    by_hash: HashMap<KeyHash, usize, PrefixHasher>,
+pub struct KeyTable {
+    keys: HashSet<Entry, PrefixHasher>,
 }
 
-/// Why a set of keys makes no store.
+/// Why a set of keys makes no table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum KeyStoreError {
+pub enum KeyTableError {
     /// Two entries with one hash: it would be unclear whose request it is.
     #[error("keys `{first}` and `{second}` have the same value")]
     Duplicate {
-        /// Name of the first entry.
+        /// Name of one.
         first: String,
-        /// Name of the entry that repeats it.
+        /// Name of the other.
         second: String,
     },
 }
 
-impl KeyStore {
-    /// Keeps `entries` in their order.
+impl KeyTable {
+    /// A table of these keys.
     ///
     /// # Errors
-    /// [`KeyStoreError::Duplicate`] if two entries, enabled or not, have the same hash.
-    pub fn new(entries: Vec<KeyEntry>) -> Result<Self, KeyStoreError> {
-        let mut by_hash = HashMap::with_capacity_and_hasher(entries.len(), PrefixHasher::default());
-        for (index, entry) in entries.iter().enumerate() {
-            match by_hash.entry(entry.hash) {
-                Entry::Vacant(slot) => {
-                    slot.insert(index);
-                }
-                Entry::Occupied(slot) => {
-                    let first: Option<&KeyEntry> = entries.get(*slot.get());
-                    let first = first.map(|entry| entry.name.clone()).unwrap_or_default();
-                    return Err(KeyStoreError::Duplicate { first, second: entry.name.clone() });
-                }
+    /// [`KeyTableError::Duplicate`] if two, enabled or not, have the same hash.
+    pub fn new(keys: impl IntoIterator<Item = Arc<Key>>) -> Result<Self, KeyTableError> {
+        let mut table = Self::default();
+        for key in keys {
+            if let Some(first) = table.find(&key.hash) {
+                return Err(KeyTableError::Duplicate { first: first.name.to_string(), second: key.name.to_string() });
             }
+            table.keys.insert(Entry(key));
         }
-        Ok(Self { entries, by_hash })
+        Ok(table)
     }
 
-    /// The enabled key that a viewer presented, byte for byte. Unknown, disabled, empty and overlong keys are all `None`:
-    /// API Gateway answers them alike (403 `Forbidden`), so that a guess learns nothing.
+    /// The key with a hash, enabled or not.
     #[must_use]
-    pub fn lookup(&self, presented: &[u8]) -> Option<&KeyEntry> {
-        self.get(self.lookup_index(presented)?)
+    pub fn find(&self, hash: &KeyHash) -> Option<&Arc<Key>> {
+        self.keys.get(hash).map(|entry| &entry.0)
     }
 
-    /// As [`KeyStore::lookup`], but the entry's index: what per-key buckets are filed under.
-    #[must_use]
-    pub fn lookup_index(&self, presented: &[u8]) -> Option<usize> {
-        if presented.is_empty() || presented.len() > MAX_PRESENTED_KEY {
-            return None;
-        }
-        let index = *self.by_hash.get(&KeyHash::of(presented))?;
-        self.get(index)?.enabled.then_some(index)
+    /// All keys, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.iter().map(|entry| &entry.0)
     }
 
-    /// The entry at `index`, enabled or not.
+    /// How many there are.
     #[must_use]
-    pub fn get(&self, index: usize) -> Option<&KeyEntry> {
-        self.entries.get(index)
+    pub fn len(&self) -> usize {
+        self.keys.len()
     }
 
-    /// All entries, enabled or not, in the order given.
+    /// Whether there is none.
     #[must_use]
-    pub fn entries(&self) -> &[KeyEntry] {
-        &self.entries
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 }
 
@@ -103,43 +168,40 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn entry(name: &str, key: &str, enabled: bool) -> KeyEntry {
-        KeyEntry { name: name.into(), hash: KeyHash::of(key.as_bytes()), enabled, plans: vec![0] }
+    fn key(name: &str, value: &str) -> Arc<Key> {
+        Arc::new(Key::new(KeyHash::of(value.as_bytes()), name, name, Arc::from([])))
     }
 
     #[test]
-    fn finds_enabled_keys_only() {
-        let store =
-            KeyStore::new(vec![entry("a", "key-of-a", true), entry("b", "key-of-b", false), entry("c", "", true)])
-                .unwrap();
-        assert_eq!(store.lookup(b"key-of-a").unwrap().name, "a");
-        assert_eq!(store.lookup_index(b"key-of-a"), Some(0));
-        assert!(store.lookup(b"key-of-b").is_none());
-        assert!(store.lookup(b"key-of-A").is_none());
-        assert!(store.lookup(b"key-of-a ").is_none());
-        assert!(store.lookup(b"").is_none());
-        assert_eq!(store.entries().len(), 3);
-        assert!(KeyStore::default().lookup(b"key-of-a").is_none());
+    fn keys_are_found_by_what_is_presented() {
+        let table = KeyTable::new([key("a", "key-of-a"), key("b", "key-of-b")]).unwrap();
+        let find = |value: &[u8]| table.find(&presented(value)?).map(|key| key.name.to_string());
+        assert_eq!(find(b"key-of-a").as_deref(), Some("a"));
+        for unknown in [&b"key-of-A"[..], b"key-of-a ", b"", &[b'k'; MAX_PRESENTED_KEY + 1]] {
+            assert_eq!(find(unknown), None);
+        }
+        assert!(presented(&[b'k'; MAX_PRESENTED_KEY]).is_some());
+        assert_eq!((table.len(), KeyTable::default().is_empty()), (2, true));
     }
 
     #[test]
-    fn overlong_keys_are_unknown() {
-        let long = "k".repeat(MAX_PRESENTED_KEY);
-        let longer = "k".repeat(MAX_PRESENTED_KEY + 1);
-        let store = KeyStore::new(vec![entry("a", &long, true), entry("b", &longer, true)]).unwrap();
-        assert!(store.lookup(long.as_bytes()).is_some());
-        assert!(store.lookup(longer.as_bytes()).is_none());
+    fn disabled_and_ended_keys_are_not_usable() {
+        let hash = KeyHash::of(b"k");
+        let key = |enabled, until| Key { enabled, until, ..Key::new(hash, "k", "k", Arc::from([])) };
+        assert!(key(true, None).is_usable(u64::MAX));
+        assert!(!key(false, None).is_usable(0));
+        assert!(key(true, Some(10)).is_usable(9) && !key(true, Some(10)).is_usable(10));
     }
 
     #[test]
     fn the_same_key_twice_is_an_error() {
-        let error = KeyStore::new(vec![entry("a", "same", true), entry("x", "x", true), entry("b", "same", false)]);
+        let error = KeyTable::new([key("a", "same"), key("x", "x"), key("b", "same")]);
         assert_eq!(error.unwrap_err().to_string(), "keys `a` and `b` have the same value");
     }
 
     #[test]
     fn entries_do_not_show_the_whole_hash() {
-        let shown = format!("{:?}", KeyStore::new(vec![entry("a", "abc", true)]).unwrap());
+        let shown = format!("{:?}", KeyTable::new([key("a", "abc")]).unwrap());
         assert!(shown.contains("ba78") && !shown.contains("ba7816"), "{shown}");
     }
 
@@ -150,11 +212,12 @@ mod tests {
             other in "[ -~]{1,40}",
         ) {
             let keys: Vec<String> = keys.into_iter().collect();
-            let store = KeyStore::new(keys.iter().map(|key| entry(key, key, true)).collect()).unwrap();
-            for key in &keys {
-                prop_assert_eq!(&store.lookup(key.as_bytes()).unwrap().name, key);
+            let table = KeyTable::new(keys.iter().map(|value| key(value, value))).unwrap();
+            for value in &keys {
+                let found = table.find(&presented(value.as_bytes()).unwrap()).unwrap();
+                prop_assert_eq!(&*found.name, value.as_str());
             }
-            prop_assert_eq!(store.lookup(other.as_bytes()).is_some(), keys.contains(&other));
+            prop_assert_eq!(table.find(&presented(other.as_bytes()).unwrap()).is_some(), keys.contains(&other));
         }
     }
 }

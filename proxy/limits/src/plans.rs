@@ -1,18 +1,84 @@
-//! Usage plans: what a key opens and how fast. Must not know distributions beyond their index, nor hold any bucket.
+//! Usage plans: what a key opens, how fast and how often. Must not know distributions and behaviors beyond their index, nor
+//! hold any bucket.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use crate::keys::{KeyEntry, KeyStore};
+use parking_lot::Mutex;
+
+use crate::quota::Quota;
 use crate::throttle::Throttle;
+
+/// The name of a plan, by number: the same as long as the process lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlanId(pub u32);
+
+/// Numbers for the names of plans. Keys outlive configurations, and plans may be named by keys before a configuration has
+/// them.
+#[derive(Debug, Default)]
+pub struct PlanNames {
+    names: Mutex<Names>,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    ids: HashMap<Arc<str>, PlanId>,
+    names: Vec<Arc<str>>,
+    /// Sets of plans that keys have: few, shared by many keys.
+    sets: HashMap<Box<[PlanId]>, Arc<[PlanId]>>,
+}
+
+impl PlanNames {
+    /// The number of a name.
+    pub fn id(&self, name: &str) -> PlanId {
+        self.names.lock().id(name)
+    }
+
+    /// The name of a number that was given out.
+    #[must_use]
+    pub fn name(&self, id: PlanId) -> Arc<str> {
+        let names = self.names.lock();
+        usize::try_from(id.0).ok().and_then(|at| names.names.get(at)).map_or_else(|| Arc::from(""), Arc::clone)
+    }
+
+    /// The numbers of names, in their order.
+    pub fn set<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Arc<[PlanId]> {
+        let mut known = self.names.lock();
+        let ids: Box<[PlanId]> = names.into_iter().map(|name| known.id(name)).collect();
+        if let Some(set) = known.sets.get(&ids) {
+            return Arc::clone(set);
+        }
+        let set: Arc<[PlanId]> = ids.clone().into();
+        known.sets.insert(ids, Arc::clone(&set));
+        set
+    }
+}
+
+impl Names {
+    fn id(&mut self, name: &str) -> PlanId {
+        if let Some(id) = self.ids.get(name) {
+            return *id;
+        }
+        let id = PlanId(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
+        let name: Arc<str> = name.into();
+        self.names.push(Arc::clone(&name));
+        self.ids.insert(name, id);
+        id
+    }
+}
 
 /// A usage plan, as API Gateway's
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-api-usage-plans.html>).
 #[derive(Debug, Clone, PartialEq)]
 pub struct UsagePlan {
+    /// The number of its name.
+    pub id: PlanId,
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// For each of its keys by itself, over all distributions of the plan; `None`: no limit.
     pub throttle: Option<Throttle>,
+    /// For each of its keys by itself, over all distributions of the plan; `None`: no limit.
+    pub quota: Option<Quota>,
     /// Which distributions its keys open.
     pub distributions: Reach,
 }
@@ -26,36 +92,6 @@ pub enum Reach {
     Only(BTreeSet<usize>),
 }
 
-/// All usage plans of a snapshot. Immutable.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Plans {
-    plans: Vec<UsagePlan>,
-}
-
-/// Why plans and keys do not fit together.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlansError {
-    /// A key names a plan that does not exist.
-    #[error("key `{key}` belongs to plan number {plan}, which does not exist")]
-    Unknown {
-        /// Name of the key.
-        key: String,
-        /// The index it has.
-        plan: usize,
-    },
-    /// A key may belong to several plans, but to one only that covers a given distribution: API Gateway's rule, so that it
-    /// is clear which throttle applies.
-    #[error("key `{key}` belongs to plans `{first}` and `{second}`, which cover the same distribution")]
-    Overlap {
-        /// Name of the key.
-        key: String,
-        /// Name of a plan of the key.
-        first: String,
-        /// Name of another plan of the key.
-        second: String,
-    },
-}
-
 impl Reach {
     /// Whether a distribution is covered.
     #[must_use]
@@ -65,54 +101,38 @@ impl Reach {
             Self::Only(indices) => indices.contains(&distribution),
         }
     }
+}
 
-    fn overlaps(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::All, Self::All) => true,
-            (Self::All, Self::Only(indices)) | (Self::Only(indices), Self::All) => !indices.is_empty(),
-            (Self::Only(one), Self::Only(other)) => !one.is_disjoint(other),
-        }
-    }
+/// All usage plans of a snapshot, in the order of the configuration. Immutable.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plans {
+    plans: Vec<UsagePlan>,
 }
 
 impl Plans {
-    /// Checks that the plans suit `keys`, disabled keys included: enabling one later must not bring up an error.
-    ///
-    /// # Errors
-    /// [`PlansError`], for the first key that does not fit.
-    pub fn new(plans: Vec<UsagePlan>, keys: &KeyStore) -> Result<Self, PlansError> {
-        for key in keys.entries() {
-            let mut seen: Vec<(usize, &UsagePlan)> = Vec::with_capacity(key.plans.len());
-            for &index in &key.plans {
-                let Some(plan) = plans.get(index) else {
-                    return Err(PlansError::Unknown { key: key.name.clone(), plan: index });
-                };
-                // A plan that is named twice is still one plan.
-                let overlapping = |(other, earlier): &&(usize, &UsagePlan)| {
-                    *other != index && earlier.distributions.overlaps(&plan.distributions)
-                };
-                if let Some((_, earlier)) = seen.iter().find(overlapping) {
-                    let (first, second) = (earlier.name.clone(), plan.name.clone());
-                    return Err(PlansError::Overlap { key: key.name.clone(), first, second });
-                }
-                seen.push((index, plan));
-            }
-        }
-        Ok(Self { plans })
+    /// These plans.
+    #[must_use]
+    pub const fn new(plans: Vec<UsagePlan>) -> Self {
+        Self { plans }
     }
 
-    /// The index of the key's plan that covers `distribution`. `None`: the key does not open it, which is answered as an
-    /// unknown key is.
+    /// The index of the first of the key's plans that is among those a behavior takes (their indices). `None`: the key
+    /// does not open it, which is answered as an unknown key is.
     #[must_use]
-    pub fn plan_for(&self, key: &KeyEntry, distribution: usize) -> Option<usize> {
-        let covers = |&index: &usize| self.get(index).is_some_and(|plan| plan.distributions.covers(distribution));
-        key.plans.iter().copied().find(covers)
+    pub fn plan_for(&self, key: &[PlanId], taken: &[usize]) -> Option<usize> {
+        key.iter().find_map(|id| taken.iter().copied().find(|&at| self.get(at).is_some_and(|plan| plan.id == *id)))
     }
 
     /// The plan at `index`.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&UsagePlan> {
         self.plans.get(index)
+    }
+
+    /// The plan with a name's number.
+    #[must_use]
+    pub fn find(&self, id: PlanId) -> Option<&UsagePlan> {
+        self.plans.iter().find(|plan| plan.id == id)
     }
 
     /// All plans, in the order given.
@@ -125,51 +145,43 @@ impl Plans {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::KeyHash;
 
-    fn plan(name: &str, distributions: Reach) -> UsagePlan {
-        UsagePlan { name: name.into(), throttle: None, distributions }
-    }
-
-    fn only(indices: &[usize]) -> Reach {
-        Reach::Only(indices.iter().copied().collect())
-    }
-
-    fn keys(plans: &[usize]) -> KeyStore {
-        let hash = KeyHash::of(b"key");
-        KeyStore::new(vec![KeyEntry { name: "k".into(), hash, enabled: false, plans: plans.into() }]).unwrap()
+    #[test]
+    fn names_keep_their_numbers_and_sets_are_shared() {
+        let names = PlanNames::default();
+        let (a, b) = (names.id("a"), names.id("b"));
+        assert!(a != b && names.id("a") == a);
+        assert_eq!((&*names.name(b), &*names.name(PlanId(9))), ("b", ""));
+        let set = names.set(["b", "c"]);
+        assert_eq!(*set, [b, names.id("c")]);
+        assert!(Arc::ptr_eq(&set, &names.set(["b", "c"])));
+        assert!(!Arc::ptr_eq(&set, &names.set(["c", "b"])));
     }
 
     #[test]
-    fn the_plan_that_covers_the_distribution_applies() {
-        let keys = keys(&[2, 0]);
-        let plans = vec![plan("a", only(&[0, 1])), plan("b", Reach::All), plan("c", only(&[4]))];
-        let plans = Plans::new(plans, &keys).unwrap();
-        let key = &keys.entries()[0];
-        assert_eq!(plans.plan_for(key, 1), Some(0));
-        assert_eq!(plans.plan_for(key, 4), Some(2));
-        assert_eq!(plans.plan_for(key, 2), None);
+    fn the_plan_that_the_behavior_takes_applies() {
+        let names = PlanNames::default();
+        let plan = |name: &str| UsagePlan {
+            id: names.id(name),
+            name: name.into(),
+            throttle: None,
+            quota: None,
+            distributions: Reach::All,
+        };
+        let plans = Plans::new(vec![plan("a"), plan("b"), plan("c")]);
+        let key = names.set(["c", "a", "gone"]);
+        assert_eq!(plans.plan_for(&key, &[0, 1]), Some(0));
+        assert_eq!(plans.plan_for(&key, &[0, 1, 2]), Some(2));
+        assert_eq!(plans.plan_for(&key, &[1, 7]), None);
+        assert_eq!(plans.plan_for(&[], &[0]), None);
+        assert_eq!(plans.find(names.id("b")).map(|plan| &*plan.name), Some("b"));
         assert_eq!(plans.as_slice().len(), 3);
-        let none = KeyEntry { plans: vec![], ..key.clone() };
-        assert_eq!(plans.plan_for(&none, 0), None);
-        let unknown = KeyEntry { plans: vec![9], ..key.clone() };
-        assert_eq!(plans.plan_for(&unknown, 0), None);
     }
 
     #[test]
-    fn one_plan_for_each_distribution_of_a_key() {
-        let plans = vec![plan("a", only(&[0, 1])), plan("b", only(&[1])), plan("c", Reach::All), plan("d", only(&[]))];
-        let check = |indices: &[usize]| Plans::new(plans.clone(), &keys(indices)).map(drop);
-        for fitting in [&[][..], &[0], &[0, 0], &[2, 3], &[3, 0], &[0, 3, 0]] {
-            assert_eq!(check(fitting), Ok(()), "{fitting:?}");
-        }
-        for overlapping in [&[0, 1][..], &[0, 2], &[2, 1], &[0, 3, 1]] {
-            assert!(matches!(check(overlapping), Err(PlansError::Overlap { .. })), "{overlapping:?}");
-        }
-        assert_eq!(
-            check(&[0, 1]).unwrap_err().to_string(),
-            "key `k` belongs to plans `a` and `b`, which cover the same distribution"
-        );
-        assert_eq!(check(&[4]).unwrap_err().to_string(), "key `k` belongs to plan number 4, which does not exist");
+    fn what_a_plan_reaches() {
+        assert!(Reach::All.covers(7));
+        let some = Reach::Only([1].into());
+        assert!(some.covers(1) && !some.covers(0));
     }
 }

@@ -7,14 +7,14 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
 use super::access::{Gate, Verdict};
-use super::{Control, ReloadFailure};
+use super::{Control, ReloadFailure, keys};
 use crate::telemetry::metrics;
 
 /// Bytes of a request body that are tolerated; most calls need none.
@@ -33,6 +33,7 @@ pub(super) fn router(control: Arc<dyn Control>, gate: Option<Arc<Gate>>) -> Rout
         .route("/v1/reload", post(reload))
         .route(PURGE, post(purge).layer(DefaultBodyLimit::max(MAX_PURGE)))
         .route("/v1/hooks/{hook}/versions/{version}", post(deploy))
+        .merge(keys::routes())
         .method_not_allowed_fallback(async || problem(StatusCode::METHOD_NOT_ALLOWED, "method not allowed"))
         .fallback(async || problem(StatusCode::NOT_FOUND, "no such call"))
         .with_state(control);
@@ -41,8 +42,15 @@ pub(super) fn router(control: Arc<dyn Control>, gate: Option<Arc<Gate>>) -> Rout
 
 async fn guard(State(gate): State<Option<Arc<Gate>>>, request: Request, next: Next) -> Response {
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    let verdict = gate.map_or(Verdict::Pass, |gate| gate.check(request.method(), request.headers()));
-    let most = if request.uri().path() == PURGE { MAX_PURGE as u64 } else { MAX_BODY };
+    let path = request.uri().path();
+    // Who has which key is nobody else's business: reading it takes what changing does.
+    let method = if keys::is_private(path) { &Method::POST } else { request.method() };
+    let verdict = gate.map_or(Verdict::Pass, |gate| gate.check(method, request.headers()));
+    let most = match path {
+        PURGE => MAX_PURGE as u64,
+        path if keys::is_private(path) => keys::MAX_BODY as u64,
+        _ => MAX_BODY,
+    };
     let mut response = match verdict {
         Verdict::Pass if length.is_some_and(|length: u64| length > most) => {
             problem(StatusCode::PAYLOAD_TOO_LARGE, "no call needs such a body")
@@ -71,7 +79,12 @@ async fn healthz() -> Response {
 }
 
 async fn readyz(State(control): State<Arc<dyn Control>>) -> Response {
-    if control.ready() { text(StatusCode::OK, "ready\n") } else { text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n") }
+    let (status, word) = match control.ready() {
+        true => (StatusCode::OK, "ready\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+    };
+    let concern = control.concern().map(|concern| format!("state store: {concern}\n")).unwrap_or_default();
+    (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{word}{concern}")).into_response()
 }
 
 async fn page(State(control): State<Arc<dyn Control>>) -> Response {
@@ -118,10 +131,10 @@ fn text(status: StatusCode, body: &'static str) -> Response {
     (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
-fn answer(status: StatusCode, body: &Value) -> Response {
+pub(super) fn answer(status: StatusCode, body: &Value) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
 }
 
-fn problem(status: StatusCode, error: &str) -> Response {
+pub(super) fn problem(status: StatusCode, error: &str) -> Response {
     answer(status, &json!({ "error": error }))
 }

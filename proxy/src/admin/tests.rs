@@ -16,6 +16,7 @@ struct Fake {
     down: AtomicBool,
     broken: AtomicBool,
     slow: AtomicBool,
+    concern: parking_lot::Mutex<Option<String>>,
     entered: Notify,
 }
 
@@ -26,6 +27,12 @@ impl Control for Fake {
     }
     fn metrics(&self) -> String {
         "edgeweir_x 1\n# EOF\n".to_owned()
+    }
+    fn concern(&self) -> Option<String> {
+        self.concern.lock().clone()
+    }
+    async fn keys(&self, _call: keys::Call) -> Result<keys::Answer, KeyError> {
+        Ok(keys::Answer::Json(200, json!({ "keys": [] })))
     }
     fn status(&self) -> serde_json::Value {
         json!({ "version": "1.2.3" })
@@ -67,6 +74,9 @@ async fn calls_over_the_socket() {
     let server = serve_unix(&path, Arc::<Fake>::clone(&fake)).unwrap();
     assert_eq!(get(&path, "/healthz").await, (200, "ok\n".to_owned()));
     assert_eq!(get(&path, "/readyz").await, (200, "ready\n".to_owned()));
+    *fake.concern.lock() = Some("the disk is full".to_owned());
+    assert_eq!(get(&path, "/readyz").await, (200, "ready\nstate store: the disk is full\n".to_owned()));
+    *fake.concern.lock() = None;
     fake.down.store(true, Ordering::Relaxed);
     assert_eq!(get(&path, "/readyz").await, (503, "not ready\n".to_owned()));
     assert_eq!(get(&path, "/healthz").await.0, 200);

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use edgeweir_cache::admission::Sketch;
 use edgeweir_cache::storage::Eviction;
 use edgeweir_cache::{Limits, MokaStorage};
-use edgeweir_config::{Config, Problem};
+use edgeweir_config::{Backend, Config, Problem};
 use edgeweir_hookhost::{Compiler, CompilerLimits, EngineLimits, HookEngine};
 use edgeweir_limits::{BucketRegistry, LevelKind, Nanos};
 use pingora::cache::lock::{CacheKeyLockImpl, CacheLock};
@@ -28,6 +28,7 @@ use crate::runtime::room::Memory;
 use crate::snapshot::Snapshot;
 use crate::snapshot::authorizer::Answers;
 use crate::snapshot::build::{self, BuildError, Materials, unusable};
+use crate::state::{Place, State};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::events;
 use crate::telemetry::metrics::{Metrics, Setup};
@@ -67,6 +68,8 @@ pub struct Core {
     pub cache: CacheParts,
     /// Compiles and runs hooks.
     pub engine: HookEngine,
+    /// API keys and quotas that outlive the process.
+    pub state: Arc<State>,
     /// Buckets, kept over reloads.
     pub buckets: BucketRegistry,
     /// Open viewer connections.
@@ -116,6 +119,8 @@ impl Core {
         });
         let compiled = compiled(&config.state_dir);
         let engine = HookEngine::with_compiler(EngineLimits::default(), Some(&compiled), compiler(options), services)?;
+        let state = State::new(place(&config, &*options.env)?, Arc::clone(&options.clock));
+        let kept = Arc::clone(&state);
         let buckets = BucketRegistry::new(MAX_BUCKETS);
         let clock = Arc::clone(&options.clock);
         let env = Arc::clone(&options.env);
@@ -130,6 +135,7 @@ impl Core {
         let (snapshot, engine, buckets, metrics) = tokio::task::spawn_blocking(move || {
             let materials = Materials {
                 engine: &engine,
+                state: &kept,
                 metrics: &metrics,
                 clock: &clock,
                 fetches: &for_hooks,
@@ -140,6 +146,9 @@ impl Core {
             let mut draft = buckets.draft(now);
             let snapshot = build::build(config, 1, &materials, None, &mut draft)?;
             draft.commit(now);
+            if !snapshot.config.usage_plans.is_empty() || kept.is_used() {
+                kept.start();
+            }
             Ok::<_, BuildError>((snapshot, engine, buckets, metrics))
         })
         .await
@@ -157,6 +166,7 @@ impl Core {
                 admission: Box::leak(Box::default()),
             },
             engine,
+            state,
             buckets,
             connections: Arc::new(Connections::default()),
             body_memory: Arc::new(Memory::default()),
@@ -196,6 +206,24 @@ impl Core {
     pub(super) fn flush_logs(&self) {
         if !self.access_log.flush(FLUSH) || !events::flush(FLUSH) {
             tracing::warn!("the last lines of a log could not be written in time");
+        }
+    }
+}
+
+/// Where keys and quotas are kept.
+fn place(config: &Config, env: &dyn Fn(&str) -> Option<String>) -> Result<Place, BuildError> {
+    let folder = config.state_dir.clone();
+    match &config.state.backend {
+        Backend::Embedded => Ok(Place::Folder(folder)),
+        Backend::Redis { url, prefix } => {
+            let problem = |text: String| BuildError {
+                problems: vec![Problem::error("unusable", config.source.place(&["state", "url"]), text)],
+            };
+            let url = build::secret(url, env).map_err(problem)?;
+            if !url.starts_with("redis://") {
+                return Err(problem("the URL of a Redis or Valkey server begins with `redis://`".to_owned()));
+            }
+            Ok(Place::Server { folder, url: url.into(), prefix: prefix.as_str().into() })
         }
     }
 }
@@ -315,8 +343,11 @@ pub(super) fn snapshot_of(config: &Arc<Config>, options: &Options) -> Result<Sna
     let engine = HookEngine::with_compiler(limits, None, compiler(options), services)
         .map_err(|error| vec![unusable(crate::fault::chain(&error))])?;
     let fetches = Arc::default();
+    let place = place(config, &*options.env).map_err(|error| error.problems)?;
+    let state = State::new(place, Arc::clone(&options.clock));
     let materials = Materials {
         engine: &engine,
+        state: &state,
         metrics: &metrics,
         clock: &options.clock,
         fetches: &fetches,

@@ -17,8 +17,9 @@ use crate::fault::chain;
 use crate::files;
 use crate::purge::{BadOrder, Order};
 use crate::snapshot::build::{self, BuildError, Deploy, Materials};
+use crate::state::KeyError;
 use crate::telemetry::events;
-use crate::telemetry::metrics::Gauges;
+use crate::telemetry::metrics::{Gauges, StateGauges};
 use crate::versions::Versions;
 
 /// What a reload did.
@@ -118,6 +119,17 @@ impl EdgeControl {
         self.finish(self.apply_now(Arc::new(self.options.adjust(config)), None).await)
     }
 
+    /// Another number of edges shares the store: the configuration as it is, with this edge's part of its rates.
+    pub(super) async fn share(&self) {
+        let _turn = self.turn.lock().await;
+        let config = Arc::clone(&self.core.snapshot.load().config);
+        let nodes = self.core.state.nodes();
+        match self.apply_now(config, None).await {
+            Ok(_) => tracing::info!(nodes, "rates are divided between the edges that share the store"),
+            Err(error) => tracing::error!("rates are not divided anew: {}", chain(&error)),
+        }
+    }
+
     /// Puts a version of a deployed hook in force, with the configuration as it is.
     pub(super) async fn deploy(&self, hook: &str, version: &str) -> Result<ReloadOutcome, ReloadError> {
         let _turn = self.turn.lock().await;
@@ -173,6 +185,7 @@ impl EdgeControl {
             let core = building;
             let materials = Materials {
                 engine: &core.engine,
+                state: &core.state,
                 metrics: &core.metrics,
                 clock: &core.clock,
                 fetches: &core.fetches,
@@ -193,6 +206,9 @@ impl EdgeControl {
             }
             // From here on nothing fails.
             draft.commit(Nanos(core.clock.monotonic()));
+            if !snapshot.config.usage_plans.is_empty() {
+                core.state.start();
+            }
             core.snapshot.store(Arc::new(snapshot));
             Ok::<_, StartError>(number)
         })
@@ -236,6 +252,10 @@ impl Control for EdgeControl {
         self.core.ready()
     }
 
+    fn concern(&self) -> Option<String> {
+        self.core.state.concern()
+    }
+
     fn metrics(&self) -> String {
         // moka counts lazily.
         self.core.cache.storage.settle();
@@ -247,6 +267,15 @@ impl Control for EdgeControl {
             cache: stats,
             held_bodies: count(self.core.body_memory.taken()),
             taken_over: self.core.buckets.taken_over(),
+            state: self.core.state.is_started().then(|| {
+                let (failures, leases) = self.core.state.counts();
+                StateGauges {
+                    up: u64::from(!self.core.state.is_away()),
+                    keys: count(self.core.state.live.len()),
+                    failures,
+                    leases,
+                }
+            }),
         })
     }
 
@@ -261,6 +290,8 @@ impl Control for EdgeControl {
             "uptime_seconds": uptime.as_secs(),
             "listeners": self.listeners.addresses().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "connections": self.core.connections.len(),
+            "keys": snapshot.keys.len() + self.core.state.live.len(),
+            "state_store": self.core.state.concern().unwrap_or_else(|| "ok".to_owned()),
             "distributions": snapshot.distributions.iter().map(|found| found.name.to_string()).collect::<Vec<_>>(),
         })
     }
@@ -276,6 +307,10 @@ impl Control for EdgeControl {
 
     async fn reload(&self) -> Result<Value, ReloadFailure> {
         self.apply_file().await.map(|outcome| answer(&outcome)).map_err(|error| failure(&error))
+    }
+
+    async fn keys(&self, call: admin::keys::Call) -> Result<admin::keys::Answer, KeyError> {
+        super::keys::call(&self.core, call).await
     }
 
     async fn deploy(&self, hook: &str, version: &str) -> Result<Value, ReloadFailure> {

@@ -11,7 +11,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::context::RequestCtx;
 use super::edits::set;
-use super::throttle;
+use super::{quota, throttle};
 use crate::fault::Fault;
 use crate::snapshot::answers::{Escape, Response};
 
@@ -41,6 +41,9 @@ pub(super) fn made(fault: Fault, request: &RequestHeader, ctx: &RequestCtx) -> R
     }
     if let Some(refused) = &ctx.refused {
         throttle::tell_refusal(&mut head, refused);
+    }
+    if let Some(exceeded) = ctx.exceeded {
+        quota::tell_refusal(&mut head, exceeded);
     }
     if let (Fault::Unauthorized, Some(challenge)) = (fault, &ctx.challenge) {
         // RFC 9110, 15.5.2: it must be sent.
@@ -118,10 +121,7 @@ impl Values<'_> {
             Variable::RequestTimeEpoch => epoch(std::time::SystemTime::now()),
             Variable::SourceIp => self.ctx.client.0.to_string(),
             Variable::UserAgent => header("user-agent"),
-            Variable::ApiKeyId => {
-                let key = self.ctx.key.and_then(|key| self.ctx.snapshot.keys.get(key));
-                key.map(|entry| entry.name.clone()).unwrap_or_default()
-            }
+            Variable::ApiKeyId => self.ctx.key.as_ref().map(|keyed| keyed.key.name.to_string()).unwrap_or_default(),
             Variable::PrincipalId => {
                 self.ctx.caller.as_ref().and_then(|caller| caller.principal()).unwrap_or_default().to_owned()
             }

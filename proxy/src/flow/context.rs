@@ -7,16 +7,17 @@ use edgeweir_cache::storage::ObjectId;
 use edgeweir_cache::{CacheOutcome, Mark, Reason, Tags, Validation};
 use edgeweir_config::Stage;
 use edgeweir_hookhost::{CallFacts, Caller, Pins, RequestEdit};
-use edgeweir_limits::{InFlight, LevelKind, Refused, Standing};
+use edgeweir_limits::{InFlight, Key, LevelKind, Refused, Slot, Standing};
 use http::HeaderValue;
 
 use super::authority::Authority;
+use super::quota::{Charge, Exceeded};
 use super::request_body::Held;
 use crate::fault::Fault;
 use crate::geo::GeoFacts;
 use crate::origin::Origin;
 use crate::runtime::connections::ConnFacts;
-use crate::snapshot::{Behavior, Distribution, Snapshot};
+use crate::snapshot::{Behavior, Distribution, KeySource, Snapshot};
 
 /// See the module's text.
 pub struct RequestCtx {
@@ -50,10 +51,12 @@ pub struct RequestCtx {
     pub geo: Option<Arc<GeoFacts>>,
     /// For hooks; made with the first one.
     pub facts: Option<Arc<CallFacts>>,
-    /// The key that the request came with, by index.
-    pub key: Option<usize>,
-    /// The key's plan, by index.
-    pub plan: Option<usize>,
+    /// The key that the request came with, or that a hook named.
+    pub key: Option<Keyed>,
+    /// What was taken from its quota.
+    pub quota: Option<Charge>,
+    /// The quota that refused.
+    pub exceeded: Option<Exceeded>,
     /// How the tightest throttle of a keyed request stands.
     pub standing: Option<Standing>,
     /// The limit that refused.
@@ -85,8 +88,8 @@ pub struct RequestCtx {
     pub keyed: bool,
     /// What hooks say that the request costs in throttles.
     pub cost: Option<u32>,
-    /// The key that hooks say the caller has, and its plan, by index.
-    pub hook_key: Option<(usize, usize)>,
+    /// The key that hooks say the caller has.
+    pub hook_key: Option<Keyed>,
     /// Tags that origin-response hooks put on the answer, each once, at most 50: to be stored with the object, so that it
     /// can be invalidated by them. Set before the answer is stored; empty on a 304, whose object keeps its own.
     pub tags: Vec<Box<str>>,
@@ -180,6 +183,17 @@ impl Refusal {
     }
 }
 
+/// A key in the plan that opens the behavior.
+#[derive(Debug, Clone)]
+pub struct Keyed {
+    /// The key.
+    pub key: Arc<Key>,
+    /// The plan, by index.
+    pub plan: usize,
+    /// The key's tokens and requests in that plan.
+    pub slot: Arc<Slot>,
+}
+
 /// One run of a hook, for the log.
 pub struct HookRun {
     /// Its name.
@@ -257,7 +271,8 @@ impl RequestCtx {
             geo: None,
             facts: None,
             key: None,
-            plan: None,
+            quota: None,
+            exceeded: None,
             standing: None,
             refused: None,
             in_flight: Vec::new(),
@@ -361,6 +376,15 @@ impl RequestCtx {
             self.geo = Some(Arc::new(geo.lookup(self.client.0)));
         }
         self.geo.as_ref()
+    }
+
+    /// The parameter of the query that has the API key, if that is where viewers put it.
+    #[must_use]
+    pub fn key_parameter(&self) -> Option<&str> {
+        match &self.distribution()?.key_source {
+            KeySource::Query(name) => Some(name),
+            KeySource::Header(_) => None,
+        }
     }
 
     /// The limit that refused, for the log.

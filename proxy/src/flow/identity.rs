@@ -1,20 +1,19 @@
 //! Who asks: the viewer's address by the trust policy, the request's id, the API key.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::context::RequestCtx;
+use super::context::{Keyed, RequestCtx};
 use super::gate::text;
 use crate::fault::Fault;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{KeySource, Snapshot};
 
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// API Gateway's name for it ("Choose an API key source").
-const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Longest request id that is taken over.
 const MAX_ID: usize = 128;
 /// Addresses of `X-Forwarded-For` that are walked; what is further left is not believed.
@@ -106,23 +105,34 @@ pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// `Forbidden` for a missing, unknown or disabled key and for one without a plan here: they look the same, as in API Gateway.
-pub(super) fn api_key(ctx: &mut RequestCtx, method: &Method, headers: &HeaderMap) -> Result<(), Fault> {
-    let Some((distribution, _)) = ctx.route else { return Ok(()) };
+pub(super) fn api_key(
+    ctx: &mut RequestCtx,
+    method: &Method,
+    headers: &HeaderMap,
+    query: Option<&str>,
+) -> Result<(), Fault> {
     if !ctx.behavior().is_some_and(|behavior| behavior.api_key_required) || is_preflight(method, headers) {
         return Ok(());
     }
-    let mut values = headers.get_all(X_API_KEY).iter();
-    let value = match (values.next(), values.next()) {
-        (Some(value), None) => value,
-        // Its authorizer may say it.
-        (None, None) if ctx.behavior().is_some_and(|behavior| behavior.authorizer.is_some()) => return Ok(()),
-        _ => return Err(Fault::Forbidden),
+    let by_authorizer = ctx.behavior().is_some_and(|behavior| behavior.authorizer.is_some());
+    let caller = match ctx.distribution().map(|found| &found.key_source) {
+        Some(KeySource::Header(name)) => {
+            let mut values = headers.get_all(name).iter();
+            match (values.next(), values.next()) {
+                (Some(value), None) => caller(ctx, value.as_bytes()),
+                // Its authorizer may say it.
+                (None, None) if by_authorizer => return Ok(()),
+                _ => return Err(Fault::Forbidden),
+            }
+        }
+        Some(KeySource::Query(name)) => match parameter(query.unwrap_or_default(), name) {
+            Some(value) => caller(ctx, &value),
+            None if by_authorizer => return Ok(()),
+            None => return Err(Fault::Forbidden),
+        },
+        None => None,
     };
-    let key = ctx.snapshot.keys.lookup_index(value.as_bytes()).ok_or(Fault::Forbidden)?;
-    let entry = ctx.snapshot.keys.get(key).ok_or(Fault::Forbidden)?;
-    let plan = ctx.snapshot.plans.plan_for(entry, distribution).ok_or(Fault::Forbidden)?;
-    ctx.key = Some(key);
-    ctx.plan = Some(plan);
+    ctx.key = Some(caller.ok_or(Fault::Forbidden)?);
     Ok(())
 }
 
@@ -131,11 +141,58 @@ pub(super) fn api_key(ctx: &mut RequestCtx, method: &Method, headers: &HeaderMap
 /// # Errors
 /// `Forbidden`, as for a key in the header.
 pub(super) fn key_of_authorizer(ctx: &mut RequestCtx, key: &[u8]) -> Result<(), Fault> {
-    key_of_hook(ctx, key)?;
-    if let Some((key, plan)) = ctx.hook_key.take() {
-        (ctx.key, ctx.plan) = (Some(key), Some(plan));
-    }
+    ctx.key = Some(caller(ctx, key).ok_or(Fault::Forbidden)?);
     Ok(())
+}
+
+/// The value of a parameter that the query has once, percent-decoded. With two of them it would be unclear whose request
+/// it is.
+fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, [u8]>> {
+    let mut found = None;
+    for pair in query.split('&') {
+        let (left, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let left = left.replace('+', " ");
+        if *percent_decode(left.as_bytes()) == *name.as_bytes() && found.replace(value).is_some() {
+            return None;
+        }
+    }
+    found.map(|value| percent_decode(value.as_bytes()))
+}
+
+fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
+    if !text.contains(&b'%') {
+        return Cow::Borrowed(text);
+    }
+    let digit = |at: usize| text.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let (mut decoded, mut at) = (Vec::with_capacity(text.len()), 0);
+    while let Some(byte) = text.get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push(u8::try_from(high * 16 + low).unwrap_or(b'?'));
+                at += 3;
+            }
+            _ => {
+                decoded.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    Cow::Owned(decoded)
+}
+
+/// The usable key with a value, and the plan of it that opens the behavior.
+fn caller(ctx: &RequestCtx, value: &[u8]) -> Option<Keyed> {
+    let snapshot = &ctx.snapshot;
+    let hash = edgeweir_limits::presented(value)?;
+    // Both are asked, so that a guess takes as long wherever a key is.
+    let live = snapshot.state.live.find(&hash);
+    let key = snapshot.keys.find(&hash).cloned().or(live)?;
+    if !key.is_usable(snapshot.state.unix()) {
+        return None;
+    }
+    let at = snapshot.plans.plan_for(&key.plans, &ctx.behavior()?.plans)?;
+    let slot = snapshot.state.slot(&key, snapshot.plans.get(at)?, snapshot.number);
+    Some(Keyed { key, plan: at, slot })
 }
 
 /// Takes the key that a hook says the caller has. Its plan is charged after the hooks.
@@ -143,11 +200,7 @@ pub(super) fn key_of_authorizer(ctx: &mut RequestCtx, key: &[u8]) -> Result<(), 
 /// # Errors
 /// `Forbidden`, as for a key in the header.
 pub(super) fn key_of_hook(ctx: &mut RequestCtx, key: &[u8]) -> Result<(), Fault> {
-    let (distribution, _) = ctx.route.ok_or(Fault::Internal)?;
-    let key = ctx.snapshot.keys.lookup_index(key).ok_or(Fault::Forbidden)?;
-    let entry = ctx.snapshot.keys.get(key).ok_or(Fault::Forbidden)?;
-    let plan = ctx.snapshot.plans.plan_for(entry, distribution).ok_or(Fault::Forbidden)?;
-    ctx.hook_key = Some((key, plan));
+    ctx.hook_key = Some(caller(ctx, key).ok_or(Fault::Forbidden)?);
     Ok(())
 }
 
@@ -168,6 +221,23 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(hop_address(hop).map(|found| found.to_string()).as_deref(), address, "{hop}");
+        }
+    }
+
+    #[test]
+    fn keys_in_the_query() {
+        for (query, value) in [
+            ("key=abc", Some("abc")),
+            ("a=1&key=abc&b", Some("abc")),
+            ("%6Bey=a%62c", Some("abc")),
+            ("key=a%2", Some("a%2")),
+            ("key", Some("")),
+            ("Key=abc", None),
+            ("key=a&key=a", None),
+            ("", None),
+        ] {
+            let found = parameter(query, "key").map(|value| String::from_utf8_lossy(&value).into_owned());
+            assert_eq!(found.as_deref(), value, "{query}");
         }
     }
 

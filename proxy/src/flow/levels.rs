@@ -6,7 +6,7 @@ use edgeweir_hookhost::Caller;
 use edgeweir_limits::{Client, InFlight, LevelKind, Levels};
 use http::{HeaderMap, Method};
 
-use super::context::{Refusal, RequestCtx};
+use super::context::{Keyed, Refusal, RequestCtx};
 use crate::snapshot::limits::{CallerName, Limits, PerAddress, PerCaller};
 use crate::snapshot::{Behavior, Distribution, Snapshot};
 
@@ -20,7 +20,7 @@ pub(super) struct Subject<'a> {
     headers: &'a HeaderMap,
     address: IpAddr,
     /// Key and plan.
-    key: Option<(usize, usize)>,
+    key: Option<&'a Keyed>,
     caller: Option<&'a Caller>,
 }
 
@@ -39,22 +39,22 @@ impl<'a> Subject<'a> {
             method,
             headers,
             address: ctx.client.0,
-            key: ctx.key.zip(ctx.plan),
+            key: ctx.key.as_ref(),
             caller: ctx.caller.as_deref(),
         })
     }
 
     /// Buckets of the key's plan.
     pub(super) fn of_key(&self, levels: Levels<'a>) -> Levels<'a> {
-        let Some((key, plan)) = self.key else { return levels };
-        let levels = levels.with(LevelKind::Key, self.snapshot.key_buckets.get(&(key, plan)));
+        let Some(keyed) = self.key else { return levels };
+        let levels = levels.with(LevelKind::Key, keyed.slot.bucket.as_ref());
         let buckets = self
             .snapshot
             .plan_limits
-            .get(plan)
+            .get(keyed.plan)
             .and_then(|limits| limits.buckets(self.at, &self.behavior.label, self.method));
-        match buckets.zip(self.key_client(key)) {
-            Some((buckets, client)) => levels.with_client(LevelKind::KeyMethod, buckets, client),
+        match buckets {
+            Some(buckets) => levels.with_client(LevelKind::KeyMethod, buckets, key_client(keyed)),
             None => levels,
         }
     }
@@ -133,16 +133,12 @@ impl<'a> Subject<'a> {
     /// # Errors
     /// If it is full.
     pub(super) fn enter_key(&self, inside: &mut Vec<InFlight>) -> Result<(), Refusal> {
-        let Some((key, plan)) = self.key else { return Ok(()) };
-        let gauges = self.snapshot.plan_limits.get(plan).and_then(|limits| limits.gauges.as_ref());
-        if let (Some(gauges), Some(client)) = (gauges, self.key_client(key)) {
-            inside.push(gauges.enter(client).ok_or(Refusal::Concurrency(LevelKind::Key, gauges.limit()))?);
+        let Some(keyed) = self.key else { return Ok(()) };
+        let gauges = self.snapshot.plan_limits.get(keyed.plan).and_then(|limits| limits.gauges.as_ref());
+        if let Some(gauges) = gauges {
+            inside.push(gauges.enter(key_client(keyed)).ok_or(Refusal::Concurrency(LevelKind::Key, gauges.limit()))?);
         }
         Ok(())
-    }
-
-    fn key_client(&self, key: usize) -> Option<Client> {
-        self.snapshot.keys.get(key).map(|entry| Client::of(entry.hash.prefix()))
     }
 
     fn addresses(&self) -> [Place<'a, PerAddress>; 3] {
@@ -174,4 +170,9 @@ impl<'a> Subject<'a> {
         };
         Some(said.unwrap_or_default().as_bytes())
     }
+}
+
+/// The key as a client: by its hash, which is the same after a reload.
+fn key_client(keyed: &Keyed) -> Client {
+    Client::of(keyed.key.hash.prefix())
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use edgeweir_cache::CacheOutcome;
 use http::header::{REFERER, USER_AGENT};
 use pingora::proxy::Session;
 
-use super::cache;
 use super::context::RequestCtx;
 use super::watched;
+use super::{cache, quota};
 use crate::edge::Core;
 use crate::fault::Fault;
 use crate::telemetry::access_log::{HookRecord, Record};
@@ -35,7 +36,12 @@ pub(super) fn finished(core: &Core, session: &Session, ctx: &RequestCtx, aborted
     };
     let bytes_in = ctx.body_in;
     let bytes_out = u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX);
-    let outcome = ctx.outcome.map(edgeweir_cache::CacheOutcome::as_str);
+    let outcome = ctx.outcome.map(CacheOutcome::as_str);
+    quota::settle(
+        ctx,
+        status,
+        matches!(ctx.outcome, Some(CacheOutcome::Hit | CacheOutcome::Stale | CacheOutcome::Collapsed)),
+    );
     if let Some(behavior) = ctx.behavior() {
         behavior.metrics.observe(&Finished { status, cache: outcome, duration_us, origin_us, bytes_in, bytes_out });
     }
@@ -132,8 +138,9 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], f
         cache: facts.outcome,
         cache_why: cache::why(session, ctx),
         cache_generation: ctx.outcome.map_or(0, |outcome| cache::generation(ctx, outcome)),
-        key_name: ctx.key.and_then(|key| ctx.snapshot.keys.get(key)).map(|key| key.name.as_str()),
-        plan: ctx.plan.and_then(|plan| ctx.snapshot.plans.get(plan)).map(|plan| plan.name.as_str()),
+        key_parameter: ctx.key_parameter(),
+        key_name: ctx.key.as_ref().map(|caller| &*caller.key.name),
+        plan: ctx.key.as_ref().map(|caller| &*caller.slot.meter.plan),
         principal: ctx.caller.as_ref().and_then(|caller| caller.principal()),
         throttle: ctx.throttled_by(),
         hooks: &hooks,

@@ -1,5 +1,7 @@
 //! Limits of a request: all levels or nothing, and the fields that tell the viewer.
 
+use std::sync::Arc;
+
 use edgeweir_limits::{Levels, Nanos, Standing, Ticket, fields};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -85,7 +87,7 @@ pub(super) fn reserve_caller(
 }
 
 /// Charges what viewer-request hooks said: the rest of a cost above 1, and a key that they named. What the request has paid
-/// before the hooks stays paid, also if this is refused: the hooks have run.
+/// before the hooks stays paid, also if this is refused: the hooks have run. Says whether the request has another key now.
 ///
 /// # Errors
 /// `Throttled` if a level has no room for it; then none of it is taken.
@@ -94,15 +96,15 @@ pub(super) fn charge(
     method: &Method,
     headers: &HeaderMap,
     clock: &dyn Clock,
-) -> Result<(), Fault> {
-    let (cost, named) = (ctx.cost.unwrap_or(1), ctx.hook_key);
-    let paid_with = ctx.key.zip(ctx.plan);
-    if let Some((key, plan)) = named {
-        (ctx.key, ctx.plan) = (Some(key), Some(plan));
+) -> Result<bool, Fault> {
+    let cost = ctx.cost.unwrap_or(1);
+    let mut another = false;
+    if let Some(named) = ctx.hook_key.take() {
+        another = !ctx.key.as_ref().is_some_and(|paid| Arc::ptr_eq(&paid.slot, &named.slot));
+        ctx.key = Some(named);
     }
-    let another = named.is_some() && named != paid_with;
     if cost == 1 && !another {
-        return Ok(());
+        return Ok(another);
     }
     let now = Nanos(clock.monotonic());
     let charged = Subject::of(ctx, method, headers).map_or(Ok(None), |subject| {
@@ -129,7 +131,7 @@ pub(super) fn charge(
             ctx.in_flight.extend(inside);
             ctx.standing = standing(ctx, now, &ticket);
             ticket.commit();
-            Ok(())
+            Ok(another)
         }
         Ok(None) => Ok(()),
         Err(refusal) => Err(refused(ctx, refusal)),

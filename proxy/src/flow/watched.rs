@@ -19,9 +19,10 @@ const MAX_VALUE: usize = 80;
 
 /// Notes what a request hook decided; the run is the last of `ctx.hooks`.
 pub(super) fn request(ctx: &mut RequestCtx, verdict: &Result<RequestVerdict, HookFault>) {
+    let own = ctx.key_parameter().filter(|_name| ctx.notes.is_some()).map(str::to_owned);
     if let Some(notes) = &mut ctx.notes {
         notes.push(match verdict {
-            Ok(RequestVerdict::Next(edits)) => list(edits.iter().map(request_edit)),
+            Ok(RequestVerdict::Next(edits)) => list(edits.iter().map(|edit| request_edit(edit, own.as_deref()))),
             Ok(RequestVerdict::Respond(response)) => answer(response),
             Err(fault) => chain(fault),
         });
@@ -170,13 +171,13 @@ fn list(edits: impl Iterator<Item = String>) -> String {
     edits.collect::<Vec<_>>().join(", ")
 }
 
-fn request_edit(edit: &RequestEdit) -> String {
+fn request_edit(edit: &RequestEdit, own: Option<&str>) -> String {
     match edit {
         RequestEdit::Header(edit) => header(edit),
         RequestEdit::Path(path) => format!("path {}", short(path)),
         RequestEdit::Query(Some(query)) => {
             let mut shown = Vec::new();
-            redact::query(&mut shown, query.as_bytes());
+            redact::query(&mut shown, query.as_bytes(), own);
             format!("query {}", short(&String::from_utf8_lossy(&shown)))
         }
         RequestEdit::Query(None) => "no query".to_owned(),
@@ -264,7 +265,7 @@ mod tests {
             (RequestEdit::Query(None), "no query"),
             (RequestEdit::CacheKey("x\u{1b}[2J".into()), "cache key x\u{fffd}[2J"),
         ] {
-            assert_eq!(request_edit(&edit), words);
+            assert_eq!(request_edit(&edit, None), words);
         }
         for (edit, words) in [
             (ResponseEdit::Ttl(Duration::from_mins(1)), "fresh for 60 s"),

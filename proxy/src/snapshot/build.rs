@@ -13,12 +13,12 @@ use std::sync::Arc;
 use edgeweir_cache::{Admit, Coding, Rules, Selection, SetCookie, Ttl};
 use edgeweir_config::{self as model, KeyValue, Problem, Report, SecretSource, Stage};
 use edgeweir_hookhost::HookEngine;
-use edgeweir_limits::{Bucket, Draft, KeyEntry, KeyHash, KeyStore, Plans, Reach, UsagePlan};
+use edgeweir_limits::{Counts, Draft, Key, KeyHash, KeyTable, Period, Plans, Quota, Reach, UsagePlan};
 use http::{HeaderName, HeaderValue};
 
 use super::answers::{Cors, Responses};
 use super::stores::Store;
-use super::{Behavior, CachePolicy, Distribution, HostIndex, Snapshot, ViewerFact, ViewerHeader};
+use super::{Behavior, CachePolicy, Distribution, HostIndex, KeySource, Snapshot, ViewerFact, ViewerHeader};
 use crate::fault::chain;
 use crate::fetch::Connections;
 use crate::files;
@@ -26,6 +26,7 @@ use crate::geo::Geo;
 use crate::jwks::{KeySet, Tools};
 use crate::origin::{DynamicOrigins, Origin, own_host};
 use crate::runtime::clock::Clock;
+use crate::state::{OF_CONFIG, State};
 use crate::telemetry::metrics::Metrics;
 use bindings::Bindable;
 
@@ -33,6 +34,8 @@ use bindings::Bindable;
 pub struct Materials<'a> {
     /// Compiles hooks.
     pub engine: &'a HookEngine,
+    /// What outlives snapshots.
+    pub state: &'a Arc<State>,
     /// Hands out counters.
     pub metrics: &'a Metrics,
     /// For look-ups.
@@ -108,6 +111,8 @@ fn line(problem: &Problem) -> String {
 struct Builder<'a> {
     materials: &'a Materials<'a>,
     old: Option<&'a Snapshot>,
+    /// Edges that share rates.
+    nodes: u64,
     problems: Vec<Problem>,
 }
 
@@ -122,15 +127,16 @@ pub fn build(
     old: Option<&Snapshot>,
     draft: &mut Draft<'_>,
 ) -> Result<Snapshot, BuildError> {
-    let mut builder = Builder { materials, old, problems: Vec::new() };
+    let mut builder = Builder { materials, old, nodes: materials.state.nodes(), problems: Vec::new() };
     let geo = builder.geo(&config);
     let hooks = builder.hooks(&config);
     let stores = builder.stores(&config);
     let origins = builder.origins(&config);
     let jwks = builder.jwks(&config, &origins);
     let policies: Vec<_> = config.cache_policies.iter().map(|policy| Arc::new(cache_policy(policy))).collect();
-    let (keys, plans, key_buckets) = builder.keys(&config, draft);
-    let plan_limits = builder.plan_limits(&config, keys.entries().len(), draft);
+    let plans = builder.plans(&config);
+    let keys = builder.keys(&config);
+    let plan_limits = builder.plan_limits(&config, keys.len() + materials.state.live.len(), draft);
     let limits = builder.limits(draft, "edge", config.throttle, &config.limits);
     let mut distributions = builder.distributions(
         &config,
@@ -149,6 +155,7 @@ pub fn build(
     }
     Ok(Snapshot {
         number,
+        nodes: builder.nodes,
         hosts: HostIndex::new(&config.distributions),
         hooks,
         distributions,
@@ -159,11 +166,12 @@ pub fn build(
         jwks,
         geo,
         keys,
+        plan_metrics: config.usage_plans.iter().map(|plan| materials.metrics.plan(&plan.name)).collect(),
         plans,
-        key_buckets,
         plan_limits,
         limits,
         responses: Responses::new(&config.gateway_responses),
+        state: Arc::clone(materials.state),
         config,
     })
 }
@@ -307,31 +315,7 @@ impl Builder<'_> {
         origins
     }
 
-    fn keys(
-        &mut self,
-        config: &model::Config,
-        draft: &mut Draft<'_>,
-    ) -> (KeyStore, Plans, HashMap<(usize, usize), Arc<Bucket>>) {
-        let mut entries = Vec::with_capacity(config.api_keys.len());
-        for (at, key) in config.api_keys.iter().enumerate() {
-            let hash = match &key.value {
-                KeyValue::Sha256(bytes) => KeyHash::from_bytes(*bytes),
-                KeyValue::Clear(source) => match secret(source, self.materials.env) {
-                    Ok(text) => KeyHash::of(text.as_bytes()),
-                    Err(problem) => {
-                        let text = format!("API key `{}`: {problem}", key.name);
-                        self.problem_at(config, &["api_keys", &at.to_string(), "key"], text);
-                        continue;
-                    }
-                },
-            };
-            let plans = key.plans.iter().map(|plan| plan.0).collect();
-            entries.push(KeyEntry { name: key.name.clone(), hash, enabled: key.enabled, plans });
-        }
-        let keys = KeyStore::new(entries).unwrap_or_else(|error| {
-            self.problem(error.to_string());
-            KeyStore::default()
-        });
+    fn plans(&mut self, config: &model::Config) -> Plans {
         let mut plans = Vec::with_capacity(config.usage_plans.len());
         for plan in &config.usage_plans {
             let distributions = if plan.distributions.is_empty() {
@@ -339,27 +323,62 @@ impl Builder<'_> {
             } else {
                 Reach::Only(plan.distributions.iter().map(|id| id.0).collect::<BTreeSet<_>>())
             };
-            let throttle = plan.throttle.and_then(|throttle| self.throttle(throttle));
-            plans.push(UsagePlan { name: plan.name.clone(), throttle, distributions });
+            plans.push(UsagePlan {
+                id: self.materials.state.names.id(&plan.name),
+                name: plan.name.as_str().into(),
+                throttle: plan.throttle.and_then(|throttle| self.throttle(throttle)),
+                quota: plan.quota.as_ref().map(quota),
+                distributions,
+            });
         }
-        let plans = Plans::new(plans, &keys).unwrap_or_else(|error| {
-            self.problem(error.to_string());
-            Plans::default()
-        });
-        let mut buckets = HashMap::new();
-        for (number, key) in keys.entries().iter().enumerate() {
-            for &plan in &key.plans {
-                let Some(usage) = plans.get(plan) else { continue };
-                if let Some(throttle) = usage.throttle {
-                    // By hash, not by name: a renamed key keeps what it spent.
-                    let id = format!("key/{}/{:?}/{}", usage.name, key.hash, key.name);
-                    if let Some(bucket) = self.bucket(draft, &id, throttle) {
-                        buckets.insert((number, plan), bucket);
+        Plans::new(plans)
+    }
+
+    fn keys(&mut self, config: &model::Config) -> KeyTable {
+        let old: HashMap<&str, &Arc<Key>> =
+            self.old.iter().flat_map(|old| old.keys.iter()).map(|key| (&*key.id, key)).collect();
+        let mut keys = Vec::with_capacity(config.api_keys.len());
+        for (at, written) in config.api_keys.iter().enumerate() {
+            let hash = match &written.value {
+                KeyValue::Sha256(bytes) => KeyHash::from_bytes(*bytes),
+                KeyValue::Clear(source) => match secret(source, self.materials.env) {
+                    Ok(text) => KeyHash::of(text.as_bytes()),
+                    Err(problem) => {
+                        let text = format!("API key `{}`: {problem}", written.name);
+                        self.problem_at(config, &["api_keys", &at.to_string(), "key"], text);
+                        continue;
                     }
-                }
+                },
+            };
+            let plans = written.plans.iter().filter_map(|plan| config.usage_plans.get(plan.0));
+            let plans = self.materials.state.names.set(plans.map(|plan| plan.name.as_str()));
+            let id = format!("{OF_CONFIG}{}", written.name);
+            let mut key = Key::new(hash, &id, &written.name, plans);
+            key.enabled = written.enabled;
+            // What a key has used is kept under its name, whatever its value is now.
+            keys.push(Arc::new(match old.get(id.as_str()) {
+                Some(earlier) => key.that_continues(earlier),
+                None => key,
+            }));
+        }
+        KeyTable::new(keys).unwrap_or_else(|error| {
+            self.problem(error.to_string());
+            KeyTable::default()
+        })
+    }
+
+    fn key_source(&mut self, config: &model::Config, distribution: &model::Distribution) -> KeySource {
+        match &distribution.key_source {
+            model::KeySource::Query(name) => KeySource::Query(name.as_str().into()),
+            model::KeySource::Header(name) => {
+                let header = HeaderName::from_bytes(name.as_bytes()).unwrap_or_else(|_invalid| {
+                    let path = ["distributions", &distribution.name, "api_key_header"];
+                    self.problem_at(config, &path, format!("`{name}` is no name of a header"));
+                    http::header::AUTHORIZATION
+                });
+                KeySource::Header(header)
             }
         }
-        (keys, plans, buckets)
     }
 
     fn distributions(
@@ -401,6 +420,7 @@ impl Builder<'_> {
                     limits,
                     limited: false,
                     api_key_required: behavior.api_key_required,
+                    plans: opened_by(config, distributions.len(), behavior),
                     raw_path: behavior.raw_path,
                     allow_ambiguous_paths: behavior.allow_ambiguous_paths,
                     viewer_headers: viewer_headers(&behavior.viewer_headers),
@@ -408,9 +428,44 @@ impl Builder<'_> {
                 });
             }
             let responses = Responses::new(&distribution.gateway_responses);
-            distributions.push(Distribution { name: name.as_str().into(), behaviors, limits, responses });
+            let key_source = self.key_source(config, distribution);
+            distributions.push(Distribution { name: name.as_str().into(), behaviors, limits, responses, key_source });
         }
         distributions
+    }
+}
+
+/// The usage plans that open a behavior, by index.
+fn opened_by(config: &model::Config, distribution: usize, behavior: &model::Behavior) -> Vec<usize> {
+    let covers = |at: usize| {
+        let plan = config.usage_plans.get(at);
+        plan.is_some_and(|plan| {
+            plan.distributions.is_empty() || plan.distributions.iter().any(|id| id.0 == distribution)
+        })
+    };
+    match &behavior.usage_plans {
+        Some(plans) => plans.iter().map(|plan| plan.0).filter(|at| covers(*at)).collect(),
+        None => (0..config.usage_plans.len()).filter(|at| covers(*at)).collect(),
+    }
+}
+
+fn quota(written: &model::Quota) -> Quota {
+    let counts = |kind| written.counts.contains(&kind);
+    Quota {
+        limit: written.limit.min(Quota::MAX),
+        offset: written.offset,
+        period: match written.period {
+            model::QuotaPeriod::Day => Period::Day,
+            model::QuotaPeriod::Week => Period::Week,
+            model::QuotaPeriod::Month => Period::Month,
+        },
+        lease: written.lease.unwrap_or_else(|| Quota::default_lease(written.limit)),
+        counts: Counts {
+            hits: counts(model::Counted::Hits),
+            client_errors: counts(model::Counted::ClientErrors),
+            server_errors: counts(model::Counted::ServerErrors),
+            throttled: counts(model::Counted::Throttled),
+        },
     }
 }
 

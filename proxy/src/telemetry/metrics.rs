@@ -85,8 +85,23 @@ pub struct Gauges {
     pub held_bodies: u64,
     /// How often clients of limits took over others' buckets.
     pub taken_over: u64,
+    /// The store of keys and quotas, if there is one.
+    pub state: Option<StateGauges>,
     /// What the cache holds, and why it did not store.
     pub cache: StorageStats,
+}
+
+/// The store of keys and quotas.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct StateGauges {
+    /// 1 if it answers.
+    pub up: u64,
+    /// Keys in it.
+    pub keys: u64,
+    /// Times that it failed.
+    pub failures: u64,
+    /// Leases that it gave.
+    pub leases: u64,
 }
 
 /// Label sets and their counters; at most [`MAX_LABEL_SETS`] and the one that the rest shares.
@@ -103,11 +118,14 @@ struct Tables {
     hooks: Table<(Box<str>, &'static str), HookMetrics>,
     /// By hook.
     counters: Table<Box<str>, HookCounters>,
+    /// By usage plan.
+    plans: Table<Box<str>, PlanMetrics>,
     /// By key-value store.
     stores: Table<Box<str>, StoreMetrics>,
     /// By key set.
     key_sets: Table<Box<str>, StoreMetrics>,
     verdicts: &'static [&'static str],
+    levels: &'static [&'static str],
     faults: Labelled,
     throttled: Labelled,
     refused: Labelled,
@@ -213,6 +231,29 @@ impl HookMetrics {
     }
 }
 
+/// What becomes of requests with a key.
+const PLAN_RESULTS: &[&str] = &["counted", "not-counted", "quota", "throttled", "refused"];
+
+/// What is counted of the requests of a usage plan's keys, all together.
+#[derive(Debug)]
+pub struct PlanMetrics {
+    results: Labelled,
+    throttled: Labelled,
+}
+
+impl PlanMetrics {
+    /// Counts a request: `counted` or `not-counted` in the quota, refused by the `quota`, `throttled`, or `refused`
+    /// otherwise.
+    pub fn record(&self, result: &str) {
+        self.results.add(result);
+    }
+
+    /// Counts a refusal by a throttle.
+    pub fn throttled(&self, level: &str) {
+        self.throttled.add(level);
+    }
+}
+
 impl Metrics {
     /// Once per process.
     #[must_use]
@@ -224,9 +265,11 @@ impl Metrics {
             behaviors: Mutex::default(),
             hooks: Mutex::default(),
             counters: Mutex::default(),
+            plans: Mutex::default(),
             stores: Mutex::default(),
             key_sets: Mutex::default(),
             verdicts: setup.verdicts,
+            levels: setup.levels,
             faults: Labelled::new(setup.faults),
             throttled: Labelled::new(setup.levels),
             refused: Labelled::new(setup.refusals),
@@ -259,6 +302,14 @@ impl Metrics {
             memory: AtomicU64::new(0),
         };
         tables::capped(&mut self.tables.hooks.lock(), (Box::from(hook), stage), ("other".into(), "other"), fresh)
+    }
+
+    /// The counters of a usage plan. For when a snapshot is made, not for requests.
+    #[must_use]
+    pub fn plan(&self, plan: &str) -> Arc<PlanMetrics> {
+        let fresh =
+            || PlanMetrics { results: Labelled::new(PLAN_RESULTS), throttled: Labelled::new(self.tables.levels) };
+        tables::capped(&mut self.tables.plans.lock(), Box::from(plan), "other".into(), fresh)
     }
 
     /// Hands out the counters of hooks.
@@ -344,6 +395,7 @@ impl Collector for Tables {
         self.encode_requests(&mut page)?;
         self.encode_hooks(&mut page)?;
         self.encode_counters(&mut page)?;
+        self.encode_plans(&mut page)?;
         self.encode_edge(&mut page)?;
         process::encode(&mut page, self.started)
     }

@@ -39,8 +39,9 @@ const PARTS: &[&str] =
 /// Longest name that is looked at, in bytes; the value of a longer one is always dropped.
 const MAX_NAME: usize = 96;
 
-/// Appends a query (without `?`) as the inside of a JSON string.
-pub(crate) fn query(buffer: &mut Vec<u8>, query: &[u8]) {
+/// Appends a query (without `?`) as the inside of a JSON string. `own` is another sensitive name: the parameter with the
+/// API key.
+pub(crate) fn query(buffer: &mut Vec<u8>, query: &[u8], own: Option<&str>) {
     // Cut here and not in `fragment`, so that the whole query is bounded and not only each value.
     let (kept, cut) = match query.get(..MAX_TEXT) {
         Some(kept) if query.len() > MAX_TEXT => (kept, true),
@@ -50,7 +51,7 @@ pub(crate) fn query(buffer: &mut Vec<u8>, query: &[u8]) {
         if index > 0 {
             buffer.push(b'&');
         }
-        match secret_at(pair) {
+        match secret_at(pair, own) {
             Some(start) => {
                 fragment(buffer, pair.get(..start).unwrap_or_default());
                 buffer.extend_from_slice(b"***");
@@ -65,7 +66,7 @@ pub(crate) fn query(buffer: &mut Vec<u8>, query: &[u8]) {
 
 /// Appends a URL (of a `Referer`) as the inside of a JSON string: user information and fragment are dropped, the query
 /// is redacted.
-pub(super) fn url(buffer: &mut Vec<u8>, url: &[u8]) {
+pub(super) fn url(buffer: &mut Vec<u8>, url: &[u8], own: Option<&str>) {
     let (rest, tail) = split_at(url, b'#');
     let (before, search) = split_at(rest, b'?');
     match before.windows(3).position(|window| window == b"://") {
@@ -86,7 +87,7 @@ pub(super) fn url(buffer: &mut Vec<u8>, url: &[u8]) {
     }
     if let Some((_, inner)) = search.split_first() {
         buffer.push(b'?');
-        query(buffer, inner);
+        query(buffer, inner, own);
     }
     if !tail.is_empty() {
         buffer.extend_from_slice(b"#***");
@@ -95,7 +96,7 @@ pub(super) fn url(buffer: &mut Vec<u8>, url: &[u8]) {
 
 /// Where the value of a sensitive parameter begins in what stands between two `&`. It is dropped up to the next `&`: any
 /// other separator may as well be a part of it.
-fn secret_at(pair: &[u8]) -> Option<usize> {
+fn secret_at(pair: &[u8], own: Option<&str>) -> Option<usize> {
     let (mut name, mut at) = (0, 0);
     while let Some(rest) = pair.get(at..).filter(|rest| !rest.is_empty()) {
         let equals = match rest {
@@ -103,7 +104,7 @@ fn secret_at(pair: &[u8]) -> Option<usize> {
             [b'%', b'3', b'd' | b'D', ..] => 3,
             _ => 0,
         };
-        if equals > 0 && rest.len() > equals && is_sensitive(pair.get(name..at).unwrap_or_default()) {
+        if equals > 0 && rest.len() > equals && is_secret(pair.get(name..at).unwrap_or_default(), own) {
             return Some(at + equals);
         }
         // Some origins take `;` for a separator; the others are those of a URL within a value.
@@ -127,6 +128,10 @@ fn split_at(value: &[u8], separator: u8) -> (&[u8], &[u8]) {
 
 /// Whether the value of a parameter of this name is dropped.
 pub(crate) fn is_sensitive(name: &[u8]) -> bool {
+    is_secret(name, None)
+}
+
+fn is_secret(name: &[u8], own: Option<&str>) -> bool {
     let mut folded = [0_u8; MAX_NAME];
     let mut len = 0;
     let mut bytes = name.iter().copied();
@@ -140,6 +145,12 @@ pub(crate) fn is_sensitive(name: &[u8]) -> bool {
         len += 1;
     }
     let Ok(folded) = std::str::from_utf8(folded.get(..len).unwrap_or_default()) else { return false };
+    // Letters and digits only, as in `folded`; a name without any is every name.
+    let alike =
+        |own: &str| own.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase()).eq(folded.bytes());
+    if own.is_some_and(alike) {
+        return true;
+    }
     NAMES.binary_search(&folded).is_ok() || PARTS.iter().any(|part| folded.contains(part))
 }
 
@@ -158,14 +169,20 @@ mod tests {
 
     fn redacted(text: &str) -> String {
         let mut buffer = Vec::new();
-        query(&mut buffer, text.as_bytes());
+        query(&mut buffer, text.as_bytes(), Some("My-Own"));
         String::from_utf8(buffer).unwrap()
     }
 
     fn redacted_url(text: &str) -> String {
         let mut buffer = Vec::new();
-        url(&mut buffer, text.as_bytes());
+        url(&mut buffer, text.as_bytes(), Some("My-Own"));
         String::from_utf8(buffer).unwrap()
+    }
+
+    #[test]
+    fn the_parameter_of_the_configuration_is_sensitive() {
+        assert_eq!(redacted("a=1&my-own=2&m%79_OWN=3&own=4"), "a=1&my-own=***&m%79_OWN=***&own=4");
+        assert_eq!(redacted_url("https://a.test/?my-own=2"), "https://a.test/?my-own=***");
     }
 
     #[test]
@@ -267,8 +284,8 @@ mod tests {
         #[test]
         fn any_bytes_are_valid_json(value in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut buffer = vec![b'"'];
-            query(&mut buffer, &value);
-            url(&mut buffer, &value);
+            query(&mut buffer, &value, None);
+            url(&mut buffer, &value, None);
             buffer.push(b'"');
             serde_json::from_slice::<String>(&buffer).unwrap();
         }

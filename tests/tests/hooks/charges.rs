@@ -139,3 +139,36 @@ async fn the_viewers_device_is_told() {
     }
     assert!(edge.get("/").await.text().contains("device=\"unknown\""));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_a_hook_names_spends_its_quota_and_a_refusal_by_a_hook_spends_none() {
+    let origin = Origin::hello().await;
+    let quota =
+        |text: &str| text.replace("throttle = { rate = 1, burst = 10 }", "quota = { limit = 3, period = \"DAY\" }");
+    let edge = async |lines: &[&str], behavior: &str| {
+        let hooks = format!("hooks = {{ viewer-request = [{}] }}", script(lines));
+        let behaviors = format!("[[distributions.site.behaviors]]\npath = \"*\"\n{behavior}\n{hooks}\n");
+        let text = quota(&format!("{}{KEYS}", config(&["script"], &behaviors)));
+        Setup::new(&text).set("origin", &origin.address()).frozen().start().await
+    };
+    let named = edge(&[&format!("api-key {KEY}")], "").await;
+    assert_eq!(admitted(&named, &[], 6).await, 3);
+    // The key of the header is another one: it gets back what it had paid.
+    let other = [("x-api-key", "other-key-0123456789abcdefghij")];
+    let both = edge(&[&format!("api-key {KEY}")], "api_key_required = true").await;
+    assert_eq!(admitted(&both, &other, 6).await, 3);
+    let usage = both.admin("GET", "/v1/usage?format=csv").await.text();
+    assert!(usage.contains(",basic,config:good,good,3,3") && !usage.contains("better"), "{usage}");
+    // A cost above 1 is for throttles.
+    let costly = edge(&["cost 3"], "api_key_required = true").await;
+    assert_eq!(admitted(&costly, &other, 6).await, 3);
+    // Whoever a hook refuses has used nothing; another answer of a hook counts by its status.
+    for (answer, fit) in [("respond 401 no", 6), ("respond 403 no", 6), ("respond 200 yes", 3)] {
+        let answering = edge(&[answer], "api_key_required = true").await;
+        let mut seen = 0;
+        for _ in 0..6 {
+            seen += usize::from(answering.get_with("/t", &other).await.status != 429);
+        }
+        assert_eq!(seen, fit, "{answer}");
+    }
+}

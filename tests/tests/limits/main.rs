@@ -3,7 +3,12 @@
 mod answers;
 mod authorizers;
 mod cors;
+mod crashes;
 mod keys;
 mod levels;
+mod live_keys;
+mod quotas;
+mod secrets;
+mod shared;
 mod support;
 mod throttles;

@@ -47,6 +47,17 @@ impl KeyHash {
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 
+    /// The hash itself, for whoever keeps keys.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Which of many tables it is in. Other bytes than those that place it within the table.
+    pub(super) const fn shard(&self) -> usize {
+        (self.0[8] as usize) << 8 | self.0[9] as usize
+    }
+
     /// Reads 64 hexadecimal digits, of either case, as `sha256sum` writes them.
     ///
     /// # Errors

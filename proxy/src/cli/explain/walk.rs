@@ -19,6 +19,7 @@ use crate::geo::GeoFacts;
 use crate::runtime::clock::Clock;
 use crate::runtime::connections::{Connections, TlsFacts};
 use crate::runtime::head::HeadCheck;
+use crate::snapshot::KeySource;
 use crate::snapshot::Snapshot;
 
 /// Explains a request.
@@ -181,9 +182,25 @@ fn api_key(original: &RequestHeader, ctx: &RequestCtx) -> Option<ApiKey> {
         (true, true) => "a CORS preflight carries no credentials",
         (true, false) => "`api_key_required` is set",
     };
-    let key = ctx.key.and_then(|key| ctx.snapshot.keys.get(key)).map(|entry| entry.name.clone());
-    let plan = ctx.plan.and_then(|plan| ctx.snapshot.plans.get(plan)).map(|plan| plan.name.clone());
+    let key = ctx.key.as_ref().map(|caller| caller.key.name.to_string());
+    let plan = ctx.key.as_ref().map(|caller| caller.slot.meter.plan.to_string());
     Some(ApiKey { required: behavior.api_key_required && !preflight, why: why.to_owned(), key, plan })
+}
+
+fn forbidden(original: &RequestHeader, ctx: &RequestCtx) -> String {
+    let unknown = "the key is unknown, disabled or over, or has no plan that opens this behavior; keys that are not in the \
+                   configuration are not known here";
+    match ctx.distribution().map(|found| &found.key_source) {
+        Some(KeySource::Header(name)) => match original.headers.get_all(name).iter().count() {
+            0 => format!("the behavior needs an API key: send `{name}`"),
+            1 => unknown.to_owned(),
+            _ => format!("there are two `{name}`"),
+        },
+        Some(KeySource::Query(name)) => {
+            format!("the behavior needs an API key once in the query, as `{name}`; or {unknown}")
+        }
+        None => unknown.to_owned(),
+    }
 }
 
 /// Why a fault came about, in the words of the configuration.
@@ -210,11 +227,7 @@ fn why(fault: Fault, original: &RequestHeader, ctx: &RequestCtx) -> String {
             }
             None => format!("no behavior can let {} through", original.method),
         },
-        Fault::Forbidden => match original.headers.get_all("x-api-key").iter().count() {
-            0 => "the behavior needs an API key: send `x-api-key`".to_owned(),
-            1 => "the key is unknown or disabled, or has no plan for this distribution".to_owned(),
-            _ => "there are two `x-api-key`".to_owned(),
-        },
+        Fault::Forbidden => forbidden(original, ctx),
         Fault::UrlTooLong => format!("`gate.max_url` is {} bytes", config.gate.max_url),
         Fault::HeadersTooLarge => {
             format!(

@@ -187,6 +187,28 @@ impl Tables {
         page.counters("edgeweir_jwks_refreshes", "Key sets that were fetched, or read again from a file.", loads)
     }
 
+    /// Usage plans, and the store of keys and quotas.
+    pub(super) fn encode_plans(&self, page: &mut Page<'_>) -> Result<(), Error> {
+        let plans = self.plans.lock();
+        let results = plans.iter().flat_map(|(plan, metrics)| {
+            let used = metrics.results.read();
+            used.map(move |(result, count)| ([("plan", plan.to_string()), ("result", result.to_owned())], count))
+        });
+        page.counters("edgeweir_plan_requests", "Requests with a key by usage plan and what became of them.", results)?;
+        let throttled = plans.iter().flat_map(|(plan, metrics)| {
+            let used = metrics.throttled.read().filter(|&(_, count)| count > 0);
+            used.map(move |(level, count)| ([("plan", plan.to_string()), ("level", level.to_owned())], count))
+        });
+        let help = "Requests with a key refused by a throttle, by usage plan and level.";
+        page.counters("edgeweir_plan_throttled_requests", help, throttled)?;
+        drop(plans);
+        let Some(state) = self.gauges.lock().state else { return Ok(()) };
+        page.gauge("edgeweir_state_up", "Whether the store of keys and quotas answers.", &state.up)?;
+        page.gauge("edgeweir_state_keys", "Values of API keys in the store.", &state.keys)?;
+        page.counter("edgeweir_state_failures", "Times the store of keys and quotas failed.", state.failures)?;
+        page.counter("edgeweir_state_leases", "Leases of quotas.", state.leases)
+    }
+
     /// The edge as a whole.
     pub(super) fn encode_edge(&self, page: &mut Page<'_>) -> Result<(), Error> {
         let gauges = *self.gauges.lock();

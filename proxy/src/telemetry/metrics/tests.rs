@@ -83,7 +83,12 @@ fn the_edge_as_a_whole() {
     metrics.reloaded(false);
     let cache =
         StorageStats { entries: 12, weighted_bytes: 4_096, capacity: 1 << 20, evicted: 5, ..StorageStats::default() };
-    let gauges = Gauges { snapshot: 7, connections: 3, held_bodies: 5, taken_over: 11, cache };
+    let plan = metrics.plan("basic");
+    plan.record("counted");
+    plan.record("throttled");
+    plan.throttled("key");
+    let state = Some(StateGauges { up: 1, keys: 8, failures: 2, leases: 9 });
+    let gauges = Gauges { snapshot: 7, connections: 3, held_bodies: 5, taken_over: 11, state, cache };
     let page = metrics.encode(gauges);
     for line in [
         r#"edgeweir_faults_total{fault="origin-timeout"} 1"#,
@@ -91,6 +96,13 @@ fn the_edge_as_a_whole() {
         "edgeweir_limits_taken_over_total 11",
         r#"edgeweir_throttled_requests_total{level="behavior"} 0"#,
         r#"edgeweir_throttled_requests_total{level="key"} 1"#,
+        r#"edgeweir_plan_requests_total{plan="basic",result="counted"} 1"#,
+        r#"edgeweir_plan_requests_total{plan="basic",result="quota"} 0"#,
+        r#"edgeweir_plan_throttled_requests_total{plan="basic",level="key"} 1"#,
+        "edgeweir_state_up 1",
+        "edgeweir_state_keys 8",
+        "edgeweir_state_failures_total 2",
+        "edgeweir_state_leases_total 9",
         "edgeweir_connections_total 1",
         "edgeweir_open_connections 3",
         r#"edgeweir_refused_connections_total{reason="total"} 1"#,

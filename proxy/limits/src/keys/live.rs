@@ -1,0 +1,149 @@
+//! Keys that come and go while the edge runs. A look-up takes no lock; a change copies one of many small tables and swaps
+//! it in, so that it costs the same with ten keys and with a million.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use super::{Entry, Key, KeyHash, KeyTable};
+
+/// Tables; a power of two. So few that what leads to them stays in the processor's caches, so many that a copy of one is
+/// small: with a million keys about 4,000 in each.
+const SHARDS: usize = 256;
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct LiveKeys {
+    shards: Box<[ArcSwap<KeyTable>]>,
+    len: AtomicUsize,
+    /// One change at a time.
+    turn: Mutex<()>,
+}
+
+impl Default for LiveKeys {
+    fn default() -> Self {
+        let none = Arc::new(KeyTable::default());
+        Self {
+            shards: (0..SHARDS).map(|_| ArcSwap::new(Arc::clone(&none))).collect(),
+            len: AtomicUsize::new(0),
+            turn: Mutex::default(),
+        }
+    }
+}
+
+impl LiveKeys {
+    /// The key with a hash, enabled or not.
+    #[must_use]
+    pub fn find(&self, hash: &KeyHash) -> Option<Arc<Key>> {
+        if self.len.load(Relaxed) == 0 {
+            return None;
+        }
+        self.shard(hash)?.load().find(hash).cloned()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len.load(Relaxed)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes keys out and puts keys in, those with the same hash replaced: each key as a whole, all of them in a moment.
+    #[expect(clippy::mutable_key_type, reason = "a key is hashed by what never changes, its own hash")]
+    pub fn change(&self, gone: &[KeyHash], come: Vec<Arc<Key>>) {
+        let _turn = self.turn.lock();
+        let mut by_shard: Vec<(usize, Option<KeyHash>, Option<Arc<Key>>)> =
+            gone.iter().map(|hash| (hash.shard() % SHARDS, Some(*hash), None)).collect();
+        by_shard.extend(come.into_iter().map(|key| (key.hash.shard() % SHARDS, None, Some(key))));
+        // Stable: what goes comes before what comes.
+        by_shard.sort_by_key(|(shard, _, _)| *shard);
+        for group in by_shard.chunk_by(|(one, _, _), (other, _, _)| one == other) {
+            let Some(shard) = group.first().and_then(|(shard, _, _)| self.shards.get(*shard)) else { continue };
+            let old = shard.load();
+            let mut keys = old.keys.clone();
+            for (_, gone, come) in group {
+                if let Some(hash) = gone {
+                    keys.remove(hash);
+                }
+                if let Some(key) = come {
+                    keys.replace(Entry(Arc::clone(key)));
+                }
+            }
+            keys.shrink_to_fit();
+            let len = self.len.load(Relaxed);
+            self.len.store(len + keys.len() - old.len(), Relaxed);
+            shard.store(Arc::new(KeyTable { keys }));
+        }
+    }
+
+    /// These keys and no others: for when nobody knows what has changed.
+    pub fn replace(&self, keys: Vec<Arc<Key>>) {
+        let mut gone = Vec::new();
+        self.for_each(|key| gone.push(key.hash));
+        self.change(&gone, keys);
+    }
+
+    /// All keys at about this moment, in no order.
+    pub fn for_each(&self, mut see: impl FnMut(&Arc<Key>)) {
+        for shard in &self.shards {
+            shard.load().iter().for_each(&mut see);
+        }
+    }
+
+    fn shard(&self, hash: &KeyHash) -> Option<&ArcSwap<KeyTable>> {
+        self.shards.get(hash.shard() % SHARDS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str, value: &str) -> Arc<Key> {
+        Arc::new(Key::new(KeyHash::of(value.as_bytes()), name, name, Arc::from([])))
+    }
+
+    fn name(keys: &LiveKeys, value: &str) -> Option<String> {
+        keys.find(&KeyHash::of(value.as_bytes())).map(|key| key.name.to_string())
+    }
+
+    #[test]
+    fn keys_come_change_and_go() {
+        let keys = LiveKeys::default();
+        assert_eq!((name(&keys, "1"), keys.is_empty()), (None, true));
+        keys.change(&[], vec![key("a", "1"), key("b", "2")]);
+        assert_eq!((name(&keys, "1").as_deref(), name(&keys, "2").as_deref()), (Some("a"), Some("b")));
+        // A rotation: one value goes, another comes.
+        keys.change(&[KeyHash::of(b"1")], vec![key("a", "3"), key("c", "2")]);
+        assert_eq!(name(&keys, "1"), None);
+        assert_eq!((name(&keys, "3").as_deref(), name(&keys, "2").as_deref()), (Some("a"), Some("c")));
+        assert_eq!(keys.len(), 2);
+        keys.change(&[KeyHash::of(b"2"), KeyHash::of(b"9")], Vec::new());
+        assert_eq!(keys.len(), 1);
+        let mut seen = Vec::new();
+        keys.for_each(|key| seen.push(key.name.to_string()));
+        assert_eq!(seen, ["a"]);
+        // Out and in again in one go.
+        keys.change(&[KeyHash::of(b"3")], vec![key("d", "3")]);
+        assert_eq!((name(&keys, "3").as_deref(), keys.len()), (Some("d"), 1));
+    }
+
+    #[test]
+    fn many_keys_are_all_found() {
+        let keys = LiveKeys::default();
+        keys.change(&[], (0..20_000).map(|n| key(&n.to_string(), &format!("key-{n}"))).collect());
+        assert_eq!(keys.len(), 20_000);
+        for n in (0..20_000).step_by(37) {
+            assert_eq!(name(&keys, &format!("key-{n}")), Some(n.to_string()));
+        }
+        assert_eq!(name(&keys, "key-20000"), None);
+    }
+}

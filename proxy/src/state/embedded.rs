@@ -1,0 +1,285 @@
+//! The store in the state folder: a redb file. Several processes may have it open, so a new edge can take over from an old
+//! one while both serve; each write is a transaction that one of them has at a time.
+
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use edgeweir_limits::{Lease, Period};
+use redb::{Builder, ConcurrencyMode, Database, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition};
+
+use super::record::KeyRecord;
+use super::store::{Ask, Changes, Counter, Return, Row, Store, StoreError};
+
+/// Name of the file in the state folder.
+pub(super) const FILE: &str = "state.redb";
+
+/// By plan, key and period: what is leased.
+const COUNTERS: TableDefinition<'_, &str, (u32, u32, u64, u32, u64)> = TableDefinition::new("counters");
+/// By day, plan and key: requests and refusals.
+const LEDGER: TableDefinition<'_, (u32, &str, &str), (u64, u64)> = TableDefinition::new("ledger");
+/// By id: records as JSON.
+const KEYS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("keys");
+/// By SHA-256: the id of the key that has this value.
+const VALUES: TableDefinition<'_, &str, &str> = TableDefinition::new("values");
+/// By revision: id of a key that changed, and the values that it lost, with blanks between.
+const CHANGES: TableDefinition<'_, u64, &str> = TableDefinition::new("changes");
+
+/// Changes that are remembered. Who has missed more reads all keys.
+const REMEMBERED: u64 = 10_000;
+/// Memory for pages of the file, in bytes.
+const CACHE: usize = 16 << 20;
+
+/// See the module's text.
+pub(super) struct Embedded {
+    database: Database,
+}
+
+impl Embedded {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// The file cannot be opened or is no database.
+    pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
+        let path = folder.join(FILE);
+        let file_error = |source| StoreError::File { path: path.display().to_string(), source };
+        // Made here, so that nobody else can read it.
+        let made = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        drop(made.map_err(file_error)?);
+        let mut builder = Builder::new();
+        builder.set_concurrency_mode(ConcurrencyMode::MultiWriter).set_cache_size(CACHE);
+        let database = builder.create(&path).map_err(database)?;
+        let transaction = database.begin_write().map_err(self::database)?;
+        for opened in [
+            transaction.open_table(COUNTERS).map(drop),
+            transaction.open_table(LEDGER).map(drop),
+            transaction.open_table(KEYS).map(drop),
+            transaction.open_table(VALUES).map(drop),
+            transaction.open_table(CHANGES).map(drop),
+        ] {
+            opened.map_err(self::database)?;
+        }
+        transaction.commit().map_err(self::database)?;
+        Ok(Self { database })
+    }
+}
+
+fn database(error: impl Into<redb::Error>) -> StoreError {
+    StoreError::Database(Box::new(error.into()))
+}
+
+/// The name of a counter: plans and keys cannot hold the zero byte.
+fn counter_name(plan: &str, key: &str, period: Period) -> String {
+    format!("{plan}\0{key}\0{}", period.as_str())
+}
+
+type Counters<'t> = Table<'t, &'static str, (u32, u32, u64, u32, u64)>;
+
+fn read_counter(counters: &Counters<'_>, name: &str, number: u32) -> Result<Counter, StoreError> {
+    let found = counters.get(name).map_err(database)?;
+    Ok(found.map_or_else(
+        || Counter::starting(number),
+        |row| {
+            let (first, number, leased, before, of_before) = row.value();
+            Counter { first, number, leased, before: (before, of_before) }
+        },
+    ))
+}
+
+fn write_counter(counters: &mut Counters<'_>, name: &str, counter: &Counter) -> Result<(), StoreError> {
+    let Counter { first, number, leased, before: (before, of_before) } = *counter;
+    counters.insert(name, (first, number, leased, before, of_before)).map_err(database)?;
+    Ok(())
+}
+
+impl Store for Embedded {
+    fn lease(&mut self, asks: &[Ask]) -> Result<Vec<Lease>, StoreError> {
+        let transaction = self.database.begin_write().map_err(database)?;
+        let mut leases = Vec::with_capacity(asks.len());
+        let mut changed = false;
+        {
+            let mut counters = transaction.open_table(COUNTERS).map_err(database)?;
+            for ask in asks {
+                let name = counter_name(&ask.plan, &ask.key, ask.quota.period);
+                let before = read_counter(&counters, &name, ask.number)?;
+                let mut counter = before;
+                leases.push(counter.lease(ask, 1));
+                if counter != before {
+                    changed = true;
+                    write_counter(&mut counters, &name, &counter)?;
+                }
+            }
+        }
+        if changed {
+            transaction.commit().map_err(database)?;
+        } else {
+            // A limit that is reached costs no write.
+            transaction.abort().map_err(database)?;
+        }
+        Ok(leases)
+    }
+
+    fn give_back(&mut self, returns: &[Return]) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write().map_err(database)?;
+        {
+            let mut counters = transaction.open_table(COUNTERS).map_err(database)?;
+            for Return { plan, key, period, number, count } in returns {
+                let name = counter_name(plan, key, *period);
+                let mut counter = read_counter(&counters, &name, *number)?;
+                counter.give_back(*number, *count);
+                write_counter(&mut counters, &name, &counter)?;
+            }
+        }
+        transaction.commit().map_err(database)
+    }
+
+    fn book(&mut self, rows: &[Row]) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write().map_err(database)?;
+        {
+            let mut ledger = transaction.open_table(LEDGER).map_err(database)?;
+            for Row { day, plan, key, requests, refused } in rows {
+                let name = (*day, plan.as_str(), key.as_str());
+                let (had, had_refused) = ledger.get(name).map_err(database)?.map_or((0, 0), |row| row.value());
+                ledger.insert(name, (had + requests, had_refused + refused)).map_err(database)?;
+            }
+        }
+        transaction.commit().map_err(database)
+    }
+
+    fn ledger(&mut self, days: (u32, u32), after: Option<&Row>, count: usize) -> Result<Vec<Row>, StoreError> {
+        let transaction = self.database.begin_read().map_err(database)?;
+        let ledger = transaction.open_table(LEDGER).map_err(database)?;
+        let start = match after {
+            Some(row) => (row.day, row.plan.as_str(), row.key.as_str()),
+            None => (days.0, "", ""),
+        };
+        let mut rows = Vec::new();
+        for entry in ledger.range(start..(days.1.saturating_add(1), "", "")).map_err(database)? {
+            let (name, value) = entry.map_err(database)?;
+            let (day, plan, key) = name.value();
+            if after.is_some() && (day, plan, key) == start {
+                continue;
+            }
+            let (requests, refused) = value.value();
+            rows.push(Row { day, plan: plan.to_owned(), key: key.to_owned(), requests, refused });
+            if rows.len() == count {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    fn forget(&mut self, before: u32) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write().map_err(database)?;
+        {
+            let mut ledger = transaction.open_table(LEDGER).map_err(database)?;
+            ledger.retain_in(..(before, "", ""), |_, _| false).map_err(database)?;
+        }
+        transaction.commit().map_err(database)
+    }
+
+    fn change_keys(&mut self, put: &[KeyRecord], gone: &[String]) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write().map_err(database)?;
+        {
+            let mut keys = transaction.open_table(KEYS).map_err(database)?;
+            let mut values = transaction.open_table(VALUES).map_err(database)?;
+            let mut changes = transaction.open_table(CHANGES).map_err(database)?;
+            let mut revision = changes.last().map_err(database)?.map_or(0, |(revision, _)| revision.value());
+            let puts = put.iter().map(|record| (record.id.as_str(), Some(record)));
+            for (id, record) in gone.iter().map(|id| (id.as_str(), None)).chain(puts) {
+                let old: Option<KeyRecord> = match keys.get(id).map_err(database)? {
+                    Some(old) => Some(serde_json::from_slice(old.value())?),
+                    None => None,
+                };
+                let has = |sha256: &str| {
+                    record.is_some_and(|record: &KeyRecord| record.secrets.iter().any(|new| new.sha256 == sha256))
+                };
+                let mut line = id.to_owned();
+                for lost in old.iter().flat_map(|old| &old.secrets).filter(|secret| !has(&secret.sha256)) {
+                    values.remove(lost.sha256.as_str()).map_err(database)?;
+                    line.push(' ');
+                    line.push_str(&lost.sha256);
+                }
+                match record {
+                    Some(record) => {
+                        for secret in &record.secrets {
+                            let other = values.insert(secret.sha256.as_str(), id).map_err(database)?;
+                            if let Some(other) = other.filter(|other| other.value() != id) {
+                                return Err(StoreError::Taken { id: other.value().to_owned() });
+                            }
+                        }
+                        keys.insert(id, serde_json::to_vec(record)?.as_slice()).map_err(database)?;
+                    }
+                    None => drop(keys.remove(id).map_err(database)?),
+                }
+                revision += 1;
+                changes.insert(revision, line.as_str()).map_err(database)?;
+            }
+            changes.retain_in(..revision.saturating_sub(REMEMBERED), |_, _| false).map_err(database)?;
+        }
+        transaction.commit().map_err(database)
+    }
+
+    fn key(&mut self, id: &str) -> Result<Option<KeyRecord>, StoreError> {
+        let transaction = self.database.begin_read().map_err(database)?;
+        let keys = transaction.open_table(KEYS).map_err(database)?;
+        match keys.get(id).map_err(database)? {
+            Some(record) => Ok(Some(serde_json::from_slice(record.value())?)),
+            None => Ok(None),
+        }
+    }
+
+    fn key_with(&mut self, sha256: &str) -> Result<Option<String>, StoreError> {
+        let transaction = self.database.begin_read().map_err(database)?;
+        let values = transaction.open_table(VALUES).map_err(database)?;
+        let id = values.get(sha256).map_err(database)?;
+        Ok(id.map(|id| id.value().to_owned()))
+    }
+
+    fn keys(&mut self, after: &str, count: usize) -> Result<Vec<KeyRecord>, StoreError> {
+        let transaction = self.database.begin_read().map_err(database)?;
+        let keys = transaction.open_table(KEYS).map_err(database)?;
+        let mut records = Vec::new();
+        for entry in keys.range(after..).map_err(database)? {
+            let (id, record) = entry.map_err(database)?;
+            if id.value() == after {
+                continue;
+            }
+            records.push(serde_json::from_slice(record.value())?);
+            if records.len() == count {
+                break;
+            }
+        }
+        Ok(records)
+    }
+
+    fn changes(&mut self, since: u64) -> Result<Changes, StoreError> {
+        let transaction = self.database.begin_read().map_err(database)?;
+        let log = transaction.open_table(CHANGES).map_err(database)?;
+        let revision = log.last().map_err(database)?.map_or(0, |(revision, _)| revision.value());
+        if revision == since {
+            return Ok(Changes { revision, ..Changes::default() });
+        }
+        let oldest = log.first().map_err(database)?.map_or(0, |(revision, _)| revision.value());
+        if since > revision || oldest > since + 1 || since == 0 {
+            return Ok(Changes { revision, all: true, ..Changes::default() });
+        }
+        let keys = transaction.open_table(KEYS).map_err(database)?;
+        let mut changes = Changes { revision, ..Changes::default() };
+        let mut ids = std::collections::BTreeSet::new();
+        for entry in log.range(since + 1..).map_err(database)? {
+            let (_, line) = entry.map_err(database)?;
+            let mut words = line.value().split(' ');
+            ids.extend(words.next().map(str::to_owned));
+            changes.gone.extend(words.map(str::to_owned));
+        }
+        for id in ids {
+            if let Some(record) = keys.get(id.as_str()).map_err(database)? {
+                changes.put.push(serde_json::from_slice(record.value())?);
+            }
+        }
+        Ok(changes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

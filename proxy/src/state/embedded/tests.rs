@@ -1,0 +1,94 @@
+use edgeweir_limits::{Counts, Quota};
+
+use super::super::record::Secret;
+use super::*;
+
+fn ask(plan: &str, key: &str, number: u32) -> Ask {
+    let quota = Quota { limit: 10, offset: 0, period: Period::Day, lease: 4, counts: Counts::default() };
+    Ask { plan: plan.into(), key: key.into(), number, quota, left: 0, owed: 0, returned: 0 }
+}
+
+fn record(id: &str, values: &[&str]) -> KeyRecord {
+    KeyRecord {
+        id: id.into(),
+        name: format!("name of {id}"),
+        description: String::new(),
+        metadata: [("owner".to_owned(), "me".to_owned())].into(),
+        plans: vec!["p".into()],
+        enabled: true,
+        created: 1,
+        updated: 2,
+        expires: None,
+        secrets: values.iter().map(|value| Secret::of(value.as_bytes())).collect(),
+    }
+}
+
+#[test]
+fn leases_survive_and_two_processes_share_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut one = Embedded::open(folder.path()).unwrap();
+    let mut other = Embedded::open(folder.path()).unwrap();
+    let granted = |store: &mut Embedded, ask: Ask| store.lease(&[ask]).unwrap()[0].granted;
+    assert_eq!(granted(&mut one, ask("p", "k", 7)), 4);
+    assert_eq!(granted(&mut other, ask("p", "k", 7)), 3);
+    drop(one);
+    let mut one = Embedded::open(folder.path()).unwrap();
+    assert_eq!(granted(&mut one, ask("p", "k", 7)), 2);
+    assert_eq!(granted(&mut other, ask("p", "k", 7)), 1);
+    assert_eq!((granted(&mut one, ask("p", "k", 7)), granted(&mut one, ask("p", "l", 7))), (0, 4));
+    assert_eq!((granted(&mut one, ask("q", "k", 7)), granted(&mut one, ask("p", "k", 8))), (4, 4));
+    let back = Return { plan: "p".into(), key: "k".into(), period: Period::Day, number: 8, count: 3 };
+    other.give_back(&[back]).unwrap();
+    assert_eq!(one.lease(&[ask("p", "k", 8)]).unwrap()[0].leased, 5);
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(std::fs::metadata(folder.path().join(FILE)).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn the_ledger_adds_up_and_is_read_in_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Embedded::open(folder.path()).unwrap();
+    let row = |day, key: &str, requests, refused| Row { day, plan: "p".into(), key: key.into(), requests, refused };
+    store.book(&[row(5, "a", 1, 0), row(5, "b", 2, 1)]).unwrap();
+    store.book(&[row(5, "a", 3, 1), row(6, "a", 1, 0), row(9, "a", 1, 0)]).unwrap();
+    let all = [row(5, "a", 4, 1), row(5, "b", 2, 1), row(6, "a", 1, 0), row(9, "a", 1, 0)];
+    assert_eq!(store.ledger((0, 100), None, 100).unwrap(), all);
+    assert_eq!(store.ledger((5, 6), None, 2).unwrap(), all[..2]);
+    assert_eq!(store.ledger((5, 6), Some(&all[1]), 2).unwrap(), all[2..3]);
+    store.forget(6).unwrap();
+    assert_eq!(store.ledger((0, 100), None, 100).unwrap(), all[2..]);
+}
+
+#[test]
+fn keys_change_as_a_whole_and_others_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Embedded::open(folder.path()).unwrap();
+    assert_eq!(store.changes(0).unwrap(), Changes::default());
+    store.change_keys(&[record("a", &["1"]), record("b", &["2"])], &[]).unwrap();
+    let seen = store.changes(0).unwrap();
+    assert!(seen.all && seen.revision == 2);
+    // Somebody else's value: nothing of it is done.
+    let error = store.change_keys(&[record("c", &["3"]), record("d", &["1"])], &[]).unwrap_err();
+    assert!(matches!(&error, StoreError::Taken { id } if id == "a") && !error.is_failure(), "{error}");
+    assert_eq!(store.key("c").unwrap(), None);
+    let one = Secret::of(b"1").sha256;
+    assert_eq!(store.key_with(&one).unwrap().as_deref(), Some("a"));
+    // A rotation, a removal and a new key.
+    store.change_keys(&[record("a", &["1", "4"])], &[]).unwrap();
+    store.change_keys(&[record("a", &["4"]), record("e", &["1"])], &["b".into()]).unwrap();
+    let changes = store.changes(2).unwrap();
+    assert_eq!((changes.revision, changes.all), (6, false));
+    assert_eq!(changes.gone, [Secret::of(b"2").sha256, one.clone()]);
+    assert_eq!(changes.put, [record("a", &["4"]), record("e", &["1"])]);
+    assert_eq!(store.keys("a", 10).unwrap(), [record("e", &["1"])]);
+    assert_eq!(store.keys("", 1).unwrap(), [record("a", &["4"])]);
+}
+
+#[test]
+fn what_is_no_database_is_told_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(FILE), vec![7; 10_000]).unwrap();
+    assert!(Embedded::open(folder.path()).is_err());
+    let error = Embedded::open(&folder.path().join("none")).err().unwrap();
+    assert!(error.to_string().contains("none/state.redb"), "{error}");
+}

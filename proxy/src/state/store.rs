@@ -1,0 +1,287 @@
+//! What a store of keys, quotas and usage is asked, and how leases are decided. Must not know any store.
+
+use edgeweir_limits::{Lease, Period, Quota};
+use serde::{Deserialize, Serialize};
+
+use super::record::KeyRecord;
+
+/// A place that survives the process. Calls block; each is done as a whole or not at all, and is on disk (or with the
+/// server) when it returns.
+pub(crate) trait Store: Send {
+    /// Leases, in the order of the questions.
+    ///
+    /// # Errors
+    /// The store does not answer; nothing is leased.
+    fn lease(&mut self, asks: &[Ask]) -> Result<Vec<Lease>, StoreError>;
+
+    /// Takes back what was leased and not used.
+    ///
+    /// # Errors
+    /// The store does not answer; the rest of the leases is lost.
+    fn give_back(&mut self, returns: &[Return]) -> Result<(), StoreError>;
+
+    /// Adds to the ledger.
+    ///
+    /// # Errors
+    /// The store does not answer; nothing is added.
+    fn book(&mut self, rows: &[Row]) -> Result<(), StoreError>;
+
+    /// Rows of the ledger of these days, both included, by day, plan and key; `after` the row with these, at most `count`.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn ledger(&mut self, days: (u32, u32), after: Option<&Row>, count: usize) -> Result<Vec<Row>, StoreError>;
+
+    /// Drops the rows of days before this one.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn forget(&mut self, before: u32) -> Result<(), StoreError>;
+
+    /// Puts records of keys in, in place of those with the same id, and takes records out. All or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] if another key has the value of one; the store does not answer.
+    fn change_keys(&mut self, put: &[KeyRecord], gone: &[String]) -> Result<(), StoreError>;
+
+    /// The record of a key.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn key(&mut self, id: &str) -> Result<Option<KeyRecord>, StoreError>;
+
+    /// The id of the key that has a value, by its SHA-256 in hexadecimal.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn key_with(&mut self, sha256: &str) -> Result<Option<String>, StoreError>;
+
+    /// Records of keys by id, after this one, at most `count`.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn keys(&mut self, after: &str, count: usize) -> Result<Vec<KeyRecord>, StoreError>;
+
+    /// What has changed of the keys since a revision.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn changes(&mut self, since: u64) -> Result<Changes, StoreError>;
+
+    /// Something to be told about the store, if it cannot be relied on: shown until it is none again.
+    fn concern(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether it has lost what it knew since it was last seen.
+    fn has_forgotten(&self) -> bool {
+        false
+    }
+
+    /// Edges that share it now, this one among them.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    fn nodes(&mut self) -> Result<u64, StoreError> {
+        Ok(1)
+    }
+}
+
+/// What has changed of the keys.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Changes {
+    /// The revision up to which this tells.
+    pub revision: u64,
+    /// Too much has changed: read all keys.
+    pub all: bool,
+    /// Values that are no key's any more, as SHA-256 in hexadecimal.
+    pub gone: Vec<String>,
+    /// Keys as they are now.
+    pub put: Vec<KeyRecord>,
+}
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file.
+    #[error("the state file `{path}` cannot be used")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database in the file.
+    #[error("the state database failed")]
+    Database(#[source] Box<redb::Error>),
+    /// The server.
+    #[error("the Redis or Valkey server failed")]
+    Server(#[from] redis::RedisError),
+    /// The server is another one than a moment ago, or was emptied.
+    #[error("the Redis or Valkey server has lost what it knew")]
+    Forgot,
+    /// A record that cannot be read.
+    #[error("a record in the state store cannot be read")]
+    Record(#[from] serde_json::Error),
+    /// A value that another key has.
+    #[error("another key has this value: `{id}`")]
+    Taken {
+        /// Id of the other key.
+        id: String,
+    },
+    /// It failed a moment ago and is tried again later.
+    #[error("the state store is not there")]
+    Away,
+}
+
+impl StoreError {
+    /// Whether the store is to blame, and not the question.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        !matches!(self, Self::Taken { .. })
+    }
+}
+
+/// One meter's question for a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// Name of the plan.
+    pub plan: String,
+    /// Id of the key.
+    pub key: String,
+    /// Number of the period.
+    pub number: u32,
+    /// The quota.
+    pub quota: Quota,
+    /// What the meter has left.
+    pub left: u64,
+    /// What it has admitted without a lease.
+    pub owed: u64,
+    /// What it gives back.
+    pub returned: u64,
+}
+
+/// What is left of a lease and goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Return {
+    /// Name of the plan.
+    pub plan: String,
+    /// Id of the key.
+    pub key: String,
+    /// Of the quota.
+    pub period: Period,
+    /// Number of the period.
+    pub number: u32,
+    /// Requests.
+    pub count: u64,
+}
+
+/// A row of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Row {
+    /// Day since 1970, UTC.
+    pub day: u32,
+    /// Name of the plan.
+    pub plan: String,
+    /// Id of the key.
+    pub key: String,
+    /// Requests that counted.
+    pub requests: u64,
+    /// Requests that the quota refused.
+    pub refused: u64,
+}
+
+/// What a store keeps for one key in one plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Counter {
+    /// Number of the key's first period.
+    pub first: u32,
+    /// Number of the latest period.
+    pub number: u32,
+    /// What of its limit is leased.
+    pub leased: u64,
+    /// The period before it: a clock may go back a little.
+    pub before: (u32, u64),
+}
+
+impl Counter {
+    /// A counter that begins with a period.
+    #[must_use]
+    pub(super) const fn starting(number: u32) -> Self {
+        Self { first: number, number, leased: 0, before: (0, 0) }
+    }
+
+    fn of(&mut self, number: u32) -> Option<&mut u64> {
+        if number > self.number {
+            self.before = (self.number, self.leased);
+            (self.number, self.leased) = (number, 0);
+        }
+        if number == self.number {
+            Some(&mut self.leased)
+        } else if number == self.before.0 {
+            Some(&mut self.before.1)
+        } else {
+            None
+        }
+    }
+
+    /// Books what was owed and given back, then leases. A period that is long over has nothing.
+    pub(super) fn lease(&mut self, ask: &Ask, nodes: u64) -> Lease {
+        let first = self.first;
+        let Some(leased) = self.of(ask.number) else {
+            return Lease { period: ask.number, granted: 0, limit: 0, leased: 0 };
+        };
+        *leased = leased.saturating_sub(ask.returned).saturating_add(ask.owed);
+        let limit = ask.quota.limit_in(ask.number, first);
+        let left = limit.saturating_sub(*leased);
+        // What the meter has is a part of its lease: never more than the lease lies unused.
+        let granted = ask.quota.lease_of(left, nodes).saturating_sub(ask.left);
+        *leased += granted;
+        Lease { period: ask.number, granted, limit, leased: *leased }
+    }
+
+    /// Takes back what was not used.
+    pub(super) fn give_back(&mut self, number: u32, count: u64) {
+        if number > self.number {
+            return;
+        }
+        if let Some(leased) = self.of(number) {
+            *leased = leased.saturating_sub(count);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use edgeweir_limits::Counts;
+
+    use super::*;
+
+    fn ask(number: u32, left: u64, owed: u64, returned: u64) -> Ask {
+        let quota = Quota { limit: 100, offset: 40, period: Period::Day, lease: 10, counts: Counts::default() };
+        Ask { plan: "p".into(), key: "k".into(), number, quota, left, owed, returned }
+    }
+
+    #[test]
+    fn leases_are_counted_by_period() {
+        let mut counter = Counter::starting(5);
+        let mut lease = |ask: Ask, nodes| {
+            let Lease { granted, limit, leased, .. } = counter.lease(&ask, nodes);
+            (granted, limit, leased)
+        };
+        assert_eq!(lease(ask(5, 0, 0, 0), 1), (10, 60, 10), "the first period has less");
+        assert_eq!(lease(ask(5, 4, 0, 0), 1), (6, 60, 16), "what is left is a part of the lease");
+        assert_eq!(lease(ask(5, 0, 42, 0), 1), (1, 60, 59), "owed, and near the limit");
+        assert_eq!(lease(ask(5, 0, 5, 0), 1), (0, 60, 64), "owed beyond the limit");
+        assert_eq!(lease(ask(5, 0, 0, 6), 1), (1, 60, 59));
+        assert_eq!(lease(ask(6, 0, 0, 0), 1), (10, 100, 10), "the next period has all");
+        assert_eq!(lease(ask(6, 0, 0, 0), 30), (2, 100, 12), "shared by many");
+        assert_eq!(lease(ask(5, 0, 0, 0), 1), (1, 60, 60), "a clock that went back");
+        assert_eq!(lease(ask(4, 0, 0, 0), 1), (0, 0, 0), "long over");
+        counter.give_back(6, 10);
+        counter.give_back(5, 1);
+        counter.give_back(7, 9);
+        assert_eq!(counter, Counter { first: 5, number: 6, leased: 2, before: (5, 59) });
+    }
+}
