@@ -12,7 +12,7 @@ const BUDGETS: [(&str, &str, &str, u64, f64); 6] = [
         "jwt-auth",
         "viewer-request",
         "{ algorithm = \"HS256\", secret = \"0123456789abcdef0123456789abcdef\" }",
-        310,
+        330,
         128.0,
     ),
     (
