@@ -25,7 +25,10 @@ fn what_is_no_hook() {
     assert_eq!(load(&big).to_string(), "the hook has 10485761 bytes; at most 10485760 are allowed");
     // An empty module says nothing of a world; an empty component exports nothing.
     assert!(matches!(load(b"\0asm\x01\0\0\0"), LoadError::Encode { .. } | LoadError::NoStage { .. }));
-    assert_eq!(load(b"\0asm\x0d\0\x01\0").to_string(), "the hook exports none of the four stages and no authorizer; it exports nothing");
+    assert_eq!(
+        load(b"\0asm\x0d\0\x01\0").to_string(),
+        "the hook exports none of the four stages and no authorizer; it exports nothing"
+    );
 }
 
 /// Broken bytes are errors, never panics: of this crate, wit-component or wasmtime.
