@@ -135,28 +135,30 @@ fn assert_exact(what: &str, admitted: u64, throttle: Throttle, end: Nanos) {
 }
 
 fn exact_to_the_request(time: Duration) {
-    let throttle = Throttle::new(1234.5, 100).unwrap();
+    // Bursts of many seconds: on a busy machine all threads may stand still for a while, and a full bucket refills nothing.
+    let throttle = Throttle::new(1234.5, 20_000).unwrap();
     let one = Arc::new(Bucket::new(throttle, Nanos::ZERO));
     // The burst goes first: while a bucket is full, what would refill is lost.
-    let burst = (0..200).filter(|_| one.reserve(Nanos::ZERO, 1).is_ok()).count() as u64;
+    let burst = (0..30_000).filter(|_| one.reserve(Nanos::ZERO, 1).is_ok()).count() as u64;
     let (admitted, end) = hammer(time, |now, _| one.reserve(now, 1).is_ok());
     assert_exact("one bucket", burst + admitted, throttle, end);
 
-    let four = [(9000.0, 400), (1234.5, 100), (1300.0, 120), (5000.0, 50_000)].map(|(rate, burst)| bucket(rate, burst));
+    let four = [(9000.0, 90_000), (1234.5, 20_000), (1300.0, 25_000), (5000.0, 50_000)]
+        .map(|(rate, burst)| bucket(rate, burst));
     let kinds = [LevelKind::Key, LevelKind::Behavior, LevelKind::Distribution, LevelKind::Edge];
     let levels = kinds.into_iter().zip(&four).fold(Levels::new(), |levels, (kind, bucket)| levels.with(kind, bucket));
-    let burst = (0..200).filter(|_| levels.reserve(Nanos::ZERO, 1).is_ok()).count() as u64;
+    let burst = (0..30_000).filter(|_| levels.reserve(Nanos::ZERO, 1).is_ok()).count() as u64;
     let (mut admitted, end) = hammer(time, |now, _| levels.reserve(now, 1).is_ok());
     // What was being undone when the threads stopped.
     admitted += burst + (0..16).filter(|_| levels.reserve(end, 1).is_ok()).count() as u64;
     assert_exact("four levels", admitted, throttle, end);
 
-    let throttle = Throttle::new(3.7, 20).unwrap();
+    let throttle = Throttle::new(3.7, 100).unwrap();
     let table = ClientBuckets::new(throttle, 16_384, Nanos::ZERO, RandomState::new());
     let counts: Vec<AtomicU64> = (0..1000).map(|_| AtomicU64::new(0)).collect();
     let clients: Vec<Client> = (0..1000_u32).map(|number| table.client(&number.to_be_bytes())).collect();
     for (client, count) in clients.iter().zip(&counts) {
-        let burst = (0..30).filter(|_| table.reserve(*client, Nanos::ZERO, 1).is_ok()).count();
+        let burst = (0..120).filter(|_| table.reserve(*client, Nanos::ZERO, 1).is_ok()).count();
         count.fetch_add(burst as u64, Ordering::Relaxed);
     }
     let (_, end) = hammer(time, |now, turn| {
