@@ -244,6 +244,7 @@ impl Fault {
             | Self::HookTimeout
             | Self::HookOverloaded
             | Self::BodyMemory
+            | Self::QuotaStore
             | Self::NotStored
             | Self::ViewerGone
             | Self::ViewerTimeout

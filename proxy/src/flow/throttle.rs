@@ -133,7 +133,7 @@ pub(super) fn charge(
             ticket.commit();
             Ok(another)
         }
-        Ok(None) => Ok(()),
+        Ok(None) => Ok(another),
         Err(refusal) => Err(refused(ctx, refusal)),
     }
 }
