@@ -44,7 +44,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_config::Stage;
-use edgeweir_limits::{LevelKind, Ticket};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Method, StatusCode, Version};
 use pingora::cache::key::HashBinary;
@@ -147,55 +146,19 @@ impl Flow {
         }
         if ctx.cost.is_some() || ctx.hook_key.is_some() {
             let head = session.req_header();
-            if throttle::charge(ctx, &head.method, &head.headers, &*self.core.clock)? {
-                quota::reserve(ctx).await?;
+            let named = ctx.hook_key.is_some();
+            match throttle::charge(ctx, &head.method, &head.headers, &*self.core.clock) {
+                Ok(true) => quota::reserve(ctx).await?,
+                Ok(false) => {}
+                Err(fault) => {
+                    if named {
+                        quota::throttled(ctx).await;
+                    }
+                    return Err(fault);
+                }
             }
         }
         Ok(false)
-    }
-
-    /// Step 5a: the authorizer, and the limits that need its word. A refused credential spends nothing of its plan.
-    async fn authorize(
-        &self,
-        session: &mut Session,
-        ctx: &mut RequestCtx,
-        mut ticket: Option<Ticket>,
-    ) -> Result<Option<Ticket>, Fault> {
-        let before = ctx.key.as_ref().map(|keyed| Arc::clone(&keyed.slot));
-        if let Err(fault) = authorizer::ask(&self.core, session.req_header_mut(), ctx).await {
-            match (ticket, fault) {
-                (Some(ticket), Fault::HookOverloaded) => ticket.refund(),
-                (Some(mut ticket), _) => {
-                    ticket.refund_at(|level| matches!(level, LevelKind::Key | LevelKind::KeyMethod));
-                }
-                (None, _) => {}
-            }
-            return Err(fault);
-        }
-        let head = session.req_header();
-        if ctx.key.is_none() && ctx.behavior().is_some_and(|behavior| behavior.api_key_required) {
-            return Err(Fault::Forbidden);
-        }
-        let now = ctx.key.as_ref().map(|keyed| Arc::as_ptr(&keyed.slot));
-        let another = now != before.as_ref().map(Arc::as_ptr);
-        if let (true, Some(ticket)) = (another, &mut ticket) {
-            // The key of the header is not the caller's.
-            ticket.refund_at(|level| matches!(level, LevelKind::Key | LevelKind::KeyMethod));
-        }
-        match throttle::reserve_caller(ctx, another, head, &*self.core.clock) {
-            Ok(Some(rest)) => match &mut ticket {
-                Some(ticket) => ticket.join(rest),
-                None => ticket = Some(rest),
-            },
-            Ok(None) => {}
-            Err(fault) => {
-                if let Some(ticket) = ticket {
-                    ticket.refund();
-                }
-                return Err(fault);
-            }
-        }
-        Ok(ticket)
     }
 
     /// Step 6: viewer-request hooks, with the body if they want it.

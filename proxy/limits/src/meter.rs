@@ -142,7 +142,7 @@ impl Days {
             match self.today.compare_exchange_weak(packed, next, Relaxed, Relaxed) {
                 Ok(_) if of != day && count > 0 => {
                     // Once a day.
-                    self.earlier.lock().push((of, count));
+                    add_to(&mut self.earlier.lock(), of, count);
                     return;
                 }
                 Ok(_) => return,
@@ -158,7 +158,7 @@ impl Days {
             let (day, count) = unpack(packed);
             match self.today.compare_exchange_weak(packed, pack(day, 0), Relaxed, Relaxed) {
                 Ok(_) => {
-                    days.push((day, count));
+                    add_to(&mut days, day, count);
                     break;
                 }
                 Err(current) => packed = current,
@@ -168,11 +168,22 @@ impl Days {
     }
 
     fn put_back(&self, days: &[(u32, u64)]) {
-        self.earlier.lock().extend_from_slice(days);
+        let mut earlier = self.earlier.lock();
+        for &(day, count) in days {
+            add_to(&mut earlier, day, count);
+        }
     }
 
     fn is_empty(&self) -> bool {
         unpack(self.today.load(Relaxed)).1 == 0 && self.earlier.lock().is_empty()
+    }
+}
+
+/// One entry for each day, however often a store that is away gives them back.
+fn add_to(days: &mut Vec<(u32, u64)>, day: u32, count: u64) {
+    match days.iter_mut().find(|(of, _)| *of == day) {
+        Some((_, sum)) => *sum += count,
+        None => days.push((day, count)),
     }
 }
 

@@ -6,23 +6,74 @@ use std::time::Duration;
 
 use edgeweir_config::{FailurePolicy, IdentitySource};
 use edgeweir_hookhost::{AuthorizerVerdict, Caller, Fact, HookFault, ReadSet, cookie_value, query_value};
-use edgeweir_limits::{KeyHash, Nanos};
+use edgeweir_limits::{KeyHash, LevelKind, Nanos, Ticket};
 use http::HeaderValue;
 use pingora::http::RequestHeader;
+use pingora::proxy::Session;
 
 use super::context::RequestCtx;
-use super::{gate, hooks, identity, watched};
+use super::{Flow, gate, hooks, identity, quota, throttle, watched};
 use crate::edge::Core;
 use crate::fault::Fault;
 use crate::snapshot::authorizer::{Answer, AnswerKey, Authorizer};
 use crate::snapshot::limits::CallerName;
+
+impl Flow {
+    /// Step 5a: the authorizer, and the limits that need its word. A refused credential spends nothing of its plan.
+    pub(super) async fn authorize(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+        mut ticket: Option<Ticket>,
+    ) -> Result<Option<Ticket>, Fault> {
+        let before = ctx.key.as_ref().map(|keyed| Arc::clone(&keyed.slot));
+        if let Err(fault) = ask(&self.core, session.req_header_mut(), ctx).await {
+            match (ticket, fault) {
+                (Some(ticket), Fault::HookOverloaded) => ticket.refund(),
+                (Some(mut ticket), _) => {
+                    ticket.refund_at(|level| matches!(level, LevelKind::Key | LevelKind::KeyMethod));
+                }
+                (None, _) => {}
+            }
+            return Err(fault);
+        }
+        let head = session.req_header();
+        if ctx.key.is_none() && ctx.behavior().is_some_and(|behavior| behavior.api_key_required) {
+            return Err(Fault::Forbidden);
+        }
+        let another = match (&ctx.key, &before) {
+            (Some(now), Some(before)) => !Arc::ptr_eq(&now.slot, before),
+            (None, None) => false,
+            _ => true,
+        };
+        if let (true, Some(ticket)) = (another, &mut ticket) {
+            // The key of the header is not the caller's.
+            ticket.refund_at(|level| matches!(level, LevelKind::Key | LevelKind::KeyMethod));
+        }
+        match throttle::reserve_caller(ctx, another, head, &*self.core.clock) {
+            Ok(Some(rest)) => match &mut ticket {
+                Some(ticket) => ticket.join(rest),
+                None => ticket = Some(rest),
+            },
+            Ok(None) => {}
+            Err(fault) => {
+                if let Some(ticket) = ticket {
+                    ticket.refund();
+                }
+                quota::throttled(ctx).await;
+                return Err(fault);
+            }
+        }
+        Ok(ticket)
+    }
+}
 
 /// Settles who the caller is.
 ///
 /// # Errors
 /// `Unauthorized` without an identity or by the authorizer's word, `AccessDenied` by its word; `Forbidden` for an API key that is
 /// not good here; and why the authorizer could not say.
-pub(super) async fn ask(core: &Core, head: &mut RequestHeader, ctx: &mut RequestCtx) -> Result<(), Fault> {
+async fn ask(core: &Core, head: &mut RequestHeader, ctx: &mut RequestCtx) -> Result<(), Fault> {
     let snapshot = Arc::clone(&ctx.snapshot);
     let Some(authorizer) = ctx.route.and_then(|(distribution, behavior)| {
         snapshot.distributions.get(distribution)?.behaviors.get(behavior)?.authorizer.as_deref()
@@ -201,6 +252,7 @@ fn beyond(identity: &[IdentitySource], reads: &ReadSet) -> Vec<String> {
         (Fact::TimeZone, None, "the time zone"),
         (Fact::Coordinates, None, "the coordinates"),
         (Fact::Device, None, "the device"),
+        (Fact::RequestId, None, "the request id"),
     ] {
         if reads.has(fact) && !source.as_ref().is_some_and(has) {
             found.push(words.to_owned());

@@ -34,10 +34,23 @@ impl Builder<'_> {
             share_cache: written.share_cache,
             challenge: HeaderValue::from_str(&written.challenge)
                 .unwrap_or_else(|_invalid| HeaderValue::from_static("Bearer")),
-            digest: KeyHash::of(format!("{text}\n{:?}", written.identity).as_bytes()).into_bytes(),
+            digest: KeyHash::of(format!("{text}\n{:?}\n{}", written.identity, granted(config, written)).as_bytes())
+                .into_bytes(),
             bound,
         }))
     }
+}
+
+/// What the hook may use: with other keys or other origins, answers are asked for anew.
+fn granted(config: &model::Config, written: &model::Authorizer) -> String {
+    let binding = &written.binding;
+    let sets = binding.jwks.iter().filter_map(|id| config.jwks.get(id.0));
+    let stores = binding.key_value_stores.iter().flatten().filter_map(|id| config.key_value_stores.get(id.0));
+    let origins = binding.fetch.iter().flatten().filter_map(|id| config.origins.get(id.0));
+    let sets: Vec<_> = sets.map(|set| format!("{} {:?}", set.name, set.source)).collect();
+    let stores: Vec<_> = stores.map(|store| &store.name).collect();
+    let origins: Vec<_> = origins.map(|origin| &origin.name).collect();
+    format!("{sets:?} {stores:?} {origins:?} {:?}", binding.secrets)
 }
 
 /// What names a caller; none if a header's name is none.

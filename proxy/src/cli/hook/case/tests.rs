@@ -102,10 +102,8 @@ fn mistakes_are_shown_where_they_are() {
 
 #[test]
 fn the_case_in_the_book_is_one() {
-    let book = concat!(
-        include_str!("../../../../../docs/hooks.md"),
-        include_str!("../../../../../docs/hooks-workshop.md")
-    );
+    let book =
+        concat!(include_str!("../../../../../docs/hooks.md"), include_str!("../../../../../docs/hooks-workshop.md"));
     let blocks = book.split("```toml\n").skip(1).filter_map(|block| block.split("```").next());
     let cases: Vec<_> = blocks.filter(|block| block.trim_start().starts_with("stage = ")).collect();
     assert!(cases.iter().any(|case| case.contains("[budget]")), "the whole case is among them");
