@@ -87,8 +87,7 @@ fn no_transform(headers: &HeaderMap) -> bool {
 pub fn describe(header: &mut ResponseHeader, coding: Coding, length: usize) {
     set(header, CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
     set(header, CONTENT_LENGTH, HeaderValue::from(length));
-    drop(header.remove_header(&ACCEPT_RANGES));
-    weaken(header);
+    of_other_bytes(header);
 }
 
 /// The header of the coded form while it is made, so that nobody knows its length. That of a 304 tells only of the form.
@@ -97,7 +96,14 @@ pub fn describe_unsized(header: &mut ResponseHeader, coding: Coding) {
         set(header, CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
         drop(header.remove_header(&CONTENT_LENGTH));
     }
-    drop(header.remove_header(&ACCEPT_RANGES));
+    of_other_bytes(header);
+}
+
+/// Takes away what only holds for the bytes of the plain form: a strong validator, ranges, digests (RFC 9530, 2 and 3).
+pub fn of_other_bytes(header: &mut ResponseHeader) {
+    for name in [ACCEPT_RANGES.as_str(), "content-digest", "repr-digest", "digest", "content-md5"] {
+        drop(header.remove_header(name));
+    }
     weaken(header);
 }
 

@@ -68,7 +68,7 @@ pub(super) fn enable(session: &mut Session, cache: &CacheParts, ctx: &mut Reques
 }
 
 /// The viewer's directives. Most requests have none.
-fn directives(headers: &HeaderMap) -> RequestDirectives {
+pub(super) fn directives(headers: &HeaderMap) -> RequestDirectives {
     if headers.contains_key(CACHE_CONTROL) || headers.contains_key(PRAGMA) {
         RequestDirectives::of(headers)
     } else {
@@ -284,6 +284,13 @@ pub(super) fn generation(ctx: &RequestCtx, outcome: CacheOutcome) -> u64 {
     }
 }
 
+/// Whether the origin gets cookies of the viewer that are not in the key.
+#[must_use]
+pub(super) fn sends_unkeyed_cookies(headers: &HeaderMap, policy: &CachePolicy) -> bool {
+    policy.sent_cookies != policy.cookies
+        && filtered_cookies(headers, &policy.sent_cookies) != filtered_cookies(headers, &policy.cookies)
+}
+
 /// Decides whether a response may be stored, by RFC 9111 and the policy.
 #[must_use]
 pub(super) fn storable(
@@ -308,8 +315,7 @@ pub(super) fn storable(
         has_authorization: req.headers.contains_key(AUTHORIZATION),
         no_store: directives(&req.headers).no_store,
         response_delay: delay(ctx),
-        unkeyed_cookies: policy.sent_cookies != policy.cookies
-            && filtered_cookies(&req.headers, &policy.sent_cookies) != filtered_cookies(&req.headers, &policy.cookies),
+        unkeyed_cookies: sends_unkeyed_cookies(&req.headers, &policy),
         ..RequestFacts::new(&req.method)
     };
     if let Some(decided) = revalidate::updated(session, ctx, &facts, &rules, storage, now) {

@@ -1,7 +1,7 @@
 //! Compression on the way of a request: which coding its viewer wants, and what depends on that.
 
 use edgeweir_cache::Coding;
-use edgeweir_cache::compress::{accepted, describe_unsized, eligible, normalised};
+use edgeweir_cache::compress::{accepted, describe_unsized, eligible, normalised, of_other_bytes};
 use edgeweir_cache::storage::MokaHit;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, IF_MATCH, RANGE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Version};
@@ -45,6 +45,14 @@ pub(super) fn describe_filling(session: &mut Session, head: &mut ResponseHeader,
     describe_unsized(head, coding);
     if !head.headers.contains_key(CONTENT_LENGTH) && head.headers.contains_key(CONTENT_ENCODING) {
         edits::set(head, TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+}
+
+/// A 304 brought the validator of the plain form, and a coded one may go out under it.
+pub(super) fn settle_revalidated(head: &mut ResponseHeader, ctx: &RequestCtx) {
+    let compresses = ctx.behavior().is_some_and(|behavior| !behavior.cache.compress.is_empty());
+    if compresses && head.headers.contains_key(CONTENT_ENCODING) {
+        of_other_bytes(head);
     }
 }
 

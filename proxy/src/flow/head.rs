@@ -1,10 +1,12 @@
 //! A HEAD that went to the origin as HEAD, because the cache did not take part: what its answer says of a stored answer to GET
 //! (RFC 9111, 4.3.5). Where the cache takes part, the origin is asked with GET and this is not needed.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use edgeweir_cache::storage::Stored;
 use edgeweir_cache::{Decision, Label, MokaStorage, RequestFacts, Validation, decide};
+use edgeweir_config::Stage;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, StatusCode};
 use pingora::cache::Storage as _;
@@ -19,7 +21,7 @@ use super::context::RequestCtx;
 pub(super) async fn freshen(
     storage: &'static MokaStorage,
     session: &Session,
-    head: &ResponseHeader,
+    head: &mut ResponseHeader,
     ctx: &mut RequestCtx,
 ) {
     let Some(mut key) = session.cache.maybe_cache_key().cloned() else { return };
@@ -35,11 +37,18 @@ pub(super) async fn freshen(
         let Some(variant) = storage.stored(&key) else { return };
         stored = variant;
     }
+    let (req, policy) = (session.req_header(), ctx.behavior().map(|behavior| Arc::clone(&behavior.cache)));
+    // RFC 9111, 5.2.1.5: no part of the answer is stored then. What a hook makes of heads is not known here.
+    if cache::directives(&req.headers).no_store || ctx.has_hooks_at(Stage::OriginResponse) {
+        return;
+    }
+    cache::take_tags(head, ctx);
     let now = SystemTime::now();
     let told = Validation::new(&head.headers, &stored.header().headers);
     let facts = RequestFacts {
         has_authorization: session.req_header().headers.contains_key(AUTHORIZATION),
         revalidated: Some(told.times()),
+        unkeyed_cookies: policy.as_ref().is_some_and(|policy| cache::sends_unkeyed_cookies(&req.headers, policy)),
         ..RequestFacts::new(&session.req_header().method)
     };
     let mut header = stored.header().clone();

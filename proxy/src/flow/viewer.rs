@@ -159,13 +159,19 @@ pub(super) async fn finish(
 ) -> Result<(), Fault> {
     let outcome = cache::outcome(session, ctx);
     ctx.outcome = Some(outcome);
+    if ctx.has_hooks_at(Stage::ViewerResponse) {
+        // Before the head of a coded form loses it.
+        ctx.origin_length = head.headers.get(CONTENT_LENGTH).cloned();
+    }
     match session.cache.phase() {
         CachePhase::RevalidatedNoCache(_) => {
             if let Some(validation) = &ctx.validation {
                 // pingora's idea of what a 304 changes is narrower.
                 validation.0.settle(head);
             }
+            compress::settle_revalidated(head, ctx);
         }
+        CachePhase::Revalidated => compress::settle_revalidated(head, ctx),
         CachePhase::Miss | CachePhase::Expired => {
             for (name, value) in std::mem::take(&mut ctx.left_out) {
                 // pingora sends the stored head.
@@ -191,7 +197,6 @@ pub(super) async fn finish(
     }
     if ctx.has_hooks_at(Stage::ViewerResponse) {
         let (before, empty) = (head.status, body::is_empty(head, ctx));
-        ctx.origin_length = head.headers.get(CONTENT_LENGTH).cloned();
         Box::pin(hooks::response_stage(session.req_header_mut(), head, ctx, Stage::ViewerResponse, failed)).await?;
         body::at_viewer(session, head, ctx, before, empty);
         if ctx.generated.is_some() {

@@ -433,7 +433,9 @@ impl Drop for Conn {
     fn drop(&mut self) {
         self.say_last_word();
         let linger = self.facts.lingers();
-        // Most often there is room in the socket's buffer, so this does not wait.
+        // Most often there is room in the socket's buffer, so this does not wait. Nor does it let others through: it is
+        // asked once.
+        self.gave_way = true;
         let _flushed = self.flush().now_or_never();
         if !linger || LINGERING_NOW.load(Ordering::Relaxed) >= LINGERING {
             return;

@@ -7,7 +7,7 @@ use edgeweir_tests::origin::{Origin, Reply};
 use edgeweir_tests::raw::Response;
 use serde_json::json;
 
-use crate::support::{is_hit, with_policy};
+use crate::support::{is_hit, let_expire, with_policy};
 
 const POLICY: &str = "max_ttl = \"1h\"\ncompress = [\"br\", \"zstd\", \"gzip\"]";
 const TAGGED: &[(&str, &str)] = &[("cache-control", "max-age=600"), ("content-type", "text/css"), ("etag", "\"v1\"")];
@@ -173,4 +173,65 @@ async fn a_revalidation_keeps_the_forms() {
     assert_eq!((is_hit(&response), response.header("content-encoding")), (true, Some("br")));
     assert_eq!(decoded(&response), text());
     assert_eq!(origin.requests().iter().filter(|request| request.header("if-none-match").is_none()).count(), 1);
+}
+
+/// A first answer with these fields, then a 304 with those to whoever asks with a condition.
+async fn revalidated(
+    first: &'static [(&'static str, &'static str)],
+    then: &'static [(&'static str, &'static str)],
+) -> Origin {
+    Origin::start(move |request| match request.header("if-none-match") {
+        Some(_) => Reply::new(304, then, ""),
+        None => Reply::new(200, first, text()),
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coded_body_never_goes_out_under_the_strong_validator_of_a_304() {
+    let origin = revalidated(TAGGED, &[("etag", "\"v1\""), ("cache-control", "max-age=600")]).await;
+    let edge = with_policy(&origin, &format!("{POLICY}\nviewer_directives = \"honour\"")).await;
+    let accept = ("Accept-Encoding", "gzip");
+    edge.get("/t").await;
+    assert_eq!(edge.get_with("/t", &[accept]).await.header("content-encoding"), Some("gzip"));
+    for _ in 0..2 {
+        let again = edge.get_with("/t", &[accept, ("Cache-Control", "no-cache")]).await;
+        assert_eq!(decoded(&again), text());
+        let strong = again.header("etag").is_some_and(|tag| !tag.starts_with("W/"));
+        assert!(again.header("content-encoding").is_none() || !strong, "{:?}", again.header("etag"));
+    }
+    assert!(origin.count() > 1, "the origin was asked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_7_7_forms_end_where_a_304_forbids_them() {
+    const SHORT: &[(&str, &str)] = &[("cache-control", "max-age=1"), ("content-type", "text/css"), ("etag", "\"v1\"")];
+    let origin = revalidated(SHORT, &[("etag", "\"v1\""), ("cache-control", "max-age=600, no-transform")]).await;
+    let edge = with_policy(&origin, POLICY).await;
+    let accept = ("Accept-Encoding", "gzip");
+    edge.get("/t").await;
+    assert_eq!(edge.get_with("/t", &[accept]).await.header("content-encoding"), Some("gzip"));
+    let_expire().await;
+    edge.get("/t").await;
+    let after = edge.get_with("/t", &[accept]).await;
+    assert!(is_hit(&after) && after.header("cache-control").is_some_and(|value| value.contains("no-transform")));
+    assert_eq!((after.header("content-encoding"), after.text() == text()), (None, true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9530_digests_of_the_plain_form_stay_with_it() {
+    const DIGESTED: &[(&str, &str)] = &[
+        ("cache-control", "max-age=600"),
+        ("content-type", "text/css"),
+        ("repr-digest", "sha-256=:AAAA:"),
+        ("content-digest", "sha-256=:AAAA:"),
+    ];
+    let origin = origin(DIGESTED).await;
+    let edge = with_policy(&origin, POLICY).await;
+    for _ in 0..3 {
+        let coded = edge.get_with("/t", &[("Accept-Encoding", "gzip")]).await;
+        assert_eq!(coded.header("content-encoding"), Some("gzip"));
+        assert_eq!((coded.header("repr-digest"), coded.header("content-digest")), (None, None));
+    }
+    assert_eq!(edge.get("/t").await.header("repr-digest"), Some("sha-256=:AAAA:"));
 }

@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::key::{self, RawPart};
 
-/// Cells; a power of two. They take 512 KiB.
-const CELLS: usize = 1 << 16;
+/// Cells; a power of two. They take 2 MiB.
+const CELLS: usize = 1 << 18;
+const MASK: u32 = CELLS as u32 - 1;
 
 /// The cells of a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place([u16; 2]);
+pub struct Place([u32; 2]);
 
 #[derive(Debug)]
 pub(super) struct Touched<S> {
@@ -46,7 +47,7 @@ impl<S: BuildHasher> Touched<S> {
             hasher.write(value);
         }
         let hash = hasher.finish();
-        Place([hash as u16, (hash >> 16) as u16])
+        Place([hash as u32 & MASK, (hash >> 32) as u32 & MASK])
     }
 
     /// The number for what is fetched from now on.
@@ -74,7 +75,7 @@ impl<S: BuildHasher> Touched<S> {
     }
 
     fn cells(&self, place: Place) -> [&AtomicU64; 2] {
-        place.0.map(|at| &self.cells[usize::from(at)])
+        place.0.map(|at| &self.cells[(at & MASK) as usize])
     }
 }
 

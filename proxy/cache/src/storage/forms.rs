@@ -34,8 +34,11 @@ pub(super) enum Ready {
 }
 
 impl Forms {
-    /// The same forms under the header that a revalidation made.
+    /// The same forms under the header that a revalidation made; none if that forbids them, as `no-transform` does.
     pub(super) fn refreshed(&self, meta: &Meta) -> Self {
+        if !compress::eligible(meta.header()) {
+            return Self::default();
+        }
         let form = |(at, form): (usize, &Option<Arc<Object>>)| {
             let form = form.as_ref()?;
             let coding = Coding::ALL[at];
