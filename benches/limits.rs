@@ -109,9 +109,9 @@ fn key(criterion: &mut Criterion) {
     for count in [10_000_u32, 1_000_000] {
         let keys = LiveKeys::default();
         let plans: Arc<[_]> = Arc::from([]);
-        let key = |number| {
-            let name = name(number);
-            Arc::new(Key::new(KeyHash::of(name.as_bytes()), &name[30..], &name[30..], Arc::clone(&plans)))
+        let key = |number: u32| {
+            let id = number.to_string();
+            Arc::new(Key::new(KeyHash::of(name(number).as_bytes()), &id, &id, Arc::clone(&plans)))
         };
         keys.change(&[], (0..count).map(key).collect());
         // Drawn at random, so that the processor's caches know no more than they would of real keys.
@@ -156,8 +156,8 @@ fn all_levels(criterion: &mut Criterion) {
         distributions: Reach::All,
     };
     let entry = |number: u32| {
-        let name = name(number);
-        let key = Key::new(KeyHash::of(name.as_bytes()), &name[30..], &name[30..], names.set(["plan"]));
+        let id = number.to_string();
+        let key = Key::new(KeyHash::of(name(number).as_bytes()), &id, &id, names.set(["plan"]));
         key.slot(&plan, 1, Nanos::ZERO, |_made| {});
         Arc::new(key)
     };

@@ -133,7 +133,7 @@ async fn list(State(control): Shared, query: Result<Query<List>, QueryRejection>
 async fn create(State(control): Shared, body: Result<Bytes, BytesRejection>) -> Response {
     match read(body) {
         Ok(wish) => done(control, Call::Create(wish)).await,
-        Err(response) => response,
+        Err(response) => *response,
     }
 }
 
@@ -156,14 +156,14 @@ async fn one(State(control): Shared, Path(id): Path<String>) -> Response {
 async fn change(State(control): Shared, Path(id): Path<String>, body: Result<Bytes, BytesRejection>) -> Response {
     match read(body) {
         Ok(change) => done(control, Call::Change(id, change)).await,
-        Err(response) => response,
+        Err(response) => *response,
     }
 }
 
 async fn rotate(State(control): Shared, Path(id): Path<String>, body: Result<Bytes, BytesRejection>) -> Response {
     match read(body) {
         Ok(how) => done(control, Call::Rotate(id, how)).await,
-        Err(response) => response,
+        Err(response) => *response,
     }
 }
 
@@ -179,12 +179,12 @@ async fn usage(State(control): Shared, query: Result<Query<Usage>, QueryRejectio
 }
 
 /// A body of JSON; an empty one says nothing special.
-fn read<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Response> {
-    let body = body.map_err(|rejection| problem(rejection.status(), &rejection.body_text()))?;
+fn read<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Box<Response>> {
+    let body = body.map_err(|rejection| Box::new(problem(rejection.status(), &rejection.body_text())))?;
     let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
     // What serde says names fields and places, never values of strings.
     serde_json::from_slice(body)
-        .map_err(|error| problem(StatusCode::BAD_REQUEST, &format!("the body is wrong: {error}")))
+        .map_err(|error| Box::new(problem(StatusCode::BAD_REQUEST, &format!("the body is wrong: {error}"))))
 }
 
 async fn done(control: Arc<dyn Control>, call: Call) -> Response {
