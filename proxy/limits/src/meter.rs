@@ -167,19 +167,12 @@ impl Days {
         days
     }
 
-    fn put_back(&self, days: &[(u32, u64)]) {
-        let mut earlier = self.earlier.lock();
-        for &(day, count) in days {
-            add_to(&mut earlier, day, count);
-        }
-    }
-
     fn is_empty(&self) -> bool {
         unpack(self.today.load(Relaxed)).1 == 0 && self.earlier.lock().is_empty()
     }
 }
 
-/// One entry for each day, however often a store that is away gives them back.
+/// One entry for each day.
 fn add_to(days: &mut Vec<(u32, u64)>, day: u32, count: u64) {
     match days.iter_mut().find(|(of, _)| *of == day) {
         Some((_, sum)) => *sum += count,
@@ -395,12 +388,6 @@ impl Meter {
     #[must_use]
     pub fn has_counted(&self) -> bool {
         !self.counted.is_empty() || !self.refused.is_empty()
-    }
-
-    /// Puts back counts that could not be booked.
-    pub fn uncounted(&self, counted: &Counted) {
-        self.counted.put_back(&counted.requests);
-        self.refused.put_back(&counted.refused);
     }
 
     /// How the quota stands; none without a quota or before the first lease.

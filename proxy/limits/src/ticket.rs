@@ -176,6 +176,11 @@ impl Ticket {
         Self { held: back }.refund();
     }
 
+    /// Some levels keep their charge, whatever becomes of the rest: what the request was charged for has been done.
+    pub fn commit_at(&mut self, levels: impl Fn(LevelKind) -> bool) {
+        self.held.retain(|(level, _)| !levels(*level));
+    }
+
     /// Holds what another ticket of the request holds besides.
     pub fn join(&mut self, other: Self) {
         self.held.extend(other.held);

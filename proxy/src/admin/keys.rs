@@ -195,7 +195,7 @@ async fn done(control: Arc<dyn Control>, call: Call) -> Response {
             let status = match &error {
                 KeyError::Bad(_) => StatusCode::UNPROCESSABLE_ENTITY,
                 KeyError::Unknown(_) => StatusCode::NOT_FOUND,
-                KeyError::Store(StoreError::Taken { .. }) => StatusCode::CONFLICT,
+                KeyError::Store(StoreError::Taken { .. } | StoreError::Changed { .. }) => StatusCode::CONFLICT,
                 KeyError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             };
             problem(status, &crate::fault::chain(&error))

@@ -27,15 +27,18 @@ impl Flow {
         mut ticket: Option<Ticket>,
     ) -> Result<Option<Ticket>, Fault> {
         let before = ctx.key.as_ref().map(|keyed| Arc::clone(&keyed.slot));
-        if let Err(fault) = ask(&self.core, session.req_header_mut(), ctx).await {
-            match (ticket, fault) {
-                (Some(ticket), Fault::HookOverloaded) => ticket.refund(),
-                (Some(mut ticket), _) => {
-                    ticket.refund_at(|level| matches!(level, LevelKind::Key | LevelKind::KeyMethod));
+        let of_key = |level| matches!(level, LevelKind::Key | LevelKind::KeyMethod);
+        match (ask(&self.core, session.req_header_mut(), ctx).await, &mut ticket) {
+            (Ok(Asked::Hook), Some(ticket)) => ticket.commit_at(|level| !of_key(level)),
+            (Ok(_), _) => {}
+            (Err(fault), held) => {
+                match held.take() {
+                    Some(ticket) if fault == Fault::HookOverloaded => ticket.refund(),
+                    Some(mut ticket) => ticket.refund_at(of_key),
+                    None => {}
                 }
-                (None, _) => {}
+                return Err(fault);
             }
-            return Err(fault);
         }
         let head = session.req_header();
         if ctx.key.is_none() && ctx.behavior().is_some_and(|behavior| behavior.api_key_required) {
@@ -48,7 +51,7 @@ impl Flow {
         };
         if let (true, Some(ticket)) = (another, &mut ticket) {
             // The key of the header is not the caller's.
-            ticket.refund_at(|level| matches!(level, LevelKind::Key | LevelKind::KeyMethod));
+            ticket.refund_at(of_key);
         }
         match throttle::reserve_caller(ctx, another, head, &*self.core.clock) {
             Ok(Some(rest)) => match &mut ticket {
@@ -68,17 +71,25 @@ impl Flow {
     }
 }
 
+/// Whose word it is.
+enum Asked {
+    /// The hook was called now: its work is paid for, also if the request is refused after it.
+    Hook,
+    /// One of before, or nobody's.
+    Nobody,
+}
+
 /// Settles who the caller is.
 ///
 /// # Errors
 /// `Unauthorized` without an identity or by the authorizer's word, `AccessDenied` by its word; `Forbidden` for an API key that is
 /// not good here; and why the authorizer could not say.
-async fn ask(core: &Core, head: &mut RequestHeader, ctx: &mut RequestCtx) -> Result<(), Fault> {
+async fn ask(core: &Core, head: &mut RequestHeader, ctx: &mut RequestCtx) -> Result<Asked, Fault> {
     let snapshot = Arc::clone(&ctx.snapshot);
     let Some(authorizer) = ctx.route.and_then(|(distribution, behavior)| {
         snapshot.distributions.get(distribution)?.behaviors.get(behavior)?.authorizer.as_deref()
     }) else {
-        return Ok(());
+        return Ok(Asked::Nobody);
     };
     let Some(key) = key(authorizer, head, ctx) else {
         ctx.challenge = Some(authorizer.challenge.clone());
@@ -86,14 +97,14 @@ async fn ask(core: &Core, head: &mut RequestHeader, ctx: &mut RequestCtx) -> Res
     };
     let now = Nanos(core.clock.monotonic());
     let keeps = !authorizer.ttl.is_zero();
-    let answer = match core.answers.get(&key, now).filter(|_answer| keeps) {
-        Some(answer) => answer,
+    let (answer, asked) = match core.answers.get(&key, now).filter(|_answer| keeps) {
+        Some(answer) => (answer, Asked::Nobody),
         None => {
             let (answer, keep) = called(core, authorizer, head, ctx).await?;
             if let Some(span) = keep {
                 core.answers.keep(key, answer.clone(), now.saturating_add(span.into()));
             }
-            answer
+            (answer, Asked::Hook)
         }
     };
     match answer {
@@ -104,10 +115,10 @@ async fn ask(core: &Core, head: &mut RequestHeader, ctx: &mut RequestCtx) -> Res
         Answer::Allow(caller) => {
             ctx.caller = Some(Arc::clone(&caller));
             pass_on(authorizer, &caller, head, ctx);
-            match &caller.api_key {
-                Some(key) => identity::key_of_authorizer(ctx, key.0.as_bytes()),
-                None => Ok(()),
+            if let Some(key) = &caller.api_key {
+                identity::key_of_authorizer(ctx, key.0.as_bytes())?;
             }
+            Ok(asked)
         }
     }
 }

@@ -132,7 +132,7 @@ impl Store for Embedded {
         transaction.commit().map_err(database)
     }
 
-    fn book(&mut self, rows: &[Row]) -> Result<(), StoreError> {
+    fn book(&mut self, _batch: &str, rows: &[Row]) -> Result<(), StoreError> {
         let transaction = self.database.begin_write().map_err(database)?;
         {
             let mut ledger = transaction.open_table(LEDGER).map_err(database)?;
@@ -190,6 +190,9 @@ impl Store for Embedded {
                     Some(old) => Some(serde_json::from_slice(old.value())?),
                     None => None,
                 };
+                if record.is_some_and(|record| record.version != old.as_ref().map_or(0, |old| old.version + 1)) {
+                    return Err(StoreError::Changed { id: id.to_owned() });
+                }
                 let has = |sha256: &str| {
                     record.is_some_and(|record: &KeyRecord| record.secrets.iter().any(|new| new.sha256 == sha256))
                 };

@@ -10,6 +10,7 @@ use super::store::{Ask, Changes, Return, Row, Store, StoreError};
 use super::{News, Open, State, unix};
 use crate::fault::chain;
 use crate::runtime::clock::Clock;
+use crate::runtime::random;
 
 /// How often counts are written to the ledger: what a crash can lose of them.
 const BOOK: Duration = Duration::from_secs(2);
@@ -56,6 +57,8 @@ pub(super) struct Keeper {
     queue: Vec<Arc<Meter>>,
     /// Up to where changes of keys are known.
     revision: u64,
+    /// Rows that are to be booked before all others, and their name.
+    batch: Option<(String, Vec<Row>)>,
     booked: Instant,
     looked: Instant,
     doubted: Instant,
@@ -75,6 +78,7 @@ impl Keeper {
             meters: Vec::new(),
             queue: Vec::new(),
             revision: 0,
+            batch: None,
             booked: now,
             looked: now,
             doubted: now,
@@ -273,12 +277,23 @@ impl Keeper {
         }
     }
 
-    /// Books what was counted.
+    /// Books what was counted, after the batch of before if that was not taken.
     fn book(&mut self) {
         self.booked = Instant::now();
+        for _round in 0..2 {
+            let Some((name, rows)) = self.batch.take().or_else(|| self.batch()) else { return };
+            if self.with(|store| store.book(&name, &rows)).is_err() {
+                // Perhaps it was booked and only the answer got lost: the name tells when it is booked again.
+                self.batch = Some((name, rows));
+                return;
+            }
+        }
+    }
+
+    /// What was counted since the last batch.
+    fn batch(&mut self) -> Option<(String, Vec<Row>)> {
         // Who is held by nobody else counts no more.
         self.meters.retain(|meter| Arc::strong_count(meter) > 1 || meter.has_counted());
-        let mut counted = Vec::new();
         let mut rows = Vec::new();
         for meter in &self.meters {
             let Some(counts) = meter.counted() else { continue };
@@ -291,17 +306,8 @@ impl Keeper {
             };
             rows.extend(counts.requests.iter().map(|(day, count)| row(*day, *count, 0)));
             rows.extend(counts.refused.iter().map(|(day, count)| row(*day, 0, *count)));
-            counted.push((Arc::clone(meter), counts));
         }
-        if rows.is_empty() {
-            return;
-        }
-        // All or nothing: what could not be booked is put back and booked later.
-        if self.with(|store| store.book(&rows)).is_err() {
-            for (meter, counts) in counted {
-                meter.uncounted(&counts);
-            }
-        }
+        (!rows.is_empty()).then(|| (random::id(16), rows))
     }
 
     /// Drops old rows of the ledger, once a day.

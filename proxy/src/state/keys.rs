@@ -138,6 +138,7 @@ impl State {
             updated: now,
             expires: wish.expires,
             secrets: vec![Secret::of(value.as_bytes())],
+            version: 0,
         })
     }
 
@@ -219,7 +220,7 @@ impl State {
         Ok(Made { record, value: (!given).then_some(value) })
     }
 
-    /// Reads, changes and writes a record with nobody in between.
+    /// Reads, changes and writes a record. If another process that shares the store comes between, nothing is done.
     async fn edit(
         &self,
         id: &str,
@@ -231,6 +232,7 @@ impl State {
             if let Err(error) = edit(&mut record) {
                 return Ok(Err(error));
             }
+            record.version += 1;
             store.change_keys(std::slice::from_ref(&record), &[])?;
             Ok(Ok(record))
         })
@@ -307,6 +309,7 @@ fn replace(store: &mut dyn Store, mut records: Vec<KeyRecord>) -> Result<Vec<Str
             record.metadata = earlier.metadata;
             record.expires = earlier.expires;
             record.secrets = earlier.secrets;
+            record.version = earlier.version + 1;
         }
     }
     store.change_keys(&records, &[])?;

@@ -32,6 +32,9 @@ pub struct KeyRecord {
     pub expires: Option<u64>,
     /// Its values; more than one while a rotation lasts.
     pub secrets: Vec<Secret>,
+    /// How often it was changed: a change only goes over the record that it was made from.
+    #[serde(default)]
+    pub version: u64,
 }
 
 /// A value of a key.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use edgeweir_limits::{Lease, Period};
 use redis::{Connection, Pipeline};
 
-use self::scripts::{CHANGE_KEYS, GIVE_BACK, HEARTBEAT, LEASE};
+use self::scripts::{BOOK, CHANGE_KEYS, GIVE_BACK, HEARTBEAT, LEASE};
 use super::record::KeyRecord;
 use super::store::{Ask, Changes, Return, Row, Store, StoreError};
 use crate::runtime::random;
@@ -179,19 +179,18 @@ impl Store for Shared {
         Ok(())
     }
 
-    fn book(&mut self, rows: &[Row]) -> Result<(), StoreError> {
-        let mut pipeline = Pipeline::new();
-        pipeline.atomic();
+    fn book(&mut self, batch: &str, rows: &[Row]) -> Result<(), StoreError> {
+        let mut command = redis::cmd("EVAL");
+        command.arg(BOOK).arg(1).arg(self.name(&format!("booked:{batch}"))).arg(KEPT);
         for Row { day, plan, key, requests, refused } in rows {
-            let name = self.day(*day);
             for (field, count) in [("n", requests), ("r", refused)] {
                 if *count > 0 {
-                    pipeline.cmd("HINCRBY").arg(&name).arg(format!("{plan}\0{key}\0{field}")).arg(*count).ignore();
+                    command.arg(self.day(*day)).arg(format!("{plan}\0{key}\0{field}")).arg(*count);
                 }
             }
-            pipeline.cmd("EXPIRE").arg(&name).arg(KEPT).ignore();
         }
-        Ok(pipeline.query(&mut self.connection)?)
+        let _booked: u64 = command.query(&mut self.connection)?;
+        Ok(())
     }
 
     fn ledger(&mut self, days: (u32, u32), after: Option<&Row>, count: usize) -> Result<Vec<Row>, StoreError> {
@@ -237,10 +236,11 @@ impl Store for Shared {
             command.arg(serde_json::to_string(record)?);
         }
         command.arg(REMEMBERED);
-        let taken: Option<String> = command.query(&mut self.connection)?;
-        match taken {
-            Some(id) => Err(StoreError::Taken { id }),
-            None => Ok(()),
+        let refused: Vec<String> = command.query(&mut self.connection)?;
+        match <[String; 2]>::try_from(refused) {
+            Ok([why, id]) if why == "changed" => Err(StoreError::Changed { id }),
+            Ok([_taken, id]) => Err(StoreError::Taken { id }),
+            Err(_nothing) => Ok(()),
         }
     }
 

@@ -20,11 +20,11 @@ pub(crate) trait Store: Send {
     /// The store does not answer; the rest of the leases is lost.
     fn give_back(&mut self, returns: &[Return]) -> Result<(), StoreError>;
 
-    /// Adds to the ledger.
+    /// Adds a batch to the ledger, all or nothing; one that is there already is not added again.
     ///
     /// # Errors
-    /// The store does not answer; nothing is added.
-    fn book(&mut self, rows: &[Row]) -> Result<(), StoreError>;
+    /// The store does not answer; whether the batch is there is known when it is booked again.
+    fn book(&mut self, batch: &str, rows: &[Row]) -> Result<(), StoreError>;
 
     /// Rows of the ledger of these days, both included, by day, plan and key; `after` the row with these, at most `count`.
     ///
@@ -38,10 +38,12 @@ pub(crate) trait Store: Send {
     /// The store does not answer.
     fn forget(&mut self, before: u32) -> Result<(), StoreError>;
 
-    /// Puts records of keys in, in place of those with the same id, and takes records out. All or nothing.
+    /// Puts records of keys in, each in place of the one with the same id and the version before (none, for version 0), and
+    /// takes records out. All or nothing.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] if another key has the value of one; the store does not answer.
+    /// [`StoreError::Taken`] if another key has the value of one; [`StoreError::Changed`] if what is stored is not the version
+    /// before; the store does not answer.
     fn change_keys(&mut self, put: &[KeyRecord], gone: &[String]) -> Result<(), StoreError>;
 
     /// The record of a key.
@@ -130,6 +132,12 @@ pub enum StoreError {
         /// Id of the other key.
         id: String,
     },
+    /// Another process has changed or removed the key between a look and a change.
+    #[error("the key `{id}` was changed by somebody else at the same time: nothing was done, try again")]
+    Changed {
+        /// Id of the key.
+        id: String,
+    },
     /// It failed a moment ago and is tried again later.
     #[error("the state store is not there")]
     Away,
@@ -139,7 +147,7 @@ impl StoreError {
     /// Whether the store is to blame, and not the question.
     #[must_use]
     pub const fn is_failure(&self) -> bool {
-        !matches!(self, Self::Taken { .. })
+        !matches!(self, Self::Taken { .. } | Self::Changed { .. })
     }
 }
 

@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use edgeweir_sdk::serde::Deserialize;
-use edgeweir_sdk::{Error, Request, Result, authorizer, metrics, settings, viewer_request};
+use edgeweir_sdk::{Error, Request, Result, authorizer, metrics, secrets, settings, viewer_request};
 
 #[derive(Deserialize)]
 #[serde(crate = "edgeweir_sdk::serde", deny_unknown_fields)]
 struct Settings {
-    /// What is read besides the token: `path` or the name of a header.
+    /// What is read besides the token: `path`, `secret` (that named `tenant`) or the name of a header.
     #[serde(default)]
     reads: Option<String>,
     /// Where the token is: `cookie` or `query`, with the name `token`.
@@ -25,6 +25,7 @@ fn authorize(request: &Request) -> Result<authorizer::Verdict> {
     let settings: Settings = settings()?;
     match settings.reads.as_deref() {
         Some("path") => drop(request.path()),
+        Some("secret") => drop(secrets::get("tenant")),
         Some(name) => drop(request.header(name)),
         None => {}
     }

@@ -141,6 +141,33 @@ async fn keys_are_shared_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn changes_of_one_key_by_two_edges_do_not_undo_each_other() {
+    let (origin, redis) = (Origin::hello().await, Redis::start().await);
+    let config = config("quota = { limit = 600, period = \"MONTH\" }", "");
+    let (one, two) = (edge(&config, &origin, &redis).await, edge(&config, &origin, &redis).await);
+    let wish = json!({ "name": "acme", "plans": ["basic"] }).to_string();
+    let made = admin_with(&one.admin_socket(), "POST", "/v1/keys", wish.as_bytes()).await;
+    let made: Value = serde_json::from_str(&made.text()).expect("JSON");
+    let path = format!("/v1/keys/{}", made["id"].as_str().expect("an id"));
+    // As whoever is told to try again does.
+    let change = async |edge: &TestEdge, body: Value| {
+        for _ in 0..100 {
+            match admin_with(&edge.admin_socket(), "PATCH", &path, body.to_string().as_bytes()).await {
+                answer if answer.status == 409 => assert!(answer.text().contains("try again"), "{}", answer.text()),
+                answer => return assert_eq!(answer.status, 200, "{}", answer.text()),
+            }
+        }
+        panic!("never done: {body}");
+    };
+    for round in 0..40 {
+        let (enabled, name) = (round % 2 == 1, format!("acme {round}"));
+        tokio::join!(change(&one, json!({ "enabled": enabled })), change(&two, json!({ "name": name })));
+        let key: Value = serde_json::from_str(&one.admin("GET", &path).await.text()).expect("JSON");
+        assert_eq!((&key["enabled"], &key["name"]), (&json!(enabled), &json!(name)), "{round}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_the_server_the_policy_counts_and_then_it_is_exact_again() {
     for (policy, meanwhile) in [("closed", 503), ("open", 200)] {
         let (origin, mut redis) = (Origin::hello().await, Redis::start().await);

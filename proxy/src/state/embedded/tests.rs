@@ -8,6 +8,10 @@ fn ask(plan: &str, key: &str, number: u32) -> Ask {
     Ask { plan: plan.into(), key: key.into(), number, quota, left: 0, owed: 0, returned: 0 }
 }
 
+fn changed(version: u64, id: &str, values: &[&str]) -> KeyRecord {
+    KeyRecord { version, ..record(id, values) }
+}
+
 fn record(id: &str, values: &[&str]) -> KeyRecord {
     KeyRecord {
         id: id.into(),
@@ -20,6 +24,7 @@ fn record(id: &str, values: &[&str]) -> KeyRecord {
         updated: 2,
         expires: None,
         secrets: values.iter().map(|value| Secret::of(value.as_bytes())).collect(),
+        version: 0,
     }
 }
 
@@ -49,8 +54,8 @@ fn the_ledger_adds_up_and_is_read_in_pages() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = Embedded::open(folder.path()).unwrap();
     let row = |day, key: &str, requests, refused| Row { day, plan: "p".into(), key: key.into(), requests, refused };
-    store.book(&[row(5, "a", 1, 0), row(5, "b", 2, 1)]).unwrap();
-    store.book(&[row(5, "a", 3, 1), row(6, "a", 1, 0), row(9, "a", 1, 0)]).unwrap();
+    store.book("batch", &[row(5, "a", 1, 0), row(5, "b", 2, 1)]).unwrap();
+    store.book("batch", &[row(5, "a", 3, 1), row(6, "a", 1, 0), row(9, "a", 1, 0)]).unwrap();
     let all = [row(5, "a", 4, 1), row(5, "b", 2, 1), row(6, "a", 1, 0), row(9, "a", 1, 0)];
     assert_eq!(store.ledger((0, 100), None, 100).unwrap(), all);
     assert_eq!(store.ledger((5, 6), None, 2).unwrap(), all[..2]);
@@ -74,14 +79,33 @@ fn keys_change_as_a_whole_and_others_are_told() {
     let one = Secret::of(b"1").sha256;
     assert_eq!(store.key_with(&one).unwrap().as_deref(), Some("a"));
     // A rotation, a removal and a new key.
-    store.change_keys(&[record("a", &["1", "4"])], &[]).unwrap();
-    store.change_keys(&[record("a", &["4"]), record("e", &["1"])], &["b".into()]).unwrap();
+    store.change_keys(&[changed(1, "a", &["1", "4"])], &[]).unwrap();
+    store.change_keys(&[changed(2, "a", &["4"]), record("e", &["1"])], &["b".into()]).unwrap();
     let changes = store.changes(2).unwrap();
     assert_eq!((changes.revision, changes.all), (6, false));
     assert_eq!(changes.gone, [Secret::of(b"2").sha256, one.clone()]);
-    assert_eq!(changes.put, [record("a", &["4"]), record("e", &["1"])]);
+    assert_eq!(changes.put, [changed(2, "a", &["4"]), record("e", &["1"])]);
     assert_eq!(store.keys("a", 10).unwrap(), [record("e", &["1"])]);
-    assert_eq!(store.keys("", 1).unwrap(), [record("a", &["4"])]);
+    assert_eq!(store.keys("", 1).unwrap(), [changed(2, "a", &["4"])]);
+}
+
+#[test]
+fn a_change_never_goes_over_somebody_elses() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut one = Embedded::open(folder.path()).unwrap();
+    let mut other = Embedded::open(folder.path()).unwrap();
+    one.change_keys(&[record("a", &["1"])], &[]).unwrap();
+    let disabled = KeyRecord { enabled: false, ..changed(1, "a", &["1"]) };
+    one.change_keys(std::slice::from_ref(&disabled), &[]).unwrap();
+    // Made from the version that was there before.
+    for late in [changed(1, "a", &["1", "2"]), record("a", &["1"])] {
+        let error = other.change_keys(&[record("b", &["3"]), late], &[]).unwrap_err();
+        assert!(matches!(&error, StoreError::Changed { id } if id == "a") && !error.is_failure(), "{error}");
+    }
+    assert_eq!((other.key("a").unwrap(), other.key("b").unwrap()), (Some(disabled), None));
+    one.change_keys(&[], &["a".into()]).unwrap();
+    let error = other.change_keys(&[changed(2, "a", &["1"])], &[]).unwrap_err();
+    assert!(matches!(error, StoreError::Changed { .. }), "what was removed stays away: {error}");
 }
 
 #[test]

@@ -37,15 +37,18 @@ end
 return 1
 ";
 
-/// Keys: taken values are looked for before anything is written.
+/// Keys: changed records and taken values are looked for before anything is written.
 pub(super) const CHANGE_KEYS: &str = r"
 local gone, records = {}, {}
 for at = 2, 1 + tonumber(ARGV[1]) do gone[ARGV[at]] = true end
 for at = 2 + tonumber(ARGV[1]), #ARGV - 1 do records[#records + 1] = {ARGV[at], cjson.decode(ARGV[at])} end
 for _, record in ipairs(records) do
+  local old, next = redis.call('HGET', KEYS[1], record[2].id), 0
+  if old then next = (cjson.decode(old).version or 0) + 1 end
+  if record[2].version ~= next then return {'changed', record[2].id} end
   for _, secret in ipairs(record[2].secrets) do
     local owner = redis.call('HGET', KEYS[2], secret.sha256)
-    if owner and owner ~= record[2].id and not gone[owner] then return owner end
+    if owner and owner ~= record[2].id and not gone[owner] then return {'taken', owner} end
   end
 end
 local function change(id, record)
@@ -75,7 +78,17 @@ for _, record in ipairs(records) do
   for _, secret in ipairs(record[2].secrets) do redis.call('HSET', KEYS[2], secret.sha256, id) end
 end
 redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -1 - tonumber(ARGV[#ARGV]))
-return false
+return {}
+";
+
+/// Adds a batch to the ledger, unless it is there: who got no answer asks again.
+pub(super) const BOOK: &str = r"
+if not redis.call('SET', KEYS[1], 1, 'NX', 'EX', 86400) then return 0 end
+for at = 2, #ARGV, 3 do
+  redis.call('HINCRBY', ARGV[at], ARGV[at + 1], ARGV[at + 2])
+  redis.call('EXPIRE', ARGV[at], ARGV[1])
+end
+return 1
 ";
 
 /// A sign of life; says how many nodes are alive.
