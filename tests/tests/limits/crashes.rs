@@ -9,7 +9,7 @@ use edgeweir_tests::process::{Process, free_port};
 use edgeweir_tests::raw;
 use edgeweir_tests::redis::Redis;
 
-use crate::support::KEY;
+use crate::support::{KEY, keyed_site};
 
 const VIEWERS: usize = 8;
 
@@ -28,7 +28,7 @@ impl Site {
     fn with(origin: &Origin, plan: &str, state: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = std::net::SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let text = format!(
+        let edge = format!(
             r#"
     state_dir = {:?}
     log = {{ access = "off", events = "stderr" }}
@@ -37,25 +37,10 @@ impl Site {
     {state}
     [[listeners]]
     address = "{address}"
-    [origins.main]
-    url = "http://{}"
-    [usage_plans.basic]
-    {plan}
-    [[api_keys]]
-    name = "good"
-    key = "{KEY}"
-    plans = ["basic"]
-    [distributions.site]
-    hosts = ["site.test"]
-    origin = "main"
-    [[distributions.site.behaviors]]
-    path = "*"
-    cache_policy = "CachingDisabled"
-    api_key_required = true
     "#,
-            folder.path().join("state"),
-            origin.address(),
+            folder.path().join("state")
         );
+        let text = edge + &keyed_site(&origin.address().to_string(), plan);
         std::fs::write(folder.path().join("edgeweir.toml"), text).expect("a writable folder");
         Self { folder, address }
     }

@@ -9,32 +9,11 @@ use edgeweir_tests::process::admin_with;
 use edgeweir_tests::redis::Redis;
 use serde_json::{Value, json};
 
-use crate::support::KEY;
+use crate::support::{KEY, keyed_site};
 
 fn config(plan: &str, state: &str) -> String {
-    format!(
-        r#"
-    [state]
-    backend = "redis"
-    url = "{{redis}}"
-    {state}
-    [origins.main]
-    url = "http://{{origin}}"
-    [usage_plans.basic]
-    {plan}
-    [[api_keys]]
-    name = "good"
-    key = "{KEY}"
-    plans = ["basic"]
-    [distributions.site]
-    hosts = ["site.test"]
-    origin = "main"
-    [[distributions.site.behaviors]]
-    path = "*"
-    cache_policy = "CachingDisabled"
-    api_key_required = true
-    "#
-    )
+    let server = "[state]\nbackend = \"redis\"\nurl = \"{redis}\"";
+    format!("{server}\n{state}\n{}", keyed_site("{origin}", plan))
 }
 
 async fn edge(config: &str, origin: &Origin, redis: &Redis) -> TestEdge {

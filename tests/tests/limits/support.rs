@@ -34,3 +34,26 @@ pub(crate) async fn admitted(edge: &TestEdge, count: usize) -> usize {
     }
     admitted
 }
+
+/// One origin, one plan with these lines, its key, and a site that wants it: what comes after the lines about the edge itself.
+pub(crate) fn keyed_site(origin: &str, plan: &str) -> String {
+    format!(
+        r#"
+    [origins.main]
+    url = "http://{origin}"
+    [usage_plans.basic]
+    {plan}
+    [[api_keys]]
+    name = "good"
+    key = "{KEY}"
+    plans = ["basic"]
+    [distributions.site]
+    hosts = ["site.test"]
+    origin = "main"
+    [[distributions.site.behaviors]]
+    path = "*"
+    cache_policy = "CachingDisabled"
+    api_key_required = true
+    "#
+    )
+}
