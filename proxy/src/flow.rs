@@ -85,7 +85,11 @@ impl Flow {
         let coded = http1 && session.req_header().headers.contains_key(TRANSFER_ENCODING);
         let raw = if coded { session.to_h1_raw() } else { Bytes::new() };
         let size = ctx.conn.as_ref().filter(|_conn| http1).map(|conn| conn.head_size());
-        match route::enter(session.req_header_mut(), gate::Wire { size, raw: &raw }, ctx)? {
+        let subject = route::enter(session.req_header_mut(), gate::Wire { size, raw: &raw }, ctx);
+        if ctx.closes {
+            session.set_keepalive(None);
+        }
+        match subject? {
             Subject::Behavior => {}
             Subject::Server => {
                 Box::pin(respond::asterisk(session, ctx)).await.map_err(|_error| Fault::ViewerGone)?;
@@ -428,7 +432,9 @@ impl ProxyHttp for Flow {
         }
         if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
             viewer::clean(session, head, ctx);
+            // RFC 9110, 8.6 and 9112, 6.1.
             head.remove_header(&TRANSFER_ENCODING);
+            head.remove_header(&CONTENT_LENGTH);
             return Ok(());
         }
         if !ctx.swept {
@@ -570,12 +576,12 @@ impl ProxyHttp for Flow {
             // More may come much later: what is there is sent at once.
             conn.send_at_once();
         }
-        Ok(cache::forced(session, meta, hit, fresh, ctx))
+        Ok(cache::forced(session, meta, hit, fresh, ctx, &*self.core.clock))
     }
 
     fn should_serve_stale(&self, session: &mut Session, ctx: &mut Box<RequestCtx>, error: Option<&Error>) -> bool {
         match error {
-            Some(error) => revalidate::covers(ctx, error),
+            Some(error) => revalidate::covers(ctx, error, &*self.core.clock),
             // Who does not fetch it itself has nothing to leave.
             None if !session.cache.is_cache_lock_writer() => true,
             None => background::prepare(&self.core, session, ctx),
@@ -609,6 +615,10 @@ impl ProxyHttp for Flow {
             return RangeType::None;
         }
         match range::asked(&req.headers) {
+            range::Asked::Parts | range::Asked::Nothing if range::is_empty(head) => {
+                range::refuse(head);
+                RangeType::Invalid
+            }
             range::Asked::Parts => range_header_filter(req, head, Some(range::MAX_RANGES)),
             range::Asked::Nothing if head.status == StatusCode::OK && head.headers.contains_key(CONTENT_LENGTH) => {
                 range::refuse(head);

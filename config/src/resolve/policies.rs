@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::names::Names;
 use super::time;
 use crate::decode::{List, Text};
-use crate::model::{CacheBehaviour, CachePolicy, CachePolicyId, Coding, Forward, Selection};
+use crate::model::{CacheBehaviour, CachePolicy, CachePolicyId, Coding, Forward, Selection, SetCookie};
 use crate::report::Report;
 use crate::schema::{self, File};
 
@@ -22,21 +22,32 @@ pub(crate) struct Preset {
     headers: &'static [&'static str],
     cookies: Selection,
     query: Selection,
+    /// Gzip and Brotli: what the viewer accepts of them is in the key, in one spelling.
+    codings: bool,
 }
 
 /// Headers in the key of the two policies that leave the choice to the origin.
 const ORIGIN_HEADERS: &[&str] = &["host", "origin", "x-http-method", "x-http-method-override", "x-method-override"];
 
-/// CloudFront's managed policies (Developer Guide, "Use managed cache policies"), without compression: that is for
-/// policies that ask for it.
+/// CloudFront's managed policies (Developer Guide, "Use managed cache policies"). Where `Set-Cookie` would keep a response out
+/// of the cache although no cookie is in the key, it is not passed on, as CloudFront does it. What a viewer says besides is
+/// forwarded, as CloudFront does it with the origin request policy `AllViewer`.
 pub(crate) const PRESETS: [Preset; 6] = [
-    Preset { name: "CachingDisabled", ttls: [0, 0, 0], headers: &[], cookies: Selection::None, query: Selection::None },
+    Preset {
+        name: "CachingDisabled",
+        ttls: [0, 0, 0],
+        headers: &[],
+        cookies: Selection::None,
+        query: Selection::None,
+        codings: false,
+    },
     Preset {
         name: "CachingOptimized",
         ttls: [1, DAY, 365 * DAY],
         headers: &[],
         cookies: Selection::None,
         query: Selection::None,
+        codings: true,
     },
     Preset {
         name: "CachingOptimizedForUncompressedObjects",
@@ -44,6 +55,7 @@ pub(crate) const PRESETS: [Preset; 6] = [
         headers: &[],
         cookies: Selection::None,
         query: Selection::None,
+        codings: false,
     },
     Preset {
         name: "Amplify",
@@ -51,6 +63,7 @@ pub(crate) const PRESETS: [Preset; 6] = [
         headers: &["authorization", "cloudfront-viewer-country", "host"],
         cookies: Selection::All,
         query: Selection::All,
+        codings: true,
     },
     Preset {
         name: "UseOriginCacheControlHeaders",
@@ -58,6 +71,7 @@ pub(crate) const PRESETS: [Preset; 6] = [
         headers: ORIGIN_HEADERS,
         cookies: Selection::All,
         query: Selection::None,
+        codings: true,
     },
     Preset {
         name: "UseOriginCacheControlHeaders-QueryStrings",
@@ -65,6 +79,7 @@ pub(crate) const PRESETS: [Preset; 6] = [
         headers: ORIGIN_HEADERS,
         cookies: Selection::All,
         query: Selection::All,
+        codings: true,
     },
 ];
 
@@ -113,6 +128,7 @@ impl<'n> Policies<'n> {
 impl Preset {
     fn policy(&self) -> CachePolicy {
         let [min_ttl, default_ttl, max_ttl] = self.ttls.map(Duration::from_secs);
+        let set_cookie = if self.cookies == Selection::None { SetCookie::Strip } else { SetCookie::Refuse };
         CachePolicy {
             name: self.name.to_owned(),
             min_ttl,
@@ -124,9 +140,9 @@ impl Preset {
             tag_headers: TAG_HEADERS.map(str::to_owned).to_vec(),
             send_tags: false,
             compress: Vec::new(),
-            accept_encoding: Vec::new(),
+            accept_encoding: if self.codings { vec![Coding::Brotli, Coding::Gzip] } else { Vec::new() },
             forward: Forward::default(),
-            behaviour: CacheBehaviour::default(),
+            behaviour: CacheBehaviour { set_cookie, ..CacheBehaviour::default() },
         }
     }
 }

@@ -86,7 +86,9 @@ impl From<Ttl> for Rules {
 }
 
 impl Rules {
-    fn error_ttl(&self, status: StatusCode) -> Option<Duration> {
+    /// How long an error with this status is kept, if the policy says so (CloudFront: "Error caching minimum TTL").
+    #[must_use]
+    pub fn error_ttl(&self, status: StatusCode) -> Option<Duration> {
         let at = self.errors.binary_search_by_key(&status.as_u16(), |(status, _)| *status).ok()?;
         self.errors.get(at).map(|(_, ttl)| *ttl)
     }

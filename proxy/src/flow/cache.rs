@@ -9,7 +9,7 @@ use edgeweir_cache::admission::Asking;
 use edgeweir_cache::compress::Wanted;
 use edgeweir_cache::freshness::stored_header;
 use edgeweir_cache::outcome::refusal;
-use edgeweir_cache::storage::MokaHit;
+use edgeweir_cache::storage::{MokaHit, Stored};
 use edgeweir_cache::{
     CacheOutcome, CacheStatus, Decision, Forward, KeyBuilder, Label, MethodClass, MokaStorage, Reason,
     RequestDirectives, RequestFacts, Selection, Tags, Wish, decide, filtered_cookies, vary,
@@ -30,6 +30,7 @@ use super::compress;
 use super::context::RequestCtx;
 use super::{leaks, origin, request_body, revalidate};
 use crate::edge::{CacheParts, Core};
+use crate::runtime::clock::Clock;
 use crate::snapshot::{Behavior, CachePolicy, ViewerFact};
 
 /// Whether the cache is asked for a request, or why not.
@@ -93,6 +94,7 @@ pub(super) fn forced(
     hit: &MokaHit,
     fresh: bool,
     ctx: &mut RequestCtx,
+    clock: &dyn Clock,
 ) -> Option<ForcedFreshness> {
     if !fresh && hit.is_never_fresh() {
         // Each request has it checked; none gains by waiting for another's check.
@@ -106,10 +108,16 @@ pub(super) fn forced(
         false => Wish::None,
     };
     match wish {
-        Wish::None if !fresh && meta.serve_stale_if_error(SystemTime::now()) && ctx.origin()?.is_down() => {
-            // It would fail again, perhaps after a while, and this would answer all the same.
-            ctx.origin_down = true;
-            Some(ForcedFreshness::ForceFresh)
+        Wish::None if !fresh && meta.serve_stale_if_error(SystemTime::now()) => {
+            let object = hit.object();
+            let held = object.as_ref().map_or(0, Stored::answers_until);
+            if ctx.origin()?.is_down() || (held != 0 && clock.monotonic() < held) {
+                // It would fail again, perhaps after a while, and this would answer all the same.
+                ctx.origin_down = true;
+                return Some(ForcedFreshness::ForceFresh);
+            }
+            ctx.cover = object;
+            None
         }
         Wish::None => None,
         Wish::Stale => Some(ForcedFreshness::ForceFresh),
@@ -312,7 +320,8 @@ pub(super) fn storable(
         (rules.ttl.min, rules.ttl.default) = (ttl, ttl);
     }
     let facts = RequestFacts {
-        has_authorization: req.headers.contains_key(AUTHORIZATION),
+        // Who has it in the key gets what was made for the same credentials.
+        has_authorization: req.headers.contains_key(AUTHORIZATION) && !policy.headers.contains(&AUTHORIZATION),
         no_store: directives(&req.headers).no_store,
         response_delay: delay(ctx),
         unkeyed_cookies: sends_unkeyed_cookies(&req.headers, &policy),
@@ -440,8 +449,8 @@ pub(super) fn why(session: &Session, ctx: &RequestCtx) -> Option<&'static str> {
 #[must_use]
 pub(super) fn x_cache(outcome: Option<CacheOutcome>, status: u16, generated: bool) -> HeaderValue {
     HeaderValue::from_static(match outcome {
-        _ if status >= 400 => "Error from cloudfront",
         _ if generated => "LambdaGeneratedResponse from cloudfront",
+        _ if status >= 400 => "Error from cloudfront",
         Some(CacheOutcome::Hit | CacheOutcome::Stale | CacheOutcome::Collapsed) => "Hit from cloudfront",
         Some(CacheOutcome::Revalidated) => "RefreshHit from cloudfront",
         _ => "Miss from cloudfront",

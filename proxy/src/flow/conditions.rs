@@ -8,7 +8,7 @@ use http::header::{DATE, ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_
 use http::{HeaderMap, HeaderName, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 
-/// What conditions make of a 200.
+/// What conditions make of a 2xx.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is sent.
@@ -23,7 +23,7 @@ pub(super) enum Verdict {
 #[must_use]
 pub(super) fn evaluate(req: &RequestHeader, resp: &ResponseHeader) -> Verdict {
     // "MUST ignore all received preconditions if its response […] would have been other than a 2xx" (13.2.1).
-    if resp.status != StatusCode::OK {
+    if !resp.status.is_success() {
         return Verdict::Send;
     }
     let failed = if req.headers.contains_key(IF_MATCH) {
@@ -37,6 +37,10 @@ pub(super) fn evaluate(req: &RequestHeader, resp: &ResponseHeader) -> Verdict {
     };
     if failed {
         return Verdict::Failed;
+    }
+    // "would have resulted in a 200" (15.4.5).
+    if resp.status != StatusCode::OK {
+        return Verdict::Send;
     }
     let any = || req.headers.get(IF_NONE_MATCH).is_some_and(|value| value.as_bytes().trim_ascii() == b"*");
     if not_modified(req, resp) || any() { Verdict::NotModified } else { Verdict::Send }
@@ -138,6 +142,9 @@ mod tests {
         assert_eq!(evaluate(&request(&[("if-none-match", "*")]), &response(200, &[])), Verdict::NotModified);
         assert_eq!(evaluate(&request(&[("if-match", "\"x\"")]), &response(200, &[])), Verdict::Failed);
         assert_eq!(evaluate(&request(&[("if-match", "\"x\"")]), &response(404, &[])), Verdict::Send);
+        let changed = response(203, &[("etag", "\"a\"")]);
+        assert_eq!(evaluate(&request(&[("if-match", "\"x\"")]), &changed), Verdict::Failed);
+        assert_eq!(evaluate(&request(&[("if-none-match", "\"a\"")]), &changed), Verdict::Send);
         let weak = response(200, &[("etag", "W/\"a\"")]);
         assert_eq!(evaluate(&request(&[("if-match", "W/\"a\"")]), &weak), Verdict::Failed);
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use edgeweir_cache::storage::ObjectId;
+use edgeweir_cache::storage::{ObjectId, Stored};
 use edgeweir_cache::{CacheOutcome, Mark, Reason, Tags, Validation};
 use edgeweir_config::Stage;
 use edgeweir_hookhost::{CallFacts, Caller, Pins, RequestEdit};
@@ -41,6 +41,8 @@ pub struct RequestCtx {
     pub authority: Authority,
     /// The viewer waits for a `100 Continue`.
     pub expects: bool,
+    /// The viewer's connection ends with this request, as it says (HTTP/1).
+    pub closes: bool,
     /// The path in one spelling, if the request keeps the viewer's.
     pub normal_path: Option<Box<str>>,
     /// A spelling that only some behaviors take.
@@ -115,6 +117,8 @@ pub struct RequestCtx {
     pub checked: bool,
     /// A stale object answered in place of this fault.
     pub covered: Option<Fault>,
+    /// A stale object that may answer if the origin fails.
+    pub cover: Option<Stored>,
     /// A stale object answers, as its origin was down a moment ago.
     pub origin_down: bool,
     /// What hooks read that the answer may depend on; empty unless the policy looks for leaks.
@@ -265,6 +269,7 @@ impl RequestCtx {
             https: false,
             authority: Authority::none(),
             expects: false,
+            closes: false,
             normal_path: None,
             ambiguous_path: false,
             route: None,
@@ -301,6 +306,7 @@ impl RequestCtx {
             background: false,
             checked: false,
             covered: None,
+            cover: None,
             origin_down: false,
             reads: Vec::new(),
             origin_length: None,

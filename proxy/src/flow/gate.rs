@@ -30,6 +30,8 @@ pub struct Passed {
     pub content_length: Option<u64>,
     /// The viewer waits for a `100 Continue` before it sends its body.
     pub expects: bool,
+    /// The viewer's connection ends with this request (HTTP/1 only).
+    pub closes: bool,
     /// The path in its one spelling, where the header keeps the viewer's own for behaviors with `raw_path`.
     pub normal_path: Option<Box<str>>,
 }
@@ -112,17 +114,25 @@ pub fn check(req: &mut RequestHeader, wire: Wire<'_>, limits: &Gate, trusted_pee
     let authority = authority(req, http2)?;
     let (ambiguous_path, asterisk, normal_path) = target(req)?;
     if http2 {
+        if req.headers.values().any(|value| has_blank_ends(value.as_bytes())) {
+            return Err(Fault::BadRequest);
+        }
         if seen.cookie {
             join_cookies(req);
         }
-    } else if seen.connection {
-        connection(req);
     }
+    let closes = !http2 && seen.connection && connection(req);
     if seen.unwanted {
         hygiene(req, trusted_peer);
     }
     forget_case(req);
-    Ok(Passed { authority, ambiguous_path, asterisk, content_length, expects: seen.expect, normal_path })
+    Ok(Passed { authority, ambiguous_path, asterisk, content_length, expects: seen.expect, closes, normal_path })
+}
+
+/// "A field value MUST NOT start or end with an ASCII whitespace character" (RFC 9113, 8.2.1): sent on, it would be an error of
+/// the connection to an origin that is strict, and of all other requests on it.
+const fn has_blank_ends(value: &[u8]) -> bool {
+    matches!(value, [b' ' | b'\t', ..] | [.., b' ' | b'\t'])
 }
 
 /// Forgets how the viewer spelled field names. They go out in lower case, as in HTTP/2 (names are case-insensitive: RFC 9110,
@@ -342,23 +352,24 @@ pub(super) fn target_of(path: &str, query: Option<&str>) -> Result<Uri, Fault> {
 }
 
 /// Acts on `Connection` and takes it away, so that no later step strips what it names (RFC 9110, 7.6.1). Only a WebSocket
-/// upgrade keeps one.
-fn connection(req: &mut RequestHeader) {
+/// upgrade keeps one. Whether the viewer's connection ends with this request: pingora looks at the first line only.
+fn connection(req: &mut RequestHeader) -> bool {
     let upgrade = req.headers.get(UPGRADE).map(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
     if !req.headers.contains_key(CONNECTION) {
         if upgrade.is_some() {
             req.remove_header(&UPGRADE);
         }
-        return;
+        return false;
     }
     let mut named: Vec<HeaderName> = Vec::new();
-    let mut asks_upgrade = false;
+    let (mut asks_upgrade, mut closes) = (false, false);
     for value in req.headers.get_all(CONNECTION) {
         for option in value.as_bytes().split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
             if option.eq_ignore_ascii_case(b"upgrade") {
                 asks_upgrade = true;
-            } else if !option.eq_ignore_ascii_case(b"close")
-                && !option.eq_ignore_ascii_case(b"keep-alive")
+            } else if option.eq_ignore_ascii_case(b"close") {
+                closes = true;
+            } else if !option.eq_ignore_ascii_case(b"keep-alive")
                 && let Ok(name) = HeaderName::from_bytes(option)
                 && !is_end_to_end(&name)
             {
@@ -375,12 +386,13 @@ fn connection(req: &mut RequestHeader) {
     } else if upgrade.is_some() {
         req.remove_header(&UPGRADE);
     }
+    closes
 }
 
 /// Fields that are meant for the origin whatever `Connection` says: a sender must not name them (RFC 9110, 7.6.1), and one
 /// that does wants the edge to lose them.
 fn is_end_to_end(name: &HeaderName) -> bool {
-    const NAMES: [&str; 25] = [
+    const NAMES: [&str; 26] = [
         "authorization",
         "cookie",
         "host",
@@ -388,6 +400,7 @@ fn is_end_to_end(name: &HeaderName) -> bool {
         "content-length",
         "content-type",
         "content-encoding",
+        "transfer-encoding",
         "date",
         "if-match",
         "if-none-match",

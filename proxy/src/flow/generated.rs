@@ -47,7 +47,11 @@ pub(super) async fn serve(
     ctx.outcome = Some(outcome);
     let mut body = body;
     if stage != Stage::ViewerResponse && ctx.has_hooks_at(Stage::ViewerResponse) {
-        let failed = ctx.origin_status.is_some_and(|status| status >= 400);
+        // As a hit on it will be: by the status that is stored.
+        let failed = match stage {
+            Stage::OriginRequest => status >= 400,
+            _ => ctx.origin_status.is_some_and(|status| status >= 400),
+        };
         let ran = hooks::response_stage(session.req_header_mut(), &mut head, ctx, Stage::ViewerResponse, failed).await;
         if let Err(fault) = ran {
             return respond::fault(session, ctx, fault).await;

@@ -44,10 +44,10 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// Buckets of the key's plan.
+    /// The bucket of the key in its plan: the method's where the plan has one, in place of the plan's own (API Gateway:
+    /// "Throttle requests to your REST APIs", "override the throttling limit for a specific method").
     pub(super) fn of_key(&self, levels: Levels<'a>) -> Levels<'a> {
         let Some(keyed) = self.key else { return levels };
-        let levels = levels.with(LevelKind::Key, keyed.slot.bucket.as_ref());
         let buckets = self
             .snapshot
             .plan_limits
@@ -55,7 +55,7 @@ impl<'a> Subject<'a> {
             .and_then(|limits| limits.buckets(self.at, &self.behavior.label, self.method));
         match buckets {
             Some(buckets) => levels.with_client(LevelKind::KeyMethod, buckets, key_client(keyed)),
-            None => levels,
+            None => levels.with(LevelKind::Key, keyed.slot.bucket.as_ref()),
         }
     }
 

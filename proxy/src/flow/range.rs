@@ -40,6 +40,13 @@ pub(super) fn asked(headers: &HeaderMap) -> Asked {
     }
 }
 
+/// Whether this is a 200 without content: no range of it can be satisfied (RFC 9110, 14.1.1), and pingora's count of its last
+/// bytes would be off.
+#[must_use]
+pub(super) fn is_empty(head: &ResponseHeader) -> bool {
+    head.status == StatusCode::OK && head.headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0")
+}
+
 /// Makes a head that of a 416 (RFC 9110, 15.5.17), as pingora does.
 pub(super) fn refuse(head: &mut ResponseHeader) {
     let Some(length) = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()) else { return };

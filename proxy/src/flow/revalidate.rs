@@ -4,13 +4,14 @@ use edgeweir_cache::storage::MokaHit;
 use edgeweir_cache::{Decision, Label, MokaStorage, Reason, RequestFacts, Rules, Validation, decide};
 use http::StatusCode;
 use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
-use pingora::cache::{CachePhase, NoCacheReason, RespCacheable};
+use pingora::cache::{CachePhase, RespCacheable};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::context::RequestCtx;
 use crate::fault::Fault;
+use crate::runtime::clock::Clock;
 
 /// What pingora calls a 304 that nothing is stored for.
 const WITHOUT_OBJECT: &str = "304 on miss";
@@ -23,10 +24,12 @@ pub(super) fn take(session: &mut Session, head: &ResponseHeader, ctx: &mut Reque
     if head.status != StatusCode::NOT_MODIFIED {
         return Ok(());
     }
-    if session.cache.phase() == CachePhase::Disabled(NoCacheReason::Custom(WITHOUT_OBJECT)) {
+    if !session.cache.enabled() {
         let asked = &session.req_header().headers;
         // The origin was asked for the whole; but if the viewer has something, it is told what the origin says of it.
-        let conditional = asked.contains_key(IF_NONE_MATCH) || asked.contains_key(IF_MODIFIED_SINCE);
+        // An origin-request hook may have made it conditional.
+        let conditional =
+            asked.contains_key(IF_NONE_MATCH) || asked.contains_key(IF_MODIFIED_SINCE) || !ctx.origin_edits.is_empty();
         return if conditional { Ok(()) } else { Err(Fault::OriginProtocol) };
     }
     if session.cache.phase() == CachePhase::Stale
@@ -80,8 +83,10 @@ pub(super) fn updated(
     })
 }
 
-/// Whether a stale object covers a failure of the origin; pingora has looked whether its time allows that.
-pub(super) fn covers(ctx: &mut RequestCtx, error: &Error) -> bool {
+/// Whether a stale object covers a failure of the origin; pingora has looked whether its time allows that. If it does, it
+/// covers the next requests too without that the origin is asked, for as long as the policy keeps such an error, or else
+/// for the origin's `failure_memory` (CloudFront: "How CloudFront processes HTTP 4xx and 5xx status codes from your origin").
+pub(super) fn covers(ctx: &mut RequestCtx, error: &Error, clock: &dyn Clock) -> bool {
     let fault = match (error.etype(), error.esource()) {
         (ErrorType::HTTPStatus(status), ErrorSource::Upstream) => {
             ctx.origin_status = Some(*status);
@@ -97,6 +102,17 @@ pub(super) fn covers(ctx: &mut RequestCtx, error: &Error) -> bool {
     }
     ctx.fault = None;
     ctx.covered = Some(fault);
+    if let Some(object) = ctx.cover.take() {
+        let status = match error.etype() {
+            ErrorType::HTTPStatus(status) => *status,
+            _ => fault.status(),
+        };
+        let status = StatusCode::from_u16(status).ok();
+        let kept = status.and_then(|status| ctx.behavior()?.cache.rules.error_ttl(status));
+        let rest = kept.or_else(|| Some(ctx.origin()?.config.failure_memory)).unwrap_or_default();
+        let rest = u64::try_from(rest.as_nanos()).unwrap_or(u64::MAX);
+        object.answer_until(clock.monotonic().saturating_add(rest));
+    }
     true
 }
 

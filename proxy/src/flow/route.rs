@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::header::MAX_FORWARDS;
+use http::{HeaderValue, Method};
 use pingora::http::RequestHeader;
 
 use super::context::RequestCtx;
@@ -37,7 +39,8 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
     let passed = gate::check(head, wire, &snapshot.config.gate, trusted)?;
     ctx.authority = passed.authority;
     ctx.expects = passed.expects;
-    if passed.asterisk {
+    ctx.closes = passed.closes;
+    if passed.asterisk || is_for_the_edge(head) {
         return Ok(Subject::Server);
     }
     let distribution = snapshot.hosts.find(ctx.authority.host()).ok_or(Fault::UnknownHost)?;
@@ -64,4 +67,20 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
     }
     identity::api_key(ctx, &head.method, &head.headers, head.uri.query())?;
     Ok(Subject::Behavior)
+}
+
+/// Whether the edge is the last that an `OPTIONS` may come to; counts down otherwise (RFC 9110, 7.6.2).
+fn is_for_the_edge(head: &mut RequestHeader) -> bool {
+    if head.method != Method::OPTIONS {
+        return false;
+    }
+    let hops = head.headers.get(MAX_FORWARDS).and_then(|hops| hops.to_str().ok()?.trim().parse::<u64>().ok());
+    match hops {
+        Some(0) => true,
+        Some(hops) => {
+            gate::set(head, MAX_FORWARDS, HeaderValue::from(hops - 1));
+            false
+        }
+        None => false,
+    }
 }

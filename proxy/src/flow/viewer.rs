@@ -34,6 +34,10 @@ pub(super) fn clean(session: &Session, head: &mut ResponseHeader, ctx: &mut Requ
     parts::of_response(head, |parts| {
         // Room for what is told.
         parts.headers.reserve(3);
+        if parts.version == Version::HTTP_10 {
+            // The edge's own, not the origin's (RFC 9112, 2.3).
+            parts.version = Version::HTTP_11;
+        }
         if parts.status != StatusCode::SWITCHING_PROTOCOLS {
             strip(&mut parts.headers);
         }
@@ -68,10 +72,16 @@ fn tell(headers: &mut HeaderMap, http_status: StatusCode, ctx: &RequestCtx, stat
 /// # Errors
 /// `OriginProtocol` for a coding that would lose its name on the way.
 pub(super) fn framing(head: &mut ResponseHeader) -> Result<(), Fault> {
-    if let Some(coding) = head.headers.get(TRANSFER_ENCODING)
-        && !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")
-    {
-        return Err(Fault::OriginProtocol);
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    if let Some(coding) = codings.next() {
+        // HTTP/1.0 knows none: "MUST treat the message as if the framing is faulty" (RFC 9112, 6.1).
+        let chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+        if !chunked || codings.next().is_some() || head.version == Version::HTTP_10 {
+            return Err(Fault::OriginProtocol);
+        }
+        if head.status == StatusCode::NO_CONTENT {
+            head.remove_header(&TRANSFER_ENCODING);
+        }
     }
     let Some(first) = head.headers.get(CONTENT_LENGTH) else { return Ok(()) };
     if head.status == StatusCode::NO_CONTENT || head.status.is_informational() {

@@ -257,3 +257,15 @@ async fn rfc9110_15_5_17_the_origins_416_is_not_stored() {
     origin.answer(|_| Reply::new(200, &[("cache-control", "max-age=60")], "the whole"));
     assert_eq!(edge.get("/t").await.text(), "the whole");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_14_1_1_no_range_of_nothing_can_be_satisfied() {
+    let origin = Origin::start(|_| Reply::new(200, &[("cache-control", "max-age=60")], "")).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    for path in ["/a", "/a", "/b"] {
+        for range in ["bytes=-1", "bytes=-5", "bytes=0-", "bytes=-1,-2", "bytes=0-0,-1", "bytes=-0"] {
+            let refused = edge.get_with(path, &[("range", range)]).await;
+            assert_eq!((refused.status, refused.header("content-range")), (416, Some("bytes */0")), "{path} {range}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Serving stale (RFC 9111, section 4.2.4; RFC 5861): while an object is fetched again, and when the origin fails.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use edgeweir_tests::edge::{HOST, Setup, TestEdge};
@@ -17,7 +19,7 @@ async fn rfc5861_3_stale_while_revalidate_answers_at_once_and_fetches_behind() {
         let hold = gate.clone();
         let count = std::sync::atomic::AtomicUsize::new(0);
         let origin = Origin::start(move |_| {
-            let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+            let number = count.fetch_add(1, Ordering::SeqCst) + 1;
             let reply = Reply::new(200, &[("cache-control", cache_control)], number.to_string());
             if number > 1 { reply.after(&hold) } else { reply }
         })
@@ -203,4 +205,43 @@ async fn an_origin_that_is_down_is_not_tried_for_each_request() {
     edge.advance(Duration::from_secs(21));
     assert_eq!(edge.get("/c").await.text(), "back");
     drop(back.await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_is_covered_is_covered_for_a_while_without_asking_again() {
+    let failing = Arc::new(AtomicBool::new(false));
+    let origin = {
+        let failing = Arc::clone(&failing);
+        Origin::start(move |_| match failing.load(Ordering::SeqCst) {
+            false => Reply::new(200, &[("cache-control", "max-age=1")], "body"),
+            true => Reply::new(503, &[], "failed"),
+        })
+        .await
+    };
+    let config = format!(
+        "[origins.main]\nurl = \"http://{{origin}}\"\n\
+         [cache_policies.test]\nstale_if_error = \"1h\"\nerrors = {{ 503 = \"10s\" }}\n\
+         [distributions.site]\nhosts = [\"{HOST}\"]\norigin = \"main\"\n\
+         [[distributions.site.behaviors]]\npath = \"*\"\ncache_policy = \"test\"\n"
+    );
+    let edge = Setup::new(&config).set("origin", &origin.address()).frozen().start().await;
+    edge.get("/a").await;
+    let_expire().await;
+    failing.store(true, Ordering::SeqCst);
+    assert!(tells(&edge.get("/a").await, "detail=stale-if-error"));
+    for _ in 0..3 {
+        let held = edge.get("/a").await;
+        assert_eq!((held.status, held.text().as_str()), (200, "body"));
+        assert!(tells(&held, "detail=origin-down") && is_hit(&held), "{:?}", cache_status(&held));
+    }
+    assert_eq!(origin.count(), 2, "asked once while it fails");
+    assert_eq!(edge.get("/other").await.status, 503, "what is not stored is asked for");
+    edge.advance(Duration::from_secs(9));
+    assert!(tells(&edge.get("/a").await, "detail=origin-down"));
+    edge.advance(Duration::from_secs(2));
+    assert!(tells(&edge.get("/a").await, "detail=stale-if-error"), "tried again");
+    failing.store(false, Ordering::SeqCst);
+    edge.advance(Duration::from_secs(11));
+    assert!(tells(&edge.get("/a").await, "fwd=stale"), "and found well");
+    assert!(is_hit(&edge.get("/a").await));
 }

@@ -1,5 +1,7 @@
 //! Message framing (RFC 9112, section 6): where a request ends must be beyond doubt.
 
+use edgeweir_tests::raw::Raw;
+
 use crate::support::{all_refused, assert_still_serving, mirrored, passed, refused, refused_or_passed};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,4 +260,30 @@ async fn pipelined_bytes_never_become_a_request_of_someone_else() {
     assert!(matches!(targets.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), ["/one"] | ["/one", "/two"]));
     let first = origin.requests().swap_remove(0);
     assert_eq!(first.body.bytes, b"abc");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_7_6_1_connection_cannot_name_framing_away() {
+    let (edge, origin) = mirrored().await;
+    let case = "POST /t HTTP/1.1\r\nHost: site.test\r\nConnection: transfer-encoding, content-length\r\n\
+                Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let (_, received) = passed(&edge, &origin, case).await;
+    assert_eq!(received.body.bytes, b"abc");
+    assert_eq!(received.header("transfer-encoding"), Some("chunked"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9112_9_3_close_counts_on_any_line() {
+    let (edge, _origin) = mirrored().await;
+    for lines in [
+        "Connection: x-a\r\nConnection: close",
+        "Connection: keep-alive\r\nConnection: Close",
+        "Connection: x-a, close",
+    ] {
+        let mut raw = Raw::connect(edge.address()).await;
+        raw.send(format!("GET /t HTTP/1.1\r\nHost: site.test\r\n{lines}\r\n\r\n")).await;
+        let response = raw.response().await;
+        assert_eq!((response.status, response.header("connection")), (200, Some("close")), "{lines}");
+        raw.assert_closed().await;
+    }
 }

@@ -265,3 +265,13 @@ async fn the_number_of_streams_at_once_is_limited() {
     let mut client = Client::connect(edge.address()).await;
     assert_eq!(client.get("site.test", "/t", &[]).await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9113_8_2_1_values_do_not_begin_or_end_with_blanks() {
+    all_refused(&[
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("x", " a")],
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("x", "a\t")],
+        &[METHOD, SCHEME, AUTHORITY, PATH, ("x", " ")],
+    ])
+    .await;
+}

@@ -129,3 +129,24 @@ async fn ordinary_methods_pass() {
         assert_eq!((received.method(), received.body.bytes.as_slice()), (method, b"hi".as_slice()));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_7_6_2_max_forwards_of_options_is_counted_down() {
+    let (edge, origin) = mirrored().await;
+    for (hops, arrives) in [("3", Some("2")), ("1", Some("0")), ("0", None), ("x", Some("x"))] {
+        let before = origin.heads();
+        let response = edge.request("OPTIONS", "/t", &[("max-forwards", hops)], b"").await;
+        match arrives {
+            Some(rest) => {
+                let requests = origin.requests();
+                assert_eq!(requests.last().expect("one").header("max-forwards"), Some(rest), "{hops}");
+            }
+            None => {
+                assert_eq!((response.status, origin.heads()), (204, before));
+                assert!(response.header("allow").is_some());
+            }
+        }
+    }
+    edge.request("GET", "/t", &[("max-forwards", "0")], b"").await;
+    assert_eq!(origin.requests().last().expect("one").header("max-forwards"), Some("0"), "GET knows it not");
+}

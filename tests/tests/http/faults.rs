@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use edgeweir_tests::edge::TestEdge;
 use edgeweir_tests::hostile;
 use edgeweir_tests::origin::{Origin, Reply};
-use edgeweir_tests::raw::{Response, framing};
+use edgeweir_tests::raw::{Raw, Response, framing};
 
 const CONFIG: &str = r#"
     [origins.main]
@@ -221,4 +221,55 @@ async fn rfc9110_8_6_lengths_of_origins_are_made_one() {
             assert_eq!(response.text(), "ab", "{lines}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9112_6_1_transfer_codings_of_origins_are_one_chunked() {
+    for (version, fields) in [
+        ("1.1", "transfer-encoding: chunked\r\ntransfer-encoding: gzip"),
+        ("1.1", "transfer-encoding: chunked\r\ntransfer-encoding: chunked"),
+        ("1.1", "transfer-encoding: gzip, chunked"),
+        ("1.0", "transfer-encoding: chunked"),
+    ] {
+        let head = format!("HTTP/{version} 200 OK\r\ncache-control: max-age=60\r\n{fields}\r\n\r\n");
+        let origin = hostile::always(Reply::raw(format!("{head}2\r\nhi\r\n0\r\n\r\n")).then_close()).await;
+        let edge = TestEdge::plain(&origin.address()).await;
+        for _ in 0..2 {
+            assert_eq!(edge.get("/t").await.status, 502, "{version} {fields}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9112_2_3_the_version_is_the_edges_own() {
+    let origin = hostile::always(
+        Reply::raw("HTTP/1.0 103 Early Hints\r\nlink: </a>\r\ncontent-length: 5\r\n\r\nHTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nhi").then_close(),
+    )
+    .await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    let mut raw = Raw::connect(edge.address()).await;
+    raw.send("GET /t HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\n\r\n").await;
+    let text = String::from_utf8(raw.rest().await).expect("text");
+    assert!(text.starts_with("HTTP/1.1 103 Early Hints\r\n"), "{text}");
+    let (interim, last) = text.split_once("\r\n\r\n").expect("two heads");
+    assert!(!interim.to_ascii_lowercase().contains("content-length"), "RFC 9110, 8.6: {text}");
+    assert!(last.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9112_6_1_a_204_has_no_transfer_coding() {
+    let origin =
+        hostile::always(Reply::raw("HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n").then_close()).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    let response = edge.get("/t").await;
+    assert_eq!((response.status, response.header("transfer-encoding")), (204, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_15_4_5_a_304_that_nobody_asked_for_is_a_502() {
+    let origin = hostile::always(Reply::new(304, &[("etag", "\"a\"")], "")).await;
+    let uncached = "[[distributions.site.behaviors]]\npath = \"*\"\ncache_policy = \"CachingDisabled\"\n";
+    let edge = TestEdge::start(&format!("{CONFIG}{uncached}"), &origin.address()).await;
+    assert_eq!(edge.get("/t").await.status, 502);
+    assert_eq!(edge.get_with("/t", &[("if-none-match", "\"a\"")]).await.status, 304);
 }

@@ -13,7 +13,7 @@ use pingora::cache::{CacheKey, Storage};
 
 use super::failed;
 use super::flight::Flight;
-use super::object::{Meta, Object, ObjectId};
+use super::object::{Meta, Object, ObjectId, Stored};
 use crate::compress::Coding;
 use crate::purge::Mark;
 
@@ -81,6 +81,14 @@ impl MokaHit {
     /// gains by waiting for another's check.
     pub fn is_never_fresh(&self) -> bool {
         self.meta().is_never_fresh()
+    }
+
+    /// The object, if it is stored.
+    pub fn object(&self) -> Option<Stored> {
+        match &self.source {
+            Source::Stored { object, .. } => Some(Stored(Arc::clone(object))),
+            Source::Following { .. } => None,
+        }
     }
 
     fn meta(&self) -> &Meta {

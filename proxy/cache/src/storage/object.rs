@@ -242,6 +242,8 @@ pub(super) struct Object {
     checked: AtomicU64,
     /// Invalidations by unsafe methods up to when none was about it.
     untouched: AtomicU64,
+    /// Until when it answers although it is stale, in nanoseconds of the edge's clock; zero if nothing says so.
+    pub(super) answers_until: AtomicU64,
     pub(super) forms: Forms,
 }
 
@@ -265,6 +267,17 @@ impl Stored {
         self.0.meta.mark()
     }
 
+    /// Lets it answer until then although it is stale: the origin just failed to say something newer. In nanoseconds of a
+    /// clock that never goes back. What takes its place, also by a revalidation, knows nothing of this.
+    pub fn answer_until(&self, nanos: u64) {
+        self.0.answers_until.store(nanos, Ordering::Relaxed);
+    }
+
+    /// Until when it answers although it is stale; zero if nothing says so.
+    pub fn answers_until(&self) -> u64 {
+        self.0.answers_until.load(Ordering::Relaxed)
+    }
+
     /// Makes metadata be about this very object.
     pub fn claim(&self, meta: &mut CacheMeta) {
         meta.extensions_mut().insert(self.0.meta.id);
@@ -282,7 +295,14 @@ impl Object {
     pub(super) fn new(meta: Arc<Meta>, body: Body) -> Self {
         let checked = AtomicU64::new(meta.mark().generation);
         // None is as many as there will never be: the first look-up looks.
-        Self { meta, body, checked, untouched: AtomicU64::new(u64::MAX), forms: Forms::default() }
+        Self {
+            meta,
+            body,
+            checked,
+            untouched: AtomicU64::new(u64::MAX),
+            answers_until: AtomicU64::new(0),
+            forms: Forms::default(),
+        }
     }
 
     /// A new object, of which these codings are being made.
