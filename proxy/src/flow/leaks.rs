@@ -42,7 +42,7 @@ pub(super) fn forbid(core: &Core, policy: &CachePolicy, head: &ResponseHeader, c
     let mut leaked = false;
     for read in &ctx.reads {
         let also = AlsoKeyed {
-            host: ctx.origin().is_some_and(|origin| origin.host_header.is_none()),
+            host: ctx.sends_viewer_host(),
             caller: ctx.caller_keyed,
         };
         let names = leaks(&read.reads, policy, &head.headers, also);

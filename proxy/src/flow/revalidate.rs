@@ -80,6 +80,14 @@ pub(super) fn updated(
     })
 }
 
+/// The status of an origin's answer that pingora asks about; none for other failures.
+pub(super) fn status_of(error: &Error) -> Option<StatusCode> {
+    match (error.etype(), error.esource()) {
+        (ErrorType::HTTPStatus(status), ErrorSource::Upstream) => StatusCode::from_u16(*status).ok(),
+        _ => None,
+    }
+}
+
 /// Whether a stale object covers a failure of the origin; pingora has looked whether its time allows that.
 pub(super) fn covers(ctx: &mut RequestCtx, error: &Error) -> bool {
     let fault = match (error.etype(), error.esource()) {
