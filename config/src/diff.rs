@@ -297,10 +297,7 @@ mod tests {
         assert_eq!(between(&one, &other), ["origin group `g` changed"]);
         let more = format!("{one}\n[origins.aaa]\nurl = \"http://a\"");
         assert_eq!(between(&one, &more), ["origin `aaa` added"]);
-        assert_eq!(
-            between(BASE, &one),
-            ["origin `b` added", "origin group `g` added", "distribution `site` changed"]
-        );
+        assert_eq!(between(BASE, &one), ["origin `b` added", "origin group `g` added", "distribution `site` changed"]);
     }
 
     #[test]

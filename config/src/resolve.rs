@@ -17,9 +17,7 @@ mod policies;
 use std::path::Path;
 
 use crate::decode::Time;
-use crate::model::{
-    Backend, Config, Hook, HookSource, LogTarget, SecretSource, State, StorePolicy,
-};
+use crate::model::{Backend, Config, Hook, HookSource, LogTarget, SecretSource, State, StorePolicy};
 use crate::report::Report;
 use crate::schema::{self, File};
 use crate::source::Source;

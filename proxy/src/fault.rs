@@ -225,11 +225,9 @@ impl Fault {
             Self::HookMissing | Self::HookInvalid => ResponseType::ApiConfigurationError,
             Self::AuthorizerInvalid => ResponseType::AuthorizerConfigurationError,
             Self::AuthorizerFailed => ResponseType::AuthorizerFailure,
-            Self::OriginBusy
-            | Self::OriginDns
-            | Self::OriginConnect
-            | Self::OriginTls
-            | Self::OriginProtocol => ResponseType::IntegrationFailure,
+            Self::OriginBusy | Self::OriginDns | Self::OriginConnect | Self::OriginTls | Self::OriginProtocol => {
+                ResponseType::IntegrationFailure
+            }
             Self::OriginTimeout => ResponseType::IntegrationTimeout,
             Self::Forbidden => ResponseType::InvalidApiKey,
             Self::BodyTooLarge => ResponseType::RequestTooLarge,

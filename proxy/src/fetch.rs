@@ -181,13 +181,8 @@ pub(crate) async fn status(
     peer.group_key = FRESH | connections.fresh.fetch_add(1, Ordering::Relaxed);
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static("edgeweir-health-check"));
-    let request = Outgoing {
-        origin: String::new(),
-        method: Method::GET,
-        target: target.to_owned(),
-        headers,
-        body: Bytes::new(),
-    };
+    let request =
+        Outgoing { origin: String::new(), method: Method::GET, target: target.to_owned(), headers, body: Bytes::new() };
     let asked = async {
         let (mut session, _) = connect(connections.connector(), origin, &peer).await?;
         send(&mut session, origin, &request).await.map_err(Failure::Origin)?;

@@ -545,7 +545,11 @@ impl ProxyHttp for Flow {
     fn should_serve_stale(&self, session: &mut Session, ctx: &mut Box<RequestCtx>, error: Option<&Error>) -> bool {
         match error {
             // Another origin may have a better answer than a stale one.
-            Some(error) if revalidate::status_of(error).is_some_and(|status| attempts::is_passed_on(session, status, ctx)) => false,
+            Some(error)
+                if revalidate::status_of(error).is_some_and(|status| attempts::is_passed_on(session, status, ctx)) =>
+            {
+                false
+            }
             Some(error) => revalidate::covers(ctx, error),
             // Who does not fetch it itself has nothing to leave.
             None if !session.cache.is_cache_lock_writer() => true,

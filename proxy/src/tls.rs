@@ -144,7 +144,10 @@ fn validity_warning(path: &Path, now: i64) -> Option<String> {
 }
 
 /// A certificate and its key, which belong together.
-pub(crate) fn certified_key(certificate: &Certificate, provider: &Arc<CryptoProvider>) -> Result<CertifiedKey, TlsError> {
+pub(crate) fn certified_key(
+    certificate: &Certificate,
+    provider: &Arc<CryptoProvider>,
+) -> Result<CertifiedKey, TlsError> {
     let chain = read_chain(&certificate.certificate)?;
     let pem = read(&certificate.key)?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {

@@ -130,9 +130,8 @@ impl Certified {
     ) -> TlsAcceptor {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .expect("known versions");
+        let config =
+            ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).expect("known versions");
         let config = match clients {
             None => config.with_no_client_auth(),
             Some(authority) => {

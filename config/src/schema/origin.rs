@@ -7,9 +7,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{HealthCheck, OriginTls, Secret};
-use crate::decode::{
-    Count, Decode, Endpoint, HostHeaderText, List, Node, Time, Url, keywords, table, wrong_type,
-};
+use crate::decode::{Count, Decode, Endpoint, HostHeaderText, List, Node, Time, Url, keywords, table, wrong_type};
 use crate::model::{Balance, OriginHttp};
 use crate::report::{Problem, Report};
 use crate::units::parse_header_name;

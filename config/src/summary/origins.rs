@@ -1,8 +1,6 @@
 //! Origins and their groups in words.
 
-use crate::model::{
-    Balance, Config, HostHeader, Origin, OriginGroup, OriginHttp, OriginPool, OriginTls, TlsVersion,
-};
+use crate::model::{Balance, Config, HostHeader, Origin, OriginGroup, OriginHttp, OriginPool, OriginTls, TlsVersion};
 use crate::units::format_duration;
 
 pub(super) fn origin(origin: &Origin) -> Vec<String> {
@@ -47,7 +45,8 @@ fn pool(pool: &OriginPool) -> Vec<String> {
         notes.push("fewest requests at work first".to_owned());
     }
     if let Some(most) = pool.max_requests {
-        let wait = if pool.queue.is_zero() { String::new() } else { format!(", others wait {}", format_duration(pool.queue)) };
+        let wait =
+            if pool.queue.is_zero() { String::new() } else { format!(", others wait {}", format_duration(pool.queue)) };
         notes.push(format!("{most} requests at once{wait}"));
     }
     notes

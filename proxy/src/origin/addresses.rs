@@ -11,9 +11,9 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 
+use super::Outside;
 use super::endpoint::Endpoint;
 use crate::fault::chain;
-use super::Outside;
 use crate::runtime::clock::Clock;
 use crate::runtime::resolver::Resolver;
 
@@ -232,10 +232,7 @@ impl Addresses {
 /// The endpoints of these addresses; those that were known before keep their state.
 fn endpoints(addresses: Vec<SocketAddr>, before: Option<&Vec<Arc<Endpoint>>>) -> Vec<Arc<Endpoint>> {
     let known = |address: SocketAddr| before?.iter().find(|endpoint| endpoint.address == address).map(Arc::clone);
-    addresses
-        .into_iter()
-        .map(|address| known(address).unwrap_or_else(|| Arc::new(Endpoint::new(address))))
-        .collect()
+    addresses.into_iter().map(|address| known(address).unwrap_or_else(|| Arc::new(Endpoint::new(address)))).collect()
 }
 
 fn after(clock: &dyn Clock, pause: Duration) -> u64 {

@@ -90,7 +90,8 @@ fn authorities(path: &Path) -> Result<Vec<Vec<u8>>, TrustError> {
     for der in &chain {
         let taken = store.add(der.clone()).is_ok() && x509_parser::parse_x509_certificate(der).is_ok();
         if !taken {
-            let text = format!("`{}` has a certificate that is damaged, or of a kind that is not known", path.display());
+            let text =
+                format!("`{}` has a certificate that is damaged, or of a kind that is not known", path.display());
             return Err(TrustError { key: "ca", text });
         }
     }
@@ -99,8 +100,7 @@ fn authorities(path: &Path) -> Result<Vec<Vec<u8>>, TrustError> {
 
 /// A certificate with its chain, and its key, which belong together.
 fn identity(certificate: &Path, key: &Path) -> Result<Identity, TrustError> {
-    let files =
-        Certificate { hosts: Vec::new(), certificate: certificate.to_owned(), key: key.to_owned() };
+    let files = Certificate { hosts: Vec::new(), certificate: certificate.to_owned(), key: key.to_owned() };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let of_key = |error: &TlsError| match error {
         TlsError::NoKey { .. } | TlsError::BadKey { .. } | TlsError::Mismatch { .. } => true,

@@ -139,7 +139,11 @@ async fn posts(payers: usize, time: Duration) {
         *seen.entry(request.body.bytes).or_default() += 1;
     }
     let twice = seen.values().filter(|count| **count > 1).count();
-    println!("{} POSTs: {paid} paid, {failed} failed, {} at the origins, {twice} of them twice", paid + failed, seen.len());
+    println!(
+        "{} POSTs: {paid} paid, {failed} failed, {} at the origins, {twice} of them twice",
+        paid + failed,
+        seen.len()
+    );
     assert_eq!(twice, 0, "POSTs that were sent twice");
     assert!(paid > 0 && failed > 0);
     assert!(seen.len() >= paid);

@@ -97,7 +97,12 @@ async fn a_get_that_breaks_off_goes_to_another_address_and_a_post_is_sent_once()
         failed += usize::from(status == 502);
     }
     let paid = |origin: &Origin| -> Vec<Vec<u8>> {
-        origin.requests().into_iter().filter(|request| request.method() == "POST").map(|request| request.body.bytes).collect()
+        origin
+            .requests()
+            .into_iter()
+            .filter(|request| request.method() == "POST")
+            .map(|request| request.body.bytes)
+            .collect()
     };
     let mut all = [paid(&bad), paid(&good)].concat();
     assert_eq!((paid(&bad).len(), failed), (3, 3));
@@ -159,7 +164,8 @@ async fn names_and_ipv6_literals_are_addresses_too() {
             let mut head = [0; 4096];
             let length = stream.read(&mut head).expect("a head");
             let text = String::from_utf8_lossy(&head[..length]).into_owned();
-            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len());
+            let answer =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len());
             stream.write_all(answer.as_bytes()).expect("it reads");
         }
     });

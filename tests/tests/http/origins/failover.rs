@@ -225,7 +225,11 @@ async fn three_members_are_asked_in_order() {
 async fn each_member_gets_its_own_host_path_and_headers() {
     let (a, b) = (hostile::always(Reply::new(503, &[], "")).await, Origin::mirror().await);
     let text = config("", "", "")
-        .replacen("[origins.a]\nurl = \"http://{a}\"", "[origins.a]\nurl = \"http://{a}/one\"\nheaders = { x-key = \"1\" }", 1)
+        .replacen(
+            "[origins.a]\nurl = \"http://{a}\"",
+            "[origins.a]\nurl = \"http://{a}/one\"\nheaders = { x-key = \"1\" }",
+            1,
+        )
         .replacen(
             "[origins.b]\nurl = \"http://{b}\"",
             "[origins.b]\nurl = \"http://{b}/two\"\nhost_header = \"b.test\"\nheaders = { x-other = \"2\" }",

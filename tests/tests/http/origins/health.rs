@@ -127,7 +127,12 @@ async fn the_statuses_that_pass_can_be_chosen() {
 async fn checks_run_on_over_reloads_and_end_with_their_origin() {
     let (a, b) = (Origin::hello().await, Origin::hello().await);
     healthy(&a, Reply::new(503, &[], ""));
-    let edge = start(&CHECK.replace("interval = \"100ms\"", "interval = \"1h\"").replace("unhealthy = 2", "unhealthy = 1"), &a, &b).await;
+    let edge = start(
+        &CHECK.replace("interval = \"100ms\"", "interval = \"1h\"").replace("unhealthy = 2", "unhealthy = 1"),
+        &a,
+        &b,
+    )
+    .await;
     up(&edge, 1.0).await;
     let hourly = CHECK.replace("interval = \"100ms\"", "interval = \"1h\"").replace("unhealthy = 2", "unhealthy = 1");
     edge.reload(&format!("[gate]\nmax_url = \"4KiB\"\n{}", config(&hourly))).await.expect("a good config");
