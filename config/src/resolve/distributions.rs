@@ -207,7 +207,7 @@ fn binding(binding: &Spanned<schema::Binding>, stage: Stage, scope: &Scope<'_>, 
         fetch: written
             .fetch
             .value()
-            .map(|list| list.items.iter().map(|name| OriginId(scope.names.origins.find(name, &[], out))).collect()),
+            .map(|list| list.items.iter().map(|name| OriginId(scope.names.origin(name, out))).collect()),
         fetch_max: written.fetch_max.value().map_or(1 << 20, |size| size.as_usize()),
         dynamic_origins: written
             .dynamic_origins

@@ -60,6 +60,20 @@ impl Names {
         }
     }
 
+    /// The index of an origin that must exist, where a group will not do.
+    pub(super) fn origin(&self, name: &Spanned<Text>, out: &mut Report) -> usize {
+        let text = name.get_ref().0.as_str();
+        let is = |kind: &Kind| kind.known.iter().flatten().any(|known| known.text == text);
+        if is(&self.groups) && !is(&self.origins) {
+            out.push(
+                Problem::error("unknown-name", name.span(), format!("`{text}` is a group of origins"))
+                    .help("name one of its members: only one origin can be asked here"),
+            );
+            return 0;
+        }
+        self.origins.find(name, &[], out)
+    }
+
     /// The origin or group of a name that must exist.
     pub(super) fn target(&self, name: &Spanned<Text>, out: &mut Report) -> Target {
         let text = name.get_ref().0.as_str();

@@ -97,7 +97,7 @@ pub(super) fn groups(file: &File, names: &Names, out: &mut Report) -> Vec<Origin
             .value()
             .into_iter()
             .flat_map(|list| &list.items)
-            .map(|member| OriginId(names.origins.find(member, &[], out)))
+            .map(|member| OriginId(names.origin(member, out)))
             .collect(),
         statuses: match written.statuses.value() {
             Some(list) => list.items.iter().map(|status| status.get_ref().as_u16()).collect(),

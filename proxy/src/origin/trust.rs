@@ -65,7 +65,7 @@ impl Trust {
             (ca, client, min) => {
                 let hasher = BuildHasherDefault::<DefaultHasher>::default();
                 // Other keys of groups are small, or have the highest bit.
-                hasher.hash_one((ca, client, min == TlsVersion::V1_3)) & !(1 << 63) | 1 << 62
+                (hasher.hash_one((ca, client, min == TlsVersion::V1_3)) & !(1 << 63)) | (1 << 62)
             }
         };
         let wrapped = |chain: Vec<Vec<u8>>| -> Arc<CaType> {

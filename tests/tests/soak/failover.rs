@@ -123,7 +123,7 @@ async fn posts(payers: usize, time: Duration) {
     site.serve(&config(&a.address(), &b.address())).await;
     let stop = Arc::new(AtomicBool::new(false));
     let start = |payer_no: usize| {
-        let target = if payer_no % 2 == 0 { "/group" } else { "/many/t" };
+        let target = if payer_no.is_multiple_of(2) { "/group" } else { "/many/t" };
         tokio::spawn(payer(site.address, target, payer_no, Arc::clone(&stop)))
     };
     let running: Vec<_> = (0..payers).map(start).collect();
