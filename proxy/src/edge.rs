@@ -205,7 +205,7 @@ impl Edge {
         let conf = ServerConf {
             threads: config.server.threads.unwrap_or_else(cores),
             // Each member of a group by itself; `flow/attempts` counts them.
-            max_retries: core::MAX_MEMBERS * (MAX_ATTEMPTS + 1),
+            max_retries: core::MAX_MEMBERS * 2 * MAX_ATTEMPTS,
             upstream_keepalive_pool_size: core::UPSTREAM_POOL,
             ..ServerConf::default()
         };

@@ -28,8 +28,10 @@ pub struct Attempts {
     pub member: usize,
     /// Addresses that were asked, in all.
     pub count: usize,
-    /// Those of this member.
-    here: usize,
+    /// Those of this member that failed.
+    failures: usize,
+    /// Kept connections of this member that turned out to be closed.
+    closed: usize,
     /// Addresses of this member that failed.
     tried: Vec<SocketAddr>,
     /// All members are left out: they are asked in order all the same.
@@ -47,10 +49,16 @@ pub struct Attempts {
 impl Attempts {
     /// The address that was asked last failed.
     fn failed(&mut self, origin: &Origin) {
+        self.failures += 1;
         if let Some(seat) = self.seat.take() {
             origin.endpoint_failed(seat.endpoint());
             self.tried.push(seat.endpoint().address);
         }
+    }
+
+    /// Whether there is an address of this member that did not fail yet, and a try left.
+    fn has_other(&self, origin: &Origin) -> bool {
+        self.failures < origin.address_count().min(MAX_ATTEMPTS)
     }
 
     /// It answered.
@@ -89,7 +97,8 @@ fn go_on(ctx: &mut RequestCtx, why: &'static str) {
     anew(ctx);
     let from = ctx.origin().map(Arc::clone);
     let attempts = &mut ctx.attempts;
-    (attempts.member, attempts.here) = (attempts.member + 1, 0);
+    attempts.member += 1;
+    (attempts.failures, attempts.closed) = (0, 0);
     (attempts.seat, attempts.place) = (None, None);
     attempts.tried.clear();
     (ctx.fault, ctx.origin_status) = (None, None);
@@ -177,7 +186,7 @@ async fn choose(
     };
     match origin.choose(asking).await {
         Ok(Some(chosen)) => {
-            (attempts.count, attempts.here) = (attempts.count + 1, attempts.here + 1);
+            attempts.count += 1;
             (attempts.seat, attempts.probe) = (chosen.seat, chosen.probe);
             Ok(Some(chosen.peer))
         }
@@ -215,7 +224,7 @@ pub(super) fn not_connected(session: &Session, ctx: &mut RequestCtx, mut error: 
     let Some(origin) = ctx.origin().cloned() else { return error };
     ctx.attempts.failed(&origin);
     // Nothing was sent, so another address may be tried, whatever the method.
-    let mut again = ctx.attempts.here < origin.address_count().min(MAX_ATTEMPTS);
+    let mut again = ctx.attempts.has_other(&origin);
     if !again {
         origin.failed();
         if has_next(ctx) && only_reads(session) {
@@ -259,7 +268,7 @@ pub(super) fn broke_off(
     }
     // An idle connection that the origin has closed in the meantime: whatever can be sent again is (RFC 9110, 9.2.2).
     let again = session.req_header().method.is_idempotent()
-        && ctx.attempts.here <= MAX_ATTEMPTS
+        && ctx.attempts.closed < MAX_ATTEMPTS
         && !session.as_ref().retry_buffer_truncated()
         && ctx.held.as_ref().is_none_or(|held| held.can_be_sent_again());
     if again {
@@ -268,6 +277,7 @@ pub(super) fn broke_off(
         error.set_retry(false);
     }
     if error.retry() {
+        ctx.attempts.closed += 1;
         ctx.attempts.seat = None;
         return error;
     }
@@ -289,8 +299,7 @@ pub(super) fn broke_off(
         return error;
     }
     // Who waited for one address does not wait for the others too, unless it was the one to find out.
-    let others = ctx.attempts.here < origin.address_count().min(MAX_ATTEMPTS);
-    let again = others && (!silent || ctx.attempts.probe);
+    let again = ctx.attempts.has_other(&origin) && (!silent || ctx.attempts.probe);
     if again {
         anew(ctx);
         ctx.fault = None;
