@@ -147,7 +147,7 @@ pub(super) async fn peer(core: &Core, session: &mut Session, ctx: &mut RequestCt
                 go_on(ctx, "left out");
                 continue;
             }
-            Ok(None) => {
+            Ok(None) if !ctx.attempts.forced => {
                 // All are left out. In order again, and this time whatever is known of them.
                 if ctx.attempts.count == 0 {
                     ctx.attempts.member = 0;
@@ -155,6 +155,7 @@ pub(super) async fn peer(core: &Core, session: &mut Session, ctx: &mut RequestCt
                 ctx.attempts.forced = true;
                 continue;
             }
+            Ok(None) => Fault::OriginDns,
             Err(fault) => fault,
         };
         if !(reads && has_next(ctx)) {
