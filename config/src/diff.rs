@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Behavior, Binding, Config, Distribution, Jwks, JwksId, JwksSource, KeyValueStoreId, OriginId, UsagePlan,
-    UsagePlanId,
+    Behavior, Binding, Config, Distribution, Jwks, JwksId, JwksSource, KeyValueStoreId, OriginGroup, OriginId, Target,
+    UsagePlan, UsagePlanId,
 };
 
 /// One difference between two configurations.
@@ -52,6 +52,13 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     }
     changes.named("listener", &old.listeners, &new.listeners, |l| l.address.to_string(), |a, b| a == b);
     changes.named("origin", &old.origins, &new.origins, |o| o.name.clone(), |a, b| a == b);
+    changes.named(
+        "origin group",
+        &old.origin_groups,
+        &new.origin_groups,
+        |group| group.name.clone(),
+        |a, b| same_group((old, a), (new, b)),
+    );
     changes.named("cache policy", &old.cache_policies, &new.cache_policies, |p| p.name.clone(), |a, b| a == b);
     changes.named("hook", &old.hooks, &new.hooks, |h| h.name.clone(), |a, b| a == b);
     changes.named("key-value store", &old.key_value_stores, &new.key_value_stores, |s| s.name.clone(), |a, b| a == b);
@@ -163,6 +170,22 @@ fn same_jwks((old, a): (&Config, &Jwks), (new, b): (&Config, &Jwks)) -> bool {
     same_origin && *from == to
 }
 
+/// As `==`, but origins are compared by name.
+fn same_group((old, a): (&Config, &OriginGroup), (new, b): (&Config, &OriginGroup)) -> bool {
+    fn members<'a>(config: &'a Config, group: &OriginGroup) -> Vec<Option<&'a str>> {
+        group.members.iter().map(|id| config.origins.get(id.0).map(|origin| origin.name.as_str())).collect()
+    }
+    a.statuses == b.statuses && members(old, a) == members(new, b)
+}
+
+/// What requests go to, by name; no origin and group have the same.
+fn target(config: &Config, target: Target) -> Option<&str> {
+    match target {
+        Target::Origin(id) => config.origins.get(id.0).map(|origin| origin.name.as_str()),
+        Target::Group(id) => config.origin_groups.get(id.0).map(|group| group.name.as_str()),
+    }
+}
+
 fn same_distribution((old, a): (&Config, &Distribution), (new, b): (&Config, &Distribution)) -> bool {
     a.hosts == b.hosts
         && (a.throttle, &a.limits, &a.gateway_responses) == (b.throttle, &b.limits, &b.gateway_responses)
@@ -173,7 +196,7 @@ fn same_distribution((old, a): (&Config, &Distribution), (new, b): (&Config, &Di
 
 /// As `==`, but indices are compared by what they stand for.
 fn same_behavior((old, a): (&Config, &Behavior), (new, b): (&Config, &Behavior)) -> bool {
-    let origin = |config: &Config, b: &Behavior| config.origins.get(b.origin.0).map(|o| o.name.clone());
+    let origin = |config, b: &Behavior| target(config, b.origin).map(str::to_owned);
     let policy = |config: &Config, b: &Behavior| config.cache_policies.get(b.cache_policy.0).map(|p| p.name.clone());
     let stores = |config: &Config, binding: &Binding| -> Option<Vec<Option<String>>> {
         let name = |id: &KeyValueStoreId| config.key_value_stores.get(id.0).map(|store| store.name.clone());
@@ -259,6 +282,22 @@ mod tests {
     fn new_names_before_old_ones_do_not_change_what_refers_by_index() {
         let more = format!("{BASE}\n[origins.aaa]\nurl = \"http://a\"\n[hooks.aaa]\nfile = \"a.wasm\"");
         assert_eq!(changes(&more), [live("origin `aaa` added"), live("hook `aaa` added")]);
+    }
+
+    #[test]
+    fn groups_are_compared_by_the_names_of_their_members() {
+        let grouped = |members: &str| {
+            let group = format!("[origins.b]\nurl = \"http://b\"\n[origin_groups.g]\nmembers = {members}\n");
+            format!("{}\n{group}", BASE.replace("origin = \"app\"", "origin = \"g\""))
+        };
+        let between = |old: &str, new: &str| -> Vec<String> {
+            diff(&config(old), &config(new)).into_iter().map(|change| change.what).collect()
+        };
+        let (one, other) = (grouped("[\"app\", \"b\"]"), grouped("[\"b\", \"app\"]"));
+        assert_eq!(between(&one, &other), ["origin group `g` changed"]);
+        let more = format!("{one}\n[origins.aaa]\nurl = \"http://a\"");
+        assert_eq!(between(&one, &more), ["origin `aaa` added"]);
+        assert_eq!(between(BASE, &one), ["origin `b` added", "origin group `g` added", "distribution `site` changed"]);
     }
 
     #[test]

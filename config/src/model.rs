@@ -18,6 +18,7 @@ mod authorizer;
 mod cache;
 mod hook;
 mod limits;
+mod origin;
 mod state;
 
 pub use answers::{Cors, GatewayResponse, ResponseType};
@@ -32,6 +33,7 @@ pub use hook::{
     MAX_KEY_VALUE_VALUE, Place, PublishedJwks, Stage,
 };
 pub use limits::{CallerName, Each, Limits, MethodThrottle, PerAddress, PerCaller};
+pub use origin::{Balance, HealthCheck, OriginGroup, OriginPool, OriginTls, Target};
 pub use state::{Backend, Counted, KeySource, Quota, QuotaPeriod, State, StorePolicy};
 
 /// A whole configuration, checked.
@@ -72,6 +74,8 @@ pub struct Config {
     pub cache_purge_from: Vec<IpNet>,
     /// Indexed by [`OriginId`].
     pub origins: Vec<Origin>,
+    /// Indexed by [`OriginGroupId`].
+    pub origin_groups: Vec<OriginGroup>,
     /// Indexed by [`CachePolicyId`]; the presets that are used come first or last, by name.
     pub cache_policies: Vec<CachePolicy>,
     /// Indexed by [`HookId`].
@@ -100,6 +104,10 @@ macro_rules! id {
 id!(
     /// Index into [`Config::origins`].
     OriginId
+);
+id!(
+    /// Index into [`Config::origin_groups`].
+    OriginGroupId
 );
 id!(
     /// Index into [`Config::cache_policies`].
@@ -301,6 +309,12 @@ pub struct Origin {
     pub headers: Vec<(String, SecretSource)>,
     /// How often the name is resolved again. Default 30 s.
     pub resolve_every: Duration,
+    /// Its addresses and how requests are spread over them.
+    pub pool: OriginPool,
+    /// How its addresses are checked, if they are.
+    pub health_check: Option<HealthCheck>,
+    /// TLS towards it.
+    pub trust: OriginTls,
 }
 
 /// What an origin gets as `Host`.
@@ -400,7 +414,7 @@ pub struct Behavior {
     /// Methods that are let through; others are 405 with `Allow`. Upper case.
     pub methods: Vec<String>,
     /// Where misses go.
-    pub origin: OriginId,
+    pub origin: Target,
     /// How responses are stored.
     pub cache_policy: CachePolicyId,
     /// Who may use it; everybody if none.

@@ -11,14 +11,13 @@ mod key_value;
 mod keys;
 mod limits;
 mod names;
+mod origins;
 mod policies;
 
 use std::path::Path;
 
 use crate::decode::Time;
-use crate::model::{
-    Backend, Config, Hook, HookSource, HostHeader, LogTarget, Origin, OriginHttp, SecretSource, State, StorePolicy,
-};
+use crate::model::{Backend, Config, Hook, HookSource, LogTarget, SecretSource, State, StorePolicy};
 use crate::report::Report;
 use crate::schema::{self, File};
 use crate::source::Source;
@@ -58,7 +57,8 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         cache_max_object: object.unwrap_or(DEFAULT_OBJECT.min(capacity)),
         cache_eviction: file.cache.value().and_then(|cache| cache.eviction.value()).copied().unwrap_or_default(),
         cache_purge_from: edge::networks(file.cache.value().and_then(|cache| cache.purge_from.value())),
-        origins: origins(file, base),
+        origins: origins::origins(file, base),
+        origin_groups: origins::groups(file, &names, out),
         cache_policies,
         hooks: hooks(file, base),
         key_value_stores: key_value::stores(file, base),
@@ -111,36 +111,6 @@ fn state(file: &File, base: &Path) -> State {
         on_store_failure: written.on_store_failure.value().copied().unwrap_or(StorePolicy::Closed),
         wait: time(written.wait.value(), 1_000),
     }
-}
-
-fn origins(file: &File, base: &Path) -> Vec<Origin> {
-    let Some(origins) = file.origins.value() else { return Vec::new() };
-    origins.iter().filter_map(|(name, written)| origin(name.get_ref(), written, base)).collect()
-}
-
-fn origin(name: &str, written: &schema::Origin, base: &Path) -> Option<Origin> {
-    let url = written.url.value()?.0.clone();
-    let headers = written.headers.value().map_or(&[][..], |headers| headers.0.as_slice());
-    Some(Origin {
-        name: name.to_owned(),
-        tls: url.tls,
-        host: url.host,
-        port: url.port,
-        path_prefix: url.path_prefix,
-        host_header: written.host_header.value().map_or(HostHeader::Origin, |h| h.0.clone()),
-        connect_timeout: time(written.connect_timeout.value(), 5_000),
-        read_timeout: time(written.read_timeout.value(), 30_000),
-        write_timeout: time(written.write_timeout.value(), 30_000),
-        keepalive: time(written.keepalive.value(), 60_000),
-        failure_memory: time(written.failure_memory.value(), 1_000),
-        http: written.http.value().copied().unwrap_or(OriginHttp::H1),
-        verify_tls: written.verify_tls.value().copied().unwrap_or(true),
-        headers: headers
-            .iter()
-            .map(|(name, value)| (name.get_ref().clone(), secret(&value.get_ref().0, base)))
-            .collect(),
-        resolve_every: time(written.resolve_every.value(), 30_000),
-    })
 }
 
 fn hooks(file: &File, base: &Path) -> Vec<Hook> {

@@ -14,6 +14,7 @@ mod key_value;
 mod keys;
 mod limits;
 mod listeners;
+mod origin_groups;
 mod origins;
 mod state;
 
@@ -32,6 +33,7 @@ pub(crate) fn check(file: &File, out: &mut Report) {
     listeners::check(file, out);
     cache::check(file, out);
     origins::check(file, out);
+    origin_groups::check(file, out);
     hooks::check(file, out);
     key_value::check(file, out);
     jwks::check(file, out);

@@ -14,6 +14,7 @@ mod key_value;
 mod keys;
 mod limits;
 mod origin;
+mod origin_group;
 mod secret;
 mod settings;
 mod state;
@@ -34,6 +35,7 @@ pub(crate) use key_value::KeyValueStore;
 pub(crate) use keys::{ApiKey, Quota, Throttle, UsagePlan};
 pub(crate) use limits::{Caller, Limits, MethodThrottle, PerAddress, PerCaller};
 pub(crate) use origin::Origin;
+pub(crate) use origin_group::{HealthCheck, OriginGroup, OriginTls};
 pub(crate) use secret::Secret;
 pub(crate) use settings::Settings;
 pub(crate) use state::{Backend, State};
@@ -69,6 +71,8 @@ table! {
         cache_policies: Opt<Named<CachePolicy>>,
         /// The servers behind the edge, by name.
         origins: Opt<Named<Origin>>,
+        /// Groups of origins for failover, by name: a group's name is used where an origin's is.
+        origin_groups: Opt<Named<OriginGroup>>,
         /// WASM hooks, by name.
         hooks: Opt<Named<Hook>>,
         /// Key-value stores for hooks, by name, at most 64. A hook reads those that its binding lists.

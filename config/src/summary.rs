@@ -1,9 +1,11 @@
 //! A configuration in a page of text, for `edgeweir check`. Shows no secret, only where it comes from.
 
+mod origins;
+
 use crate::model::{
-    ApiKey, Backend, Behavior, CachePolicy, CallerName, Config, Distribution, Each, Hook, HostHeader, Jwks, JwksSource,
-    KeySource, KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Origin, OriginHttp, Quota, QuotaPeriod,
-    SecretSource, Stage, State, StorePolicy, Throttle, TlsVersion, UsagePlan,
+    ApiKey, Backend, Behavior, CachePolicy, CallerName, Config, Distribution, Each, Hook, Jwks, JwksSource, KeySource,
+    KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Quota, QuotaPeriod, SecretSource, Stage, State,
+    StorePolicy, Target, Throttle, TlsVersion, UsagePlan,
 };
 use crate::units::{format_duration, format_size};
 
@@ -18,7 +20,8 @@ pub fn summary(config: &Config) -> String {
     let objects = format!("objects up to {}", format_size(config.cache_max_object));
     section(&mut text, "cache", [vec![format_size(config.cache_capacity), objects]]);
     section(&mut text, "geo databases", config.geo_databases.iter().map(|path| vec![path.display().to_string()]));
-    section(&mut text, "origins", config.origins.iter().map(origin));
+    section(&mut text, "origins", config.origins.iter().map(origins::origin));
+    section(&mut text, "origin groups", config.origin_groups.iter().map(|group| origins::group(config, group)));
     section(&mut text, "cache policies", config.cache_policies.iter().map(cache_policy));
     section(&mut text, "hooks", config.hooks.iter().map(hook));
     section(&mut text, "key-value stores", config.key_value_stores.iter().map(key_value_store));
@@ -71,29 +74,6 @@ fn target(target: &LogTarget) -> String {
         LogTarget::Stderr => "stderr".to_owned(),
         LogTarget::File(path) => path.display().to_string(),
     }
-}
-
-fn origin(origin: &Origin) -> Vec<String> {
-    let scheme = if origin.tls { "https" } else { "http" };
-    let host = if origin.host.contains(':') { format!("[{}]", origin.host) } else { origin.host.clone() };
-    let mut notes = vec![
-        match origin.http {
-            OriginHttp::H1 => "HTTP/1.1",
-            OriginHttp::H2 => "HTTP/2 or HTTP/1.1",
-            OriginHttp::H2Only => "HTTP/2",
-        }
-        .to_owned(),
-    ];
-    match &origin.host_header {
-        HostHeader::Origin => {}
-        HostHeader::Viewer => notes.push("host of the viewer".to_owned()),
-        HostHeader::Fixed(host) => notes.push(format!("host {host}")),
-    }
-    if origin.tls && !origin.verify_tls {
-        notes.push("certificate not checked".to_owned());
-    }
-    let url = format!("{scheme}://{host}:{}{}", origin.port, origin.path_prefix);
-    vec![origin.name.clone(), url, notes.join(", ")]
 }
 
 fn cache_policy(policy: &CachePolicy) -> Vec<String> {
@@ -290,7 +270,10 @@ fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
     vec![
         behavior.path.to_string(),
         behavior.methods.join(" "),
-        config.origins.get(behavior.origin.0).map_or_else(String::new, |o| o.name.clone()),
+        match behavior.origin {
+            Target::Origin(id) => config.origins.get(id.0).map_or_else(String::new, |o| o.name.clone()),
+            Target::Group(id) => config.origin_groups.get(id.0).map_or_else(String::new, |o| o.name.clone()),
+        },
         config.cache_policies.get(behavior.cache_policy.0).map_or_else(String::new, |p| p.name.clone()),
         list(hooks),
         list(limits),

@@ -20,5 +20,5 @@ pub use network::{AddressError, NetworkError, parse_address, parse_network};
 pub use path::{PathError, PathPattern};
 pub use size::{SizeError, format_size, parse_size};
 pub use template::{Part, Template, UnknownVariable, Variable};
-pub use url::{OriginUrl, UrlError, parse_host_header};
+pub use url::{OriginUrl, UrlError, parse_endpoint, parse_host_header};
 pub use web_origin::{OriginPattern, OriginPatternError};

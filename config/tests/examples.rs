@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use edgeweir_config::{Config, KeyValue, Parsed, SecretSource, Stage, parse, summary};
+use edgeweir_config::{Balance, Config, KeyValue, Parsed, SecretSource, Stage, Target, parse, summary};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
@@ -38,6 +38,7 @@ fn every_example_parses_and_has_a_summary() {
             "hooks.toml",
             "limits.toml",
             "minimal.toml",
+            "origins.toml",
             "tls.toml"
         ]
     );
@@ -61,6 +62,25 @@ fn minimal_has_all_defaults() {
     let policy = &config.cache_policies[behavior.cache_policy.0];
     assert_eq!(policy.name, "UseOriginCacheControlHeaders-QueryStrings");
     assert!(!policy.disabled());
+}
+
+#[test]
+fn origins_have_a_group_addresses_and_trust() {
+    let config = example("origins.toml");
+    let origin = |name: &str| config.origins.iter().find(|origin| origin.name == name).unwrap();
+    let behaviors = &config.distributions.first().unwrap().behaviors;
+    let Target::Group(group) = behaviors[1].origin else { panic!("{:?}", behaviors[1].origin) };
+    let group = &config.origin_groups[group.0];
+    let members: Vec<&str> = group.members.iter().map(|id| config.origins[id.0].name.as_str()).collect();
+    assert_eq!((group.name.as_str(), members), ("pages", vec!["shop", "copy"]));
+    let pool = &origin("shop").pool;
+    assert_eq!(pool.addresses, [("10.0.1.11".to_owned(), 8080), ("10.0.1.12".to_owned(), 8080)]);
+    assert_eq!((pool.balance, pool.max_requests), (Balance::LeastOutstanding, Some(200)));
+    assert_eq!(origin("shop").health_check.as_ref().unwrap().path, "/healthz");
+    assert_eq!(origin("api").trust.sni.as_deref(), Some("api.internal"));
+    assert_eq!(origin("api").trust.ca.as_deref(), Some(Path::new("/base/certs/internal-ca.pem")));
+    let shown = summary(&config);
+    assert!(shown.contains("shop, then copy"), "{shown}");
 }
 
 #[test]

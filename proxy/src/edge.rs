@@ -6,6 +6,7 @@
 mod core;
 mod keys;
 mod listeners;
+mod origins;
 mod purge;
 mod reload;
 mod services;
@@ -31,6 +32,7 @@ pub use self::reload::{ReloadError, ReloadOutcome};
 use crate::admin::{self, AdminServer};
 use crate::flow::Flow;
 use crate::runtime::clock::{Clock, SystemClock};
+use crate::runtime::resolver::{Resolver, SystemResolver};
 use crate::snapshot::Snapshot;
 use crate::snapshot::build::BuildError;
 use crate::telemetry::observer::Observer;
@@ -48,6 +50,8 @@ pub type Env = dyn Fn(&str) -> Option<String> + Send + Sync;
 pub struct Options {
     /// Time for limits, hooks and logs.
     pub clock: Arc<dyn Clock>,
+    /// The addresses of origins' names.
+    pub resolver: Arc<dyn Resolver>,
     /// Where the configuration was read, for reloads by signal and admin API.
     pub config_path: Option<PathBuf>,
     /// Whether events on a terminal may have colours.
@@ -76,6 +80,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock::default()),
+            resolver: Arc::new(SystemResolver),
             config_path: None,
             colour: false,
             env: Arc::new(|_name| None),
@@ -199,7 +204,8 @@ impl Edge {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let conf = ServerConf {
             threads: config.server.threads.unwrap_or_else(cores),
-            max_retries: MAX_ATTEMPTS + 1,
+            // Each member of a group by itself; `flow/attempts` counts them.
+            max_retries: core::MAX_MEMBERS * 2 * MAX_ATTEMPTS,
             upstream_keepalive_pool_size: core::UPSTREAM_POOL,
             ..ServerConf::default()
         };
@@ -214,6 +220,7 @@ impl Edge {
         let listeners = Arc::new(Listeners::new(Arc::clone(&core), Arc::clone(&app), shutdown.subscribe()));
         let prepared = listeners.prepare(&config)?;
         listeners.commit(prepared);
+        core.check_origins();
         let control = Arc::new(reload::EdgeControl::new(Arc::clone(&core), Arc::clone(&listeners), options));
         let unix = admin::serve_unix(&admin_socket, Arc::clone(&control) as Arc<dyn admin::Control>);
         let mut admin = vec![unix.map_err(|error| refused(&config, error))?];
@@ -306,6 +313,7 @@ impl Edge {
         }
         self.sweeper.abort();
         self.stores.abort();
+        self.core.checks.keep(&[], &self.core.fetches);
         if let Some(sharing) = self.sharing {
             sharing.abort();
         }

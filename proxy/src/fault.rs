@@ -66,6 +66,8 @@ pub enum Fault {
     HookMissing,
     /// The request asked for a stored answer only, and there is none (RFC 9111, 5.2.1.7).
     NotStored,
+    /// The origin works on as many requests as it may, and no place came free in time: `max_requests`.
+    OriginBusy,
     /// The origin's name cannot be resolved.
     OriginDns,
     /// The origin takes no connection.
@@ -88,7 +90,7 @@ pub enum Fault {
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::BadFraming,
         Self::UnknownTransferCoding,
         Self::BadHost,
@@ -116,6 +118,7 @@ impl Fault {
         Self::BodyMemory,
         Self::HookMissing,
         Self::NotStored,
+        Self::OriginBusy,
         Self::OriginDns,
         Self::OriginConnect,
         Self::OriginTls,
@@ -159,6 +162,7 @@ impl Fault {
             Self::BodyMemory => (503, "Service Unavailable", "body-memory"),
             Self::HookMissing => (503, "Service Unavailable", "hook-missing"),
             Self::NotStored => (504, "Gateway Timeout", "not-stored"),
+            Self::OriginBusy => (503, "Service Unavailable", "origin-busy"),
             Self::OriginDns => (502, "Bad Gateway", "origin-dns"),
             Self::OriginConnect => (502, "Bad Gateway", "origin-connect"),
             Self::OriginTls => (502, "Bad Gateway", "origin-tls"),
@@ -221,7 +225,7 @@ impl Fault {
             Self::HookMissing | Self::HookInvalid => ResponseType::ApiConfigurationError,
             Self::AuthorizerInvalid => ResponseType::AuthorizerConfigurationError,
             Self::AuthorizerFailed => ResponseType::AuthorizerFailure,
-            Self::OriginDns | Self::OriginConnect | Self::OriginTls | Self::OriginProtocol => {
+            Self::OriginBusy | Self::OriginDns | Self::OriginConnect | Self::OriginTls | Self::OriginProtocol => {
                 ResponseType::IntegrationFailure
             }
             Self::OriginTimeout => ResponseType::IntegrationTimeout,
@@ -294,7 +298,12 @@ impl Fault {
     pub const fn is_origins(self) -> bool {
         matches!(
             self,
-            Self::OriginDns | Self::OriginConnect | Self::OriginTls | Self::OriginTimeout | Self::OriginProtocol
+            Self::OriginBusy
+                | Self::OriginDns
+                | Self::OriginConnect
+                | Self::OriginTls
+                | Self::OriginTimeout
+                | Self::OriginProtocol
         )
     }
 

@@ -7,17 +7,17 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::{Bytes, BytesMut};
 use edgeweir_hookhost::{Fetch, FetchFuture, GeneratedResponse, Outgoing};
-use http::header::{CONTENT_LENGTH, HOST};
-use http::{HeaderName, HeaderValue, Method, Uri, Version};
-use pingora::Error;
+use http::header::{CONTENT_LENGTH, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType};
 
 use crate::fault::{Fault, chain};
-use crate::origin::Origin;
+use crate::origin::{Origin, is_new_enough};
 
 /// Idle connections that are kept for hooks, in all.
 const POOL: usize = 256;
@@ -68,7 +68,7 @@ impl Fetcher {
             return Err(format!("the binding does not let the hook ask the origin {name:?}: add it to `fetch`"));
         };
         let name = &origin.config.name;
-        let peer = origin.peer(0).await.map_err(|error| format!("origin `{name}`: {}", chain(&error)))?;
+        let peer = origin.peer().await.map_err(|error| format!("origin `{name}`: {}", chain(&error)))?;
         // RFC 9110, 9.2.2: only what may be sent twice is sent over a connection that the origin may be closing just now.
         if !request.method.is_idempotent() {
             let mut peer = peer;
@@ -77,7 +77,7 @@ impl Fetcher {
         }
         match self.exchange(origin, &peer, &request).await {
             Err(Failure::Stale(_)) => {
-                let peer = origin.peer(1).await.map_err(|error| format!("origin `{name}`: {}", chain(&error)))?;
+                let peer = origin.peer().await.map_err(|error| format!("origin `{name}`: {}", chain(&error)))?;
                 self.exchange(origin, &peer, &request).await.map_err(|failure| failure.words(name))
             }
             done => done.map_err(|failure| failure.words(name)),
@@ -92,19 +92,8 @@ impl Fetcher {
         request: &Outgoing,
     ) -> Result<GeneratedResponse, Failure> {
         let connector = self.connections.connector();
-        let (mut session, reused) = connector.get_http_session(peer).await.map_err(Failure::Origin)?;
-        session.set_read_timeout(Some(origin.config.read_timeout));
-        session.set_write_timeout(Some(origin.config.write_timeout));
-        let asked = async {
-            let head = head(origin, request, matches!(session, HttpSession::H2(_)))?;
-            session.write_request_header(Box::new(head)).await?;
-            if !request.body.is_empty() {
-                session.write_request_body(request.body.clone(), false).await?;
-            }
-            session.finish_request_body().await?;
-            session.read_response_header().await
-        };
-        if let Err(error) = asked.await {
+        let (mut session, reused) = connect(connector, origin, peer).await?;
+        if let Err(error) = send(&mut session, origin, request).await {
             return Err(if reused { Failure::Stale(error) } else { Failure::Origin(error) });
         }
         let answer = self.answer(&mut session, request.method == Method::HEAD).await;
@@ -124,18 +113,7 @@ impl Fetcher {
 
     /// The final answer, whole.
     async fn answer(&self, session: &mut HttpSession, no_body: bool) -> Result<GeneratedResponse, Failure> {
-        for _ in 0..MAX_INTERIM {
-            let status = session.response_header().map(|head| head.status);
-            match status {
-                Some(status) if status.is_informational() => {
-                    session.read_response_header().await.map_err(Failure::Origin)?;
-                }
-                _ => break,
-            }
-        }
-        let Some(head) = session.response_header().filter(|head| !head.status.is_informational()) else {
-            return Err(Failure::NoAnswer);
-        };
+        let head = final_head(session).await?;
         let status = head.status;
         let announced = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
         if !no_body && announced.is_some_and(|length| length > u64::try_from(self.max).unwrap_or(u64::MAX)) {
@@ -152,6 +130,67 @@ impl Fetcher {
         }
         Ok(GeneratedResponse { status, headers, body: Bytes::from(body) })
     }
+}
+
+/// A connection of a TLS version that will do, and whether it was kept from before.
+async fn connect(connector: &Connector, origin: &Origin, peer: &HttpPeer) -> Result<(HttpSession, bool), Failure> {
+    let (mut session, reused) = connector.get_http_session(peer).await.map_err(Failure::Origin)?;
+    if !is_new_enough(&origin.config.trust, session.digest()) {
+        return Err(Failure::Origin(Error::explain(ErrorType::TLSHandshakeFailure, "an old TLS version")));
+    }
+    session.set_read_timeout(Some(origin.config.read_timeout));
+    session.set_write_timeout(Some(origin.config.write_timeout));
+    Ok((session, reused))
+}
+
+/// Sends a request and waits for the first head of the answer.
+async fn send(session: &mut HttpSession, origin: &Origin, request: &Outgoing) -> pingora::Result<()> {
+    let head = head(origin, request, matches!(session, HttpSession::H2(_)))?;
+    session.write_request_header(Box::new(head)).await?;
+    if !request.body.is_empty() {
+        session.write_request_body(request.body.clone(), false).await?;
+    }
+    session.finish_request_body().await?;
+    session.read_response_header().await
+}
+
+/// The final head of an answer.
+async fn final_head(session: &mut HttpSession) -> Result<&ResponseHeader, Failure> {
+    for _ in 0..MAX_INTERIM {
+        let status = session.response_header().map(|head| head.status);
+        match status {
+            Some(status) if status.is_informational() => {
+                session.read_response_header().await.map_err(Failure::Origin)?;
+            }
+            _ => break,
+        }
+    }
+    session.response_header().filter(|head| !head.status.is_informational()).ok_or(Failure::NoAnswer)
+}
+
+/// The status that an address of an origin answers to a GET over a connection of its own: a health check.
+///
+/// # Errors
+/// Why there is none, in words.
+pub(crate) async fn status(
+    connections: &Connections,
+    origin: &Origin,
+    mut peer: Box<HttpPeer>,
+    target: &str,
+) -> Result<u16, String> {
+    peer.group_key = FRESH | connections.fresh.fetch_add(1, Ordering::Relaxed);
+    let mut headers = HeaderMap::new();
+    headers.insert(USER_AGENT, HeaderValue::from_static("edgeweir-health-check"));
+    let request =
+        Outgoing { origin: String::new(), method: Method::GET, target: target.to_owned(), headers, body: Bytes::new() };
+    let asked = async {
+        let (mut session, _) = connect(connections.connector(), origin, &peer).await?;
+        send(&mut session, origin, &request).await.map_err(Failure::Origin)?;
+        let status = final_head(&mut session).await.map(|head| head.status.as_u16());
+        session.shutdown().await;
+        status
+    };
+    asked.await.map_err(|failure| failure.words(&origin.config.name))
 }
 
 /// Why there is no answer.
@@ -189,7 +228,7 @@ impl Failure {
 
 /// The request's head as the origin's protocol wants it.
 fn head(origin: &Origin, request: &Outgoing, http2: bool) -> pingora::Result<RequestHeader> {
-    let invalid = |_invalid| Error::explain(pingora::ErrorType::InvalidHTTPHeader, "a request of a hook is none");
+    let invalid = |_invalid| Error::explain(ErrorType::InvalidHTTPHeader, "a request of a hook is none");
     let target = format!("{}{}", origin.config.path_prefix, request.target);
     let host = origin.host_header.clone().unwrap_or_else(|| origin.own_host.clone());
     let uri = if http2 {

@@ -4,6 +4,7 @@
 //! knows pingora and the order, and decides nothing itself.
 
 mod answers;
+mod attempts;
 pub mod authority;
 mod authorizer;
 mod background;
@@ -51,7 +52,8 @@ use pingora::cache::storage::HitHandler;
 use pingora::cache::{CacheKey, CacheMeta, CachePhase, ForcedFreshness, RespCacheable};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
-use pingora::proxy::{FailToProxy, ProxyHttp, RangeType, Session, range_header_filter};
+use pingora::protocols::Digest;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session, range_header_filter};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
@@ -59,7 +61,6 @@ use self::context::RequestCtx;
 use self::route::Subject;
 use crate::edge::Core;
 use crate::fault::Fault;
-use crate::origin::LookupError;
 use crate::runtime::conn::ConnHandle;
 
 /// pingora's application: what it calls for each request.
@@ -330,58 +331,29 @@ impl ProxyHttp for Flow {
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Box<RequestCtx>) -> Result<Box<HttpPeer>> {
-        if ctx.origin_times.0.is_none() {
-            // Nothing was waited for before, if there is neither hook nor cache: then one look at the clock will do.
-            let at_once = ctx.hooks.is_empty() && !session.cache.enabled();
-            ctx.origin_times.0 = Some(if at_once { ctx.started } else { self.core.clock.stopwatch() });
-        }
-        let Some(origin) = ctx.origin().cloned() else { return Err(stop(ctx, Fault::Internal)) };
-        let attempt = ctx.attempts;
-        ctx.attempts += 1;
-        match origin.peer(attempt).await {
-            Ok(mut peer) => {
-                // The sweep keeps the read timeout without a timer for each request, where an error of the viewer's side ends
-                // one: while the cache is filled, and behind an upgrade, it does not.
-                ctx.swept = ctx.own_conn().is_some() && !session.cache.enabled() && !session.is_upgrade_req();
-                if ctx.swept {
-                    peer.options.read_timeout = None;
-                    if !request_body::is_sent(session, ctx) {
-                        // The watch over the answer begins before the head is written.
-                        peer.options.write_timeout = None;
-                    }
-                }
-                ctx.origin_address = peer._address.as_inet().copied();
-                Ok(peer)
-            }
-            Err(error) => {
-                tracing::warn!(
-                    request_id = ctx.id(),
-                    origin = origin.config.name,
-                    error = %crate::fault::chain(&error),
-                    "no address"
-                );
-                origin.failed();
-                let refused = matches!(error, LookupError::NotPublic(_));
-                Err(stop(ctx, if refused { Fault::HookInvalid } else { Fault::OriginDns }))
-            }
-        }
+        attempts::peer(&self.core, session, ctx).await
     }
 
     fn fail_to_connect(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         _peer: &HttpPeer,
         ctx: &mut Box<RequestCtx>,
-        mut error: Box<Error>,
+        error: Box<Error>,
     ) -> Box<Error> {
-        // Nothing was sent, so another address may be tried, whatever the method.
-        let others = ctx.origin().map_or(0, |origin| origin.address_count());
-        let again = ctx.attempts < others.min(crate::edge::MAX_ATTEMPTS);
-        error.set_retry(again);
-        if let (false, Some(origin)) = (again, ctx.origin()) {
-            origin.failed();
-        }
-        error
+        attempts::not_connected(session, ctx, error)
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::unix::io::RawFd,
+        digest: Option<&Digest>,
+        ctx: &mut Box<RequestCtx>,
+    ) -> Result<()> {
+        attempts::connected(digest, ctx)
     }
 
     async fn upstream_request_filter(
@@ -404,21 +376,12 @@ impl ProxyHttp for Flow {
         &self,
         _peer: &HttpPeer,
         session: &mut Session,
-        mut error: Box<Error>,
+        error: Box<Error>,
         ctx: &mut Box<RequestCtx>,
         client_reused: bool,
     ) -> Box<Error> {
         request_body::put_back(session, ctx);
-        // An idle connection that the origin has closed in the meantime: whatever can be sent again is (RFC 9110, 9.2.2).
-        let again = session.req_header().method.is_idempotent()
-            && !session.as_ref().retry_buffer_truncated()
-            && ctx.held.as_ref().is_none_or(|held| held.can_be_sent_again());
-        if again {
-            error.retry.decide_reuse(client_reused);
-        } else {
-            error.set_retry(false);
-        }
-        error
+        attempts::broke_off(session, ctx, error, client_reused)
     }
 
     async fn upstream_response_filter(
@@ -444,6 +407,12 @@ impl ProxyHttp for Flow {
         viewer::framing(head).map_err(|fault| stop(ctx, fault))?;
         if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
             return Err(stop(ctx, Fault::OriginProtocol));
+        }
+        if let Some(origin) = ctx.origin() {
+            ctx.attempts.answered(origin, head.status);
+        }
+        if attempts::is_passed_on(session, head.status, ctx) {
+            return Err(attempts::pass_on(head));
         }
         request_body::release(ctx);
         ctx.origin_times.1 = Some(self.core.clock.stopwatch());
@@ -581,6 +550,12 @@ impl ProxyHttp for Flow {
 
     fn should_serve_stale(&self, session: &mut Session, ctx: &mut Box<RequestCtx>, error: Option<&Error>) -> bool {
         match error {
+            // Another origin may have a better answer than a stale one.
+            Some(error)
+                if revalidate::status_of(error).is_some_and(|status| attempts::is_passed_on(session, status, ctx)) =>
+            {
+                false
+            }
             Some(error) => revalidate::covers(ctx, error, &*self.core.clock),
             // Who does not fetch it itself has nothing to leave.
             None if !session.cache.is_cache_lock_writer() => true,
@@ -634,6 +609,17 @@ impl ProxyHttp for Flow {
         let gone = ctx.own_conn().is_some_and(|conn| conn.is_gone());
         let aborted = (error.is_some() && left) || gone;
         log::finished(&self.core, session, ctx, aborted);
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        ctx: &Box<RequestCtx>,
+        error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        tracing::debug!(request_id = ctx.id(), %error, "an attempt failed");
+        true
     }
 
     fn suppress_error_log(&self, _session: &Session, _ctx: &Box<RequestCtx>, _error: &Error) -> bool {

@@ -1,30 +1,37 @@
-//! Origins at run time: their addresses, resolved again and again, and ready-made pingora peers.
+//! Origins at run time: their addresses and how they do, and ready-made pingora peers.
 //!
-//! A name is resolved by the system (`/etc/hosts` and DNS) off the data path. While an answer ages, requests use it and
-//! one of them starts a new look-up; a failed look-up keeps the last good answer. pingora never gets a name: its own
-//! look-up blocks and panics.
+//! pingora never gets a name: its own look-up blocks and panics.
 
+mod addresses;
+mod choice;
 mod dynamic;
+mod endpoint;
+mod group;
+pub mod health;
 mod public;
+pub mod room;
+mod trust;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use edgeweir_config::{self as model, OriginHttp};
+use edgeweir_config::{self as model, Balance, OriginHttp};
 use http::HeaderValue;
 use pingora::upstreams::peer::HttpPeer;
 
+use self::addresses::Addresses;
+pub use self::addresses::LookupError;
+pub use self::choice::Asking;
+pub use self::dynamic::DynamicOrigins;
+pub use self::endpoint::{Endpoint, EndpointState, Probe, Seat};
+pub use self::group::OriginGroup;
+use self::room::Room;
+pub use self::trust::{Trust, TrustError, is_new_enough};
 use crate::runtime::clock::Clock;
-
-pub use dynamic::DynamicOrigins;
-
-/// After a failed look-up the next one waits this long.
-const RETRY_LOOKUP: Duration = Duration::from_secs(1);
-/// Addresses of a name that are kept; a name with more is cut.
-const MAX_ADDRESSES: usize = 64;
+use crate::runtime::resolver::Resolver;
+use crate::telemetry::metrics::OriginMetrics;
 
 /// An origin of a snapshot.
 pub struct Origin {
@@ -39,11 +46,15 @@ pub struct Origin {
     template: HttpPeer,
     /// Only addresses of the public internet are asked.
     public_only: bool,
-    /// The only address there will ever be, if the host is one.
+    /// Something else can answer in its place, or its addresses are checked: how even a single one does is of use.
+    watched: bool,
+    /// The only address there will ever be.
     literal: Option<SocketAddr>,
     addresses: Arc<Addresses>,
+    room: Option<Arc<Room>>,
     turn: AtomicUsize,
-    clock: Arc<dyn Clock>,
+    outside: Outside,
+    metrics: Option<Arc<OriginMetrics>>,
 }
 
 impl std::fmt::Debug for Origin {
@@ -52,40 +63,24 @@ impl std::fmt::Debug for Origin {
     }
 }
 
-/// Why an origin has no address.
-#[derive(Debug, thiserror::Error)]
-pub enum LookupError {
-    /// The system's answer.
-    #[error("cannot resolve `{host}`")]
-    Failed {
-        /// The name asked for.
-        host: String,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The name exists and has no address.
-    #[error("`{0}` has no address")]
-    Empty(String),
-    /// The name has an address of this machine or of a private network, and may not.
-    #[error("`{0}` has an address that is not of the public internet; list the host in full to allow that")]
-    NotPublic(String),
-    /// No answer within the connect timeout.
-    #[error("no answer for `{0}` in time")]
-    Timeout(String),
+/// What origins need of the world.
+#[derive(Clone)]
+pub struct Outside {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The addresses of names.
+    pub resolver: Arc<dyn Resolver>,
 }
 
-/// The addresses of one host, kept over reloads.
+/// An address for a request.
 #[derive(Debug)]
-struct Addresses {
-    known: ArcSwapOption<Vec<SocketAddr>>,
-    /// When the next look-up is due, in nanoseconds of the clock.
-    due: AtomicU64,
-    looking: AtomicBool,
-    /// Until when it counts as down, in nanoseconds of the clock.
-    down_until: AtomicU64,
-    /// Only one request at a time waits for the first answer with a look-up of its own; the others wait for it.
-    first: tokio::sync::Mutex<()>,
+pub struct Chosen {
+    /// Where it goes.
+    pub peer: Box<HttpPeer>,
+    /// Its place there; none where nobody needs to know.
+    pub seat: Option<Seat>,
+    /// The address was left out, and this request tries it.
+    pub probe: bool,
 }
 
 impl Origin {
@@ -96,33 +91,35 @@ impl Origin {
         host_header: Option<HeaderValue>,
         headers: Vec<(http::HeaderName, HeaderValue)>,
         old: Option<&Self>,
-        clock: Arc<dyn Clock>,
+        outside: Outside,
     ) -> Self {
-        let literal = config.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, config.port));
+        let of_url = [(config.host.clone(), config.port)];
+        let places = if config.pool.addresses.is_empty() { &of_url[..] } else { &config.pool.addresses };
         let addresses = match old {
-            Some(old) if old.config.host == config.host && old.config.port == config.port => Arc::clone(&old.addresses),
-            _ => Arc::new(Addresses {
-                known: ArcSwapOption::from_pointee(literal.map(|address| vec![address])),
-                due: AtomicU64::new(if literal.is_some() { u64::MAX } else { 0 }),
-                looking: AtomicBool::new(false),
-                down_until: AtomicU64::new(0),
-                first: tokio::sync::Mutex::new(()),
-            }),
+            Some(old) if old.addresses.are_of(places) => Arc::clone(&old.addresses),
+            old => Arc::new(Addresses::new(places, old.map(|old| &*old.addresses))),
         };
+        let room = config.pool.max_requests.map(|most| match old.and_then(|old| old.room.as_ref()) {
+            Some(room) if room.most() == most => Arc::clone(room),
+            _ => Arc::new(Room::new(most)),
+        });
         let template = template(&config);
         let own_host =
             HeaderValue::from_str(&own_host(&config)).unwrap_or_else(|_invalid| HeaderValue::from_static(""));
         Self {
+            watched: config.health_check.is_some(),
+            literal: addresses.literal(),
             config,
             host_header,
             own_host,
             headers,
             template,
             public_only: false,
-            literal,
             addresses,
+            room,
             turn: AtomicUsize::new(0),
-            clock,
+            outside,
+            metrics: None,
         }
     }
 
@@ -135,35 +132,78 @@ impl Origin {
         self
     }
 
-    /// A peer for the next address in turn; `attempt` counts up from 0 within a request, so that a retry gets another one.
+    /// With TLS of its own.
+    #[must_use]
+    pub fn with_trust(mut self, trust: &Trust) -> Self {
+        trust.put_on(&mut self.template);
+        self
+    }
+
+    /// What happens to its addresses is counted here.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Arc<OriginMetrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Others can answer in its place.
+    #[must_use]
+    pub fn in_group(mut self) -> Self {
+        self.watched = true;
+        self
+    }
+
+    /// A peer for the next address in turn, for requests of the edge itself.
     ///
     /// # Errors
     /// If no address is known and none can be found.
-    pub async fn peer(&self, attempt: usize) -> Result<Box<HttpPeer>, LookupError> {
-        if let Some(address) = self.literal {
-            return Ok(self.peer_at(address));
+    pub async fn peer(&self) -> Result<Box<HttpPeer>, LookupError> {
+        let asking = Asking { tried: &[], probe: Probe::No, any: true };
+        let chosen = self.choose(asking).await?;
+        chosen.map(|chosen| chosen.peer).ok_or_else(|| LookupError::Empty(self.config.host.clone()))
+    }
+
+    /// An address for a request; none if all are left out and `any` is not asked for.
+    ///
+    /// # Errors
+    /// If no address is known and none can be found.
+    pub async fn choose(&self, asking: Asking<'_>) -> Result<Option<Chosen>, LookupError> {
+        if let (Some(address), false) = (self.literal, self.watched) {
+            return Ok(Some(Chosen { peer: self.peer_at(address), seat: None, probe: false }));
         }
-        let known = self.addresses.known.load_full();
-        let addresses = match known {
+        let endpoints = self.endpoints().await?;
+        let now = || self.outside.clock.monotonic();
+        let Some((endpoint, probe)) = choice::choose(&endpoints, &self.config.pool, &self.turn, asking, now) else {
+            return Ok(None);
+        };
+        let counted = self.config.pool.balance == Balance::LeastOutstanding;
+        let seat = (endpoints.len() > 1 || self.watched).then(|| Seat::take(&endpoint, counted));
+        Ok(Some(Chosen { peer: self.peer_at(endpoint.address), seat, probe }))
+    }
+
+    /// The addresses; the first time, this waits for a look-up.
+    ///
+    /// # Errors
+    /// If no address is known and none can be found, or one is not of the public internet and has to be.
+    pub async fn endpoints(&self) -> Result<Arc<Vec<Arc<Endpoint>>>, LookupError> {
+        let every = self.config.resolve_every;
+        let endpoints = match self.addresses.known() {
             Some(known) => {
-                self.refresh_if_due();
+                self.addresses.refresh_if_due(&self.outside, every);
                 known
             }
-            None => self.first_lookup().await?,
+            None => self.addresses.first(&self.outside, every, self.config.connect_timeout).await?,
         };
-        if self.public_only && !addresses.iter().all(|address| public::is_public(address.ip())) {
+        if self.public_only && !endpoints.iter().all(|endpoint| public::is_public(endpoint.address.ip())) {
             return Err(LookupError::NotPublic(self.config.host.clone()));
         }
-        let turn = if addresses.len() == 1 {
-            0
-        } else if attempt == 0 {
-            self.turn.fetch_add(1, Ordering::Relaxed)
-        } else {
-            self.turn.load(Ordering::Relaxed).wrapping_sub(1).wrapping_add(attempt)
-        };
-        let address =
-            addresses.get(turn % addresses.len()).ok_or_else(|| LookupError::Empty(self.config.host.clone()))?;
-        Ok(self.peer_at(*address))
+        Ok(endpoints)
+    }
+
+    /// The addresses that are known, if their state means anything.
+    #[must_use]
+    pub fn watched_endpoints(&self) -> Option<Arc<Vec<Arc<Endpoint>>>> {
+        self.addresses.known().filter(|known| known.len() > 1 || self.watched)
     }
 
     fn peer_at(&self, address: SocketAddr) -> Box<HttpPeer> {
@@ -172,84 +212,78 @@ impl Origin {
         peer
     }
 
+    /// Places among the requests at work, if they are limited.
+    #[must_use]
+    pub fn room(&self) -> Option<&Arc<Room>> {
+        self.room.as_ref()
+    }
+
+    /// Notes that an address did not answer.
+    pub fn endpoint_failed(&self, endpoint: &Endpoint) {
+        if endpoint.failed(self.outside.clock.monotonic(), &self.config.pool) {
+            if let Some(metrics) = &self.metrics {
+                metrics.ejected();
+            }
+            let (origin, address) = (&self.config.name, endpoint.address);
+            tracing::warn!(
+                origin,
+                %address,
+                seconds = self.config.pool.eject_for.as_secs(),
+                "an address of an origin is left out: it failed {} times in a row",
+                self.config.pool.eject_after
+            );
+        }
+    }
+
+    /// Notes what an address answered. An answer of 500 and up is a failure if there are others that do better: an error of
+    /// the application does not take the last one away.
+    pub fn endpoint_answered(&self, endpoint: &Endpoint, status: u16) {
+        if status >= 500 {
+            let known = self.addresses.known();
+            let mut others = known.iter().flat_map(|known| known.iter());
+            if others.any(|other| other.address != endpoint.address && other.is_usable()) {
+                self.endpoint_failed(endpoint);
+            }
+        } else if endpoint.passed() {
+            tracing::info!(origin = self.config.name, address = %endpoint.address, "an address works again");
+        }
+    }
+
     /// Notes that no connection came about.
     pub fn failed(&self) {
-        self.addresses.down_until.store(after(&*self.clock, self.config.failure_memory), Ordering::Relaxed);
+        self.addresses.failed(&*self.outside.clock, self.config.failure_memory);
     }
 
     /// Notes that it answered.
     pub fn answered(&self) {
-        if self.addresses.down_until.load(Ordering::Relaxed) != 0 {
-            self.addresses.down_until.store(0, Ordering::Relaxed);
-        }
+        self.addresses.answered();
     }
 
     /// Whether no connection came about lately.
     #[must_use]
     pub fn is_down(&self) -> bool {
-        let until = self.addresses.down_until.load(Ordering::Relaxed);
-        until != 0 && self.clock.monotonic() < until
+        self.addresses.are_down(&*self.outside.clock)
     }
 
     /// How many addresses are known.
     #[must_use]
     pub fn address_count(&self) -> usize {
-        self.addresses.known.load().as_ref().map_or(0, |known| known.len())
+        self.addresses.count()
     }
 
-    fn refresh_if_due(&self) {
-        if self.clock.monotonic() < self.addresses.due.load(Ordering::Relaxed)
-            || self.addresses.looking.swap(true, Ordering::Relaxed)
-        {
-            return;
-        }
-        let addresses = Arc::clone(&self.addresses);
-        let (host, port) = (self.config.host.clone(), self.config.port);
-        let (clock, every) = (Arc::clone(&self.clock), self.config.resolve_every);
-        tokio::spawn(async move {
-            let pause = match lookup(&host, port).await {
-                Ok(found) => {
-                    addresses.known.store(Some(Arc::new(found)));
-                    every
-                }
-                Err(error) => {
-                    tracing::warn!(%host, error = %crate::fault::chain(&error), "look-up failed, the last answer is kept");
-                    RETRY_LOOKUP.min(every)
-                }
-            };
-            addresses.due.store(after(&*clock, pause), Ordering::Relaxed);
-            addresses.looking.store(false, Ordering::Relaxed);
-        });
+    /// Nobody checks its addresses.
+    fn endpoints_unchecked(&self) {
+        self.addresses.known().iter().flat_map(|known| known.iter()).for_each(|endpoint| endpoint.unchecked());
     }
 
-    async fn first_lookup(&self) -> Result<Arc<Vec<SocketAddr>>, LookupError> {
-        let timeout = || LookupError::Timeout(self.config.host.clone());
-        tokio::time::timeout(self.config.connect_timeout, async {
-            let _one_at_a_time = self.addresses.first.lock().await;
-            if let Some(known) = self.addresses.known.load_full() {
-                return Ok(known);
-            }
-            let found = Arc::new(lookup(&self.config.host, self.config.port).await?);
-            self.addresses.known.store(Some(Arc::clone(&found)));
-            self.addresses.due.store(after(&*self.clock, self.config.resolve_every), Ordering::Relaxed);
-            Ok(found)
-        })
-        .await
-        .map_err(|_elapsed| timeout())?
+    /// Whether a request to one is a request to the other: address, protocol, trust and what is sent with it.
+    fn is_same(&self, other: &Self) -> bool {
+        self.config == other.config
+            && self.headers == other.headers
+            && self.host_header == other.host_header
+            && self.template.group_key == other.template.group_key
+            && Arc::ptr_eq(&self.addresses, &other.addresses)
     }
-}
-
-fn after(clock: &dyn Clock, pause: Duration) -> u64 {
-    clock.monotonic().saturating_add(u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX))
-}
-
-async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, LookupError> {
-    let mut found: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|source| LookupError::Failed { host: host.to_owned(), source })?
-        .collect();
-    found.truncate(MAX_ADDRESSES);
-    if found.is_empty() { Err(LookupError::Empty(host.to_owned())) } else { Ok(found) }
 }
 
 /// The name that an origin goes by: its host, and the port if it is not the scheme's.
@@ -264,7 +298,11 @@ pub fn own_host(origin: &model::Origin) -> String {
 fn template(config: &model::Origin) -> HttpPeer {
     let nowhere = SocketAddr::from(([0, 0, 0, 0], config.port));
     // An address is verified as a name is, but rustls does not send it as SNI (RFC 6066, 3).
-    let name = if config.tls { config.host.clone() } else { String::new() };
+    let name = match &config.trust.sni {
+        _ if !config.tls => String::new(),
+        Some(name) => name.clone(),
+        None => config.host.clone(),
+    };
     let mut peer = HttpPeer::new(nowhere, config.tls, name);
     let options = &mut peer.options;
     options.connection_timeout = Some(config.connect_timeout);

@@ -7,5 +7,6 @@ pub mod conn;
 pub mod connections;
 pub mod head;
 pub mod random;
+pub mod resolver;
 pub mod room;
 pub mod stand_in;

@@ -28,7 +28,7 @@ pub use hosts::HostIndex;
 
 use crate::geo::Geo;
 use crate::jwks::KeySet;
-use crate::origin::{DynamicOrigins, Origin};
+use crate::origin::{DynamicOrigins, Origin, OriginGroup};
 use crate::state::State;
 use crate::telemetry::metrics::{BehaviorMetrics, HookMetrics, PlanMetrics};
 
@@ -47,12 +47,14 @@ pub struct Snapshot {
     pub distributions: Vec<Distribution>,
     /// By [`model::OriginId`].
     pub origins: Vec<Arc<Origin>>,
+    /// By [`model::OriginGroupId`].
+    pub origin_groups: Vec<OriginGroup>,
     /// Hooks by name.
     pub hooks: HashMap<String, LoadedHook>,
     /// Those that hooks choose by host.
     pub dynamic_origins: DynamicOrigins,
-    /// Origins by name, for hooks.
-    pub origin_names: HashMap<Box<str>, usize>,
+    /// Origins and groups by name, for hooks.
+    pub origin_names: HashMap<Box<str>, model::Target>,
     /// By [`model::KeyValueStoreId`].
     pub stores: Vec<Arc<stores::Store>>,
     /// By [`model::JwksId`].
@@ -110,8 +112,8 @@ pub struct Behavior {
     pub methods: Vec<http::Method>,
     /// The same, as `Allow` says it.
     pub allow: HeaderValue,
-    /// Index of the origin.
-    pub origin: usize,
+    /// The origin, or the group of origins.
+    pub origin: model::Target,
     /// How responses are stored.
     pub cache: Arc<CachePolicy>,
     /// Who may use it.

@@ -143,7 +143,11 @@ fn validity_warning(path: &Path, now: i64) -> Option<String> {
     None
 }
 
-fn certified_key(certificate: &Certificate, provider: &Arc<CryptoProvider>) -> Result<CertifiedKey, TlsError> {
+/// A certificate and its key, which belong together.
+pub(crate) fn certified_key(
+    certificate: &Certificate,
+    provider: &Arc<CryptoProvider>,
+) -> Result<CertifiedKey, TlsError> {
     let chain = read_chain(&certificate.certificate)?;
     let pem = read(&certificate.key)?;
     let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
@@ -162,7 +166,7 @@ fn certified_key(certificate: &Certificate, provider: &Arc<CryptoProvider>) -> R
     }
 }
 
-fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let pem = read(path)?;
     let chain = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<Vec<_>, _>>()
@@ -173,7 +177,7 @@ fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(chain)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let failed = |source| TlsError::Read { path: path.to_owned(), source };
     let bytes = crate::files::read(path, MAX_FILE).map_err(failed)?;
     if bytes.len() as u64 > MAX_FILE {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use tokio::net::TcpStream;
@@ -15,6 +16,8 @@ use crate::wait::deadline;
 
 /// A certificate authority.
 pub struct Authority {
+    /// PEM of its certificate.
+    pub pem: String,
     certificate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -37,7 +40,7 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).expect("valid parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&key).expect("a certificate");
-        Self { certificate: certificate.der().clone(), issuer: Issuer::new(params, key) }
+        Self { pem: certificate.pem(), certificate: certificate.der().clone(), issuer: Issuer::new(params, key) }
     }
 
     /// A certificate for these names.
@@ -113,14 +116,33 @@ impl Certified {
     /// A TLS server side with this certificate.
     #[must_use]
     pub fn acceptor(&self, protocols: &[&str]) -> TlsAcceptor {
+        self.acceptor_of(protocols, rustls::ALL_VERSIONS, None)
+    }
+
+    /// A TLS server side with this certificate and these versions, that takes only clients with a certificate of an authority,
+    /// if one is given.
+    #[must_use]
+    pub fn acceptor_of(
+        &self,
+        protocols: &[&str],
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        clients: Option<&Authority>,
+    ) -> TlsAcceptor {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("known versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![self.certificate.clone()], key)
-            .expect("the key fits");
+        let config =
+            ServerConfig::builder_with_provider(provider).with_protocol_versions(versions).expect("known versions");
+        let config = match clients {
+            None => config.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(authority.certificate.clone()).expect("a valid authority");
+                let provider = Arc::new(rustls::crypto::ring::default_provider());
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                config.with_client_cert_verifier(verifier.build().expect("a valid authority"))
+            }
+        };
+        let mut config = config.with_single_cert(vec![self.certificate.clone()], key).expect("the key fits");
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
     }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::clock::TestClock;
+use crate::names::Names;
 use crate::process::{admin, admin_with};
 use crate::raw::{self, Raw, Response};
 use crate::wait::{START_DEADLINE, deadline_of, until};
@@ -43,6 +44,7 @@ pub struct Setup {
     folder: TempDir,
     file: Option<PathBuf>,
     compiler: Option<PathBuf>,
+    names: Arc<Names>,
 }
 
 impl Setup {
@@ -57,6 +59,7 @@ impl Setup {
             folder: tempfile::tempdir().expect("a temporary folder"),
             file: None,
             compiler: None,
+            names: Arc::default(),
         }
     }
 
@@ -85,6 +88,13 @@ impl Setup {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The names that these resolve are not asked of the system.
+    #[must_use]
+    pub fn names(mut self, names: &Arc<Names>) -> Self {
+        self.names = Arc::clone(names);
         self
     }
 
@@ -136,6 +146,7 @@ impl Setup {
                 environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
             }),
             compiler: self.compiler,
+            resolver: self.names,
             ..Options::default()
         };
         let start = deadline_of(START_DEADLINE, "the edge starts", Edge::start(config, options));

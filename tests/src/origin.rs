@@ -87,7 +87,12 @@ impl Drop for Origin {
 impl Origin {
     /// An origin that answers each request as `answer` says.
     pub async fn start(answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
+        Self::start_at("127.0.0.1:0", answer).await
+    }
+
+    /// As [`Origin::start`], at this address: in the place of one that has ended.
+    pub async fn start_at(address: &str, answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).await.expect("the port is free");
         let address = listener.local_addr().expect("the listener is bound");
         let state = Arc::new(State {
             answer: Mutex::new(Arc::new(answer)),

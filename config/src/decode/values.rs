@@ -97,6 +97,11 @@ text_value! {
     { "type": "string", "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^@?#]+$" }
 }
 text_value! {
+    /// A name or address to connect to, with an optional port.
+    Endpoint((String, Option<u16>)), "a host and port as a string", units::parse_endpoint,
+    { "type": "string", "examples": ["10.0.0.1:8080", "app.internal", "[::1]:8080"] }
+}
+text_value! {
     /// A digest.
     Sha256([u8; 32]), "a SHA-256 as a string", units::parse_sha256,
     { "type": "string", "pattern": "^[0-9A-Fa-f]{64}$" }
@@ -185,6 +190,11 @@ impl<const MIN: u64, const MAX: u64> Count<MIN, MAX> {
     /// For ranges that fit; beyond, the most there is.
     pub(crate) fn as_u8(self) -> u8 {
         u8::try_from(self.0).unwrap_or(u8::MAX)
+    }
+
+    /// As above.
+    pub(crate) fn as_u16(self) -> u16 {
+        u16::try_from(self.0).unwrap_or(u16::MAX)
     }
 
     /// Nothing is ever cut, as above.

@@ -14,7 +14,7 @@ use super::{jwks, key_value, secret};
 use crate::decode::{Field, Text};
 use crate::model::{
     Authorizer, Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, IdentitySource, KeySource,
-    OriginId, Place, SecretSource, Stage, Throttle, UsagePlanId,
+    OriginId, Place, SecretSource, Stage, Target, Throttle, UsagePlanId,
 };
 use crate::report::Report;
 use crate::schema::{self, File, RequestBody};
@@ -46,7 +46,7 @@ pub(super) fn resolve(
 
 fn distribution(name: &str, written: &schema::Distribution, scope: &mut Scope<'_>, out: &mut Report) -> Distribution {
     let hosts = written.hosts.value().map_or(&[][..], |list| list.items.as_slice());
-    let origin = written.origin.given().map(|name| OriginId(scope.names.origins.find(name, &[], out)));
+    let origin = written.origin.given().map(|name| scope.names.target(name, out));
     let default = [Spanned::new(0..0, schema::Behavior::default())];
     let behaviors = match written.behaviors.value() {
         Some(list) if !list.items.is_empty() => list.items.as_slice(),
@@ -72,11 +72,11 @@ fn distribution(name: &str, written: &schema::Distribution, scope: &mut Scope<'_
 
 fn behavior(
     written: &schema::Behavior,
-    (origin, cors): (Option<OriginId>, Option<&schema::Cors>),
+    (origin, cors): (Option<Target>, Option<&schema::Cors>),
     scope: &mut Scope<'_>,
     out: &mut Report,
 ) -> Option<Behavior> {
-    let own_origin = written.origin.given().map(|name| OriginId(scope.names.origins.find(name, &[], out)));
+    let own_origin = written.origin.given().map(|name| scope.names.target(name, out));
     let cache_policy = match &written.cache_policy {
         // The report speaks of it already.
         Field::Broken => scope.policies.find(None, out),
@@ -95,7 +95,7 @@ fn behavior(
             None => DEFAULT_METHODS.map(str::to_owned).to_vec(),
         },
         // Without any, `rules` has reported it.
-        origin: own_origin.or(origin).unwrap_or(OriginId(0)),
+        origin: own_origin.or(origin).unwrap_or(Target::Origin(OriginId(0))),
         cache_policy,
         authorizer,
         cors: answers::cors(written.cors.value().or(cors)),
@@ -183,8 +183,10 @@ fn binding(binding: &Spanned<schema::Binding>, stage: Stage, scope: &Scope<'_>, 
             Place { binding: binding.span(), whole: binding.span(), settings: Vec::new() },
         ),
     };
-    // A hook can choose an origin by name.
-    scope.names.origins.use_all(|name| settings.contains(&format!("\"{name}\"")));
+    // A hook can choose an origin or a group by name.
+    for kind in [&scope.names.origins, &scope.names.groups] {
+        kind.use_all(|name| settings.contains(&format!("\"{name}\"")));
+    }
     let secrets = written.secrets.value().map(|secrets| {
         let sources = secrets.0.iter().map(|(name, source)| (name.get_ref().clone(), source.0.clone()));
         from(&sources.collect::<Vec<_>>())
@@ -205,7 +207,7 @@ fn binding(binding: &Spanned<schema::Binding>, stage: Stage, scope: &Scope<'_>, 
         fetch: written
             .fetch
             .value()
-            .map(|list| list.items.iter().map(|name| OriginId(scope.names.origins.find(name, &[], out))).collect()),
+            .map(|list| list.items.iter().map(|name| OriginId(scope.names.origin(name, out))).collect()),
         fetch_max: written.fetch_max.value().map_or(1 << 20, |size| size.as_usize()),
         dynamic_origins: written
             .dynamic_origins

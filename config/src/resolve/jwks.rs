@@ -24,7 +24,7 @@ fn source(written: &schema::Jwks, names: &Names, base: &Path, out: &mut Report) 
     }
     let max_refresh = time(written.max_refresh.value(), 3_600_000);
     Some(JwksSource::Origin(PublishedJwks {
-        origin: OriginId(names.origins.find(written.origin.given()?, &[], out)),
+        origin: OriginId(names.origin(written.origin.given()?, out)),
         path: written.path.value()?.0.clone(),
         min_refresh: time(written.min_refresh.value(), 10_000).min(max_refresh),
         max_refresh,

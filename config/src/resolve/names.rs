@@ -6,6 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use crate::decode::{Field, Named, Opt, Text};
+use crate::model::{OriginGroupId, OriginId, Target};
 use crate::report::{Problem, Report};
 use crate::schema::File;
 use crate::suggest;
@@ -28,6 +29,8 @@ struct Name {
 pub(super) struct Names {
     /// Of origins.
     pub(super) origins: Kind,
+    /// Of groups of origins.
+    pub(super) groups: Kind,
     /// Of cache policies, without presets.
     pub(super) policies: Kind,
     /// Of hooks.
@@ -47,6 +50,7 @@ impl Names {
     pub(super) fn of(file: &File) -> Self {
         Self {
             origins: Kind::of("origin", &file.origins),
+            groups: Kind::of("origin group", &file.origin_groups),
             policies: Kind::of("cache policy", &file.cache_policies),
             hooks: Kind::of("hook", &file.hooks),
             key_value_stores: Kind::of("key-value store", &file.key_value_stores),
@@ -56,9 +60,37 @@ impl Names {
         }
     }
 
+    /// The index of an origin that must exist, where a group will not do.
+    pub(super) fn origin(&self, name: &Spanned<Text>, out: &mut Report) -> usize {
+        let text = name.get_ref().0.as_str();
+        let is = |kind: &Kind| kind.known.iter().flatten().any(|known| known.text == text);
+        if is(&self.groups) && !is(&self.origins) {
+            out.push(
+                Problem::error("unknown-name", name.span(), format!("`{text}` is a group of origins"))
+                    .help("name one of its members: only one origin can be asked here"),
+            );
+            return 0;
+        }
+        self.origins.find(name, &[], out)
+    }
+
+    /// The origin or group of a name that must exist.
+    pub(super) fn target(&self, name: &Spanned<Text>, out: &mut Report) -> Target {
+        let text = name.get_ref().0.as_str();
+        if let Some(index) = self.groups.index(text) {
+            return Target::Group(OriginGroupId(index));
+        }
+        let Some(groups) = &self.groups.known else {
+            // A table of groups that could not be read may have it.
+            return Target::Origin(OriginId(self.origins.index(text).unwrap_or(0)));
+        };
+        let groups: Vec<&str> = groups.iter().map(|group| group.text.as_str()).collect();
+        Target::Origin(OriginId(self.origins.find(name, &groups, out)))
+    }
+
     /// Warns about what no distribution uses. Usage plans are used by keys that are not in the file.
     pub(super) fn report_unused(&self, out: &mut Report) {
-        for kind in [&self.origins, &self.policies, &self.hooks, &self.key_value_stores, &self.jwks] {
+        for kind in [&self.origins, &self.groups, &self.policies, &self.hooks, &self.key_value_stores, &self.jwks] {
             for name in kind.known.iter().flatten().filter(|name| !name.used.get()) {
                 let message = format!("the {} `{}` is never used", kind.what, name.text);
                 out.push(Problem::warning("unused", name.span.clone(), message));

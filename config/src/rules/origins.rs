@@ -1,9 +1,9 @@
-//! Origins: protocol and headers.
+//! Origins: protocol, headers, addresses, health checks and TLS.
 
 use super::{first_or_report, in_list};
 use crate::model::{OriginHttp, SecretSource};
 use crate::report::{Problem, Report};
-use crate::schema::{File, Origin};
+use crate::schema::{File, HealthCheck, Origin, OriginTls};
 use crate::units::check_header_value;
 use std::collections::HashMap;
 
@@ -39,6 +39,9 @@ const NOT_ADDED: [&str; 27] = [
     "x-edge-*",
 ];
 
+/// Most addresses that are listed; a name among them may have more.
+const MAX_ADDRESSES: usize = 64;
+
 /// Most headers of an origin (CloudFront: "Quotas on headers").
 const MAX_HEADERS: usize = 30;
 
@@ -47,6 +50,14 @@ pub(super) fn check(file: &File, out: &mut Report) {
     for (_, origin) in origins.iter() {
         check_protocol(origin, out);
         check_headers(origin, out);
+        check_addresses(origin, out);
+        check_queue(origin, out);
+        if let Some(check) = origin.health_check.value() {
+            check_health(check, out);
+        }
+        if let Some(tls) = origin.tls.given() {
+            check_tls(origin, tls, out);
+        }
     }
 }
 
@@ -98,5 +109,88 @@ fn check_headers(origin: &Origin, out: &mut Report) {
     }
     if list.len() > MAX_HEADERS {
         out.push(Problem::error("too-many", headers.span(), format!("an origin has at most {MAX_HEADERS} headers")));
+    }
+}
+
+fn check_addresses(origin: &Origin, out: &mut Report) {
+    let Some(addresses) = origin.addresses.given() else { return };
+    let list = addresses.get_ref();
+    if list.items.is_empty() && !list.broken {
+        out.push(
+            Problem::error("empty-list", addresses.span(), "an origin without addresses cannot be reached")
+                .help("remove `addresses`: the edge then connects to the host of `url`"),
+        );
+    }
+    if let Some(first_over) = list.items.get(MAX_ADDRESSES) {
+        let message = format!("an origin has at most {MAX_ADDRESSES} addresses");
+        out.push(Problem::error("too-many", first_over.span(), message));
+    }
+    let port = origin.url.value().map(|url| url.0.port);
+    let mut seen = HashMap::new();
+    for address in &list.items {
+        let (host, own) = &address.get_ref().0;
+        let place = (host.clone(), own.or(port));
+        first_or_report(&mut seen, place, address.span(), || format!("the address `{host}` is listed twice"), out);
+    }
+}
+
+fn check_queue(origin: &Origin, out: &mut Report) {
+    if let Some(queue) = origin.queue.given()
+        && origin.max_requests.is_absent()
+    {
+        out.push(
+            Problem::error("no-effect", queue.span(), "`queue` does nothing without `max_requests`")
+                .help("add `max_requests = …`: requests over it wait"),
+        );
+    }
+}
+
+fn check_health(check: &HealthCheck, out: &mut Report) {
+    if let Some(path) = check.path.given() {
+        let text = path.get_ref().0.as_str();
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'#';
+        if !text.starts_with('/') || !text.bytes().all(plain) {
+            out.push(
+                Problem::error("bad-value", path.span(), "the path of a health check is no path")
+                    .help("it begins with `/` and has no blanks; a query may follow"),
+            );
+        }
+    }
+    let Some(statuses) = check.statuses.given() else { return };
+    if statuses.get_ref().items.is_empty() && !statuses.get_ref().broken {
+        out.push(Problem::error("empty-list", statuses.span(), "no answer would pass this health check"));
+    }
+}
+
+fn check_tls(origin: &Origin, tls: &toml::Spanned<OriginTls>, out: &mut Report) {
+    let span = tls.span();
+    let tls = tls.get_ref();
+    if let Some(url) = origin.url.given()
+        && !url.get_ref().0.tls
+    {
+        out.push(
+            Problem::error("needs-tls", span, "`tls` does nothing for an `http` origin")
+                .also(url.span(), "not `https`"),
+        );
+        return;
+    }
+    for (given, other, name) in [(&tls.certificate, &tls.key, "key"), (&tls.key, &tls.certificate, "certificate")] {
+        if let (Some(given), true) = (given.given(), other.is_absent()) {
+            out.push(
+                Problem::error("missing-key", given.span(), "a certificate and its key go together")
+                    .help(format!("add `{name} = \"…\"`")),
+            );
+        }
+    }
+    if let Some(sni) = tls.sni.given()
+        && sni.get_ref().0.is_wildcard()
+    {
+        out.push(Problem::error("bad-value", sni.span(), "`sni` is one name, not a pattern"));
+    }
+    if let (Some(ca), Some(false)) = (tls.ca.given(), origin.verify_tls.value()) {
+        out.push(
+            Problem::error("no-effect", ca.span(), "`ca` does nothing where certificates are not checked")
+                .help("remove `verify_tls = false`"),
+        );
     }
 }

@@ -9,7 +9,7 @@ table! {
         /// Host names: "example.com", "*.example.com" (all names below), "*" (all others). Exact names win over
         /// wildcards, longer wildcards over shorter.
         hosts: Req<List<Host>>,
-        /// Name of the origin for behaviors that name none.
+        /// Name of the origin, or group of origins, for behaviors that name none.
         origin: Opt<Text>,
         /// For all requests of the distribution together. Default: no limit.
         throttle: Opt<Throttle>,
@@ -41,7 +41,7 @@ table! {
         /// Methods that are let through, in upper case. Default: ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH",
         /// "DELETE"].
         methods: Opt<List<Method>>,
-        /// Name of the origin. Default: the distribution's.
+        /// Name of the origin or group of origins. Default: the distribution's.
         origin: Opt<Text>,
         /// Name of the cache policy. Default: "UseOriginCacheControlHeaders-QueryStrings".
         cache_policy: Opt<Text>,

@@ -6,9 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::Secret;
-use crate::decode::{Decode, HostHeaderText, Node, Time, Url, keywords, table, wrong_type};
-use crate::model::OriginHttp;
+use super::{HealthCheck, OriginTls, Secret};
+use crate::decode::{Count, Decode, Endpoint, HostHeaderText, List, Node, Time, Url, keywords, table, wrong_type};
+use crate::model::{Balance, OriginHttp};
 use crate::report::{Problem, Report};
 use crate::units::parse_header_name;
 
@@ -43,9 +43,32 @@ table! {
         /// After no connection came about, how long requests that a stale object may answer get that without another try, up
         /// to 5m; "0s" tries each time. Default: "1s".
         failure_memory: Opt<Time<0, 300_000>>,
+        /// Names or IP addresses, with a port if it is not the URL's, that the edge connects to in place of the URL's host,
+        /// 1 to 64. The URL still says the scheme, the path, and the name for `Host` and certificates. Each IP address that a
+        /// name has counts by itself.
+        addresses: Opt<List<Endpoint>>,
+        /// Which address comes next: "round_robin", or "least_outstanding" for the one with the fewest requests at work.
+        /// Default: "round_robin".
+        balance: Opt<Balance>,
+        /// Failures in a row after which an address is left out for a while, up to 1,000, if there is another; 0 for never.
+        /// Default: 5.
+        eject_after: Opt<Count<0, 1000>>,
+        /// How long it is left out, 100ms to 1h; then one request tries it. Default: "10s".
+        eject_for: Opt<Time<100, HOUR>>,
+        /// A request that is sent to each address again and again. Default: none.
+        health_check: Opt<HealthCheck>,
+        /// Requests at work at the origin at once, 1 to 1,000,000; others wait for `queue`, then they are answered with 503.
+        /// Default: no limit.
+        max_requests: Opt<Count<1, 1_000_000>>,
+        /// How long a request waits for a place among `max_requests`, up to 1m; as many as these may wait.
+        /// Default: "0s".
+        queue: Opt<Time<0, 60_000>>,
+        /// TLS towards it (https only). Default: the system's authorities, no certificate of the edge.
+        tls: Opt<OriginTls>,
     }
 }
 
+keywords!(Balance { "round_robin" => RoundRobin, "least_outstanding" => LeastOutstanding });
 keywords!(OriginHttp { "h1" => H1, "h2" => H2, "h2-only" => H2Only });
 
 /// Headers that the edge adds. Names are lower case.

@@ -94,6 +94,21 @@ impl OriginUrl {
     }
 }
 
+/// Reads a name or IP address with an optional port, such as `10.0.0.1:8080`, `app.internal` or `[::1]:80`.
+///
+/// # Errors
+/// If it is none; a URL is refused too.
+pub fn parse_endpoint(text: &str) -> Result<(String, Option<u16>), UrlError> {
+    // Not shown: a password could be in front of it.
+    if text.contains('@') {
+        return Err(UrlError::UserInfo);
+    }
+    if text.contains('/') {
+        return Err(UrlError::Host(text.to_owned()));
+    }
+    split_authority(text)
+}
+
 fn split_authority(authority: &str) -> Result<(String, Option<u16>), UrlError> {
     let bad_host = || UrlError::Host(authority.to_owned());
     if let Some(rest) = authority.strip_prefix('[') {
@@ -199,6 +214,16 @@ mod tests {
     }
 
     #[test]
+    fn endpoints() {
+        assert_eq!(parse_endpoint("10.0.0.1:80"), Ok(("10.0.0.1".to_owned(), Some(80))));
+        assert_eq!(parse_endpoint("App.internal"), Ok(("app.internal".to_owned(), None)));
+        assert_eq!(parse_endpoint("[::1]"), Ok(("::1".to_owned(), None)));
+        for bad in ["http://a", "a/b", "a:0", "::1", "", "u@a"] {
+            assert!(parse_endpoint(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn host_headers() {
         assert_eq!(parse_host_header("viewer"), Ok(HostHeader::Viewer));
         assert_eq!(parse_host_header("Literal.example:81"), Ok(HostHeader::Fixed("literal.example:81".to_owned())));
@@ -210,6 +235,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in "(https?://)?.{0,40}") {
             drop(OriginUrl::parse(&text).map_err(|e| e.help()));
+            drop(parse_endpoint(&text));
             drop(parse_host_header(&text));
         }
     }

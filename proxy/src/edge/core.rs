@@ -22,8 +22,10 @@ use super::services::Services;
 use super::{Options, StartError};
 use crate::fault::Fault;
 use crate::fetch;
+use crate::origin::health::Checks;
 use crate::runtime::clock::Clock;
 use crate::runtime::connections::Connections;
+use crate::runtime::resolver::Resolver;
 use crate::runtime::room::Memory;
 use crate::snapshot::Snapshot;
 use crate::snapshot::authorizer::Answers;
@@ -36,6 +38,8 @@ use crate::telemetry::observer::Observer;
 
 /// Addresses of an origin that are tried for one request.
 pub const MAX_ATTEMPTS: usize = 3;
+/// Most members of a group of origins: as the configuration has it.
+pub(super) const MAX_MEMBERS: usize = 8;
 /// Idle connections to origins that are kept, in all.
 pub(super) const UPSTREAM_POOL: usize = 1024;
 /// Throttles that may exist at once; each is some 100 bytes.
@@ -78,12 +82,16 @@ pub struct Core {
     pub body_memory: Arc<Memory>,
     /// Connections of requests that hooks send.
     pub fetches: Arc<fetch::Connections>,
+    /// Health checks of origins.
+    pub checks: Checks,
     /// Counters.
     pub metrics: Metrics,
     /// The access log.
     pub access_log: AccessLog,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The addresses of names.
+    pub resolver: Arc<dyn Resolver>,
     /// Who looks on.
     pub observer: Option<Arc<dyn Observer>>,
     /// When this edge started.
@@ -122,7 +130,7 @@ impl Core {
         let state = State::new(place(&config, &*options.env)?, Arc::clone(&options.clock));
         let kept = Arc::clone(&state);
         let buckets = BucketRegistry::new(MAX_BUCKETS);
-        let clock = Arc::clone(&options.clock);
+        let (clock, resolver) = (Arc::clone(&options.clock), Arc::clone(&options.resolver));
         let env = Arc::clone(&options.env);
         let fetches = Arc::<fetch::Connections>::default();
         let for_hooks = Arc::clone(&fetches);
@@ -138,6 +146,7 @@ impl Core {
                 state: &kept,
                 metrics: &metrics,
                 clock: &clock,
+                resolver: &resolver,
                 fetches: &for_hooks,
                 env: &*env,
                 deploy: None,
@@ -171,6 +180,7 @@ impl Core {
             connections: Arc::new(Connections::default()),
             body_memory: Arc::new(Memory::default()),
             fetches,
+            checks: Checks::default(),
             metrics,
             access_log,
             observer: options.observer.clone(),
@@ -179,6 +189,7 @@ impl Core {
             leaks_told: parking_lot::Mutex::default(),
             leaks_hasher: RandomState::new(),
             clock: Arc::clone(&options.clock),
+            resolver: Arc::clone(&options.resolver),
             ready: AtomicBool::new(false),
         }))
     }
@@ -191,6 +202,11 @@ impl Core {
 
     pub(super) fn set_ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// Has the origins of the snapshot in force checked, and no others.
+    pub(super) fn check_origins(&self) {
+        self.checks.keep(&self.snapshot.load().origins, &self.fetches);
     }
 
     /// Opens log files again.
@@ -350,6 +366,7 @@ pub(super) fn snapshot_of(config: &Arc<Config>, options: &Options) -> Result<Sna
         state: &state,
         metrics: &metrics,
         clock: &options.clock,
+        resolver: &options.resolver,
         fetches: &fetches,
         env: &*options.env,
         deploy: None,

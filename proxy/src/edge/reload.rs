@@ -188,6 +188,7 @@ impl EdgeControl {
                 state: &core.state,
                 metrics: &core.metrics,
                 clock: &core.clock,
+                resolver: &core.resolver,
                 fetches: &core.fetches,
                 env: &*env,
                 deploy: deploy.as_ref(),
@@ -215,6 +216,7 @@ impl EdgeControl {
         .await
         .map_err(|_stopped| StartError::Interrupted)??;
         self.listeners.commit(listeners);
+        self.core.check_origins();
         if let Some(kept) = &*self.token.lock() {
             kept.set(token.as_deref());
         }
@@ -261,6 +263,7 @@ impl Control for EdgeControl {
         self.core.cache.storage.settle();
         let stats = self.core.cache.storage.stats();
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        self.core.metrics.set_origins(super::origins::gauges(&self.core.snapshot.load()));
         self.core.metrics.encode(Gauges {
             snapshot: self.core.snapshot.load().number,
             connections: count(self.core.connections.len()),
@@ -292,6 +295,7 @@ impl Control for EdgeControl {
             "connections": self.core.connections.len(),
             "keys": snapshot.keys.len() + self.core.state.live.len(),
             "state_store": self.core.state.concern().unwrap_or_else(|| "ok".to_owned()),
+            "origins": super::origins::status(&snapshot),
             "distributions": snapshot.distributions.iter().map(|found| found.name.to_string()).collect::<Vec<_>>(),
         })
     }

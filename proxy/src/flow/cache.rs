@@ -28,7 +28,7 @@ use pingora::{Error, ErrorType, Result};
 
 use super::compress;
 use super::context::RequestCtx;
-use super::{leaks, origin, request_body, revalidate};
+use super::{attempts, leaks, origin, request_body, revalidate};
 use crate::edge::{CacheParts, Core};
 use crate::runtime::clock::Clock;
 use crate::snapshot::{Behavior, CachePolicy, ViewerFact};
@@ -111,7 +111,7 @@ pub(super) fn forced(
         Wish::None if !fresh && meta.serve_stale_if_error(SystemTime::now()) => {
             let object = hit.object();
             let held = object.as_ref().map_or(0, Stored::answers_until);
-            if ctx.origin()?.is_down() || (held != 0 && clock.monotonic() < held) {
+            if attempts::are_down(ctx) || (held != 0 && clock.monotonic() < held) {
                 // It would fail again, perhaps after a while, and this would answer all the same.
                 ctx.origin_down = true;
                 return Some(ForcedFreshness::ForceFresh);
@@ -190,9 +190,11 @@ pub(crate) fn key_of(req: &RequestHeader, ctx: &mut RequestCtx) -> Option<KeyBui
     for part in &ctx.key_parts {
         key.extra("hook", part.as_bytes());
     }
-    if let Some(origin) = ctx.chosen_origin.and_then(|index| ctx.snapshot.origins.get(index)) {
-        // A hook that sends one URL to two origins must not mix up what they answer.
-        key.extra("origin", origin.config.name.as_bytes());
+    if let Some(chosen) = ctx.chosen_origin {
+        // A hook that sends one URL to two origins must not mix up what they answer. No origin and group have one name.
+        let group = ctx.origin_group().map(|group| &*group.name);
+        let name = group.or_else(|| Some(ctx.member_of(chosen)?.config.name.as_str()));
+        key.extra("origin", name?.as_bytes());
     }
     Some(key)
 }
@@ -204,7 +206,7 @@ pub(super) fn url_key(target: (&str, Option<&str>), ctx: &RequestCtx) -> Option<
     let mut key = KeyBuilder::new(&distribution.name, MethodClass::Read);
     key.scheme(if ctx.https { "https" } else { "http" }).path(target.0.as_bytes()).query(target.1, &policy.query);
     // Where the origin gets the viewer's host, its answer may differ by it.
-    if policy.host_in_key || ctx.origin().is_some_and(|origin| origin.host_header.is_none()) {
+    if policy.host_in_key || ctx.sends_viewer_host() {
         key.host(ctx.authority.without_default_port(ctx.https));
     }
     Some(key)

@@ -5,17 +5,18 @@ use std::sync::Arc;
 
 use edgeweir_cache::storage::{ObjectId, Stored};
 use edgeweir_cache::{CacheOutcome, Mark, Reason, Tags, Validation};
-use edgeweir_config::Stage;
+use edgeweir_config::{Stage, Target};
 use edgeweir_hookhost::{CallFacts, Caller, Pins, RequestEdit};
 use edgeweir_limits::{InFlight, Key, LevelKind, Refused, Slot, Standing};
 use http::HeaderValue;
 
+use super::attempts::Attempts;
 use super::authority::Authority;
 use super::quota::{Charge, Exceeded};
 use super::request_body::Held;
 use crate::fault::Fault;
 use crate::geo::GeoFacts;
-use crate::origin::Origin;
+use crate::origin::{Origin, OriginGroup};
 use crate::runtime::connections::ConnFacts;
 use crate::snapshot::{Behavior, Distribution, KeySource, Snapshot};
 
@@ -81,8 +82,8 @@ pub struct RequestCtx {
     pub pins: Pins,
     /// Parts that hooks added to the cache key.
     pub key_parts: Vec<Box<str>>,
-    /// The origin that a hook chose, by index.
-    pub chosen_origin: Option<usize>,
+    /// The origin or group that a hook chose.
+    pub chosen_origin: Option<Target>,
     /// The origin that an origin-request hook chose by its host; it goes before all others.
     pub dynamic_origin: Option<Arc<Origin>>,
     /// The policy's choice of what goes to the origin holds: the request is one that the cache may be asked for, whatever the
@@ -98,7 +99,7 @@ pub struct RequestCtx {
     /// Edits of origin-request hooks, applied to what the origin gets.
     pub origin_edits: Vec<RequestEdit>,
     /// Attempts to reach an origin.
-    pub attempts: usize,
+    pub attempts: Attempts,
     /// The sweep watches over the origin's silence, in place of pingora's read timeout.
     pub swept: bool,
     /// The address tried last.
@@ -296,7 +297,7 @@ impl RequestCtx {
             hook_key: None,
             tags: Vec::new(),
             origin_edits: Vec::new(),
-            attempts: 0,
+            attempts: Attempts::default(),
             swept: false,
             origin_address: None,
             origin_times: (None, None),
@@ -364,14 +365,46 @@ impl RequestCtx {
             .is_some_and(|behavior| behavior.hooks_at(Stage::ViewerResponse).iter().any(|bound| bound.on_errors))
     }
 
-    /// The origin that will be asked.
+    /// The origin that will be asked, or is asked now.
     #[must_use]
     pub fn origin(&self) -> Option<&Arc<Origin>> {
         if self.dynamic_origin.is_some() {
             return self.dynamic_origin.as_ref();
         }
-        let index = self.chosen_origin.or_else(|| Some(self.behavior()?.origin))?;
-        self.snapshot.origins.get(index)
+        self.member_of(self.target()?)
+    }
+
+    /// The origin or group of the configuration that the request is for.
+    #[must_use]
+    pub fn target(&self) -> Option<Target> {
+        self.chosen_origin.or_else(|| Some(self.behavior()?.origin))
+    }
+
+    /// An origin; of a group the member whose turn it is.
+    #[must_use]
+    pub fn member_of(&self, target: Target) -> Option<&Arc<Origin>> {
+        match target {
+            Target::Origin(id) => self.snapshot.origins.get(id.0),
+            Target::Group(id) => self.snapshot.origin_groups.get(id.0)?.members.get(self.attempts.member),
+        }
+    }
+
+    /// The group whose member is asked.
+    #[must_use]
+    pub fn origin_group(&self) -> Option<&OriginGroup> {
+        match self.target()? {
+            Target::Group(id) if self.dynamic_origin.is_none() => self.snapshot.origin_groups.get(id.0),
+            _ => None,
+        }
+    }
+
+    /// Whether an origin that may be asked gets the viewer's host.
+    #[must_use]
+    pub fn sends_viewer_host(&self) -> bool {
+        match self.origin_group() {
+            Some(group) => group.members.iter().any(|member| member.host_header.is_none()),
+            None => self.origin().is_some_and(|origin| origin.host_header.is_none()),
+        }
     }
 
     /// What the databases know of the viewer.

@@ -51,18 +51,17 @@ pub(super) fn apply(
             return Ok(());
         }
         RequestEdit::Origin(name) => {
-            let Some(&index) = ctx.snapshot.origin_names.get(&name) else {
-                let rule = "a hook may only choose an origin of the config";
+            let Some(&target) = ctx.snapshot.origin_names.get(&name) else {
+                let rule = "a hook may only choose an origin or group of the config";
                 tracing::warn!(request_id = ctx.id(), hook = hook.name(), origin = &*name, rule, "hook answer refused");
                 return Err(Fault::HookInvalid);
             };
-            (ctx.chosen_origin, ctx.dynamic_origin) = (Some(index), None);
+            (ctx.chosen_origin, ctx.dynamic_origin) = (Some(target), None);
             return Ok(());
         }
         RequestEdit::DynamicOrigin(chosen) => {
             // The one that the behavior or an earlier hook has in the config tells the timeouts.
-            let index = ctx.chosen_origin.or_else(|| Some(ctx.behavior()?.origin));
-            let Some(origin) = index.and_then(|index| ctx.snapshot.origins.get(index)) else {
+            let Some(origin) = ctx.target().and_then(|target| ctx.member_of(target)) else {
                 return Err(Fault::Internal);
             };
             ctx.dynamic_origin = Some(ctx.snapshot.dynamic_origins.get(&chosen, &origin.config));

@@ -41,10 +41,7 @@ pub(crate) fn counts_at_origin(edits: &[RequestEdit]) -> bool {
 pub(super) fn forbid(core: &Core, policy: &CachePolicy, head: &ResponseHeader, ctx: &RequestCtx) -> bool {
     let mut leaked = false;
     for read in &ctx.reads {
-        let also = AlsoKeyed {
-            host: ctx.origin().is_some_and(|origin| origin.host_header.is_none()),
-            caller: ctx.caller_keyed,
-        };
+        let also = AlsoKeyed { host: ctx.sends_viewer_host(), caller: ctx.caller_keyed };
         let names = leaks(&read.reads, policy, &head.headers, also);
         if names.is_empty() {
             continue;

@@ -129,6 +129,8 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], f
         distribution: ctx.distribution().map(|found| &*found.name),
         behavior: ctx.behavior().map(|found| &*found.label),
         origin: asked.map(|origin| origin.config.name.as_str()),
+        origin_group: asked.and_then(|_origin| Some(&*ctx.origin_group()?.name)),
+        origin_attempts: ctx.attempts.count,
         origin_address: ctx.origin_address,
         status: facts.status,
         bytes_in: facts.bytes_in,

@@ -83,6 +83,14 @@ pub(super) fn updated(
     })
 }
 
+/// The status of an origin's answer that pingora asks about; none for other failures.
+pub(super) fn status_of(error: &Error) -> Option<StatusCode> {
+    match (error.etype(), error.esource()) {
+        (ErrorType::HTTPStatus(status), ErrorSource::Upstream) => StatusCode::from_u16(*status).ok(),
+        _ => None,
+    }
+}
+
 /// Whether a stale object covers a failure of the origin; pingora has looked whether its time allows that. If it does, it
 /// covers the next requests too without that the origin is asked, for as long as the policy keeps such an error, or else
 /// for the origin's `failure_memory` (CloudFront: "How CloudFront processes HTTP 4xx and 5xx status codes from your origin").

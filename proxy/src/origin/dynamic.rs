@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use edgeweir_config::{self as model, HostHeader, OriginHttp};
+use edgeweir_config::{self as model, HostHeader, OriginHttp, OriginPool, OriginTls};
 use edgeweir_hookhost::DynamicOrigin;
 use http::HeaderValue;
 use parking_lot::Mutex;
 
-use super::{Origin, own_host};
-use crate::runtime::clock::Clock;
+use super::{Origin, Outside, own_host};
 
 /// Hosts whose addresses are kept; when there are more, any one of them is forgotten and resolved again when it is needed.
 const MAX_HOSTS: usize = 1024;
@@ -21,7 +20,7 @@ type Place = (Box<str>, u16);
 pub struct DynamicOrigins {
     /// By host and port. Asked only by requests that have such an origin.
     known: Mutex<HashMap<Place, Arc<Origin>>>,
-    clock: Arc<dyn Clock>,
+    outside: Outside,
 }
 
 impl std::fmt::Debug for DynamicOrigins {
@@ -33,8 +32,8 @@ impl std::fmt::Debug for DynamicOrigins {
 impl DynamicOrigins {
     /// None yet.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { known: Mutex::default(), clock }
+    pub fn new(outside: Outside) -> Self {
+        Self { known: Mutex::default(), outside }
     }
 
     /// The origin that a hook chose, with the timeouts of the one that it takes the place of; with none of its headers,
@@ -51,6 +50,9 @@ impl DynamicOrigins {
             http: OriginHttp::H1,
             verify_tls: true,
             headers: Vec::new(),
+            pool: OriginPool { addresses: Vec::new(), max_requests: None, ..instead_of.pool.clone() },
+            health_check: None,
+            trust: OriginTls::default(),
             ..instead_of.clone()
         };
         let host_header = match &chosen.host_header {
@@ -60,7 +62,7 @@ impl DynamicOrigins {
         let key = (chosen.host.clone(), chosen.port);
         let mut known = self.known.lock();
         let old = known.get(&key).map(Arc::clone);
-        let origin = Origin::new(config, host_header, Vec::new(), old.as_deref(), Arc::clone(&self.clock));
+        let origin = Origin::new(config, host_header, Vec::new(), old.as_deref(), self.outside.clone());
         let origin = Arc::new(origin.chosen_by_hook(!chosen.listed));
         if old.is_none() {
             if known.len() >= MAX_HOSTS

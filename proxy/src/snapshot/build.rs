@@ -6,6 +6,7 @@ mod authorizer;
 mod bindings;
 mod hooks;
 mod limits;
+mod origins;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,8 +25,9 @@ use crate::fetch::Connections;
 use crate::files;
 use crate::geo::Geo;
 use crate::jwks::{KeySet, Tools};
-use crate::origin::{DynamicOrigins, Origin, own_host};
+use crate::origin::{DynamicOrigins, Origin};
 use crate::runtime::clock::Clock;
+use crate::runtime::resolver::Resolver;
 use crate::state::{OF_CONFIG, State};
 use crate::telemetry::metrics::Metrics;
 use bindings::Bindable;
@@ -40,6 +42,8 @@ pub struct Materials<'a> {
     pub metrics: &'a Metrics,
     /// For look-ups.
     pub clock: &'a Arc<dyn Clock>,
+    /// For names of origins.
+    pub resolver: &'a Arc<dyn Resolver>,
     /// Of requests that hooks send.
     pub fetches: &'a Arc<Connections>,
     /// Reads an environment variable of the edge.
@@ -159,9 +163,10 @@ pub fn build(
         hosts: HostIndex::new(&config.distributions),
         hooks,
         distributions,
-        origin_names: config.origins.iter().enumerate().map(|(at, origin)| (origin.name.as_str().into(), at)).collect(),
+        origin_names: origins::names(&config),
+        origin_groups: origins::groups(&config, &origins, materials.metrics),
         origins,
-        dynamic_origins: DynamicOrigins::new(Arc::clone(materials.clock)),
+        dynamic_origins: DynamicOrigins::new(origins::outside(materials)),
         stores,
         jwks,
         geo,
@@ -265,56 +270,6 @@ impl Builder<'_> {
         }
     }
 
-    fn origins(&mut self, config: &model::Config) -> Vec<Arc<Origin>> {
-        let mut origins = Vec::with_capacity(config.origins.len());
-        for origin in &config.origins {
-            let mut headers = Vec::with_capacity(origin.headers.len());
-            for (name, source) in &origin.headers {
-                let value = secret(source, self.materials.env);
-                let path = ["origins", &origin.name, "headers", name.as_str()];
-                let name = HeaderName::from_bytes(name.as_bytes());
-                match (name, value.map(|value| HeaderValue::from_str(&value))) {
-                    (Ok(name), Ok(Ok(mut value))) => {
-                        value.set_sensitive(true);
-                        headers.push((name, value));
-                    }
-                    (Err(_), _) => {
-                        let text = format!("origin `{}`: a header name is not valid", origin.name);
-                        self.problem_at(config, &path, text);
-                    }
-                    (_, Ok(Err(_))) => {
-                        let text = format!(
-                            "origin `{}`: the value of a header has bytes that no header can carry",
-                            origin.name
-                        );
-                        self.problem_at(config, &path, text);
-                    }
-                    (_, Err(problem)) => {
-                        self.problem_at(config, &path, format!("origin `{}`: {problem}", origin.name));
-                    }
-                }
-            }
-            let host_header = match &origin.host_header {
-                model::HostHeader::Viewer => None,
-                model::HostHeader::Fixed(text) => Some(text.clone()),
-                model::HostHeader::Origin => Some(own_host(origin)),
-            };
-            let host_header =
-                host_header.map(|text| HeaderValue::from_str(&text)).transpose().unwrap_or_else(|_invalid| {
-                    let text = format!("origin `{}`: its host header has bytes that no header can carry", origin.name);
-                    self.problem_at(config, &["origins", &origin.name, "host_header"], text);
-                    None
-                });
-            let old = self.old.and_then(|old| {
-                let at = old.origin_names.get(origin.name.as_str())?;
-                old.origins.get(*at)
-            });
-            let clock = Arc::clone(self.materials.clock);
-            origins.push(Arc::new(Origin::new(origin.clone(), host_header, headers, old.map(|old| &**old), clock)));
-        }
-        origins
-    }
-
     fn plans(&mut self, config: &model::Config) -> Plans {
         let mut plans = Vec::with_capacity(config.usage_plans.len());
         for plan in &config.usage_plans {
@@ -412,7 +367,7 @@ impl Builder<'_> {
                     allow: HeaderValue::from_str(&behavior.methods.join(", "))
                         .unwrap_or_else(|_invalid| HeaderValue::from_static("GET, HEAD")),
                     methods,
-                    origin: behavior.origin.0,
+                    origin: behavior.origin,
                     cache: Arc::clone(cache),
                     authorizer,
                     cors: behavior.cors.as_ref().map(|cors| Box::new(Cors::new(cors, &behavior.methods))),

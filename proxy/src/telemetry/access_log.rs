@@ -56,6 +56,10 @@ pub struct Record<'a> {
     pub behavior: Option<&'a str>,
     /// Name of the origin, if it was asked.
     pub origin: Option<&'a str>,
+    /// Name of the group that the origin was asked for.
+    pub origin_group: Option<&'a str>,
+    /// Addresses that were asked; not written if it is one.
+    pub origin_attempts: usize,
     /// Address of the origin that was asked last.
     pub origin_address: Option<std::net::SocketAddr>,
     /// Status sent; 0 if the viewer left before.
@@ -200,6 +204,10 @@ pub fn serialize(line: &mut Vec<u8>, record: &Record<'_>) {
     object.maybe("distribution", record.distribution);
     object.maybe("behavior", record.behavior);
     object.maybe("origin", record.origin);
+    object.maybe("origin_group", record.origin_group);
+    if record.origin_attempts > 1 {
+        object.number("origin_attempts", u64::try_from(record.origin_attempts).unwrap_or(u64::MAX));
+    }
     if let Some(address) = record.origin_address {
         object.plain("origin_address", address);
     }

@@ -21,12 +21,14 @@ use super::lines::LineCounters;
 mod counters;
 mod encode;
 mod histogram;
+mod origins;
 mod process;
 mod tables;
 
 pub use counters::{HookCounters, StoreMetrics};
 use encode::Page;
 pub use histogram::Histogram;
+pub use origins::{GroupMetrics, OriginGauges, OriginMetrics};
 pub use tables::Labelled;
 
 /// Content type of [`Metrics::encode`].
@@ -124,6 +126,7 @@ struct Tables {
     stores: Table<Box<str>, StoreMetrics>,
     /// By key set.
     key_sets: Table<Box<str>, StoreMetrics>,
+    origins: origins::Table,
     verdicts: &'static [&'static str],
     levels: &'static [&'static str],
     faults: Labelled,
@@ -268,6 +271,7 @@ impl Metrics {
             plans: Mutex::default(),
             stores: Mutex::default(),
             key_sets: Mutex::default(),
+            origins: origins::Table::default(),
             verdicts: setup.verdicts,
             levels: setup.levels,
             faults: Labelled::new(setup.faults),
@@ -328,6 +332,23 @@ impl Metrics {
     #[must_use]
     pub fn key_set(&self, set: &str) -> Arc<StoreMetrics> {
         tables::capped(&mut self.tables.key_sets.lock(), Box::from(set), "other".into(), Default::default)
+    }
+
+    /// What is counted of an origin. For when a snapshot is made, not for requests.
+    #[must_use]
+    pub fn origin(&self, name: &str) -> Arc<OriginMetrics> {
+        self.tables.origins.origin(name)
+    }
+
+    /// What is counted of a group of origins. For when a snapshot is made, not for requests.
+    #[must_use]
+    pub fn origin_group(&self, name: &str) -> Arc<GroupMetrics> {
+        self.tables.origins.group(name)
+    }
+
+    /// Sets how the origins are, before [`Metrics::encode`].
+    pub fn set_origins(&self, gauges: Vec<OriginGauges>) {
+        self.tables.origins.set(gauges);
     }
 
     /// The edge answered by itself.
@@ -396,6 +417,7 @@ impl Collector for Tables {
         self.encode_hooks(&mut page)?;
         self.encode_counters(&mut page)?;
         self.encode_plans(&mut page)?;
+        self.origins.encode(&mut page)?;
         self.encode_edge(&mut page)?;
         process::encode(&mut page, self.started)
     }

@@ -3,6 +3,7 @@
 mod faults;
 mod forwarding;
 mod memory;
+mod origins;
 mod passing;
 mod pool;
 mod silence;

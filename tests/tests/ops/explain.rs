@@ -315,3 +315,13 @@ fn grants_are_listed_without_their_values() {
     assert!(shown.contains("granted key-value stores: flags") && shown.contains("granted secrets: pin"), "{shown}");
     assert!(!shown.contains("not-to-be-shown"), "{shown}");
 }
+
+#[test]
+fn a_group_shows_its_first_member() {
+    let text = "[log]\naccess = \"off\"\n[origins.a]\nurl = \"http://127.0.0.1:9/one\"\n[origins.b]\nurl = \"http://127.0.0.1:9\"\n\
+                [origin_groups.both]\nmembers = [\"a\", \"b\"]\n[distributions.shop]\nhosts = [\"shop.test\"]\norigin = \"both\"\n";
+    let site = Site::new(text);
+    let told = call(&site.file, &["http://shop.test/t"]);
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("`a` at http://127.0.0.1:9/one (the first of the behavior's origin group `both`)"), "{told}");
+}

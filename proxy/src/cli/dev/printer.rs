@@ -190,6 +190,8 @@ mod tests {
             distribution: Some("site"),
             behavior: Some("*"),
             origin: Some("app"),
+            origin_group: None,
+            origin_attempts: 0,
             origin_address: None,
             status: 200,
             bytes_in: 0,

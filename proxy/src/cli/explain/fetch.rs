@@ -128,7 +128,10 @@ pub(super) fn origin(sent: &RequestHeader, ctx: &mut RequestCtx, cacheable: bool
     });
     Ok(Origin {
         name: config.name.clone(),
-        why: "the origin of the behavior",
+        why: match ctx.origin_group() {
+            Some(group) => format!("the first of the behavior's origin group `{}`", group.name),
+            None => "the origin of the behavior".to_owned(),
+        },
         url: format!(
             "{}://{}:{}{}",
             if config.tls { "https" } else { "http" },

@@ -151,7 +151,7 @@ pub(super) struct Part {
 #[derive(Debug, Serialize)]
 pub(super) struct Origin {
     pub(super) name: String,
-    pub(super) why: &'static str,
+    pub(super) why: String,
     pub(super) url: String,
     pub(super) host: Option<String>,
     pub(super) host_why: &'static str,
