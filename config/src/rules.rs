@@ -15,7 +15,9 @@ mod keys;
 mod limits;
 mod listeners;
 mod origins;
+mod routing;
 mod state;
+mod viewer;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -40,6 +42,7 @@ pub(crate) fn check(file: &File, out: &mut Report) {
     answers::check(file, out);
     state::check(file, out);
     distributions::check(file, out);
+    viewer::check(file, out);
 }
 
 /// Reports what is listed a second time. `text` is what counts and what is shown.

@@ -124,6 +124,8 @@ struct Tables {
     stores: Table<Box<str>, StoreMetrics>,
     /// By key set.
     key_sets: Table<Box<str>, StoreMetrics>,
+    /// By the name of a geo database's file.
+    geo: Table<Box<str>, StoreMetrics>,
     verdicts: &'static [&'static str],
     levels: &'static [&'static str],
     faults: Labelled,
@@ -268,6 +270,7 @@ impl Metrics {
             plans: Mutex::default(),
             stores: Mutex::default(),
             key_sets: Mutex::default(),
+            geo: Mutex::default(),
             verdicts: setup.verdicts,
             levels: setup.levels,
             faults: Labelled::new(setup.faults),
@@ -328,6 +331,12 @@ impl Metrics {
     #[must_use]
     pub fn key_set(&self, set: &str) -> Arc<StoreMetrics> {
         tables::capped(&mut self.tables.key_sets.lock(), Box::from(set), "other".into(), Default::default)
+    }
+
+    /// What is counted of a geo database, by the name of its file. For when a snapshot is made, not for requests.
+    #[must_use]
+    pub fn geo_database(&self, file: &str) -> Arc<StoreMetrics> {
+        tables::capped(&mut self.tables.geo.lock(), Box::from(file), "other".into(), Default::default)
     }
 
     /// The edge answered by itself.

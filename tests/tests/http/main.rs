@@ -5,6 +5,7 @@ mod forwarding;
 mod memory;
 mod passing;
 mod pool;
+mod routing;
 mod silence;
 mod streaming;
 mod tls;
