@@ -17,8 +17,8 @@ use toml::de::DeValue;
 pub(crate) use collect::{List, Named};
 pub(crate) use table::{Entries, Key, table, table_schema};
 pub(crate) use values::{
-    Address, Count, Endpoint, FilePath, HeaderName, Host, HostHeaderText, Method, Network, Path, Rate, Sha256, Size,
-    Text, Time, Url,
+    Address, Count, Country, Endpoint, FilePath, HeaderName, Host, HostHeaderText, Method, Network, Path, Rate,
+    RedirectStatus, Sha256, Size, Text, Time, Url, ValuePattern,
 };
 pub(crate) use words::{keyword, keyword_or, keywords};
 

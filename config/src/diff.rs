@@ -34,6 +34,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     changes.value("limits", &(&old.throttle, &old.limits), &(&new.throttle, &new.limits), false);
     changes.value("gateway_responses", &old.gateway_responses, &new.gateway_responses, false);
     changes.value("trusted_proxies", &old.trusted_proxies, &new.trusted_proxies, false);
+    changes.value("viewer", &old.viewer, &new.viewer, false);
     changes.value("log", &old.log, &new.log, false);
     changes.value("geo.databases", &old.geo_databases, &new.geo_databases, false);
     changes.value("cache.capacity", &old.cache_capacity, &new.cache_capacity, true);
@@ -189,7 +190,7 @@ fn target(config: &Config, target: Target) -> Option<&str> {
 fn same_distribution((old, a): (&Config, &Distribution), (new, b): (&Config, &Distribution)) -> bool {
     a.hosts == b.hosts
         && (a.throttle, &a.limits, &a.gateway_responses) == (b.throttle, &b.limits, &b.gateway_responses)
-        && a.key_source == b.key_source
+        && (&a.key_source, &a.default_root_object) == (&b.key_source, &b.default_root_object)
         && a.behaviors.len() == b.behaviors.len()
         && a.behaviors.iter().zip(&b.behaviors).all(|(a, b)| same_behavior((old, a), (new, b)))
 }

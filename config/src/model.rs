@@ -19,7 +19,9 @@ mod cache;
 mod hook;
 mod limits;
 mod origin;
+mod routing;
 mod state;
+mod viewer;
 
 pub use answers::{Cors, GatewayResponse, ResponseType};
 pub use authorizer::{Authorizer, IdentitySource};
@@ -34,7 +36,11 @@ pub use hook::{
 };
 pub use limits::{CallerName, Each, Limits, MethodThrottle, PerAddress, PerCaller};
 pub use origin::{Balance, HealthCheck, OriginGroup, OriginPool, OriginTls, Target};
+pub use routing::{
+    Conditions, Continent, GeoList, GeoRestriction, UnknownViewer, ViewerProtocol, ViewerProtocolPolicy,
+};
 pub use state::{Backend, Counted, KeySource, Quota, QuotaPeriod, State, StorePolicy};
+pub use viewer::{AddressHeader, VIEWER_PREFIX, Viewer, ViewerFact};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -60,8 +66,10 @@ pub struct Config {
     pub limits: Limits,
     /// What is different in the edge's own answers.
     pub gateway_responses: Vec<GatewayResponse>,
-    /// Peers whose `X-Forwarded-For` is believed.
+    /// Peers that are believed when they say who asks.
     pub trusted_proxies: Vec<IpNet>,
+    /// How the edge knows who asks, and how it tells of it.
+    pub viewer: Viewer,
     /// MaxMind-format databases, in order; the first that knows a fact wins.
     pub geo_databases: Vec<PathBuf>,
     /// Bytes the cache may hold.
@@ -170,6 +178,8 @@ pub struct Listener {
     pub certificates: Vec<Certificate>,
     /// Oldest TLS version. Default 1.2.
     pub min_tls: TlsVersion,
+    /// Connections begin with a PROXY header, and only trusted proxies may connect. Default false.
+    pub proxy_protocol: bool,
 }
 
 /// TLS versions that can be offered.
@@ -404,6 +414,8 @@ pub struct Distribution {
     pub gateway_responses: Vec<GatewayResponse>,
     /// Where its viewers put their API key.
     pub key_source: KeySource,
+    /// What is served for `/`, without leading slash (CloudFront: "Specify a default root object").
+    pub default_root_object: Option<String>,
 }
 
 /// What happens to the requests of a path pattern.
@@ -411,6 +423,12 @@ pub struct Distribution {
 pub struct Behavior {
     /// The pattern, as CloudFront's.
     pub path: PathPattern,
+    /// What else a request must have, or the next behavior has its turn.
+    pub conditions: Conditions,
+    /// What is asked of the protocol that viewers speak.
+    pub viewer_protocol: ViewerProtocol,
+    /// Who is refused for where they are; nobody if none.
+    pub geo_restriction: Option<GeoRestriction>,
     /// Methods that are let through; others are 405 with `Allow`. Upper case.
     pub methods: Vec<String>,
     /// Where misses go.
@@ -437,7 +455,7 @@ pub struct Behavior {
     pub raw_path: bool,
     /// Let ambiguous spellings (`%2f`, `%5c`, `%00`, double encoding, `;`) through.
     pub allow_ambiguous_paths: bool,
-    /// `CloudFront-Viewer-*` facts sent to the origin. Lower case names.
+    /// Fields with facts about the viewer that the origin gets: lower case names, with the edge's prefix.
     pub viewer_headers: Vec<String>,
 }
 

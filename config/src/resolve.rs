@@ -13,6 +13,8 @@ mod limits;
 mod names;
 mod origins;
 mod policies;
+mod routing;
+mod viewer;
 
 use std::path::Path;
 
@@ -23,6 +25,7 @@ use crate::schema::{self, File};
 use crate::source::Source;
 use names::Names;
 pub(crate) use policies::PRESETS;
+pub(crate) use viewer::prefix as viewer_prefix;
 
 /// Bytes the cache may hold by default: 256 MiB.
 pub(crate) const DEFAULT_CAPACITY: u64 = 256 << 20;
@@ -52,6 +55,7 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         limits,
         gateway_responses: answers::responses(file.gateway_responses.value()),
         trusted_proxies: edge::networks(file.trusted_proxies.value()),
+        viewer: viewer::viewer(file),
         geo_databases: edge::geo_databases(file, base),
         cache_capacity: capacity,
         cache_max_object: object.unwrap_or(DEFAULT_OBJECT.min(capacity)),
@@ -73,6 +77,11 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         names.report_unused(out);
     }
     config
+}
+
+/// The conditions of a behavior beside its path.
+pub(crate) fn conditions(written: &schema::Behavior) -> crate::model::Conditions {
+    routing::conditions(written.matches.value())
 }
 
 /// The time, or its default in milliseconds.

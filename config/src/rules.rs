@@ -16,7 +16,9 @@ mod limits;
 mod listeners;
 mod origin_groups;
 mod origins;
+mod routing;
 mod state;
+mod viewer;
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -42,6 +44,7 @@ pub(crate) fn check(file: &File, out: &mut Report) {
     answers::check(file, out);
     state::check(file, out);
     distributions::check(file, out);
+    viewer::check(file, out);
 }
 
 /// Reports what is listed a second time. `text` is what counts and what is shown.

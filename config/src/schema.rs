@@ -15,9 +15,11 @@ mod keys;
 mod limits;
 mod origin;
 mod origin_group;
+mod routing;
 mod secret;
 mod settings;
 mod state;
+mod viewer;
 
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -36,9 +38,11 @@ pub(crate) use keys::{ApiKey, Quota, Throttle, UsagePlan};
 pub(crate) use limits::{Caller, Limits, MethodThrottle, PerAddress, PerCaller};
 pub(crate) use origin::Origin;
 pub(crate) use origin_group::{HealthCheck, OriginGroup, OriginTls};
+pub(crate) use routing::{GeoList, GeoRestriction, Match, Wanted};
 pub(crate) use secret::Secret;
 pub(crate) use settings::Settings;
 pub(crate) use state::{Backend, State};
+pub(crate) use viewer::Viewer;
 
 use crate::decode::{Decode, FilePath, List, Named, Network, table};
 use crate::report::Report;
@@ -49,8 +53,10 @@ table! {
         /// Folder for the state of the running edge: its admin socket and compiled hooks. Relative to this file.
         /// Default: ".edgeweir".
         state_dir: Opt<FilePath>,
-        /// Networks of proxies in front of this edge whose `X-Forwarded-For` is believed. Default: none.
+        /// Networks of proxies in front of this edge that are believed when they say who asks. Default: none.
         trusted_proxies: Opt<List<Network>>,
+        /// How the edge knows who asks, and under which names it tells of it.
+        viewer: Opt<Viewer>,
         /// Limits and times of the whole process.
         server: Opt<Server>,
         /// What is accepted from viewers.

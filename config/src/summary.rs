@@ -3,9 +3,10 @@
 mod origins;
 
 use crate::model::{
-    ApiKey, Backend, Behavior, CachePolicy, CallerName, Config, Distribution, Each, Hook, Jwks, JwksSource, KeySource,
-    KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Quota, QuotaPeriod, SecretSource, Stage, State,
-    StorePolicy, Target, Throttle, TlsVersion, UsagePlan,
+    ApiKey, Backend, Behavior, CachePolicy, CallerName, Config, Distribution, Each, GeoList, GeoRestriction, Hook,
+    HostHeader, Jwks, JwksSource, KeySource, KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Origin,
+    OriginHttp, Quota, QuotaPeriod, SecretSource, Stage, State, StorePolicy, Target, Throttle, TlsVersion, UsagePlan,
+    ViewerProtocolPolicy,
 };
 use crate::units::{format_duration, format_size};
 
@@ -51,7 +52,8 @@ fn listener(listener: &Listener) -> Vec<String> {
         (true, true) => "HTTP/1.1, h2c",
         (true, false) => "HTTP/1.1, HTTP/2",
     };
-    vec![listener.address.to_string(), http.to_owned(), tls]
+    let proxy = if listener.proxy_protocol { ", PROXY protocol" } else { "" };
+    vec![listener.address.to_string(), http.to_owned(), format!("{tls}{proxy}")]
 }
 
 fn admin(config: &Config) -> Vec<String> {
@@ -260,6 +262,12 @@ fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
     for (method, throttle) in &behavior.method_throttles {
         limits.extend(rate(Some(*throttle)).map(|rate| format!("{method} {rate}")));
     }
+    match behavior.viewer_protocol.policy {
+        ViewerProtocolPolicy::AllowAll => {}
+        ViewerProtocolPolicy::RedirectToHttps => limits.push("HTTP redirected".to_owned()),
+        ViewerProtocolPolicy::HttpsOnly => limits.push("HTTPS only".to_owned()),
+    }
+    limits.extend(behavior.geo_restriction.as_ref().map(geo_restriction));
     if behavior.raw_path {
         limits.push("raw path".to_owned());
     }
@@ -267,8 +275,12 @@ fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
         limits.push("ambiguous paths".to_owned());
     }
     let list = |items: Vec<String>| if items.is_empty() { "-".to_owned() } else { items.join(", ") };
+    let path = match behavior.conditions.is_empty() {
+        true => behavior.path.to_string(),
+        false => format!("{} with {}", behavior.path, behavior.conditions),
+    };
     vec![
-        behavior.path.to_string(),
+        path,
         behavior.methods.join(" "),
         match behavior.origin {
             Target::Origin(id) => config.origins.get(id.0).map_or_else(String::new, |o| o.name.clone()),
@@ -278,6 +290,19 @@ fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
         list(hooks),
         list(limits),
     ]
+}
+
+fn geo_restriction(restriction: &GeoRestriction) -> String {
+    let places = |list: &GeoList| {
+        let countries = list.countries.iter().cloned();
+        let continents = list.continents.iter().map(|continent| continent.as_str().to_owned());
+        let asns = list.asns.iter().map(|asn| format!("AS{asn}"));
+        let all = countries.chain(continents).chain(asns).chain(list.cidrs.iter().map(ToString::to_string));
+        all.collect::<Vec<_>>().join(" ")
+    };
+    let allow = restriction.allow.as_ref().map(|list| format!("only from {}", places(list)));
+    let deny = restriction.deny.as_ref().map(|list| format!("not from {}", places(list)));
+    [allow, deny].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// A title and indented rows with aligned columns; nothing if there are no rows.

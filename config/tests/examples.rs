@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use edgeweir_config::{Balance, Config, KeyValue, Parsed, SecretSource, Stage, Target, parse, summary};
+use edgeweir_config::{
+    Balance, Config, KeyValue, Parsed, SecretSource, Stage, Target, ViewerProtocolPolicy, parse, summary,
+};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
@@ -39,6 +41,7 @@ fn every_example_parses_and_has_a_summary() {
             "limits.toml",
             "minimal.toml",
             "origins.toml",
+            "routing.toml",
             "tls.toml"
         ]
     );
@@ -209,4 +212,27 @@ fn limits_show_in_the_summary() {
     let site = config.distributions.first().unwrap();
     assert!(site.behaviors.iter().all(|behavior| behavior.cors.is_some()), "the distribution's");
     assert_eq!(site.gateway_responses.len(), 1);
+}
+
+#[test]
+fn routing_has_conditions_and_who_is_let_in() {
+    let config = example("routing.toml");
+    assert!(config.listeners[0].proxy_protocol);
+    let shop = config.distributions.first().unwrap();
+    assert_eq!(shop.default_root_object.as_deref(), Some("index.html"));
+    let [next, downloads, api, rest] = shop.behaviors.as_slice() else { panic!("four behaviors") };
+    assert_eq!(next.conditions.to_string(), "cookie version = \"next\", method GET or HEAD");
+    assert!(rest.conditions.is_empty());
+    let policies = [next, api, rest].map(|behavior| behavior.viewer_protocol.policy);
+    assert_eq!(
+        policies,
+        [ViewerProtocolPolicy::RedirectToHttps, ViewerProtocolPolicy::HttpsOnly, ViewerProtocolPolicy::RedirectToHttps]
+    );
+    let allowed = downloads.geo_restriction.as_ref().unwrap().allow.as_ref().unwrap();
+    assert_eq!(allowed.countries, ["CH", "LI"]);
+    assert_eq!(rest.geo_restriction.as_ref().unwrap().deny.as_ref().unwrap().countries, ["KP"]);
+    // By whatever name they are called, fields have the edge's prefix.
+    assert_eq!(rest.viewer_headers, ["edge-viewer-country"]);
+    let policy = &config.cache_policies[rest.cache_policy.0];
+    assert_eq!(policy.headers, ["edge-is-mobile-viewer", "edge-viewer-country"]);
 }

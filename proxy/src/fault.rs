@@ -36,6 +36,10 @@ pub enum Fault {
     UnknownHost,
     /// No behavior of the distribution has this path.
     NoBehavior,
+    /// The viewer is where a geo restriction lets nobody in.
+    GeoBlocked,
+    /// The viewer speaks HTTP where only HTTPS is served.
+    HttpsRequired,
     /// No API key, an unknown or disabled one, or one without a plan for this distribution: all look the same.
     Forbidden,
     /// A limit has no room.
@@ -90,7 +94,7 @@ pub enum Fault {
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::BadFraming,
         Self::UnknownTransferCoding,
         Self::BadHost,
@@ -103,6 +107,8 @@ impl Fault {
         Self::MethodNotAllowed,
         Self::UnknownHost,
         Self::NoBehavior,
+        Self::GeoBlocked,
+        Self::HttpsRequired,
         Self::Forbidden,
         Self::Throttled,
         Self::Unauthorized,
@@ -145,6 +151,8 @@ impl Fault {
             Self::MethodNotAllowed => (405, "Method Not Allowed", "method-not-allowed"),
             Self::UnknownHost => (404, "Not Found: no distribution has this host", "unknown-host"),
             Self::NoBehavior => (404, "Not Found: no behavior has this path", "no-behavior"),
+            Self::GeoBlocked => (403, "Forbidden: not available where you are", "geo-blocked"),
+            Self::HttpsRequired => (403, "Forbidden: HTTPS is required", "https-required"),
             Self::Forbidden => (403, "Forbidden", "forbidden"),
             Self::Throttled => (429, "Too Many Requests", "throttled"),
             Self::Unauthorized => (401, "Unauthorized", "unauthorized"),
@@ -235,6 +243,7 @@ impl Fault {
             Self::Throttled => ResponseType::Throttled,
             Self::QuotaExceeded => ResponseType::QuotaExceeded,
             Self::Unauthorized => ResponseType::Unauthorized,
+            Self::GeoBlocked => ResponseType::WafFiltered,
             Self::BadFraming
             | Self::UnknownTransferCoding
             | Self::BadHost
@@ -243,6 +252,7 @@ impl Fault {
             | Self::UrlTooLong
             | Self::HeadersTooLarge
             | Self::ExpectationFailed
+            | Self::HttpsRequired
             | Self::MethodNotAllowed
             | Self::HookFailed
             | Self::HookTimeout

@@ -3,6 +3,7 @@
 //! The order is the house's (docs/architecture.md, "The way of a request"). What a step may know is in its module; this file
 //! knows pingora and the order, and decides nothing itself.
 
+pub(crate) mod access;
 mod answers;
 mod attempts;
 pub mod authority;
@@ -15,6 +16,8 @@ mod conditions;
 pub mod context;
 mod cors;
 pub(crate) mod edits;
+mod facts;
+mod forwarded;
 pub mod gate;
 mod generated;
 mod head;
@@ -24,6 +27,7 @@ mod invalidate;
 pub(crate) mod leaks;
 mod levels;
 mod log;
+mod matching;
 pub(crate) mod origin;
 mod parts;
 pub mod path;
@@ -92,16 +96,12 @@ impl Flow {
         }
         match subject? {
             Subject::Behavior => {}
-            Subject::Server => {
-                Box::pin(respond::asterisk(session, ctx)).await.map_err(|_error| Fault::ViewerGone)?;
-                return Ok(true);
-            }
-            Subject::Preflight => {
-                Box::pin(respond::preflight(session, ctx)).await.map_err(|_error| Fault::ViewerGone)?;
-                return Ok(true);
-            }
             Subject::Cache => {
                 Box::pin(purge::serve(&self.core, session, ctx)).await.map_err(|_error| Fault::ViewerGone)?;
+                return Ok(true);
+            }
+            own => {
+                Box::pin(respond::by_itself(session, ctx, own)).await.map_err(|_error| Fault::ViewerGone)?;
                 return Ok(true);
             }
         }
@@ -229,6 +229,7 @@ impl Flow {
             .map(|handle| Arc::clone(&handle.0));
         if let Some(conn) = &conn {
             conn.head_ends();
+            ctx.conn_reused = conn.meets();
         }
         ctx.conn = conn;
         ctx.version = session.req_header().version;

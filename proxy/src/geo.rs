@@ -1,14 +1,22 @@
-//! Where an address is: facts from MaxMind-format databases, each read whole into memory.
+//! Where an address is: facts from MaxMind-format databases, each read whole into memory, and again when its file changes.
 //!
 //! Knows the layouts of MaxMind (GeoLite2, GeoIP2: Country, City, ASN) and DB-IP, and flat records (`country_code`,
-//! `latitude`, …). It must not know requests or headers, and does no I/O after [`Geo::open`].
+//! `latitude`, …). It must not know requests or headers. A look-up takes the database in force and does no I/O; reading
+//! blocks: [`Geo::open`] and [`Geo::refresh`] are for outside of the runtime's workers.
 
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use maxminddb::{MaxMindDbError, Reader};
+use parking_lot::Mutex;
+
+use crate::files::Stamp;
+use crate::telemetry::metrics::StoreMetrics;
 
 mod record;
 
@@ -129,40 +137,80 @@ impl GeoFacts {
     }
 }
 
+/// A database and its file.
+struct Database {
+    path: PathBuf,
+    reader: ArcSwap<Reader<Vec<u8>>>,
+    /// The file as it was when it was read last, for good or bad.
+    seen: Mutex<Option<Stamp>>,
+    metrics: Arc<StoreMetrics>,
+}
+
+/// What became of a look at a database's file that had changed.
+#[derive(Debug)]
+pub enum Refreshed {
+    /// It was read and is in force now; its type is that of its metadata.
+    Renewed {
+        /// The file.
+        path: PathBuf,
+        /// Such as `GeoLite2-City`.
+        kind: String,
+    },
+    /// It cannot be used; the old one stays.
+    Failed(GeoError),
+}
+
 /// The open databases, in the order of the config.
 pub struct Geo {
-    readers: Vec<Reader<Vec<u8>>>,
+    databases: Vec<Arc<Database>>,
 }
 
 impl fmt::Debug for Geo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let types = self.readers.iter().map(|reader| reader.metadata().database_type.as_str());
-        f.debug_list().entries(types).finish()
+        f.debug_list().entries(self.databases.iter().map(|database| &database.path)).finish()
     }
 }
 
 impl Geo {
-    /// Reads the databases into memory.
+    /// Reads the databases into memory. Those that `old` has already stay as they are: [`Geo::refresh`] renews them.
+    /// `metrics` hands out counters by the name of a file.
     ///
     /// # Errors
     /// The first database that cannot be read or is not in MaxMind's format.
-    pub fn open(paths: &[PathBuf]) -> Result<Self, GeoError> {
-        let readers = paths.iter().map(|path| open_one(path)).collect::<Result<_, _>>()?;
-        Ok(Self { readers })
+    pub fn open(
+        paths: &[PathBuf],
+        old: Option<&Self>,
+        metrics: impl Fn(&str) -> Arc<StoreMetrics>,
+    ) -> Result<Self, GeoError> {
+        let database = |path: &PathBuf| {
+            let kept = old.and_then(|old| old.databases.iter().find(|database| database.path == *path));
+            match kept {
+                Some(kept) => Ok(Arc::clone(kept)),
+                None => Database::open(path, &metrics).map(Arc::new),
+            }
+        };
+        Ok(Self { databases: paths.iter().map(database).collect::<Result<_, _>>()? })
+    }
+
+    /// Looks at the files, and reads those that have changed since they were read last. Empty if none has.
+    #[must_use]
+    pub fn refresh(&self) -> Vec<Refreshed> {
+        self.databases.iter().filter_map(|database| database.refresh()).collect()
     }
 
     /// Whether there is no database at all: then no address has facts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.readers.is_empty()
+        self.databases.is_empty()
     }
 
     /// Everything the databases know of `address`; of two that know a fact the first wins.
     #[must_use]
     pub fn lookup(&self, address: IpAddr) -> GeoFacts {
         let mut facts = GeoFacts::default();
-        for reader in &self.readers {
-            if let Some(record) = find(reader, address) {
+        for database in &self.databases {
+            let reader = database.reader.load();
+            if let Some(record) = find(&reader, address) {
                 facts.fill(&record);
             }
         }
@@ -172,7 +220,36 @@ impl Geo {
     /// Only the country; allocates nothing.
     #[must_use]
     pub fn country(&self, address: IpAddr) -> Option<Code> {
-        self.readers.iter().find_map(|reader| find(reader, address)?.country_code())
+        self.databases.iter().find_map(|database| find(&database.reader.load(), address)?.country_code())
+    }
+}
+
+impl Database {
+    fn open(path: &Path, metrics: impl Fn(&str) -> Arc<StoreMetrics>) -> Result<Self, GeoError> {
+        // Before it is read, so that a change meanwhile is seen at the next look.
+        let stamp = Stamp::at(path);
+        let reader = ArcSwap::from_pointee(open_one(path)?);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Ok(Self { path: path.to_owned(), reader, seen: Mutex::new(stamp), metrics: metrics(&name) })
+    }
+
+    fn refresh(&self) -> Option<Refreshed> {
+        let mut seen = self.seen.lock();
+        let now = Stamp::at(&self.path);
+        if now == *seen {
+            return None;
+        }
+        *seen = now;
+        let reader = open_one(&self.path);
+        self.metrics.loaded(reader.is_ok());
+        Some(match reader {
+            Ok(reader) => {
+                let kind = reader.metadata().database_type.clone();
+                self.reader.store(Arc::new(reader));
+                Refreshed::Renewed { path: self.path.clone(), kind }
+            }
+            Err(error) => Refreshed::Failed(error),
+        })
     }
 }
 
@@ -182,7 +259,17 @@ const MAX_DATABASE: u64 = 4 << 30;
 fn open_one(path: &Path) -> Result<Reader<Vec<u8>>, GeoError> {
     let bytes =
         crate::files::read(path, MAX_DATABASE).map_err(|source| GeoError::Read { path: path.to_owned(), source })?;
-    Reader::from_source(bytes).map_err(|source| GeoError::Format { path: path.to_owned(), source })
+    let format = |source| GeoError::Format { path: path.to_owned(), source };
+    let reader = Reader::from_source(bytes).map_err(format)?;
+    // What describes the database stands at its end: whether the rest is there shows in some of its records.
+    for first in 0..=u8::MAX {
+        reader
+            .lookup(IpAddr::from([first, 1, 1, 1]))
+            .map_err(format)?
+            .decode::<serde::de::IgnoredAny>()
+            .map_err(format)?;
+    }
+    Ok(reader)
 }
 
 /// The record of an address. A damaged record and an IPv6 address in an IPv4 database are the same as an unknown
@@ -200,6 +287,30 @@ mod tests {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/examples/demo/country.mmdb")
     }
 
+    fn open(path: &Path) -> Result<Geo, GeoError> {
+        Geo::open(&[path.to_owned()], None, |_name| Arc::default())
+    }
+
+    #[test]
+    fn a_changed_file_is_read_and_a_bad_one_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("geo.mmdb");
+        std::fs::copy(country_database(), &path).unwrap();
+        let geo = open(&path).unwrap();
+        assert!(geo.refresh().is_empty());
+        let swiss = || geo.country("195.186.1.111".parse().unwrap()).is_some();
+        std::fs::write(&path, "half a copy").unwrap();
+        assert!(matches!(geo.refresh().as_slice(), [Refreshed::Failed(GeoError::Format { .. })]));
+        assert!(swiss() && geo.refresh().is_empty(), "it is told once");
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(geo.refresh().as_slice(), [Refreshed::Failed(GeoError::Read { .. })]));
+        let again = Geo::open(std::slice::from_ref(&path), Some(&geo), |_name| Arc::default()).unwrap();
+        assert!(again.country("195.186.1.111".parse().unwrap()).is_some(), "a reload keeps what is open");
+        std::fs::copy(country_database(), &path).unwrap();
+        assert!(matches!(geo.refresh().as_slice(), [Refreshed::Renewed { .. }]));
+        assert!(swiss());
+    }
+
     #[test]
     fn codes_are_short_ascii_in_upper_case() {
         assert_eq!(Code::new("ch").unwrap().as_str(), "CH");
@@ -211,7 +322,7 @@ mod tests {
 
     #[test]
     fn the_demo_database_knows_countries() {
-        let geo = Geo::open(&[country_database()]).unwrap();
+        let geo = open(&country_database()).unwrap();
         for (address, country) in [
             ("195.186.1.111", Some("CH")),
             ("::ffff:195.186.1.111", Some("CH")),
@@ -227,20 +338,20 @@ mod tests {
 
     #[test]
     fn ipv6_in_an_ipv4_database_is_unknown() {
-        let geo = Geo::open(&[country_database()]).unwrap();
+        let geo = open(&country_database()).unwrap();
         assert_eq!(geo.lookup("2001:db8::1".parse().unwrap()), GeoFacts::default());
     }
 
     #[test]
     fn errors_name_the_file() {
-        let missing = Geo::open(&[PathBuf::from("no/such.mmdb")]).unwrap_err().to_string();
+        let missing = open(Path::new("no/such.mmdb")).unwrap_err().to_string();
         assert!(missing.contains("no/such.mmdb") && missing.contains("cannot read"), "{missing}");
         let folder = tempfile::tempdir().unwrap();
         let whole = std::fs::read(country_database()).unwrap();
         for (name, bytes) in [("empty", &b""[..]), ("text", b"not a database"), ("cut", &whole[..whole.len() / 2])] {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
-            let error = Geo::open(&[path]).unwrap_err().to_string();
+            let error = open(&path).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains("is not a geo database"), "{error}");
         }
     }
@@ -256,7 +367,7 @@ mod tests {
         let path = folder.path().join("damaged.mmdb");
         std::fs::write(&path, bytes).unwrap();
         // Whether it opens depends on where the tree ends; looking up must be safe in any case.
-        if let Ok(geo) = Geo::open(&[path]) {
+        if let Ok(geo) = open(&path) {
             for first in 1..=255_u8 {
                 let _facts = geo.lookup(IpAddr::from([first, 7, 9, 1]));
             }

@@ -179,16 +179,31 @@ fn add(items: &mut Vec<Item>, snapshot: &Snapshot, distribution: usize, scope: &
         let normal = normalise(raw).path.into_owned();
         spellings.extend(Some(normal).filter(|normal| normal != raw));
     }
+    let found = snapshot.distributions.get(distribution);
+    if let Some(object) = found.and_then(|found| found.root_object.as_deref())
+        && !prefix
+        && spellings.iter().any(|path| path == "/")
+    {
+        // What is served for `/` is stored under its own name.
+        spellings.push(object.to_owned());
+    }
     for path in spellings {
-        let target = if prefix {
-            Target::Prefix(query.map_or_else(|| path.clone(), |query| format!("{path}?{query}")))
-        } else {
-            let behavior = snapshot.route(distribution, &path).and_then(|index| {
-                snapshot.distributions.get(distribution).and_then(|found| found.behaviors.get(index))
-            });
-            let kept = behavior.and_then(|behavior| filtered_query(query, &behavior.cache.query));
-            Target::Exact(kept.map_or_else(|| path.clone(), |query| format!("{path}?{query}")))
-        };
-        items.push(Item { scope: scope.clone(), target });
+        if prefix {
+            let target = Target::Prefix(query.map_or_else(|| path.clone(), |query| format!("{path}?{query}")));
+            items.push(Item { scope: scope.clone(), target });
+            continue;
+        }
+        // Behaviors with other conditions may have other policies.
+        let candidates = snapshot.candidates(distribution, &path);
+        let behaviors = candidates.iter().filter_map(|at| found?.behaviors.get(*at));
+        let mut kept: Vec<_> = behaviors.map(|behavior| filtered_query(query, &behavior.cache.query)).collect();
+        if kept.is_empty() {
+            kept.push(None);
+        }
+        kept.dedup();
+        for query in kept {
+            let target = Target::Exact(query.map_or_else(|| path.clone(), |query| format!("{path}?{query}")));
+            items.push(Item { scope: scope.clone(), target });
+        }
     }
 }

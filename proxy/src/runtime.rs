@@ -6,6 +6,7 @@ pub mod clock;
 pub mod conn;
 pub mod connections;
 pub mod head;
+pub mod proxy_protocol;
 pub mod random;
 pub mod resolver;
 pub mod room;

@@ -7,8 +7,11 @@ pub mod answers;
 pub mod authorizer;
 pub mod breaker;
 pub mod build;
+pub mod conditions;
+pub mod geo_rules;
 mod hosts;
 pub mod limits;
+mod routes;
 pub mod stores;
 
 use std::collections::HashMap;
@@ -24,7 +27,9 @@ use edgeweir_limits::{KeyTable, Plans};
 use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 
+pub use edgeweir_config::ViewerFact;
 pub use hosts::HostIndex;
+pub use routes::Routes;
 
 use crate::geo::Geo;
 use crate::jwks::KeySet;
@@ -59,6 +64,8 @@ pub struct Snapshot {
     pub stores: Vec<Arc<stores::Store>>,
     /// By [`model::JwksId`].
     pub jwks: Vec<Arc<KeySet>>,
+    /// Whether any behavior tells origins of the viewer's head as it came.
+    pub tells_heads: bool,
     /// None without a database.
     pub geo: Option<Arc<Geo>>,
     /// The API keys of the configuration.
@@ -84,6 +91,12 @@ pub struct Distribution {
     pub name: Arc<str>,
     /// In order.
     pub behaviors: Vec<Behavior>,
+    /// Which of them takes a path.
+    pub routes: Routes,
+    /// Whether any of them has conditions beside its path.
+    pub conditional: bool,
+    /// The path that `/` stands for.
+    pub root_object: Option<Box<str>>,
     /// For all its requests.
     pub limits: limits::Limits,
     /// What is different in the edge's own answers here.
@@ -106,6 +119,12 @@ pub enum KeySource {
 pub struct Behavior {
     /// What paths it takes.
     pub pattern: PathPattern,
+    /// What else a request must have.
+    pub conditions: Option<Box<conditions::Conditions>>,
+    /// What is asked of the protocol that viewers speak.
+    pub viewer_protocol: model::ViewerProtocol,
+    /// Who is let in by where the viewer is.
+    pub geo_rules: Option<Arc<geo_rules::GeoRules>>,
     /// The pattern's text, as logs and hooks see it.
     pub label: Arc<str>,
     /// Methods let through.
@@ -136,6 +155,8 @@ pub struct Behavior {
     pub allow_ambiguous_paths: bool,
     /// Facts about the viewer that the origin gets.
     pub viewer_headers: Vec<ViewerHeader>,
+    /// Whether the kind of device is among them.
+    pub tells_device: bool,
     /// Counters.
     pub metrics: Arc<BehaviorMetrics>,
 }
@@ -161,8 +182,10 @@ pub struct CachePolicy {
     pub headers: Vec<HeaderName>,
     /// Whether `Host` is one of them.
     pub host_in_key: bool,
-    /// Whether facts about the viewer, which its own head does not have, are among them.
-    pub facts_in_key: bool,
+    /// Those of them that carry facts about the viewer, which its own head does not have.
+    pub facts: Vec<ViewerHeader>,
+    /// What the names of such fields begin with.
+    pub fact_prefix: Arc<str>,
     /// Cookies in the key.
     pub cookies: Selection,
     /// Query parameters in the key.
@@ -247,72 +270,6 @@ pub struct ViewerHeader {
     pub fact: ViewerFact,
 }
 
-/// Facts about the viewer that an origin can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ViewerFact {
-    /// ISO 3166-1 alpha-2.
-    Country,
-    /// The country's name.
-    CountryName,
-    /// ISO 3166-2 code of the region.
-    Region,
-    /// The region's name.
-    RegionName,
-    /// City.
-    City,
-    /// Postal code.
-    PostalCode,
-    /// Metro code.
-    MetroCode,
-    /// IANA time zone.
-    TimeZone,
-    /// Degrees.
-    Latitude,
-    /// Degrees.
-    Longitude,
-    /// Autonomous system number.
-    Asn,
-    /// Address and port.
-    Address,
-    /// HTTP version.
-    HttpVersion,
-    /// Version, cipher and handshake kind.
-    Tls,
-    /// `http` or `https`.
-    ForwardedProto,
-}
-
-impl ViewerFact {
-    /// The fact that a field of CloudFront's carries, by its lower-case name.
-    #[must_use]
-    pub fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "cloudfront-viewer-country" => Self::Country,
-            "cloudfront-viewer-country-name" => Self::CountryName,
-            "cloudfront-viewer-country-region" => Self::Region,
-            "cloudfront-viewer-country-region-name" => Self::RegionName,
-            "cloudfront-viewer-city" => Self::City,
-            "cloudfront-viewer-postal-code" => Self::PostalCode,
-            "cloudfront-viewer-metro-code" => Self::MetroCode,
-            "cloudfront-viewer-time-zone" => Self::TimeZone,
-            "cloudfront-viewer-latitude" => Self::Latitude,
-            "cloudfront-viewer-longitude" => Self::Longitude,
-            "cloudfront-viewer-asn" => Self::Asn,
-            "cloudfront-viewer-address" => Self::Address,
-            "cloudfront-viewer-http-version" => Self::HttpVersion,
-            "cloudfront-viewer-tls" => Self::Tls,
-            "cloudfront-forwarded-proto" => Self::ForwardedProto,
-            _ => return None,
-        })
-    }
-
-    /// Whether the geo databases are asked for it.
-    #[must_use]
-    pub fn is_geo(self) -> bool {
-        !matches!(self, Self::Address | Self::HttpVersion | Self::Tls | Self::ForwardedProto)
-    }
-}
-
 impl Snapshot {
     /// Two plans of these that open the same behavior, with its distribution and pattern: a key must not be in both (API
     /// Gateway: one plan for each stage).
@@ -338,10 +295,38 @@ impl Snapshot {
         self.config.trusted_proxies.iter().any(|net: &IpNet| net.contains(&address))
     }
 
-    /// Index of the first behavior of a distribution that takes a path.
-    #[must_use]
-    pub fn route(&self, distribution: usize, path: &str) -> Option<usize> {
+    /// Index of the first behavior of a distribution that takes a path, and a request that meets its conditions: `holds` is
+    /// asked of behaviors that have some.
+    pub fn route(
+        &self,
+        distribution: usize,
+        path: &str,
+        mut holds: impl FnMut(&conditions::Conditions) -> bool,
+    ) -> Option<usize> {
         let distribution = self.distributions.get(distribution)?;
-        distribution.behaviors.iter().position(|behavior| behavior.pattern.matches(path))
+        distribution.routes.find(path, |at| {
+            distribution.behaviors.get(at).is_some_and(|behavior| {
+                behavior.pattern.matches(path) && behavior.conditions.as_deref().is_none_or(&mut holds)
+            })
+        })
+    }
+
+    /// Indices of all behaviors of a distribution that may take a request for a path: those with conditions, and the first
+    /// without.
+    #[must_use]
+    pub fn candidates(&self, distribution: usize, path: &str) -> Vec<usize> {
+        let Some(found) = self.distributions.get(distribution) else { return Vec::new() };
+        let mut candidates = Vec::new();
+        let last = found.routes.find(path, |at| {
+            let behavior = found.behaviors.get(at).filter(|behavior| behavior.pattern.matches(path));
+            let conditional = behavior.is_some_and(|behavior| behavior.conditions.is_some());
+            candidates.extend(conditional.then_some(at));
+            behavior.is_some() && !conditional
+        });
+        // They are not asked in order.
+        candidates.retain(|at| last.is_none_or(|last| *at < last));
+        candidates.extend(last);
+        candidates.sort_unstable();
+        candidates
     }
 }

@@ -82,6 +82,25 @@ impl Authority {
         protocols: &[&str],
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> std::io::Result<TlsStream<TcpStream>> {
+        let stream = deadline("connect to the edge", TcpStream::connect(address)).await?;
+        self.handshake(stream, name, protocols, versions).await
+    }
+
+    /// Shakes hands over a connection that is there already, for example behind a PROXY header.
+    ///
+    /// # Errors
+    /// When the handshake fails.
+    pub async fn connect_over(&self, stream: TcpStream, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        self.handshake(stream, name, &[], rustls::ALL_VERSIONS).await
+    }
+
+    async fn handshake(
+        &self,
+        stream: TcpStream,
+        name: &str,
+        protocols: &[&str],
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).expect("a valid authority");
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -92,7 +111,6 @@ impl Authority {
             .with_no_client_auth();
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         let name = ServerName::try_from(name.to_owned()).expect("a valid name");
-        let stream = deadline("connect to the edge", TcpStream::connect(address)).await?;
         deadline("TLS handshake", TlsConnector::from(Arc::new(config)).connect(name, stream)).await
     }
 }

@@ -14,6 +14,7 @@ pub mod heavy;
 pub mod hostile;
 pub mod http2;
 pub mod jwt;
+pub mod mmdb;
 pub mod names;
 pub mod origin;
 pub mod process;

@@ -82,6 +82,16 @@ text_value! {
     { "type": "string", "minLength": 1, "maxLength": 255, "examples": ["/images/*.jpg", "*"] }
 }
 text_value! {
+    /// A country.
+    Country(String), "a country code as a string", units::parse_country,
+    { "type": "string", "pattern": "^[A-Z]{2}$", "examples": ["CH", "US"] }
+}
+text_value! {
+    /// A pattern for the value of a header field, cookie or parameter.
+    ValuePattern(units::TextPattern), "a value as a string", units::TextPattern::parse,
+    { "type": "string", "maxLength": 255, "examples": ["beta", "v2*"] }
+}
+text_value! {
     /// A header name, in lower case.
     HeaderName(String), "a header name as a string", units::parse_header_name,
     { "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$" }
@@ -219,6 +229,22 @@ impl<const MIN: u64, const MAX: u64> Decode for Count<MIN, MAX> {
             out_of_range(node, key, &MIN.to_string(), &MAX.to_string(), out);
         }
         number.map(Self)
+    }
+}
+
+/// Status of a redirect to the same URL by HTTPS.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct RedirectStatus(pub(crate) u16);
+plain_schema!(RedirectStatus, { "enum": [301, 302, 307, 308] });
+
+impl Decode for RedirectStatus {
+    fn decode(node: &Node<'_>, key: &str, out: &mut Report) -> Option<Self> {
+        let written = Count::<100, 599>::decode(node, key, out)?.0;
+        let status = u16::try_from(written).ok().filter(|status| matches!(status, 301 | 302 | 307 | 308));
+        if status.is_none() {
+            bad_value(node, format!("`{key}` cannot be {written}"), Some("write 301, 302, 307 or 308".to_owned()), out);
+        }
+        status.map(Self)
     }
 }
 

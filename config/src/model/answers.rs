@@ -31,6 +31,8 @@ pub enum ResponseType {
     Throttled,
     /// The authorizer's identity is missing, or it says so.
     Unauthorized,
+    /// A geo restriction refuses the viewer.
+    WafFiltered,
     /// All other answers from 400 to 499.
     Default4xx,
     /// All other answers from 500 to 599.
@@ -39,7 +41,7 @@ pub enum ResponseType {
 
 impl ResponseType {
     /// How many there are.
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 15;
     /// All of them, by name.
     pub const ALL: [(&'static str, Self); Self::COUNT] = [
         ("ACCESS_DENIED", Self::AccessDenied),
@@ -54,6 +56,7 @@ impl ResponseType {
         ("RESOURCE_NOT_FOUND", Self::ResourceNotFound),
         ("THROTTLED", Self::Throttled),
         ("UNAUTHORIZED", Self::Unauthorized),
+        ("WAF_FILTERED", Self::WafFiltered),
         ("DEFAULT_4XX", Self::Default4xx),
         ("DEFAULT_5XX", Self::Default5xx),
     ];

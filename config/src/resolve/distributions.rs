@@ -10,8 +10,8 @@ use super::keys::{indices, throttle};
 use super::limits::limits;
 use super::names::Names;
 use super::policies::Policies;
-use super::{jwks, key_value, secret};
-use crate::decode::{Field, Text};
+use super::{jwks, key_value, routing, secret, viewer};
+use crate::decode::Field;
 use crate::model::{
     Authorizer, Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, IdentitySource, KeySource,
     OriginId, Place, SecretSource, Stage, Target, Throttle, UsagePlanId,
@@ -22,13 +22,14 @@ use crate::units::PathPattern;
 
 /// CloudFront's largest set of methods.
 const DEFAULT_METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH", "DELETE"];
-const DEFAULT_VIEWER_HEADERS: [&str; 1] = ["cloudfront-viewer-country"];
 
 /// What the behaviors of a file have in common.
 struct Scope<'a> {
     names: &'a Names,
     policies: Policies<'a>,
     base: &'a Path,
+    /// Of fields with facts about viewers.
+    prefix: &'a str,
 }
 
 /// All distributions, and the cache policies that they or the file name.
@@ -38,7 +39,7 @@ pub(super) fn resolve(
     base: &Path,
     out: &mut Report,
 ) -> (Vec<Distribution>, Vec<CachePolicy>) {
-    let mut scope = Scope { names, policies: Policies::new(names), base };
+    let mut scope = Scope { names, policies: Policies::new(names), base, prefix: viewer::prefix(file) };
     let written = file.distributions.value().into_iter().flat_map(|distributions| distributions.iter());
     let distributions = written.map(|(name, written)| distribution(name.get_ref(), written, &mut scope, out)).collect();
     (distributions, scope.policies.finish(file))
@@ -55,10 +56,7 @@ fn distribution(name: &str, written: &schema::Distribution, scope: &mut Scope<'_
     Distribution {
         name: name.to_owned(),
         hosts: hosts.iter().map(|host| host.get_ref().0.clone()).collect(),
-        behaviors: behaviors
-            .iter()
-            .filter_map(|b| behavior(b.get_ref(), (origin, written.cors.value()), scope, out))
-            .collect(),
+        behaviors: behaviors.iter().filter_map(|b| behavior(b.get_ref(), written, origin, scope, out)).collect(),
         throttle: throttle(written.throttle.value()),
         limits: limits(&written.concurrency, written.per_address.value(), written.per_caller.value()),
         gateway_responses: answers::responses(written.gateway_responses.value()),
@@ -67,12 +65,14 @@ fn distribution(name: &str, written: &schema::Distribution, scope: &mut Scope<'_
             (None, Some(header)) => KeySource::Header(header.0.clone()),
             (None, None) => KeySource::Header("x-api-key".to_owned()),
         },
+        default_root_object: written.default_root_object.value().map(|text| text.0.clone()),
     }
 }
 
 fn behavior(
     written: &schema::Behavior,
-    (origin, cors): (Option<Target>, Option<&schema::Cors>),
+    distribution: &schema::Distribution,
+    origin: Option<Target>,
     scope: &mut Scope<'_>,
     out: &mut Report,
 ) -> Option<Behavior> {
@@ -90,6 +90,11 @@ fn behavior(
     };
     Some(Behavior {
         path,
+        conditions: routing::conditions(written.matches.value()),
+        viewer_protocol: routing::viewer_protocol(written, distribution),
+        geo_restriction: routing::geo_restriction(
+            written.geo_restriction.value().or(distribution.geo_restriction.value()),
+        ),
         methods: match written.methods.value() {
             Some(list) => list.items.iter().map(|method| method.get_ref().0.clone()).collect(),
             None => DEFAULT_METHODS.map(str::to_owned).to_vec(),
@@ -98,7 +103,7 @@ fn behavior(
         origin: own_origin.or(origin).unwrap_or(Target::Origin(OriginId(0))),
         cache_policy,
         authorizer,
-        cors: answers::cors(written.cors.value().or(cors)),
+        cors: answers::cors(written.cors.value().or(distribution.cors.value())),
         hooks,
         throttle: throttle(written.throttle.value()),
         method_throttles: method_throttles(written),
@@ -110,24 +115,13 @@ fn behavior(
             .map(|list| indices(Some(list), &scope.names.plans, out).into_iter().map(UsagePlanId).collect()),
         raw_path: written.raw_path.value().copied().unwrap_or(false),
         allow_ambiguous_paths: written.allow_ambiguous_paths.value().copied().unwrap_or(false),
-        viewer_headers: viewer_headers(written),
+        viewer_headers: viewer::fields(written.viewer_headers.value(), scope.prefix),
     })
 }
 
 fn method_throttles(written: &schema::Behavior) -> Vec<(String, Throttle)> {
     let named = written.method_throttles.value().into_iter().flat_map(|named| named.iter());
     named.filter_map(|(name, written)| Some((name.get_ref().clone(), throttle(Some(written))?))).collect()
-}
-
-fn viewer_headers(written: &schema::Behavior) -> Vec<String> {
-    let Some(list) = written.viewer_headers.value() else {
-        return DEFAULT_VIEWER_HEADERS.map(str::to_owned).to_vec();
-    };
-    let mut headers: Vec<String> =
-        list.items.iter().map(|header: &Spanned<Text>| header.get_ref().0.to_ascii_lowercase()).collect();
-    headers.sort_unstable();
-    headers.dedup();
-    headers
 }
 
 fn hooks(written: &schema::Behavior, scope: &Scope<'_>, out: &mut Report) -> [Vec<Binding>; 4] {

@@ -49,6 +49,7 @@ pub(super) fn listeners(file: &File, base: &Path) -> Vec<Listener> {
             http2: true,
             certificates: Vec::new(),
             min_tls: TlsVersion::V1_2,
+            proxy_protocol: false,
         }];
     };
     written.items.iter().filter_map(|listener| self::listener(listener.get_ref(), base)).collect()
@@ -61,6 +62,7 @@ fn listener(written: &schema::Listener, base: &Path) -> Option<Listener> {
         http2: written.http2.value().copied().unwrap_or(true),
         certificates: certificates.iter().filter_map(|c| certificate(c.get_ref(), base)).collect(),
         min_tls: written.min_tls.value().copied().unwrap_or(TlsVersion::V1_2),
+        proxy_protocol: written.proxy_protocol.value().copied().unwrap_or(false),
     })
 }
 

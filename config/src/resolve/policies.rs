@@ -5,7 +5,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::names::Names;
-use super::time;
+use super::{time, viewer};
 use crate::decode::{List, Text};
 use crate::model::{CacheBehaviour, CachePolicy, CachePolicyId, Coding, Forward, Selection, SetCookie};
 use crate::report::Report;
@@ -119,14 +119,15 @@ impl<'n> Policies<'n> {
     /// All policies, at their index.
     pub(super) fn finish(self, file: &File) -> Vec<CachePolicy> {
         let own = file.cache_policies.value().into_iter().flat_map(|policies| policies.iter());
-        let own = own.map(|(name, written)| resolve(name.get_ref(), written));
+        let prefix = viewer::prefix(file);
+        let own = own.map(|(name, written)| resolve(name.get_ref(), written, prefix));
         let presets = self.presets.iter().filter_map(|name| PRESETS.iter().find(|preset| preset.name == *name));
-        own.chain(presets.map(Preset::policy)).collect()
+        own.chain(presets.map(|preset| preset.policy(prefix))).collect()
     }
 }
 
 impl Preset {
-    fn policy(&self) -> CachePolicy {
+    fn policy(&self, prefix: &str) -> CachePolicy {
         let [min_ttl, default_ttl, max_ttl] = self.ttls.map(Duration::from_secs);
         let set_cookie = if self.cookies == Selection::None { SetCookie::Strip } else { SetCookie::Refuse };
         CachePolicy {
@@ -134,7 +135,7 @@ impl Preset {
             min_ttl,
             default_ttl,
             max_ttl,
-            headers: self.headers.iter().map(|&header| header.to_owned()).collect(),
+            headers: self.headers.iter().map(|header| viewer::field(header, prefix)).collect(),
             cookies: self.cookies.clone(),
             query: self.query.clone(),
             tag_headers: TAG_HEADERS.map(str::to_owned).to_vec(),
@@ -147,13 +148,13 @@ impl Preset {
     }
 }
 
-fn resolve(name: &str, written: &schema::CachePolicy) -> CachePolicy {
+fn resolve(name: &str, written: &schema::CachePolicy, prefix: &str) -> CachePolicy {
     let min_ttl = time(written.min_ttl.value(), 0);
     let max_ttl = time(written.max_ttl.value(), 365 * DAY * 1_000);
     // What is not written gives way to what is.
     let default_ttl = written.default_ttl.value().map_or(min_ttl, |ttl| ttl.0);
     let mut headers: Vec<String> = match written.headers.value() {
-        Some(list) => list.items.iter().map(|header| header.get_ref().0.clone()).collect(),
+        Some(list) => list.items.iter().map(|header| viewer::field(&header.get_ref().0, prefix)).collect(),
         None => Vec::new(),
     };
     headers.sort_unstable();
@@ -172,7 +173,7 @@ fn resolve(name: &str, written: &schema::CachePolicy) -> CachePolicy {
         send_tags: written.send_tags.value().copied().unwrap_or(false),
         compress: codings(written.compress.value()),
         accept_encoding: codings(written.accept_encoding.value()),
-        forward: forward(written),
+        forward: forward(written, prefix),
         behaviour: behaviour(written),
     }
 }
@@ -181,11 +182,11 @@ fn codings(written: Option<&List<Coding>>) -> Vec<Coding> {
     written.map_or_else(Vec::new, |list| list.items.iter().map(|coding| *coding.get_ref()).collect())
 }
 
-fn forward(written: &schema::CachePolicy) -> Forward {
+fn forward(written: &schema::CachePolicy, prefix: &str) -> Forward {
     let usual = Forward::default();
     let headers = match written.forward_headers.value().map_or(usual.headers, selection) {
-        Selection::Only(names) => Selection::Only(lower(names)),
-        Selection::Except(names) => Selection::Except(lower(names)),
+        Selection::Only(names) => Selection::Only(lower(&names, prefix)),
+        Selection::Except(names) => Selection::Except(lower(&names, prefix)),
         other => other,
     };
     Forward {
@@ -195,8 +196,8 @@ fn forward(written: &schema::CachePolicy) -> Forward {
     }
 }
 
-fn lower(names: Vec<String>) -> Vec<String> {
-    let mut names: Vec<String> = names.into_iter().map(|name| name.to_ascii_lowercase()).collect();
+fn lower(names: &[String], prefix: &str) -> Vec<String> {
+    let mut names: Vec<String> = names.iter().map(|name| viewer::field(name, prefix)).collect();
     names.sort_unstable();
     names
 }

@@ -1,11 +1,10 @@
 //! The cache and its policies.
 
-use super::distributions::VIEWER_HEADERS;
-use super::{has_geo, in_list, no_duplicates};
+use super::{has_geo, in_list, no_duplicates, viewer};
 use crate::decode::Time;
-use crate::model::ViewerDirectives;
+use crate::model::{ViewerDirectives, ViewerFact};
 use crate::report::{Problem, Report};
-use crate::resolve::{DEFAULT_CAPACITY, PRESETS};
+use crate::resolve::{DEFAULT_CAPACITY, PRESETS, viewer_prefix};
 use crate::schema::{CachePolicy, File, Selection};
 use crate::units::{format_duration, format_size};
 
@@ -64,7 +63,7 @@ pub(super) fn check(file: &File, out: &mut Report) {
     let geo = has_geo(file);
     for (_, policy) in policies.iter() {
         check_ttls(policy, out);
-        check_key(policy, geo, out);
+        check_key(policy, (geo, viewer_prefix(file)), out);
         check_errors(policy, out);
         check_trust(policy, file, out);
     }
@@ -116,7 +115,7 @@ fn check_ttls(policy: &CachePolicy, out: &mut Report) {
     }
 }
 
-fn check_key(policy: &CachePolicy, geo: bool, out: &mut Report) {
+fn check_key(policy: &CachePolicy, known: (bool, &str), out: &mut Report) {
     if let Some(headers) = policy.headers.given() {
         let list = &headers.get_ref().items;
         if let Some(codings) = policy.accept_encoding.given()
@@ -132,8 +131,12 @@ fn check_key(policy: &CachePolicy, geo: bool, out: &mut Report) {
         no_duplicates(list, "header", |name| &name.0, out);
         for header in list {
             let name = header.get_ref().0.as_str();
-            if !in_list(&NOT_IN_KEY, name) {
-                check_known(name, geo, header.span(), out);
+            let not_in_key = |fact: ViewerFact| {
+                fact.is_of_head() || matches!(fact, ViewerFact::Address | ViewerFact::Asn | ViewerFact::Tls)
+            };
+            let fact = viewer::fact(name, known.1);
+            if !in_list(&NOT_IN_KEY, name) && !fact.is_some_and(not_in_key) {
+                check_known(name, known, header.span(), out);
                 continue;
             }
             let help = match name {
@@ -165,8 +168,8 @@ fn check_key(policy: &CachePolicy, geo: bool, out: &mut Report) {
 }
 
 /// A fact about the viewer that nobody knows is the same for all.
-fn check_known(name: &str, geo: bool, span: std::ops::Range<usize>, out: &mut Report) {
-    if !geo && VIEWER_HEADERS.iter().any(|(known, from_geo)| *from_geo && known.eq_ignore_ascii_case(name)) {
+fn check_known(name: &str, (geo, prefix): (bool, &str), span: std::ops::Range<usize>, out: &mut Report) {
+    if !geo && viewer::fact(name, prefix).is_some_and(ViewerFact::is_geo) {
         out.push(
             Problem::warning("no-effect", span, format!("`{name}` does nothing in the cache key"))
                 .label("needs a geo database")

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{bindings, first_or_report, has_geo, no_duplicates};
+use super::{bindings, first_or_report, has_geo, no_duplicates, routing};
 use crate::decode::{Field, Method, Named};
 use crate::model::Stage;
 use crate::report::{Problem, Report};
@@ -21,22 +21,6 @@ url = \"http://127.0.0.1:3000\"
 [distributions.site]
 hosts = [\"*\"]
 origin = \"app\"";
-
-/// Facts about a viewer that can be sent to an origin (CloudFront Developer Guide, "Add CloudFront request headers").
-/// The flag says that the fact comes from a geo database.
-pub(super) const VIEWER_HEADERS: [(&str, bool); 11] = [
-    ("CloudFront-Viewer-Country", true),
-    ("CloudFront-Viewer-Country-Region", true),
-    ("CloudFront-Viewer-City", true),
-    ("CloudFront-Viewer-ASN", true),
-    ("CloudFront-Viewer-Latitude", true),
-    ("CloudFront-Viewer-Longitude", true),
-    ("CloudFront-Viewer-Time-Zone", true),
-    ("CloudFront-Viewer-Address", false),
-    ("CloudFront-Viewer-Http-Version", false),
-    ("CloudFront-Viewer-TLS", false),
-    ("CloudFront-Forwarded-Proto", false),
-];
 
 /// IANA's "Hypertext Transfer Protocol (HTTP) Method Registry" without what can never be let through, and `PURGE`.
 const METHODS: [&str; 38] = [
@@ -100,8 +84,9 @@ pub(super) fn check(file: &File, out: &mut Report) {
         check_key_source(distribution, out);
         let behaviors = distribution.behaviors.value().map_or(&[][..], |list| list.items.as_slice());
         check_order(behaviors, out);
+        routing::check(distribution, geo, out);
         for behavior in behaviors {
-            check_behavior(behavior.get_ref(), geo, out);
+            check_behavior(behavior.get_ref(), out);
         }
     }
 }
@@ -158,8 +143,13 @@ fn check_origin(name: &Spanned<String>, distribution: &Distribution, out: &mut R
 /// The first pattern that matches wins, so some behaviors never have a turn.
 fn check_order(behaviors: &[Spanned<Behavior>], out: &mut Report) {
     let mut all: Option<Range<usize>> = None;
-    let mut seen: HashMap<&str, Range<usize>> = HashMap::new();
+    let mut seen: HashMap<(&str, String), Range<usize>> = HashMap::new();
     for behavior in behaviors {
+        // One that could not be read has some condition.
+        if matches!(behavior.get_ref().matches, Field::Broken) {
+            continue;
+        }
+        let conditions = crate::resolve::conditions(behavior.get_ref()).to_string();
         let (span, text, matches_all) = match &behavior.get_ref().path {
             Field::Given(path) => (path.span(), path.get_ref().0.as_str(), path.get_ref().0.matches_all()),
             Field::Absent => (behavior.span(), "*", true),
@@ -167,7 +157,9 @@ fn check_order(behaviors: &[Spanned<Behavior>], out: &mut Report) {
         };
         // A leading `/` may be left out, except before `*`.
         let same = if text.starts_with("/*") { text } else { text.strip_prefix('/').unwrap_or(text) };
-        if let Some(first) = all.as_ref().or_else(|| seen.get(same)) {
+        // What has no condition takes its requests, and what has the same.
+        let earlier = seen.get(&(same, String::new())).or_else(|| seen.get(&(same, conditions.clone())));
+        if let Some(first) = all.as_ref().or(earlier) {
             out.push(
                 Problem::warning("never-matches", span, "this behavior can never match")
                     .also(first.clone(), "this one comes first and takes its requests")
@@ -175,10 +167,10 @@ fn check_order(behaviors: &[Spanned<Behavior>], out: &mut Report) {
             );
             continue;
         }
-        if matches_all {
+        if matches_all && conditions.is_empty() {
             all = Some(span);
         } else {
-            seen.insert(same, span);
+            seen.insert((same, conditions), span);
         }
     }
 }
@@ -199,7 +191,7 @@ fn check_methods(methods: &[Spanned<Method>], out: &mut Report) {
     }
 }
 
-fn check_behavior(behavior: &Behavior, geo: bool, out: &mut Report) {
+fn check_behavior(behavior: &Behavior, out: &mut Report) {
     if let Some(methods) = behavior.methods.given() {
         if methods.get_ref().items.is_empty() && !methods.get_ref().broken {
             out.push(Problem::error("empty-list", methods.span(), "a behavior without methods refuses everything"));
@@ -218,26 +210,4 @@ fn check_behavior(behavior: &Behavior, geo: bool, out: &mut Report) {
             bindings::check(binding.get_ref(), stage, out);
         }
     }
-    let Some(headers) = behavior.viewer_headers.given() else { return };
-    for header in &headers.get_ref().items {
-        let text = header.get_ref().0.as_str();
-        match VIEWER_HEADERS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
-            None => {
-                let known = VIEWER_HEADERS.iter().map(|(name, _)| *name);
-                out.push(
-                    Problem::error("unknown-name", header.span(), format!("unknown viewer header `{text}`"))
-                        .maybe_help(suggest::did_you_mean(text, known, "viewer headers")),
-                );
-            }
-            Some((name, true)) if !geo => {
-                out.push(
-                    Problem::warning("no-effect", header.span(), format!("`{name}` is never sent"))
-                        .label("needs a geo database")
-                        .help("add `databases = [ … ]` to `[geo]`"),
-                );
-            }
-            Some(_) => {}
-        }
-    }
-    no_duplicates(&headers.get_ref().items, "viewer header", |name| &name.0, out);
 }

@@ -26,6 +26,16 @@ pub(super) fn check(file: &File, out: &mut Report) {
                 }
             }
             check_tls(listener.get_ref(), out);
+            if let Some(proxy) = listener.get_ref().proxy_protocol.given()
+                && *proxy.get_ref()
+                && nobody_is_trusted(file)
+            {
+                out.push(
+                    Problem::error("nobody-trusted", proxy.span(), "nobody may connect to this listener")
+                        .label("needs `trusted_proxies`")
+                        .help("add `trusted_proxies = [ … ]` at the top of the file, with the balancer's address"),
+                );
+            }
         }
     }
     let Some(admin) = file.admin.value() else { return };
@@ -53,6 +63,14 @@ pub(super) fn check(file: &File, out: &mut Report) {
             token.span(),
             "a bearer token has visible ASCII characters without spaces",
         ));
+    }
+}
+
+fn nobody_is_trusted(file: &File) -> bool {
+    match &file.trusted_proxies {
+        Field::Absent => true,
+        Field::Broken => false,
+        Field::Given(list) => list.get_ref().items.is_empty() && !list.get_ref().broken,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Distributions and their behaviors.
 
-use super::{Authorizer, Binding, Cors, GatewayResponse, PerAddress, PerCaller, Throttle};
-use crate::decode::{Count, HeaderName, Host, List, Method, Named, Path, Text, table};
+use super::{Authorizer, Binding, Cors, GatewayResponse, GeoRestriction, Match, PerAddress, PerCaller, Throttle};
+use crate::decode::{Count, HeaderName, Host, List, Method, Named, Path, RedirectStatus, Text, table};
+use crate::model::ViewerProtocolPolicy;
 
 table! {
     /// A set of host names and what happens to their requests.
@@ -28,7 +29,17 @@ table! {
         api_key_header: Opt<HeaderName>,
         /// Parameter of the query in which viewers send their API key, in place of a header field.
         api_key_query: Opt<Text>,
-        /// Behaviors in order: the first whose path matches counts. Default: one for all paths.
+        /// What is served for `/`, and only for that, such as "index.html". Default: what the origin has there.
+        default_root_object: Opt<Text>,
+        /// "allow-all", "redirect-to-https" or "https-only", for behaviors that say nothing. Default: "allow-all".
+        viewer_protocol_policy: Opt<ViewerProtocolPolicy>,
+        /// Status of redirects to HTTPS, for behaviors that say nothing. Default: 301 for GET and HEAD, 307 for others.
+        redirect_status: Opt<RedirectStatus>,
+        /// Port that redirects to HTTPS name, for behaviors that say nothing. Default: 443, which is left out.
+        https_port: Opt<Count<1, 65_535>>,
+        /// Which viewers are refused for where they are, for behaviors that say nothing. Default: none.
+        geo_restriction: Opt<GeoRestriction>,
+        /// Behaviors in order: the first whose path and conditions match counts. Default: one for all paths.
         behaviors: Opt<List<Behavior>>,
     }
 }
@@ -38,6 +49,17 @@ table! {
     Behavior {
         /// Path pattern: `*` is any number of characters, `?` is one, upper and lower case differ. Default: "*".
         path: Opt<Path>,
+        /// Conditions beside the path: where they do not hold, the next behavior has its turn. Default: none.
+        matches as "match": Opt<Match>,
+        /// "allow-all", "redirect-to-https" or "https-only" (403 for HTTP). Default: the distribution's.
+        viewer_protocol_policy: Opt<ViewerProtocolPolicy>,
+        /// Status of redirects to HTTPS: 301, 302, 307 or 308. With 301 and 302 methods other than GET and HEAD get 307.
+        /// Default: the distribution's.
+        redirect_status: Opt<RedirectStatus>,
+        /// Port that redirects to HTTPS name. Default: the distribution's.
+        https_port: Opt<Count<1, 65_535>>,
+        /// Which viewers are refused for where they are, in place of the distribution's. Default: the distribution's.
+        geo_restriction: Opt<GeoRestriction>,
         /// Methods that are let through, in upper case. Default: ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PATCH",
         /// "DELETE"].
         methods: Opt<List<Method>>,

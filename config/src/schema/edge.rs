@@ -68,6 +68,9 @@ table! {
         http2: Opt<bool>,
         /// Oldest TLS version: "1.2" or "1.3". Default: "1.2".
         min_tls: Opt<TlsVersion>,
+        /// Connections begin with a PROXY header (version 1 or 2) that says who asks. Only `trusted_proxies` may connect.
+        /// Default: false.
+        proxy_protocol: Opt<bool>,
         /// Certificates. Default: none, which means plain HTTP.
         certificates: Opt<List<Certificate>>,
     }

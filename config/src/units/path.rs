@@ -132,6 +132,41 @@ impl PathPattern {
     }
 }
 
+/// Texts without wildcards that every path which matches a pattern has, for an index over many patterns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Literals<'p> {
+    /// The path begins with it; may be empty.
+    pub prefix: &'p str,
+    /// The path ends with it; may be empty. It may overlap with the prefix.
+    pub suffix: &'p str,
+    /// The longest text between wildcards, if there is one.
+    pub middle: Option<&'p str>,
+    /// There is no wildcard: the path is the prefix.
+    pub whole: bool,
+}
+
+impl PathPattern {
+    /// What every path that matches has.
+    #[must_use]
+    pub fn literals(&self) -> Literals<'_> {
+        let of = |prefix, suffix, middle, whole| Literals { prefix, suffix, middle, whole };
+        match &self.shape {
+            Shape::Any => of("", "", None, false),
+            Shape::Exact(text) => of(text, "", None, true),
+            Shape::Prefix(text) => of(text, "", None, false),
+            Shape::Suffix(text) => of("", text, None, false),
+            Shape::Pieces { first, middle, last } => {
+                let runs = [Some(first)].into_iter().flatten().chain(middle.iter()).chain(last.as_ref());
+                let mut runs: Vec<&str> = runs.flat_map(|piece| piece.text.split('?')).collect();
+                let suffix = if runs.len() > 1 { runs.pop().unwrap_or_default() } else { "" };
+                let (prefix, between) = runs.split_first().map_or(("", &[][..]), |(first, rest)| (*first, rest));
+                let longest = between.iter().copied().filter(|run| !run.is_empty()).max_by_key(|run| run.len());
+                of(prefix, suffix, longest, false)
+            }
+        }
+    }
+}
+
 impl Shape {
     fn compile(full: &str) -> Self {
         if full.contains('*') && full.strip_prefix('/').unwrap_or(full).chars().all(|c| c == '*') {

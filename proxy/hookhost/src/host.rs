@@ -13,6 +13,7 @@ mod metrics;
 mod tools;
 pub(crate) mod wasi;
 
+pub use device::{Device, device};
 pub use message::{cookie_value, query_value};
 use wasmtime::component::{HasSelf, Linker};
 

@@ -42,7 +42,7 @@ pub use engine::{EngineError, EngineLimits, HookEngine};
 pub use fault::{HookFault, TrapKind};
 pub use grants::{Entries, Fetch, FetchFuture, Grant, Grants, KeySet, KeyValueStore, Outgoing, Pins, Renewed};
 pub use hook::{CheckFault, Hook, HookLimits, SettingsProblem};
-pub use host::{cookie_value, query_value};
+pub use host::{Device, cookie_value, device, query_value};
 pub use inspect::{Inspection, Kind, inspect};
 pub use jwks::{Jwks, JwksError, Secrets};
 pub use load::{LoadError, MAX_WASM};

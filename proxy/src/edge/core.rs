@@ -280,8 +280,17 @@ const LEVELS: &[&str] = &{
     }
     labels
 };
-const REFUSALS: &[&str] =
-    &["total", "per-address", "accept", "tls-handshake", "tls-handshake-timeout", "header-timeout"];
+const REFUSALS: &[&str] = &[
+    "total",
+    "per-address",
+    "accept",
+    "tls-handshake",
+    "tls-handshake-timeout",
+    "header-timeout",
+    "proxy-protocol",
+    "proxy-protocol-timeout",
+    "proxy-protocol-untrusted",
+];
 
 /// Makes the state folder, for the edge's user only.
 pub(super) fn private_folder(config: &Config) -> Result<(), StartError> {

@@ -1,6 +1,6 @@
 //! The open listeners: made before a configuration is in force, kept where the address stays, closed where it goes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -42,6 +42,7 @@ struct Part {
     wanted: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
     h2c: bool,
+    proxy_protocol: bool,
     /// None where the address is open already.
     fresh: Option<(TcpListener, SocketAddr)>,
 }
@@ -58,6 +59,10 @@ impl AcceptContext for Context {
             handshake_timeout: server.handshake_timeout,
             max_head: snapshot.config.gate.max_headers,
         }
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.snapshot.load().trusts(address)
     }
 
     fn opened(&self) {
@@ -111,7 +116,7 @@ impl Listeners {
                 }
                 Some((bound, local))
             };
-            parts.push(Part { wanted, tls, h2c: listener.http2, fresh });
+            parts.push(Part { wanted, tls, h2c: listener.http2, proxy_protocol: listener.proxy_protocol, fresh });
         }
         Ok(Prepared { parts })
     }
@@ -124,12 +129,19 @@ impl Listeners {
             let kept = open.iter().position(|open| open.wanted == part.wanted).map(|at| open.remove(at));
             let entry = match (kept, part.fresh) {
                 (Some(kept), _) => kept,
-                (None, Some((listener, local))) => self.start(part.wanted, local, listener),
+                (None, Some((listener, local))) => {
+                    // In force before the first connection is taken.
+                    let state = Arc::new(ListenerState::default());
+                    state.tls.store(part.tls.clone());
+                    state.proxy_protocol.store(part.proxy_protocol, Ordering::Relaxed);
+                    self.start(part.wanted, local, listener, state)
+                }
                 // It was open when this was prepared and is gone now: only one reload runs at a time, so it is not.
                 (None, None) => continue,
             };
             entry.state.tls.store(part.tls);
             entry.state.h2c.store(part.h2c, Ordering::Relaxed);
+            entry.state.proxy_protocol.store(part.proxy_protocol, Ordering::Relaxed);
             next.push(entry);
         }
         for gone in open.drain(..) {
@@ -138,8 +150,7 @@ impl Listeners {
         *open = next;
     }
 
-    fn start(&self, wanted: SocketAddr, local: SocketAddr, listener: TcpListener) -> Open {
-        let state = Arc::new(ListenerState::default());
+    fn start(&self, wanted: SocketAddr, local: SocketAddr, listener: TcpListener, state: Arc<ListenerState>) -> Open {
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(accept::run(
             listener,

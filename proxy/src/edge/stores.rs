@@ -1,4 +1,4 @@
-//! Looks at the files of key-value stores and key sets and has the changed ones read, and has key sets fetched when it is
+//! Looks at the files of key-value stores, key sets and geo databases and has the changed ones read, and has key sets fetched when it is
 //! time to, off the data path.
 
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use crate::fault::chain;
+use crate::geo::Refreshed as Refresh;
 use crate::snapshot::stores::Refreshed;
 
 /// How often the files are looked at.
@@ -19,14 +20,25 @@ pub(super) async fn watch(core: Arc<Core>) {
         ticks.tick().await;
         let snapshot = core.snapshot.load_full();
         snapshot.jwks.iter().for_each(|set| set.tend());
-        let has_file =
-            snapshot.stores.iter().any(|store| store.has_file()) || snapshot.jwks.iter().any(|set| set.has_file());
+        let has_file = snapshot.stores.iter().any(|store| store.has_file())
+            || snapshot.jwks.iter().any(|set| set.has_file())
+            || snapshot.geo.is_some();
         if !has_file {
             continue;
         }
         // Only a panic ends this early, and then the next turn tries again.
         let _done = tokio::task::spawn_blocking(move || {
             snapshot.jwks.iter().for_each(|set| set.look());
+            for refreshed in snapshot.geo.iter().flat_map(|geo| geo.refresh()) {
+                match refreshed {
+                    Refresh::Renewed { path, kind } => {
+                        tracing::info!(path = %path.display(), kind, "geo database read again");
+                    }
+                    Refresh::Failed(error) => {
+                        tracing::error!(error = %chain(&error), "geo database not renewed: the old one stays");
+                    }
+                }
+            }
             for store in &snapshot.stores {
                 match store.refresh() {
                     Refreshed::Unchanged => {}

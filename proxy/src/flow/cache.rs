@@ -28,6 +28,7 @@ use pingora::{Error, ErrorType, Result};
 
 use super::compress;
 use super::context::RequestCtx;
+use super::facts::viewer_fact;
 use super::{attempts, leaks, origin, request_body, revalidate};
 use crate::edge::{CacheParts, Core};
 use crate::runtime::clock::Clock;
@@ -179,13 +180,17 @@ pub(crate) fn key_of(req: &RequestHeader, ctx: &mut RequestCtx) -> Option<KeyBui
     let mut key = url_key((req.uri.path(), req.uri.query()), ctx)?;
     let policy = &ctx.behavior()?.cache;
     for name in policy.headers.iter().filter(|name| **name != HOST) {
-        key.header(name, facts.as_ref().filter(|facts| facts.told.contains(name)).map_or(&req.headers, |f| &f.values));
+        key.header(name, facts.as_ref().filter(|facts| facts.have(name)).map_or(&req.headers, |f| &f.values));
     }
     if let Some(codings) = compress::asked_of_origin(&req.headers, policy) {
         key.extra("accept-encoding", codings.as_bytes());
     }
     if policy.cookies != Selection::None && req.headers.contains_key(COOKIE) {
         key.cookies(&req.headers, &policy.cookies);
+    }
+    if let Some(conditions) = ctx.behavior().and_then(|behavior| behavior.conditions.as_deref()) {
+        // Without it this URL may be another behavior's, with another origin.
+        key.extra("match", conditions.label.as_bytes());
     }
     for part in &ctx.key_parts {
         key.extra("hook", part.as_bytes());
@@ -214,20 +219,25 @@ pub(super) fn url_key(target: (&str, Option<&str>), ctx: &RequestCtx) -> Option<
 
 /// Facts about the viewer that are in the key, as the origin is told them: the viewer's own head does not have them.
 struct ToldFacts {
-    told: Vec<HeaderName>,
+    policy: Arc<CachePolicy>,
     values: HeaderMap,
+}
+
+impl ToldFacts {
+    fn have(&self, name: &HeaderName) -> bool {
+        self.policy.facts.iter().any(|field| field.name == name)
+    }
 }
 
 fn told_facts(ctx: &mut RequestCtx) -> Option<ToldFacts> {
     let policy = &ctx.behavior()?.cache;
-    if !policy.facts_in_key {
+    if policy.facts.is_empty() {
         return None;
     }
-    let facts: Vec<(HeaderName, ViewerFact)> =
-        policy.headers.iter().filter_map(|name| Some((name.clone(), ViewerFact::of(name.as_str())?))).collect();
-    let values = facts.iter().filter_map(|(name, fact)| Some((name.clone(), origin::viewer_fact(*fact, ctx)?)));
+    let policy = Arc::clone(policy);
+    let values = policy.facts.iter().filter_map(|field| Some((field.name.clone(), viewer_fact(field.fact, ctx)?)));
     let values = values.collect();
-    Some(ToldFacts { told: facts.into_iter().map(|(name, _)| name).collect(), values })
+    Some(ToldFacts { policy, values })
 }
 
 /// The variance of a stored response for a request: by the viewer's fields and by the facts that the origin is told of it.
@@ -235,9 +245,10 @@ pub(super) fn variance(stored: &HeaderMap, req: &HeaderMap, ctx: &mut RequestCtx
     if !stored.contains_key(VARY) {
         return None;
     }
+    let prefix = &ctx.snapshot.config.viewer.header_prefix;
     let facts: Vec<(HeaderName, ViewerFact)> = vary::names(stored)
-        .filter_map(|name| Some((HeaderName::from_bytes(name).ok()?, name)))
-        .filter_map(|(name, _)| ViewerFact::of(name.as_str()).map(|fact| (name, fact)))
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
+        .filter_map(|name| ViewerFact::of(name.as_str(), prefix).map(|fact| (name, fact)))
         .collect();
     let normalised = ctx.behavior().is_some_and(|behavior| !behavior.cache.accept_encoding.is_empty());
     let keyed = normalised.then_some(&ACCEPT_ENCODING);
@@ -246,7 +257,7 @@ pub(super) fn variance(stored: &HeaderMap, req: &HeaderMap, ctx: &mut RequestCtx
     }
     let mut seen = req.clone();
     for (name, fact) in facts {
-        match origin::viewer_fact(fact, ctx) {
+        match viewer_fact(fact, ctx) {
             Some(value) => drop(seen.insert(name, value)),
             None => drop(seen.remove(name)),
         }

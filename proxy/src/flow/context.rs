@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use edgeweir_cache::storage::{ObjectId, Stored};
 use edgeweir_cache::{CacheOutcome, Mark, Reason, Tags, Validation};
+use edgeweir_config::Stage;
 use edgeweir_config::{Stage, Target};
-use edgeweir_hookhost::{CallFacts, Caller, Pins, RequestEdit};
+use edgeweir_hookhost::{CallFacts, Caller, Device, Pins, RequestEdit};
 use edgeweir_limits::{InFlight, Key, LevelKind, Refused, Slot, Standing};
 use http::HeaderValue;
 
@@ -36,6 +37,14 @@ pub struct RequestCtx {
     pub client: (IpAddr, Option<u16>),
     /// Hops of `X-Forwarded-For` that were believed.
     pub believed_hops: usize,
+    /// What the origin gets as `X-Forwarded-For`, where proxies do not say it in that.
+    pub forwarded_for: Option<HeaderValue>,
+    /// Another request came on this connection before.
+    pub conn_reused: bool,
+    /// How many lines of fields the viewer sent, and their names in its order, where an origin may be told.
+    pub head_came: Option<Box<(usize, HeaderValue)>>,
+    /// What the viewer's device is, where the origin is told.
+    pub device: Option<Device>,
     /// Whether the viewer spoke TLS, by the trust policy.
     pub https: bool,
     /// The host asked for.
@@ -68,6 +77,8 @@ pub struct RequestCtx {
     pub in_flight: Vec<InFlight>,
     /// The `Origin` of the request, where the behavior has a CORS policy.
     pub web_origin: Option<HeaderValue>,
+    /// It is sent to HTTPS.
+    pub redirected: bool,
     /// It is a preflight that the edge answers.
     pub preflight: bool,
     /// What the authorizer says of the caller.
@@ -234,6 +245,10 @@ impl RequestCtx {
         ctx.id = self.id.clone();
         ctx.client = self.client;
         ctx.believed_hops = self.believed_hops;
+        ctx.forwarded_for.clone_from(&self.forwarded_for);
+        ctx.conn_reused = self.conn_reused;
+        ctx.device = self.device;
+        ctx.head_came.clone_from(&self.head_came);
         ctx.https = self.https;
         ctx.authority = self.authority.clone();
         ctx.normal_path.clone_from(&self.normal_path);
@@ -267,6 +282,10 @@ impl RequestCtx {
             id: HeaderValue::from_static("-"),
             client: (IpAddr::from([0, 0, 0, 0]), None),
             believed_hops: 0,
+            forwarded_for: None,
+            conn_reused: false,
+            device: None,
+            head_came: None,
             https: false,
             authority: Authority::none(),
             expects: false,
@@ -283,6 +302,7 @@ impl RequestCtx {
             refused: None,
             in_flight: Vec::new(),
             web_origin: None,
+            redirected: false,
             preflight: false,
             caller: None,
             caller_keyed: false,

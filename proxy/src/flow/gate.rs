@@ -4,7 +4,7 @@
 //! feeds) was refused by `runtime::head`. After it: one host, one path spelling, one content length, no hop-by-hop and no
 //! spoofed forwarding fields. It decides nothing by configuration but limits and trust.
 
-use edgeweir_config::Gate;
+use edgeweir_config::{Config, Gate, VIEWER_PREFIX};
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING,
     UPGRADE, USER_AGENT,
@@ -92,10 +92,12 @@ pub struct Wire<'a> {
 ///
 /// # Errors
 /// Why the request is refused.
-pub fn check(req: &mut RequestHeader, wire: Wire<'_>, limits: &Gate, trusted_peer: bool) -> Result<Passed, Fault> {
+pub fn check(req: &mut RequestHeader, wire: Wire<'_>, config: &Config, keeps_hops: bool) -> Result<Passed, Fault> {
+    let limits = &config.gate;
+    let own = Own { prefix: &config.viewer.header_prefix, keeps_hops };
     let http2 = req.version == Version::HTTP_2;
     sizes(req, wire.size, limits)?;
-    let seen = Seen::of(req, trusted_peer);
+    let seen = Seen::of(req, own);
     if seen.transfer_encoding && !http2 {
         framing(req, wire.raw)?;
     }
@@ -123,7 +125,7 @@ pub fn check(req: &mut RequestHeader, wire: Wire<'_>, limits: &Gate, trusted_pee
     }
     let closes = !http2 && seen.connection && connection(req);
     if seen.unwanted {
-        hygiene(req, trusted_peer);
+        hygiene(req, own);
     }
     forget_case(req);
     Ok(Passed { authority, ambiguous_path, asterisk, content_length, expects: seen.expect, closes, normal_path })
@@ -155,7 +157,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(req: &RequestHeader, trusted_peer: bool) -> Self {
+    fn of(req: &RequestHeader, own: Own<'_>) -> Self {
         let mut seen = Self::default();
         for name in req.headers.keys() {
             match *name {
@@ -166,7 +168,7 @@ impl Seen {
                 COOKIE => seen.cookie = true,
                 CONNECTION | UPGRADE => seen.connection = true,
                 TE => seen.unwanted = true,
-                _ => seen.unwanted |= is_unwanted(name, trusted_peer),
+                _ => seen.unwanted |= is_unwanted(name, own),
             }
         }
         seen
@@ -434,21 +436,30 @@ fn join_cookies(req: &mut RequestHeader) {
     }
 }
 
+/// What only the edge itself may say.
+#[derive(Debug, Clone, Copy)]
+struct Own<'a> {
+    /// The beginning of the names of fields with facts about viewers.
+    prefix: &'a str,
+    /// A trusted proxy names hops in `X-Forwarded-For`.
+    keeps_hops: bool,
+}
+
 /// Whether a viewer may not say this at all.
-fn is_unwanted(name: &HeaderName, trusted_peer: bool) -> bool {
+fn is_unwanted(name: &HeaderName, own: Own<'_>) -> bool {
     let text = name.as_str();
     // `X_Forwarded_For` is `X-Forwarded-For` to many an application (CGI variables).
     text.contains('_')
-        || text.starts_with("cloudfront-")
+        || text.starts_with(VIEWER_PREFIX)
+        || text.starts_with(own.prefix)
         || text.starts_with("x-amz-cf-")
-        || (text.starts_with("x-forwarded-") && !(trusted_peer && text == "x-forwarded-for"))
+        || (text.starts_with("x-forwarded-") && !(own.keeps_hops && text == "x-forwarded-for"))
         || SPOOFABLE.binary_search(&text).is_ok()
 }
 
 /// Drops what a viewer may not say.
-fn hygiene(req: &mut RequestHeader, trusted_peer: bool) {
-    let drop_names: Vec<HeaderName> =
-        req.headers.keys().filter(|name| is_unwanted(name, trusted_peer)).cloned().collect();
+fn hygiene(req: &mut RequestHeader, own: Own<'_>) {
+    let drop_names: Vec<HeaderName> = req.headers.keys().filter(|name| is_unwanted(name, own)).cloned().collect();
     for name in &drop_names {
         req.remove_header(name);
     }

@@ -1,12 +1,15 @@
 //! Who asks: the viewer's address by the trust policy, the request's id, the API key.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use edgeweir_config::AddressHeader;
+
 use super::context::{Keyed, RequestCtx};
+use super::forwarded;
 use super::gate::text;
 use crate::fault::Fault;
 use crate::snapshot::{KeySource, Snapshot};
@@ -17,21 +20,29 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// Longest request id that is taken over.
 const MAX_ID: usize = 128;
 /// Addresses of `X-Forwarded-For` that are walked; what is further left is not believed.
-const MAX_HOPS: usize = 32;
+pub(super) const MAX_HOPS: usize = 32;
+
+/// Settles who asks, and whether by TLS: by the connection, or, if a trusted proxy made it, by what that says in the field
+/// that the configuration names.
+pub(super) fn meet(snapshot: &Snapshot, peer: SocketAddr, tls: bool, headers: &HeaderMap, ctx: &mut RequestCtx) {
+    ctx.client = (peer.ip(), Some(peer.port()));
+    ctx.https = tls;
+    if snapshot.config.trusted_proxies.is_empty() || !snapshot.trusts(peer.ip()) {
+        return;
+    }
+    match snapshot.config.viewer.address_header {
+        AddressHeader::XForwardedFor => {
+            (ctx.client, ctx.believed_hops) = client(snapshot, peer, headers);
+            ctx.https = https(tls, headers);
+        }
+        AddressHeader::Forwarded => forwarded::meet(snapshot, peer, headers, ctx),
+    }
+}
 
 /// The viewer's address: the socket's, or what trusted proxies say, walked from the right to the first address that is not
 /// trusted itself. Also how many hops of `X-Forwarded-For` were believed: what is left of them anybody may have written.
-#[must_use]
-pub(super) fn client(
-    snapshot: &Snapshot,
-    peer: std::net::SocketAddr,
-    headers: &HeaderMap,
-) -> ((IpAddr, Option<u16>), usize) {
-    let socket = (peer.ip(), Some(peer.port()));
-    if snapshot.config.trusted_proxies.is_empty() || !snapshot.trusts(peer.ip()) {
-        return (socket, 0);
-    }
-    let (mut client, mut believed) = (socket, 0);
+fn client(snapshot: &Snapshot, peer: SocketAddr, headers: &HeaderMap) -> ((IpAddr, Option<u16>), usize) {
+    let (mut client, mut believed) = ((peer.ip(), Some(peer.port())), 0);
     for hop in hops(headers).take(MAX_HOPS) {
         let Some(address) = hop_address(hop) else { break };
         client = (address, None);
@@ -53,21 +64,20 @@ pub(super) fn hops(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// An address with or without port, IPv6 with or without brackets.
-fn hop_address(hop: &str) -> Option<IpAddr> {
+pub(super) fn hop_address(hop: &str) -> Option<IpAddr> {
     if let Ok(address) = hop.parse::<IpAddr>() {
         return Some(address.to_canonical());
     }
-    if let Ok(address) = hop.parse::<std::net::SocketAddr>() {
+    if let Ok(address) = hop.parse::<SocketAddr>() {
         return Some(address.ip().to_canonical());
     }
-    hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+    let inner: IpAddr = hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok()?;
+    Some(inner.to_canonical())
 }
 
-/// Whether the viewer spoke TLS: the socket's answer, or a trusted proxy's.
-#[must_use]
-pub(super) fn https(tls: bool, trusted: bool, headers: &HeaderMap) -> bool {
-    let said = if trusted { text(headers, &X_FORWARDED_PROTO) } else { None };
-    said.map_or(tls, |proto| proto.eq_ignore_ascii_case("https"))
+/// Whether the viewer spoke TLS: a trusted proxy's answer, or the socket's.
+fn https(tls: bool, headers: &HeaderMap) -> bool {
+    text(headers, &X_FORWARDED_PROTO).map_or(tls, |proto| proto.eq_ignore_ascii_case("https"))
 }
 
 /// The request's id: the one it came with, if that is harmless in logs and headers, or a new one of 32 hex digits.
@@ -159,7 +169,7 @@ fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, [u8]>> {
     found.map(|value| percent_decode(value.as_bytes()))
 }
 
-fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.contains(&b'%') {
         return Cow::Borrowed(text);
     }

@@ -15,12 +15,18 @@ pub(super) fn after(storage: &MokaStorage, req: &RequestHeader, head: &ResponseH
     if is_safe(&req.method) || !(head.status.is_success() || head.status.is_redirection()) {
         return;
     }
-    if ctx.behavior().is_none_or(|behavior| behavior.cache.disabled) || head.status == StatusCode::NOT_MODIFIED {
+    // Another behavior may store answers for the same URL, to other methods for one.
+    let alone = ctx.distribution().is_none_or(|distribution| !distribution.conditional);
+    let stores = ctx.behavior().is_some_and(|behavior| !behavior.cache.disabled);
+    if (alone && !stores) || head.status == StatusCode::NOT_MODIFIED {
         return;
     }
     if let Some(key) = cache::url_key((req.uri.path(), req.uri.query()), ctx) {
         let purges = storage.purges();
         purges.touch(purges.place(key.as_bytes()));
+    }
+    if !alone {
+        forget(storage, (req.uri.path(), req.uri.query()), ctx);
     }
     for name in [LOCATION, CONTENT_LOCATION] {
         if let Some(target) = same_origin(req, head, ctx, &name) {
@@ -37,15 +43,15 @@ fn is_safe(method: &Method) -> bool {
 
 fn forget(storage: &MokaStorage, target: (&str, Option<&str>), ctx: &mut RequestCtx) {
     // Another path may be another behavior's, with another policy.
-    let route = ctx.route;
-    if let Some((distribution, _)) = route {
-        ctx.route = ctx.snapshot.route(distribution, target.0).map(|behavior| (distribution, behavior));
+    let Some(route @ (distribution, _)) = ctx.route else { return };
+    for behavior in ctx.snapshot.candidates(distribution, target.0) {
+        ctx.route = Some((distribution, behavior));
+        if let Some(key) = cache::url_key(target, ctx) {
+            let purges = storage.purges();
+            purges.touch(purges.place(key.as_bytes()));
+        }
     }
-    if let Some(key) = cache::url_key(target, ctx) {
-        let purges = storage.purges();
-        purges.touch(purges.place(key.as_bytes()));
-    }
-    ctx.route = route;
+    ctx.route = Some(route);
 }
 
 /// The path and query that a field names, if they are of the request's own origin (RFC 9111, 4.4: others MUST NOT be

@@ -16,7 +16,7 @@ use pingora::http::ResponseHeader;
 
 use super::context::RequestCtx;
 use crate::edge::Core;
-use crate::snapshot::CachePolicy;
+use crate::snapshot::{CachePolicy, ViewerFact};
 
 /// Whether reads are to be recorded at a stage: before the answer is stored, where it may be, and if anybody wants to know.
 pub(super) fn watched(ctx: &RequestCtx, stage: Stage) -> bool {
@@ -125,18 +125,18 @@ pub(crate) fn leaks(reads: &ReadSet, policy: &CachePolicy, response: &HeaderMap,
     if reads.has(Fact::Authority) && !host_keyed {
         found.push("the host".to_owned());
     }
-    for (fact, header, words) in [
-        (Fact::Country, "cloudfront-viewer-country", "the country"),
-        (Fact::Region, "cloudfront-viewer-country-region", "the region"),
-        (Fact::City, "cloudfront-viewer-city", "the city"),
-        (Fact::Asn, "cloudfront-viewer-asn", "the autonomous system"),
-        (Fact::TimeZone, "cloudfront-viewer-time-zone", "the time zone"),
-        (Fact::Coordinates, "cloudfront-viewer-latitude", "the coordinates"),
-        (Fact::Continent, "cloudfront-viewer-country", "the continent"),
-        (Fact::Address, "cloudfront-viewer-address", "the viewer's address"),
-        (Fact::Protocol, "cloudfront-viewer-http-version", "the protocol"),
+    for (fact, field, words) in [
+        (Fact::Country, ViewerFact::Country, "the country"),
+        (Fact::Region, ViewerFact::Region, "the region"),
+        (Fact::City, ViewerFact::City, "the city"),
+        (Fact::Asn, ViewerFact::Asn, "the autonomous system"),
+        (Fact::TimeZone, ViewerFact::TimeZone, "the time zone"),
+        (Fact::Coordinates, ViewerFact::Latitude, "the coordinates"),
+        (Fact::Continent, ViewerFact::Country, "the continent"),
+        (Fact::Address, ViewerFact::Address, "the viewer's address"),
+        (Fact::Protocol, ViewerFact::HttpVersion, "the protocol"),
     ] {
-        if reads.has(fact) && !keyed(header) {
+        if reads.has(fact) && !keyed(&format!("{}{}", policy.fact_prefix, field.name()).to_ascii_lowercase()) {
             found.push(words.to_owned());
         }
     }

@@ -1,7 +1,5 @@
 //! What the origin gets: the viewer's request, cleaned by the gate, with what the edge knows added and hooks' edits on top.
 
-use std::fmt::Write as _;
-
 use edgeweir_cache::{Selection, filtered_cookies, filtered_query};
 use http::header::{
     ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING,
@@ -12,10 +10,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::RequestHeader;
 
 use super::context::RequestCtx;
+use super::facts::viewer_headers;
 use super::identity::{X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REQUEST_ID};
 use super::{compress, edits, gate, identity, parts};
 use crate::fault::Fault;
-use crate::snapshot::{ViewerFact, ViewerHeader};
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
@@ -75,7 +73,9 @@ fn forwarded(headers: &mut HeaderMap, ctx: &RequestCtx, cacheable: bool) {
     headers.append(VIA, via);
     let Some(conn) = &ctx.conn else { return };
     // The gate dropped what an untrusted viewer sent. Of what a trusted proxy passed on, the chain starts with the viewer.
-    if ctx.believed_hops > 0 {
+    if let Some(chain) = &ctx.forwarded_for {
+        headers.insert(X_FORWARDED_FOR, chain.clone());
+    } else if ctx.believed_hops > 0 {
         let mut chain: Vec<&str> = identity::hops(headers).take(ctx.believed_hops).collect();
         chain.reverse();
         let value = format!("{}, {}", chain.join(", "), conn.peer.ip());
@@ -94,84 +94,6 @@ fn forwarded(headers: &mut HeaderMap, ctx: &RequestCtx, cacheable: bool) {
     {
         headers.insert(X_FORWARDED_HOST, host);
     }
-}
-
-fn viewer_headers(headers: &mut HeaderMap, ctx: &mut RequestCtx) {
-    if ctx.behavior().is_none_or(|behavior| behavior.viewer_headers.is_empty()) {
-        return;
-    }
-    let snapshot = std::sync::Arc::clone(&ctx.snapshot);
-    let Some((distribution, behavior)) = ctx.route else { return };
-    let Some(behavior) = snapshot.distributions.get(distribution).and_then(|found| found.behaviors.get(behavior))
-    else {
-        return;
-    };
-    for ViewerHeader { name, fact } in &behavior.viewer_headers {
-        if fact.is_geo() && snapshot.geo.is_none() {
-            continue;
-        }
-        if let Some(value) = viewer_fact(*fact, ctx) {
-            headers.insert(name.clone(), value);
-        }
-    }
-}
-
-/// A fact about the viewer in CloudFront's form ("Add CloudFront request headers").
-pub(super) fn viewer_fact(fact: ViewerFact, ctx: &mut RequestCtx) -> Option<HeaderValue> {
-    let text = match fact {
-        ViewerFact::Address => {
-            let (address, port) = ctx.client;
-            port.map_or_else(|| address.to_string(), |port| format!("{address}:{port}"))
-        }
-        ViewerFact::HttpVersion => {
-            let version = match ctx.version {
-                http::Version::HTTP_10 => "1.0",
-                http::Version::HTTP_2 => "2.0",
-                _ => "1.1",
-            };
-            return Some(HeaderValue::from_static(version));
-        }
-        ViewerFact::ForwardedProto => {
-            return Some(HeaderValue::from_static(if ctx.https { "https" } else { "http" }));
-        }
-        ViewerFact::Tls => {
-            let tls = ctx.conn.as_ref()?.tls.as_ref()?;
-            let kind = if tls.resumed { "sessionResumed" } else { "fullHandshake" };
-            format!("{}:{}:{kind}", tls.version, tls.cipher)
-        }
-        _ => {
-            let geo = ctx.geo()?;
-            match fact {
-                ViewerFact::Country => geo.country.as_ref()?.as_str().to_owned(),
-                ViewerFact::Region => geo.region.as_ref()?.as_str().to_owned(),
-                ViewerFact::CountryName => encoded(geo.country_name.as_deref()?),
-                ViewerFact::RegionName => encoded(geo.region_name.as_deref()?),
-                ViewerFact::City => encoded(geo.city.as_deref()?),
-                ViewerFact::PostalCode => encoded(geo.postal.as_deref()?),
-                ViewerFact::TimeZone => encoded(geo.time_zone.as_deref()?),
-                ViewerFact::MetroCode => geo.metro?.to_string(),
-                ViewerFact::Asn => geo.asn?.to_string(),
-                ViewerFact::Latitude => format!("{:.5}", geo.location?.0),
-                ViewerFact::Longitude => format!("{:.5}", geo.location?.1),
-                _ => return None,
-            }
-        }
-    };
-    HeaderValue::from_str(&text).ok()
-}
-
-/// Non-ASCII text is percent-encoded, as CloudFront does.
-fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if (0x20..0x7f).contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _always = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }
 
 /// Keeps of query and cookies what is in the key or forwarded by the policy: what the origin does not see cannot make its answer differ, so nobody

@@ -13,8 +13,9 @@ use super::context::RequestCtx;
 use super::edits::set;
 use super::hooks;
 use super::identity::X_REQUEST_ID;
+use super::route::Subject;
 use super::viewer::X_CACHE;
-use super::{answers, cache, cors, parts, throttle};
+use super::{access, answers, cache, cors, parts, throttle};
 use crate::fault::Fault;
 
 /// Answers by the fault table. Nothing is written if an answer is already on its way.
@@ -91,11 +92,25 @@ pub(super) fn head_of(response: GeneratedResponse) -> Result<(ResponseHeader, By
     Ok((head, response.body))
 }
 
+/// Answers what neither hooks nor the origin have a say in.
+///
+/// # Errors
+/// If the viewer cannot be written to.
+pub(super) async fn by_itself(session: &mut Session, ctx: &mut RequestCtx, subject: Subject) -> Result<()> {
+    match subject {
+        Subject::Server => asterisk(session, ctx).await,
+        Subject::Preflight => preflight(session, ctx).await,
+        Subject::Redirect => access::send_to_https(session, ctx).await,
+        // Others are not the edge's own.
+        Subject::Behavior | Subject::Cache => fault(session, ctx, Fault::Internal).await,
+    }
+}
+
 /// The edge's own answer to a CORS preflight (Fetch, "CORS-preflight fetch").
 ///
 /// # Errors
 /// If the viewer cannot be written to.
-pub(super) async fn preflight(session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
+async fn preflight(session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
     ctx.preflight = true;
     write(session, ctx, ResponseHeader::build(204, Some(8))?, Bytes::new()).await
 }
@@ -104,7 +119,7 @@ pub(super) async fn preflight(session: &mut Session, ctx: &mut RequestCtx) -> Re
 ///
 /// # Errors
 /// If the viewer cannot be written to.
-pub(super) async fn asterisk(session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
+async fn asterisk(session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
     let mut head = ResponseHeader::build(204, Some(4))?;
     set(&mut head, ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE"));
     write(session, ctx, head, Bytes::new()).await
@@ -156,7 +171,11 @@ pub(super) async fn write(
 pub(super) fn common(head: &mut ResponseHeader, ctx: &RequestCtx) {
     if ctx.behavior().is_some_and(|behavior| behavior.cache.x_cache) {
         let made = ctx.answered_by_hook || (ctx.fault.is_none() && ctx.origin_status.is_none());
-        set(head, X_CACHE, cache::x_cache(ctx.outcome, head.status.as_u16(), made));
+        let said = match ctx.redirected {
+            true => HeaderValue::from_static("Redirect from cloudfront"),
+            false => cache::x_cache(ctx.outcome, head.status.as_u16(), made),
+        };
+        set(head, X_CACHE, said);
     }
     set(head, X_REQUEST_ID, ctx.id.clone());
     if let Some(standing) = &ctx.standing {

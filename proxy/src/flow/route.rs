@@ -6,8 +6,9 @@ use http::header::MAX_FORWARDS;
 use http::{HeaderValue, Method};
 use pingora::http::RequestHeader;
 
+use super::access::{self, Access};
 use super::context::RequestCtx;
-use super::{cors, gate, identity, purge};
+use super::{cors, facts, gate, identity, matching, purge};
 use crate::fault::Fault;
 
 /// What a request is about.
@@ -19,6 +20,8 @@ pub(crate) enum Subject {
     Behavior,
     /// What pages of other origins may do with a behavior: a preflight that the edge answers.
     Preflight,
+    /// A behavior that is only served by HTTPS: the viewer is sent there.
+    Redirect,
     /// What the cache holds: a purge.
     Cache,
 }
@@ -29,14 +32,16 @@ pub(crate) enum Subject {
 /// Why the request is refused.
 pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut RequestCtx) -> Result<Subject, Fault> {
     let snapshot = Arc::clone(&ctx.snapshot);
-    let peer = ctx.conn.as_ref().map(|conn| conn.peer);
-    let trusted = peer.is_some_and(|peer| snapshot.trusts(peer.ip()));
-    if let Some(peer) = peer {
-        (ctx.client, ctx.believed_hops) = identity::client(&snapshot, peer, &head.headers);
+    let met = ctx.conn.as_ref().map(|conn| (conn.peer, conn.tls.is_some()));
+    if let Some((peer, tls)) = met {
+        identity::meet(&snapshot, peer, tls, &head.headers, ctx);
     }
-    let tls = ctx.conn.as_ref().is_some_and(|conn| conn.tls.is_some());
-    ctx.https = identity::https(tls, trusted, &head.headers);
-    let passed = gate::check(head, wire, &snapshot.config.gate, trusted)?;
+    if snapshot.tells_heads {
+        facts::note_head(head, ctx);
+    }
+    // Of what proxies say only the hops in `X-Forwarded-For` are passed on, and only those that are believed.
+    let keeps_hops = ctx.believed_hops > 0 && ctx.forwarded_for.is_none();
+    let passed = gate::check(head, wire, &snapshot.config, keeps_hops)?;
     ctx.authority = passed.authority;
     ctx.expects = passed.expects;
     ctx.closes = passed.closes;
@@ -44,24 +49,35 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
         return Ok(Subject::Server);
     }
     let distribution = snapshot.hosts.find(ctx.authority.host()).ok_or(Fault::UnknownHost)?;
-    let path = passed.normal_path.as_deref().unwrap_or_else(|| head.uri.path());
-    let behavior = snapshot.route(distribution, path).ok_or(Fault::NoBehavior)?;
+    let found = snapshot.distributions.get(distribution).ok_or(Fault::UnknownHost)?;
+    let asked = passed.normal_path.as_deref().unwrap_or_else(|| head.uri.path());
+    // Before behaviors are looked for, which may be another one for it (CloudFront: "Specify a default root object").
+    let root_object = found.root_object.as_deref().filter(|_object| asked == "/");
+    let behavior = snapshot
+        .route(distribution, root_object.unwrap_or(asked), |conditions| matching::holds(conditions, head, ctx))
+        .ok_or(Fault::NoBehavior)?;
     ctx.route = Some((distribution, behavior));
     cors::meet(&head.headers, ctx);
-    let behavior = ctx.behavior().ok_or(Fault::NoBehavior)?;
+    let behavior = found.behaviors.get(behavior).ok_or(Fault::NoBehavior)?;
     if passed.ambiguous_path && !behavior.allow_ambiguous_paths {
         return Err(Fault::AmbiguousPath);
+    }
+    let listed = behavior.methods.contains(&head.method);
+    if !listed && purge::allowed(&head.method, ctx) {
+        return Ok(Subject::Cache);
+    }
+    if access::check(behavior, head, ctx)? == Access::Redirected {
+        return Ok(Subject::Redirect);
     }
     if behavior.cors.is_some() && identity::is_preflight(&head.method, &head.headers) {
         return Ok(Subject::Preflight);
     }
-    if !behavior.methods.contains(&head.method) {
-        if purge::allowed(&head.method, ctx) {
-            return Ok(Subject::Cache);
-        }
+    if !listed {
         return Err(Fault::MethodNotAllowed);
     }
+    facts::note(behavior, &head.headers, ctx);
     match passed.normal_path {
+        _ if root_object.is_some() => gate::use_normal_path(head, root_object.unwrap_or_default())?,
         Some(path) if !behavior.raw_path => gate::use_normal_path(head, &path)?,
         normal => ctx.normal_path = normal,
     }

@@ -1,8 +1,9 @@
 //! The accept loop: takes connections, keeps the caps and deadlines, shakes hands, and hands requests to pingora one by
 //! one. It knows nothing of what a request means.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -18,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use super::conn::{Conn, Transport};
 use super::connections::{Connections, Place, TaskHandle, TlsFacts};
 use super::head::HeadFlaw;
+use super::proxy_protocol;
 
 /// Connections that wait in the kernel for an accept.
 const BACKLOG: i32 = 1024;
@@ -41,6 +43,8 @@ pub struct AcceptLimits {
 pub trait AcceptContext: Send + Sync + 'static {
     /// The limits that hold now.
     fn limits(&self) -> AcceptLimits;
+    /// Whether an address is a proxy that is believed when it says who asks.
+    fn trusts(&self, address: IpAddr) -> bool;
     /// A connection was taken.
     fn opened(&self);
     /// A head was refused before it became a request.
@@ -55,7 +59,9 @@ pub struct ListenerState {
     /// TLS settings; none for plain text.
     pub tls: ArcSwapOption<ServerConfig>,
     /// Whether HTTP/2 is spoken without TLS.
-    pub h2c: std::sync::atomic::AtomicBool,
+    pub h2c: AtomicBool,
+    /// Whether connections begin with a PROXY header.
+    pub proxy_protocol: AtomicBool,
 }
 
 /// Binds a listener. Another process may listen on the same address at the same time (`SO_REUSEPORT`): that is how a new
@@ -112,7 +118,9 @@ pub async fn run<A, C>(
         let limits = context.limits();
         let task = Arc::new(TaskHandle::new());
         let address = peer.ip().to_canonical();
-        let place = match connections.admit(address, limits.total, limits.per_address, Arc::clone(&task)) {
+        // Behind a balancer they are not its own: they are counted for whom it says.
+        let own = if state.proxy_protocol.load(Ordering::Relaxed) { usize::MAX } else { limits.per_address };
+        let place = match connections.admit(address, limits.total, own, Arc::clone(&task)) {
             Ok(place) => place,
             Err(refusal) => {
                 context.refused(refusal.as_str());
@@ -132,7 +140,7 @@ pub async fn run<A, C>(
 
 #[expect(clippy::too_many_arguments, reason = "each is one thing that the loop above has at hand")]
 async fn connection<A, C>(
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     mut place: Place,
     state: &ListenerState,
@@ -149,6 +157,18 @@ async fn connection<A, C>(
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    let peer = if state.proxy_protocol.load(Ordering::Relaxed) {
+        match announced(&mut stream, peer, &mut place, context, &limits).await {
+            Ok(peer) => peer,
+            Err(why) => {
+                context.refused(why);
+                tracing::debug!(%peer, why, "connection refused");
+                return;
+            }
+        }
+    } else {
+        peer
+    };
     let tls = state.tls.load_full();
     let (transport, facts) = match tls {
         None => (Transport::Plain(stream), None),
@@ -174,11 +194,32 @@ async fn connection<A, C>(
     let facts = place.enter(peer, local, facts);
     let Ok(conn) = Conn::new(transport, Arc::clone(&facts), place) else { return };
     facts.head_begins();
-    let h2c = facts.tls.is_none() && state.h2c.load(std::sync::atomic::Ordering::Relaxed);
+    let h2c = facts.tls.is_none() && state.h2c.load(Ordering::Relaxed);
     serve(conn, h2c, app, context, &limits, &shutdown).await;
     if let Some(flaw) = facts.flaw() {
         context.head_refused(flaw);
     }
+}
+
+/// Who a balancer says it is for, counted from now on as a connection of that address.
+///
+/// # Errors
+/// Why the connection is not taken, as metrics name it.
+async fn announced(
+    stream: &mut TcpStream,
+    peer: SocketAddr,
+    place: &mut Place,
+    context: &impl AcceptContext,
+    limits: &AcceptLimits,
+) -> Result<SocketAddr, &'static str> {
+    if !context.trusts(peer.ip()) {
+        return Err("proxy-protocol-untrusted");
+    }
+    let said = tokio::time::timeout(limits.handshake_timeout, proxy_protocol::read(stream)).await;
+    let said = said.map_err(|_elapsed| "proxy-protocol-timeout")?.map_err(|_error| "proxy-protocol")?;
+    let Some(viewer) = said else { return Ok(peer) };
+    place.move_to(viewer.ip(), limits.per_address).map_err(|refusal| refusal.as_str())?;
+    Ok(viewer)
 }
 
 fn tls_facts(session: &rustls::ServerConnection) -> TlsFacts {

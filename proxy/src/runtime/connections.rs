@@ -60,6 +60,8 @@ pub struct ConnFacts {
     at_once: AtomicBool,
     /// The status that the connection says before it closes; 0 for none.
     last_word: AtomicU16,
+    /// A request came.
+    met: AtomicBool,
     /// Close only after the viewer stopped sending, so that it can read the answer.
     linger: AtomicBool,
     /// Ends the connection's task; it drops its future, and the connection with it.
@@ -100,6 +102,15 @@ impl ConnFacts {
         if let Some(task) = self.task.get() {
             task.abort();
         }
+    }
+
+    /// Notes that a request came. Whether one came before.
+    pub fn meets(&self) -> bool {
+        let before = self.met.load(Ordering::Relaxed);
+        if !before {
+            self.met.store(true, Ordering::Relaxed);
+        }
+        before
     }
 
     /// A head is awaited from now on, unless one is already.
@@ -333,6 +344,18 @@ struct Table {
     pending: usize,
 }
 
+impl Table {
+    /// A connection of an address is gone.
+    fn leave(&mut self, peer: IpAddr) {
+        if let Some(count) = self.by_address.get_mut(&peer) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&peer);
+            }
+        }
+    }
+}
+
 impl Connections {
     /// Takes a place for a connection from this address.
     ///
@@ -445,6 +468,25 @@ pub struct Place {
 }
 
 impl Place {
+    /// Counts the connection as one of another address: the one that a balancer says it is for.
+    ///
+    /// # Errors
+    /// If that has `per_address` open already.
+    pub fn move_to(&mut self, peer: IpAddr, per_address: usize) -> Result<(), Refusal> {
+        if peer == self.peer {
+            return Ok(());
+        }
+        let mut table = self.table.table.lock();
+        let count = table.by_address.entry(peer).or_default();
+        if *count >= per_address {
+            return Err(Refusal::PerAddress);
+        }
+        *count += 1;
+        table.leave(self.peer);
+        self.peer = peer;
+        Ok(())
+    }
+
     /// Enters the connection into the table, once its handshake is done.
     pub fn enter(&mut self, peer: SocketAddr, local: SocketAddr, tls: Option<TlsFacts>) -> Arc<ConnFacts> {
         let id = self.table.next.fetch_add(1, Ordering::Relaxed) + 1;
@@ -469,6 +511,7 @@ impl Place {
             date: Mutex::default(),
             errands: Mutex::default(),
             last_word: AtomicU16::new(0),
+            met: AtomicBool::new(false),
             linger: AtomicBool::new(false),
             task: Arc::clone(&self.task),
         });
@@ -488,12 +531,7 @@ impl Drop for Place {
                 Some(id) => drop(table.open.remove(&id)),
                 None => table.pending -= 1,
             }
-            if let Some(count) = table.by_address.get_mut(&self.peer) {
-                *count -= 1;
-                if *count == 0 {
-                    table.by_address.remove(&self.peer);
-                }
-            }
+            table.leave(self.peer);
         }
         self.table.ended.notify_waiters();
     }
@@ -520,6 +558,20 @@ mod tests {
         drop(first);
         assert!(table.admit(a.ip(), 3, 2, Arc::default()).is_ok());
         assert_eq!(table.len(), 2);
+    }
+
+    #[test]
+    fn a_place_counts_for_the_address_that_it_is_moved_to() {
+        let table = Arc::new(Connections::default());
+        let [balancer, viewer] = ["10.0.0.1", "192.0.2.1"].map(|text| text.parse().expect("an address"));
+        let mut first = table.admit(balancer, 9, usize::MAX, Arc::default()).expect("room");
+        let mut second = table.admit(balancer, 9, usize::MAX, Arc::default()).expect("room");
+        first.move_to(viewer, 1).expect("room");
+        assert_eq!(second.move_to(viewer, 1), Err(Refusal::PerAddress));
+        drop(second);
+        assert!(table.admit(balancer, 9, 1, Arc::default()).is_ok(), "none of the balancer's is left");
+        drop(first);
+        assert!(table.admit(viewer, 9, 1, Arc::default()).is_ok());
     }
 
     #[test]

@@ -18,8 +18,10 @@ use edgeweir_limits::{Counts, Draft, Key, KeyHash, KeyTable, Period, Plans, Quot
 use http::{HeaderName, HeaderValue};
 
 use super::answers::{Cors, Responses};
+use super::conditions::Conditions;
+use super::geo_rules::GeoRules;
 use super::stores::Store;
-use super::{Behavior, CachePolicy, Distribution, HostIndex, KeySource, Snapshot, ViewerFact, ViewerHeader};
+use super::{Behavior, CachePolicy, Distribution, HostIndex, KeySource, Routes, Snapshot, ViewerFact, ViewerHeader};
 use crate::fault::chain;
 use crate::fetch::Connections;
 use crate::files;
@@ -137,7 +139,8 @@ pub fn build(
     let stores = builder.stores(&config);
     let origins = builder.origins(&config);
     let jwks = builder.jwks(&config, &origins);
-    let policies: Vec<_> = config.cache_policies.iter().map(|policy| Arc::new(cache_policy(policy))).collect();
+    let prefix = &config.viewer.header_prefix;
+    let policies: Vec<_> = config.cache_policies.iter().map(|policy| Arc::new(cache_policy(policy, prefix))).collect();
     let plans = builder.plans(&config);
     let keys = builder.keys(&config);
     let plan_limits = builder.plan_limits(&config, keys.len() + materials.state.live.len(), draft);
@@ -162,6 +165,10 @@ pub fn build(
         nodes: builder.nodes,
         hosts: HostIndex::new(&config.distributions),
         hooks,
+        tells_heads: distributions
+            .iter()
+            .flat_map(|distribution| &distribution.behaviors)
+            .any(|behavior| behavior.viewer_headers.iter().any(|header| header.fact.is_of_head())),
         distributions,
         origin_names: origins::names(&config),
         origin_groups: origins::groups(&config, &origins, materials.metrics),
@@ -261,7 +268,9 @@ impl Builder<'_> {
         if config.geo_databases.is_empty() {
             return None;
         }
-        match Geo::open(&config.geo_databases) {
+        let metrics = |file: &str| self.materials.metrics.geo_database(file);
+        let old = self.old.and_then(|old| old.geo.as_deref());
+        match Geo::open(&config.geo_databases, old, metrics) {
             Ok(geo) => Some(Arc::new(geo)),
             Err(error) => {
                 self.problem_at(config, &["geo", "databases"], chain(&error));
@@ -361,8 +370,12 @@ impl Builder<'_> {
                 let bound = Stage::ALL.map(|stage| self.bind(config, (name, behavior), stage, bindable));
                 let methods: Vec<http::Method> =
                     behavior.methods.iter().filter_map(|method| method.parse().ok()).collect();
+                let viewer_headers = told(config, behavior);
                 behaviors.push(Behavior {
                     pattern: behavior.path.clone(),
+                    conditions: Conditions::new(&behavior.conditions),
+                    viewer_protocol: behavior.viewer_protocol,
+                    geo_rules: behavior.geo_restriction.as_ref().map(|rules| Arc::new(GeoRules::new(rules))),
                     label: label.into(),
                     allow: HeaderValue::from_str(&behavior.methods.join(", "))
                         .unwrap_or_else(|_invalid| HeaderValue::from_static("GET, HEAD")),
@@ -378,13 +391,23 @@ impl Builder<'_> {
                     plans: opened_by(config, distributions.len(), behavior),
                     raw_path: behavior.raw_path,
                     allow_ambiguous_paths: behavior.allow_ambiguous_paths,
-                    viewer_headers: viewer_headers(&behavior.viewer_headers),
+                    tells_device: viewer_headers.iter().any(|header| header.fact.is_device()),
+                    viewer_headers,
                     metrics: self.materials.metrics.behavior(name, label),
                 });
             }
             let responses = Responses::new(&distribution.gateway_responses);
             let key_source = self.key_source(config, distribution);
-            distributions.push(Distribution { name: name.as_str().into(), behaviors, limits, responses, key_source });
+            distributions.push(Distribution {
+                name: name.as_str().into(),
+                routes: Routes::new(behaviors.iter().map(|behavior| &behavior.pattern)),
+                conditional: behaviors.iter().any(|behavior| behavior.conditions.is_some()),
+                root_object: distribution.default_root_object.as_ref().map(|object| format!("/{object}").into()),
+                behaviors,
+                limits,
+                responses,
+                key_source,
+            });
         }
         distributions
     }
@@ -425,7 +448,7 @@ fn quota(written: &model::Quota) -> Quota {
 }
 
 /// A cache policy, ready.
-pub(crate) fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
+pub(crate) fn cache_policy(policy: &model::CachePolicy, prefix: &str) -> CachePolicy {
     let headers: Vec<HeaderName> =
         policy.headers.iter().filter_map(|name| HeaderName::from_bytes(name.as_bytes()).ok()).collect();
     let behaviour = &policy.behaviour;
@@ -446,7 +469,8 @@ pub(crate) fn cache_policy(policy: &model::CachePolicy) -> CachePolicy {
         disabled: policy.disabled(),
         rules,
         host_in_key: headers.contains(&http::header::HOST),
-        facts_in_key: headers.iter().any(|name| ViewerFact::of(name.as_str()).is_some()),
+        facts: viewer_headers(policy.headers.iter(), prefix),
+        fact_prefix: prefix.into(),
         headers,
         cookies: selection(&policy.cookies),
         query: selection(&policy.query),
@@ -488,12 +512,27 @@ fn selection(selection: &model::Selection) -> Selection {
     }
 }
 
-fn viewer_headers(names: &[String]) -> Vec<ViewerHeader> {
-    names
-        .iter()
+/// The fields that carry facts, each once.
+fn viewer_headers<'a>(names: impl Iterator<Item = &'a String>, prefix: &str) -> Vec<ViewerHeader> {
+    let mut fields: Vec<ViewerHeader> = names
         .filter_map(|name| {
-            let fact = ViewerFact::of(name)?;
+            let fact = ViewerFact::of(name, prefix)?;
             Some(ViewerHeader { name: HeaderName::from_bytes(name.as_bytes()).ok()?, fact })
         })
-        .collect()
+        .collect();
+    fields.sort_by(|one, two| one.name.as_str().cmp(two.name.as_str()));
+    fields.dedup_by(|one, two| one.fact == two.fact);
+    fields
+}
+
+/// What the origin is told of viewers: what the behavior says, and, as with CloudFront, what its policy has in the key or
+/// forwards by name.
+fn told(config: &model::Config, behavior: &model::Behavior) -> Vec<ViewerHeader> {
+    let policy = config.cache_policies.get(behavior.cache_policy.0);
+    let keyed = policy.map_or(&[][..], |policy| policy.headers.as_slice());
+    let forwarded = match policy.map(|policy| &policy.forward.headers) {
+        Some(model::Selection::Only(names)) => names.as_slice(),
+        _ => &[],
+    };
+    viewer_headers(behavior.viewer_headers.iter().chain(keyed).chain(forwarded), &config.viewer.header_prefix)
 }

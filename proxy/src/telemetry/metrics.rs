@@ -127,6 +127,8 @@ struct Tables {
     /// By key set.
     key_sets: Table<Box<str>, StoreMetrics>,
     origins: origins::Table,
+    /// By the name of a geo database's file.
+    geo: Table<Box<str>, StoreMetrics>,
     verdicts: &'static [&'static str],
     levels: &'static [&'static str],
     faults: Labelled,
@@ -272,6 +274,7 @@ impl Metrics {
             stores: Mutex::default(),
             key_sets: Mutex::default(),
             origins: origins::Table::default(),
+            geo: Mutex::default(),
             verdicts: setup.verdicts,
             levels: setup.levels,
             faults: Labelled::new(setup.faults),
@@ -349,6 +352,12 @@ impl Metrics {
     /// Sets how the origins are, before [`Metrics::encode`].
     pub fn set_origins(&self, gauges: Vec<OriginGauges>) {
         self.tables.origins.set(gauges);
+    }
+
+    /// What is counted of a geo database, by the name of its file. For when a snapshot is made, not for requests.
+    #[must_use]
+    pub fn geo_database(&self, file: &str) -> Arc<StoreMetrics> {
+        tables::capped(&mut self.tables.geo.lock(), Box::from(file), "other".into(), Default::default)
     }
 
     /// The edge answered by itself.

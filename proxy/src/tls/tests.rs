@@ -42,6 +42,7 @@ fn listener(certificates: &[(&PathBuf, &PathBuf)]) -> Listener {
         key: (*key).clone(),
     });
     Listener {
+        proxy_protocol: false,
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         http2: true,
         certificates: certificates.collect(),

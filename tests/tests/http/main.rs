@@ -6,6 +6,7 @@ mod memory;
 mod origins;
 mod passing;
 mod pool;
+mod routing;
 mod silence;
 mod streaming;
 mod tls;

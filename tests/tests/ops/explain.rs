@@ -212,6 +212,30 @@ fn a_refusal_is_told_with_its_reason() {
     assert!(text.contains("refused         403 Forbidden (fault `forbidden`)"), "{text}");
 }
 
+#[test]
+fn conditions_geo_and_protocol_are_told() {
+    let database = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/examples/demo/country.mmdb");
+    let site = Site::new(&format!(
+        "[geo]\ndatabases = [\"{database}\"]\n[origins.main]\nurl = \"http://127.0.0.1:9\"\n[distributions.shop]\n\
+         hosts = [\"shop.test\"]\norigin = \"main\"\nviewer_protocol_policy = \"redirect-to-https\"\n\
+         geo_restriction = {{ deny = {{ countries = [\"US\"] }} }}\n\
+         [[distributions.shop.behaviors]]\nmatch = {{ headers = {{ x-beta = \"1\" }} }}\n\
+         [[distributions.shop.behaviors]]\nviewer_protocol_policy = \"https-only\"\n"
+    ));
+    let beta = ["https://shop.test/a", "-H", "x-beta: 1"];
+    assert_eq!(explain(&site, &beta)["behavior"]["conditions"], "header x-beta = \"1\"");
+    let other = explain(&site, &["https://shop.test/a"]);
+    assert_eq!(other["behavior"]["passed_over"], json!(["* with header x-beta = \"1\""]));
+    let blocked = explain(&site, &["https://shop.test/a", "--country", "US"]);
+    assert_eq!(blocked["refused"]["fault"], "geo-blocked");
+    assert!(blocked["refused"]["why"].as_str().is_some_and(|why| why.ends_with("is US")), "{blocked}");
+    let plain = explain(&site, &["http://shop.test/a"]);
+    assert_eq!((&plain["refused"]["status"], &plain["refused"]["fault"]), (&json!(403), &json!("https-required")));
+    let sent = explain(&site, &["http://shop.test:8080/a?b", "-H", "x-beta: 1"]);
+    assert_eq!(sent["redirect"], json!({ "status": 301, "location": "https://shop.test/a?b" }));
+    assert_eq!(sent["origin"], Value::Null);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_edge_does_what_was_explained() {
     let origin = Origin::hello().await;

@@ -26,33 +26,98 @@ const TABLETS: [&str; 6] = ["ipad", "tablet", "kindle", "silk/", "playbook", "sm
 const PROGRAMS: [&str; 8] =
     ["bot", "crawler", "spider", "curl/", "wget/", "python-requests", "go-http-client", "headlesschrome"];
 
-/// `desktop`, `mobile`, `tablet`, `tv`, `bot` or `unknown`.
-pub(super) fn class(agent: &[u8]) -> &'static str {
+/// What a `user-agent` tells of a device. Of the first three at most one is true; a crawler that says which device it
+/// stands for counts as that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Device {
+    /// A phone.
+    pub mobile: bool,
+    /// A tablet.
+    pub tablet: bool,
+    /// A television, or what is plugged into one.
+    pub tv: bool,
+    /// It runs Android.
+    pub android: bool,
+    /// It runs iOS or iPadOS.
+    pub ios: bool,
+    /// What it is called for hooks.
+    class: Option<&'static str>,
+}
+
+impl Device {
+    /// None of the others: also what nobody knows, so that a page for desktops is what it gets.
+    #[must_use]
+    pub fn desktop(self) -> bool {
+        !(self.mobile || self.tablet || self.tv)
+    }
+}
+
+/// What a `user-agent` tells of a device. Costs some microseconds.
+#[must_use]
+pub fn device(agent: &[u8]) -> Device {
     let agent = agent.get(..MAX_AGENT).unwrap_or(agent);
-    let Ok(agent) = std::str::from_utf8(agent) else { return "unknown" };
+    let Ok(agent) = std::str::from_utf8(agent) else { return Device::default() };
     let lower = agent.to_ascii_lowercase();
     let has = |marks: &[&str]| marks.iter().any(|mark| lower.contains(mark));
     let known = woothee::parser::Parser::new().parse(agent);
     let (category, os) = known.map_or(("", ""), |known| (known.category, known.os));
-    if category == "crawler" || has(&PROGRAMS) {
-        "bot"
-    } else if has(&TELEVISIONS) || lower.starts_with("aft") || lower.contains("; aft") {
-        "tv"
-    } else if has(&TABLETS) || (lower.contains("android") && !lower.contains("mobile")) {
-        // Google's advice to makers: a phone says `Mobile`, a tablet does not.
-        "tablet"
-    } else if matches!(category, "smartphone" | "mobilephone") || os == "iPhone" {
-        "mobile"
-    } else if category == "pc" {
-        "desktop"
-    } else {
-        "unknown"
-    }
+    let ios = has(&["iphone", "ipad", "ipod"]) || matches!(os, "iPhone" | "iPad" | "iPod" | "iOS");
+    let android = !ios && lower.contains("android");
+    let tv = has(&TELEVISIONS) || lower.starts_with("aft") || lower.contains("; aft");
+    // Google's advice to makers: a phone says `Mobile`, a tablet does not.
+    let tablet = !tv && (has(&TABLETS) || (android && !lower.contains("mobile")));
+    let phone = matches!(category, "smartphone" | "mobilephone") || os == "iPhone";
+    let crawls = category == "crawler" || has(&PROGRAMS);
+    let mobile = !tv && !tablet && (phone || (crawls && (ios || (android && lower.contains("mobile")))));
+    let class = match () {
+        () if crawls => Some("bot"),
+        () if tv => Some("tv"),
+        () if tablet => Some("tablet"),
+        () if mobile => Some("mobile"),
+        () if category == "pc" => Some("desktop"),
+        () => None,
+    };
+    Device { mobile, tablet, tv, android, ios, class }
+}
+
+/// `desktop`, `mobile`, `tablet`, `tv`, `bot` or `unknown`.
+pub(super) fn class(agent: &[u8]) -> &'static str {
+    device(agent).class.unwrap_or("unknown")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::class;
+    use super::{class, device};
+
+    #[test]
+    fn more_than_one_may_be_true() {
+        for (agent, wanted) in [
+            // Mobile, tablet, television, Android, iOS, desktop.
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Mobile/15E148 Safari/604.1",
+                [true, false, false, false, true, false],
+            ),
+            (
+                "Mozilla/5.0 (iPad; CPU OS 12_2 like Mac OS X) Mobile/15E148 Safari/604.1",
+                [false, true, false, false, true, false],
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 9; AFTMM) AppleWebKit/537.36 Safari/537.36",
+                [false, false, true, true, false, false],
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 6.0.1; Nexus 5X) Chrome/126.0.0.0 Mobile Safari/537.36 (compatible; Googlebot/2.1; \
+                 +http://www.google.com/bot.html)",
+                [true, false, false, true, false, false],
+            ),
+            ("curl/8.7.1", [false, false, false, false, false, true]),
+            ("", [false, false, false, false, false, true]),
+        ] {
+            let device = device(agent.as_bytes());
+            let found = [device.mobile, device.tablet, device.tv, device.android, device.ios, device.desktop()];
+            assert_eq!(found, wanted, "{agent}");
+        }
+    }
 
     #[test]
     fn agents_of_each_class() {

@@ -12,6 +12,9 @@ pub(super) struct Outcome {
     pub(super) gate: Gate,
     pub(super) distribution: Option<Distribution>,
     pub(super) behavior: Option<Behavior>,
+    /// Where the viewer is sent for HTTPS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) redirect: Option<Redirect>,
     pub(super) api_key: Option<ApiKey>,
     pub(super) throttles: Vec<Throttle>,
     /// In the order that they run.
@@ -43,6 +46,13 @@ pub(super) struct Refused {
     pub(super) why: String,
 }
 
+/// The answer to a request by HTTP where HTTPS is wanted.
+#[derive(Debug, Serialize)]
+pub(super) struct Redirect {
+    pub(super) status: u16,
+    pub(super) location: String,
+}
+
 /// What the gate made of the head.
 #[derive(Debug, Serialize)]
 pub(super) struct Gate {
@@ -69,6 +79,9 @@ pub(super) struct Behavior {
     pub(super) number: usize,
     /// Of how many.
     pub(super) of: usize,
+    /// What the request must have beside its path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) conditions: Option<String>,
     /// Patterns before it, which did not match.
     pub(super) passed_over: Vec<String>,
     pub(super) methods: Vec<String>,

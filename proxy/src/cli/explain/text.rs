@@ -36,6 +36,9 @@ pub(super) fn render(outcome: &Outcome) -> String {
             let before = quoted(found.passed_over.iter().map(String::as_str));
             page.line("", &format!("before it, not matching: {before}"));
         }
+        if let Some(conditions) = &found.conditions {
+            page.line("", &format!("its conditions hold: {conditions}"));
+        }
         page.line("methods", &found.methods.join(", "));
     }
     if let Some(key) = &outcome.api_key {
@@ -63,7 +66,9 @@ pub(super) fn render(outcome: &Outcome) -> String {
     origin(&mut page, outcome);
     page.hooks(outcome, Stage::OriginResponse);
     page.hooks(outcome, Stage::ViewerResponse);
-    if outcome.origin.is_none() {
+    if let Some(redirect) = &outcome.redirect {
+        page.line("answer", &format!("{} to {} (`viewer_protocol_policy`)", redirect.status, redirect.location));
+    } else if outcome.origin.is_none() {
         let what = if outcome.behavior.is_some() { "purges this URL from the cache" } else { "is about the server" };
         page.line("answer", &format!("by the edge itself: the request {what}"));
     } else if !outcome.hooks.is_empty() {

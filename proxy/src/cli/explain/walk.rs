@@ -7,14 +7,14 @@ use edgeweir_config as model;
 use http::Version;
 use pingora::http::RequestHeader;
 
-use super::outcome::{ApiKey, Behavior, Distribution, Gate, Outcome, Refused, Request, Throttle};
+use super::outcome::{ApiKey, Behavior, Distribution, Gate, Outcome, Redirect, Refused, Request, Throttle};
 use super::request::{Head, quoted};
 use super::{Args, NOBODY, bindings, fetch};
 use crate::fault::Fault;
 use crate::flow::context::RequestCtx;
 use crate::flow::gate::Wire;
 use crate::flow::route::{self, Subject};
-use crate::flow::{identity, path, throttle};
+use crate::flow::{access, identity, path, throttle};
 use crate::geo::GeoFacts;
 use crate::runtime::clock::Clock;
 use crate::runtime::connections::{Connections, TlsFacts};
@@ -58,6 +58,7 @@ pub(super) fn explain(args: &Args, snapshot: Snapshot, clock: &dyn Clock) -> any
         gate: Gate { path: Some(path::normalise(original.uri.path()).path.into_owned()), dropped },
         distribution: distribution(&ctx),
         behavior: behavior(&ctx),
+        redirect: None,
         api_key: api_key(&original, &ctx),
         throttles: Vec::new(),
         hooks: Vec::new(),
@@ -97,6 +98,9 @@ fn forward(
     clock: &dyn Clock,
     outcome: &mut Outcome,
 ) -> Result<(), Fault> {
+    if subject == Subject::Redirect {
+        outcome.redirect = access::redirect(head, ctx).map(|(status, location)| Redirect { status, location });
+    }
     if subject != Subject::Behavior {
         return Ok(());
     }
@@ -138,7 +142,13 @@ fn request(args: &Args, ctx: &mut RequestCtx) -> Request {
         (0, true) => "a trusted proxy, which names nobody".to_owned(),
         (0, false) if args.client.to_string() == NOBODY => "an example; choose one with --client".to_owned(),
         (0, false) => "where the connection comes from".to_owned(),
-        (hops, _) => format!("from `X-Forwarded-For`, because {} is trusted; hops believed: {hops}", args.client),
+        (hops, _) => {
+            let field = match ctx.snapshot.config.viewer.address_header {
+                model::AddressHeader::XForwardedFor => "X-Forwarded-For",
+                model::AddressHeader::Forwarded => "Forwarded",
+            };
+            format!("from `{field}`, because {} is trusted; hops believed: {hops}", args.client)
+        }
     };
     Request {
         method: args.method.to_string(),
@@ -169,9 +179,18 @@ fn behavior(ctx: &RequestCtx) -> Option<Behavior> {
         pattern: written.path.as_str().to_owned(),
         number: at + 1,
         of: distribution.behaviors.len(),
-        passed_over: distribution.behaviors.iter().take(at).map(|before| before.path.as_str().to_owned()).collect(),
+        conditions: Some(&written.conditions).filter(|all| !all.is_empty()).map(ToString::to_string),
+        passed_over: distribution.behaviors.iter().take(at).map(described).collect(),
         methods: written.methods.clone(),
     })
+}
+
+/// The pattern, and what else is asked of a request.
+fn described(behavior: &model::Behavior) -> String {
+    match behavior.conditions.is_empty() {
+        true => behavior.path.as_str().to_owned(),
+        false => format!("{} with {}", behavior.path.as_str(), behavior.conditions),
+    }
 }
 
 fn api_key(original: &RequestHeader, ctx: &RequestCtx) -> Option<ApiKey> {
@@ -226,6 +245,17 @@ fn why(fault: Fault, original: &RequestHeader, ctx: &RequestCtx) -> String {
                 format!("the behavior lets {} through", quoted(behavior.methods.iter().map(String::as_str)))
             }
             None => format!("no behavior can let {} through", original.method),
+        },
+        Fault::GeoBlocked => {
+            let geo = ctx.geo.as_ref();
+            let country = geo.and_then(|geo| geo.country).map_or_else(|| "unknown".to_owned(), |code| code.to_string());
+            format!("`geo_restriction` does not let {} in, whose country is {country}", ctx.client.0)
+        }
+        Fault::HttpsRequired => match ctx.behavior().map(|behavior| behavior.viewer_protocol.policy) {
+            Some(model::ViewerProtocolPolicy::RedirectToHttps) => {
+                format!("`viewer_protocol_policy` redirects, but {} of HTTP/1.0 cannot be redirected", original.method)
+            }
+            _ => "`viewer_protocol_policy` is `https-only`".to_owned(),
         },
         Fault::Forbidden => forbidden(original, ctx),
         Fault::UrlTooLong => format!("`gate.max_url` is {} bytes", config.gate.max_url),

@@ -57,7 +57,7 @@ fn is_name(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(plain)
 }
 
-/// What is counted of a key-value store or a key set.
+/// What is counted of a key-value store, a key set or a geo database.
 #[derive(Debug, Default)]
 pub struct StoreMetrics {
     pub(super) ok: AtomicU64,

@@ -184,7 +184,14 @@ impl Tables {
                 ([("key_set", set.to_string()), ("result", result.to_owned())], count.load(Ordering::Relaxed))
             })
         });
-        page.counters("edgeweir_jwks_refreshes", "Key sets that were fetched, or read again from a file.", loads)
+        page.counters("edgeweir_jwks_refreshes", "Key sets that were fetched, or read again from a file.", loads)?;
+        let databases = self.geo.lock();
+        let loads = databases.iter().flat_map(|(file, metrics)| {
+            [("ok", &metrics.ok), ("failed", &metrics.failed)].map(|(result, count)| {
+                ([("database", file.to_string()), ("result", result.to_owned())], count.load(Ordering::Relaxed))
+            })
+        });
+        page.counters("edgeweir_geo_database_loads", "Changed files of geo databases that were read.", loads)
     }
 
     /// Usage plans, and the store of keys and quotas.

@@ -73,7 +73,9 @@ impl Cache {
             }
         };
         let used = config.distributions.first().and_then(|site| site.behaviors.first()).map(|one| one.cache_policy.0);
-        let policy = used.and_then(|at| config.cache_policies.get(at)).map(cache_policy);
+        let policy = used
+            .and_then(|at| config.cache_policies.get(at))
+            .map(|policy| cache_policy(policy, &config.viewer.header_prefix));
         let mut vary = HeaderMap::new();
         if let Some(text) = &self.vary {
             vary.insert(VARY, HeaderValue::from_str(text)?);
