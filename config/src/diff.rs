@@ -57,6 +57,15 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     changes.named("key-value store", &old.key_value_stores, &new.key_value_stores, |s| s.name.clone(), |a, b| a == b);
     changes.named("key set", &old.jwks, &new.jwks, |s| s.name.clone(), |a, b| same_jwks((old, a), (new, b)));
     changes.named(
+        "response headers policy",
+        &old.response_headers_policies,
+        &new.response_headers_policies,
+        |p| p.name.clone(),
+        |a, b| a == b,
+    );
+    changes.named("public key", &old.public_keys, &new.public_keys, |k| k.name.clone(), |a, b| a == b);
+    changes.named("key group", &old.key_groups, &new.key_groups, |g| g.name.clone(), |a, b| a == b);
+    changes.named(
         "usage plan",
         &old.usage_plans,
         &new.usage_plans,

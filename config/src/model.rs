@@ -16,8 +16,10 @@ use crate::units::{HostPattern, PathPattern};
 mod answers;
 mod authorizer;
 mod cache;
+mod headers;
 mod hook;
 mod limits;
+mod signed;
 mod state;
 
 pub use answers::{Cors, GatewayResponse, ResponseType};
@@ -26,12 +28,14 @@ pub use cache::{
     CacheBehaviour, CachePolicy, Coding, Eviction, Forward, KeyLeaks, Selection, SetCookie, TargetedFields,
     ViewerDirectives,
 };
+pub use headers::{ResponseHeadersPolicy, SetHeader};
 pub(crate) use hook::SettingPlace;
 pub use hook::{
     Binding, FailurePolicy, Hook, HookSource, Jwks, JwksSource, KeyValueSource, KeyValueStore, MAX_KEY_VALUE_KEY,
     MAX_KEY_VALUE_VALUE, Place, PublishedJwks, Stage,
 };
 pub use limits::{CallerName, Each, Limits, MethodThrottle, PerAddress, PerCaller};
+pub use signed::{KeyGroup, PublicKey};
 pub use state::{Backend, Counted, KeySource, Quota, QuotaPeriod, State, StorePolicy};
 
 /// A whole configuration, checked.
@@ -74,12 +78,18 @@ pub struct Config {
     pub origins: Vec<Origin>,
     /// Indexed by [`CachePolicyId`]; the presets that are used come first or last, by name.
     pub cache_policies: Vec<CachePolicy>,
+    /// Those of the file and the presets.
+    pub response_headers_policies: Vec<ResponseHeadersPolicy>,
     /// Indexed by [`HookId`].
     pub hooks: Vec<Hook>,
     /// Indexed by [`KeyValueStoreId`].
     pub key_value_stores: Vec<KeyValueStore>,
     /// Indexed by [`JwksId`].
     pub jwks: Vec<Jwks>,
+    /// Keys that signed URLs and cookies are checked with.
+    pub public_keys: Vec<PublicKey>,
+    /// Groups of them.
+    pub key_groups: Vec<KeyGroup>,
     /// Where keys, quotas and usage are kept.
     pub state: State,
     /// Indexed by [`UsagePlanId`].
@@ -405,6 +415,10 @@ pub struct Behavior {
     pub cache_policy: CachePolicyId,
     /// Who may use it; everybody if none.
     pub authorizer: Option<Authorizer>,
+    /// Name of the policy for headers of its answers.
+    pub response_headers_policy: Option<String>,
+    /// Names of key groups whose signatures open it; everybody may use it if none.
+    pub trusted_key_groups: Vec<String>,
     /// Which pages of other origins may use it; none of this edge's business if none.
     pub cors: Option<Cors>,
     /// Hooks by stage, in order: indexed by `Stage as usize`.

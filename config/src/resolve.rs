@@ -6,12 +6,14 @@
 mod answers;
 mod distributions;
 mod edge;
+mod headers;
 mod jwks;
 mod key_value;
 mod keys;
 mod limits;
 mod names;
 mod policies;
+mod signed;
 
 use std::path::Path;
 
@@ -23,6 +25,7 @@ use crate::report::Report;
 use crate::schema::{self, File};
 use crate::source::Source;
 use names::Names;
+pub(crate) use headers::PRESETS as HEADERS_PRESETS;
 pub(crate) use policies::PRESETS;
 
 /// Bytes the cache may hold by default: 256 MiB.
@@ -60,9 +63,12 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         cache_purge_from: edge::networks(file.cache.value().and_then(|cache| cache.purge_from.value())),
         origins: origins(file, base),
         cache_policies,
+        response_headers_policies: headers::policies(file),
         hooks: hooks(file, base),
         key_value_stores: key_value::stores(file, base),
         jwks: jwks::sets(file, &names, base, out),
+        public_keys: signed::public_keys(file, base),
+        key_groups: signed::key_groups(file, &names, out),
         state: state(file, base),
         usage_plans,
         api_keys,

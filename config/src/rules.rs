@@ -8,6 +8,7 @@ mod authorizer;
 mod bindings;
 mod cache;
 mod distributions;
+mod headers;
 mod hooks;
 mod jwks;
 mod key_value;
@@ -15,6 +16,7 @@ mod keys;
 mod limits;
 mod listeners;
 mod origins;
+mod signed;
 mod state;
 
 use std::collections::HashMap;
@@ -38,6 +40,8 @@ pub(crate) fn check(file: &File, out: &mut Report) {
     keys::check(file, out);
     limits::check(file, out);
     answers::check(file, out);
+    signed::check(file, out);
+    headers::check(file, out);
     state::check(file, out);
     distributions::check(file, out);
 }

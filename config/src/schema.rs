@@ -8,6 +8,7 @@ mod authorizer;
 mod cache;
 mod distribution;
 mod edge;
+mod headers;
 mod hook;
 mod jwks;
 mod key_value;
@@ -16,6 +17,7 @@ mod limits;
 mod origin;
 mod secret;
 mod settings;
+mod signed;
 mod state;
 
 use schemars::SchemaGenerator;
@@ -28,6 +30,7 @@ pub(crate) use authorizer::Authorizer;
 pub(crate) use cache::{Cache, CachePolicy, Selection};
 pub(crate) use distribution::{Behavior, Distribution, StageHooks};
 pub(crate) use edge::{Admin, Certificate, Gate, Geo, Listener, Log, LogSink, Server};
+pub(crate) use headers::{ResponseHeadersPolicy, SecurityHeaders};
 pub(crate) use hook::{Binding, Hook, RequestBody};
 pub(crate) use jwks::Jwks;
 pub(crate) use key_value::KeyValueStore;
@@ -36,6 +39,7 @@ pub(crate) use limits::{Caller, Limits, MethodThrottle, PerAddress, PerCaller};
 pub(crate) use origin::Origin;
 pub(crate) use secret::Secret;
 pub(crate) use settings::Settings;
+pub(crate) use signed::{KeyGroup, PublicKey};
 pub(crate) use state::{Backend, State};
 
 use crate::decode::{Decode, FilePath, List, Named, Network, table};
@@ -67,6 +71,10 @@ table! {
         /// `CachingOptimized`, `CachingOptimizedForUncompressedObjects`, `Amplify`, `UseOriginCacheControlHeaders` and `UseOriginCacheControlHeaders-QueryStrings` are
         /// always there.
         cache_policies: Opt<Named<CachePolicy>>,
+        /// What is put on and taken off answers on their way to viewers, by name. CloudFront's `SimpleCORS`,
+        /// `CORS-With-Preflight`, `SecurityHeadersPolicy`, `CORS-and-SecurityHeadersPolicy` and
+        /// `CORS-with-preflight-and-SecurityHeadersPolicy` are always there.
+        response_headers_policies: Opt<Named<ResponseHeadersPolicy>>,
         /// The servers behind the edge, by name.
         origins: Opt<Named<Origin>>,
         /// WASM hooks, by name.
@@ -76,6 +84,11 @@ table! {
         /// Sets of public keys (JSON Web Key Sets) that hooks check signatures of tokens with, by name, at most 64. A
         /// hook uses those that its binding lists.
         jwks: Opt<Named<Jwks>>,
+        /// Public keys that signatures of URLs and cookies are checked with, by name.
+        public_keys: Opt<Named<PublicKey>>,
+        /// Groups of public keys, by name. A behavior with `trusted_key_groups` takes only requests that one of their keys has
+        /// signed.
+        key_groups: Opt<Named<KeyGroup>>,
         /// What is different in the edge's own answers, by API Gateway's response types, such as THROTTLED or DEFAULT_4XX.
         /// Default: nothing.
         gateway_responses: Opt<Named<GatewayResponse>>,

@@ -266,6 +266,9 @@ fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
         hooks.extend(names.map(|hook| format!("{}: {}", stage.as_str(), hook.name)));
     }
     let mut limits = Vec::new();
+    if !behavior.trusted_key_groups.is_empty() {
+        limits.push(format!("signed by {}", behavior.trusted_key_groups.join(" or ")));
+    }
     if behavior.api_key_required {
         limits.push(match &behavior.usage_plans {
             None => "API key".to_owned(),
@@ -279,6 +282,9 @@ fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
     limits.extend(everything(behavior.throttle, &behavior.limits));
     for (method, throttle) in &behavior.method_throttles {
         limits.extend(rate(Some(*throttle)).map(|rate| format!("{method} {rate}")));
+    }
+    if let Some(policy) = &behavior.response_headers_policy {
+        limits.push(format!("headers by {policy}"));
     }
     if behavior.raw_path {
         limits.push("raw path".to_owned());

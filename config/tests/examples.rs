@@ -38,6 +38,8 @@ fn every_example_parses_and_has_a_summary() {
             "hooks.toml",
             "limits.toml",
             "minimal.toml",
+            "responses.toml",
+            "signed.toml",
             "tls.toml"
         ]
     );

@@ -38,6 +38,14 @@ pub enum Fault {
     NoBehavior,
     /// No API key, an unknown or disabled one, or one without a plan for this distribution: all look the same.
     Forbidden,
+    /// The behavior wants a signed URL or cookie, and there is none.
+    SignatureMissing,
+    /// A signature that no trusted key made, or that cannot be read.
+    SignatureInvalid,
+    /// A signed URL or cookie is over.
+    SignatureExpired,
+    /// The policy that was signed does not allow this.
+    SignatureDenied,
     /// A limit has no room.
     Throttled,
     /// Nobody can be told from the request, or the authorizer says so.
@@ -88,7 +96,7 @@ pub enum Fault {
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 40] = [
         Self::BadFraming,
         Self::UnknownTransferCoding,
         Self::BadHost,
@@ -102,6 +110,10 @@ impl Fault {
         Self::UnknownHost,
         Self::NoBehavior,
         Self::Forbidden,
+        Self::SignatureMissing,
+        Self::SignatureInvalid,
+        Self::SignatureExpired,
+        Self::SignatureDenied,
         Self::Throttled,
         Self::Unauthorized,
         Self::AccessDenied,
@@ -143,6 +155,12 @@ impl Fault {
             Self::UnknownHost => (404, "Not Found: no distribution has this host", "unknown-host"),
             Self::NoBehavior => (404, "Not Found: no behavior has this path", "no-behavior"),
             Self::Forbidden => (403, "Forbidden", "forbidden"),
+            Self::SignatureMissing => {
+                (403, "Missing Key-Pair-Id query parameter or cookie value", "signature-missing")
+            }
+            Self::SignatureInvalid => (403, "Access denied: the signature is not valid", "signature-invalid"),
+            Self::SignatureExpired => (403, "Access denied: the signature is no longer valid", "signature-expired"),
+            Self::SignatureDenied => (403, "Access denied by the policy that is signed", "signature-denied"),
             Self::Throttled => (429, "Too Many Requests", "throttled"),
             Self::Unauthorized => (401, "Unauthorized", "unauthorized"),
             Self::AccessDenied => {
@@ -194,6 +212,10 @@ impl Fault {
     pub const fn error_type(self) -> Option<&'static str> {
         match self {
             Self::Forbidden => Some("ForbiddenException"),
+            Self::SignatureMissing => Some("MissingAuthenticationTokenException"),
+            Self::SignatureInvalid => Some("InvalidSignatureException"),
+            Self::SignatureExpired => Some("ExpiredTokenException"),
+            Self::SignatureDenied => Some("AccessDeniedException"),
             Self::Throttled => Some("TooManyRequestsException"),
             Self::Unauthorized => Some("UnauthorizedException"),
             Self::AccessDenied => Some("AccessDeniedException"),
@@ -217,7 +239,10 @@ impl Fault {
     #[must_use]
     pub const fn response_type(self) -> Option<ResponseType> {
         Some(match self {
-            Self::AccessDenied => ResponseType::AccessDenied,
+            Self::AccessDenied | Self::SignatureDenied => ResponseType::AccessDenied,
+            Self::SignatureMissing => ResponseType::MissingAuthenticationToken,
+            Self::SignatureInvalid => ResponseType::InvalidSignature,
+            Self::SignatureExpired => ResponseType::ExpiredToken,
             Self::HookMissing | Self::HookInvalid => ResponseType::ApiConfigurationError,
             Self::AuthorizerInvalid => ResponseType::AuthorizerConfigurationError,
             Self::AuthorizerFailed => ResponseType::AuthorizerFailure,

@@ -17,6 +17,7 @@ pub mod jwks;
 pub mod origin;
 pub mod purge;
 pub mod runtime;
+pub mod signed;
 pub mod snapshot;
 pub mod state;
 pub mod telemetry;

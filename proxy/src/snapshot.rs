@@ -7,6 +7,7 @@ pub mod answers;
 pub mod authorizer;
 pub mod breaker;
 pub mod build;
+pub mod headers;
 mod hosts;
 pub mod limits;
 pub mod stores;
@@ -29,6 +30,7 @@ pub use hosts::HostIndex;
 use crate::geo::Geo;
 use crate::jwks::KeySet;
 use crate::origin::{DynamicOrigins, Origin};
+use crate::signed::Keyring;
 use crate::state::State;
 use crate::telemetry::metrics::{BehaviorMetrics, HookMetrics, PlanMetrics};
 
@@ -116,6 +118,10 @@ pub struct Behavior {
     pub cache: Arc<CachePolicy>,
     /// Who may use it.
     pub authorizer: Option<Box<authorizer::Authorizer>>,
+    /// The keys of signed URLs and cookies that open it; none if everybody may use it.
+    pub trusted: Option<Box<Keyring>>,
+    /// What is put on and taken off its answers.
+    pub headers: Option<Arc<headers::HeadersPolicy>>,
     /// Which pages of other origins may use it.
     pub cors: Option<Box<answers::Cors>>,
     /// By stage.

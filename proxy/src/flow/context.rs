@@ -67,6 +67,8 @@ pub struct RequestCtx {
     pub web_origin: Option<HeaderValue>,
     /// It is a preflight that the edge answers.
     pub preflight: bool,
+    /// The answer says in `Server-Timing` how it came about.
+    pub server_timing: bool,
     /// What the authorizer says of the caller.
     pub caller: Option<Arc<Caller>>,
     /// What it says is in the cache key.
@@ -278,6 +280,7 @@ impl RequestCtx {
             in_flight: Vec::new(),
             web_origin: None,
             preflight: false,
+            server_timing: false,
             caller: None,
             caller_keyed: false,
             challenge: None,

@@ -14,7 +14,7 @@ use super::edits::set;
 use super::hooks;
 use super::identity::X_REQUEST_ID;
 use super::viewer::X_CACHE;
-use super::{answers, cache, cors, parts, throttle};
+use super::{answers, cache, cors, headers, parts, throttle};
 use crate::fault::Fault;
 
 /// Answers by the fault table. Nothing is written if an answer is already on its way.
@@ -161,6 +161,9 @@ pub(super) fn common(head: &mut ResponseHeader, ctx: &RequestCtx) {
     set(head, X_REQUEST_ID, ctx.id.clone());
     if let Some(standing) = &ctx.standing {
         throttle::tell_standing(head, standing);
+    }
+    if let Some(policy) = ctx.behavior().and_then(|behavior| behavior.headers.as_deref()) {
+        parts::of_response(head, |parts| headers::apply(&mut parts.headers, policy, ctx));
     }
     if ctx.behavior().is_some_and(|behavior| behavior.cors.is_some()) {
         parts::of_response(head, |parts| cors::tell(&mut parts.headers, ctx));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pingora::http::RequestHeader;
 
 use super::context::RequestCtx;
-use super::{cors, gate, identity, purge};
+use super::{cors, gate, headers, identity, purge, signed};
 use crate::fault::Fault;
 
 /// What a request is about.
@@ -45,6 +45,7 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
     let behavior = snapshot.route(distribution, path).ok_or(Fault::NoBehavior)?;
     ctx.route = Some((distribution, behavior));
     cors::meet(&head.headers, ctx);
+    headers::meet(&head.headers, ctx);
     let behavior = ctx.behavior().ok_or(Fault::NoBehavior)?;
     if passed.ambiguous_path && !behavior.allow_ambiguous_paths {
         return Err(Fault::AmbiguousPath);
@@ -57,6 +58,9 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
             return Ok(Subject::Cache);
         }
         return Err(Fault::MethodNotAllowed);
+    }
+    if let Some(keys) = &behavior.trusted {
+        signed::admit(head, passed.normal_path.as_deref(), keys, ctx)?;
     }
     match passed.normal_path {
         Some(path) if !behavior.raw_path => gate::use_normal_path(head, &path)?,

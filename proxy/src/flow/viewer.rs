@@ -14,7 +14,7 @@ use pingora::proxy::Session;
 
 use super::context::RequestCtx;
 use super::identity::X_REQUEST_ID;
-use super::{body, cache, compress, cors, edits, hooks, parts, throttle};
+use super::{body, cache, compress, cors, edits, headers as policy_headers, hooks, parts, throttle};
 use crate::fault::Fault;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -54,6 +54,9 @@ fn tell(headers: &mut HeaderMap, http_status: StatusCode, ctx: &RequestCtx, stat
             let made = ctx.answered_by_hook;
             headers.insert(X_CACHE, cache::x_cache(ctx.outcome, http_status.as_u16(), made));
         }
+    }
+    if let Some(policy) = ctx.behavior().and_then(|behavior| behavior.headers.as_deref()) {
+        policy_headers::apply(headers, policy, ctx);
     }
     if ctx.behavior().is_some_and(|behavior| behavior.cors.is_some()) {
         cors::tell(headers, ctx);

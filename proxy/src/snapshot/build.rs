@@ -6,6 +6,7 @@ mod authorizer;
 mod bindings;
 mod hooks;
 mod limits;
+mod signed;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use edgeweir_limits::{Counts, Draft, Key, KeyHash, KeyTable, Period, Plans, Quot
 use http::{HeaderName, HeaderValue};
 
 use super::answers::{Cors, Responses};
+use super::headers::HeadersPolicy;
 use super::stores::Store;
 use super::{Behavior, CachePolicy, Distribution, HostIndex, KeySource, Snapshot, ViewerFact, ViewerHeader};
 use crate::fault::chain;
@@ -388,6 +390,12 @@ impl Builder<'_> {
         policies: &[Arc<CachePolicy>],
         draft: &mut Draft<'_>,
     ) -> Vec<Distribution> {
+        let keys = self.public_keys(config);
+        let header_policies: HashMap<&str, Arc<HeadersPolicy>> = config
+            .response_headers_policies
+            .iter()
+            .map(|policy| (policy.name.as_str(), Arc::new(HeadersPolicy::new(policy))))
+            .collect();
         let mut distributions = Vec::with_capacity(config.distributions.len());
         for distribution in &config.distributions {
             let name = &distribution.name;
@@ -415,6 +423,8 @@ impl Builder<'_> {
                     origin: behavior.origin.0,
                     cache: Arc::clone(cache),
                     authorizer,
+                    headers: behavior.response_headers_policy.as_deref().and_then(|name| header_policies.get(name)).cloned(),
+                    trusted: signed::trusted(config, behavior, &keys),
                     cors: behavior.cors.as_ref().map(|cors| Box::new(Cors::new(cors, &behavior.methods))),
                     hooks: bound,
                     limits,

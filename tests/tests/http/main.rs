@@ -5,6 +5,7 @@ mod forwarding;
 mod memory;
 mod passing;
 mod pool;
+mod response_headers;
 mod silence;
 mod streaming;
 mod tls;
