@@ -175,7 +175,7 @@ fn same_jwks((old, a): (&Config, &Jwks), (new, b): (&Config, &Jwks)) -> bool {
 fn same_distribution((old, a): (&Config, &Distribution), (new, b): (&Config, &Distribution)) -> bool {
     a.hosts == b.hosts
         && (a.throttle, &a.limits, &a.gateway_responses) == (b.throttle, &b.limits, &b.gateway_responses)
-        && a.key_source == b.key_source
+        && (&a.key_source, &a.error_responses) == (&b.key_source, &b.error_responses)
         && a.behaviors.len() == b.behaviors.len()
         && a.behaviors.iter().zip(&b.behaviors).all(|(a, b)| same_behavior((old, a), (new, b)))
 }

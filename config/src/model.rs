@@ -15,7 +15,9 @@ use crate::units::{HostPattern, PathPattern};
 
 mod answers;
 mod authorizer;
+mod bucket;
 mod cache;
+mod errors;
 mod headers;
 mod hook;
 mod limits;
@@ -24,10 +26,12 @@ mod state;
 
 pub use answers::{Cors, GatewayResponse, ResponseType};
 pub use authorizer::{Authorizer, IdentitySource};
+pub use bucket::SigV4;
 pub use cache::{
     CacheBehaviour, CachePolicy, Coding, Eviction, Forward, KeyLeaks, Selection, SetCookie, TargetedFields,
     ViewerDirectives,
 };
+pub use errors::ErrorResponse;
 pub use headers::{ResponseHeadersPolicy, SetHeader};
 pub(crate) use hook::SettingPlace;
 pub use hook::{
@@ -311,6 +315,10 @@ pub struct Origin {
     pub headers: Vec<(String, SecretSource)>,
     /// How often the name is resolved again. Default 30 s.
     pub resolve_every: Duration,
+    /// A folder of this machine whose files are served in place of a server's answers.
+    pub directory: Option<PathBuf>,
+    /// How requests are signed, for a bucket.
+    pub sigv4: Option<SigV4>,
 }
 
 /// What an origin gets as `Host`.
@@ -398,6 +406,8 @@ pub struct Distribution {
     pub limits: Limits,
     /// What is different in the edge's own answers; goes before the edge's.
     pub gateway_responses: Vec<GatewayResponse>,
+    /// What viewers get in place of errors, each status once.
+    pub error_responses: Vec<ErrorResponse>,
     /// Where its viewers put their API key.
     pub key_source: KeySource,
 }

@@ -4,8 +4,10 @@
 //! What could not be read gets some value: with an error in the report the result is thrown away.
 
 mod answers;
+mod bucket;
 mod distributions;
 mod edge;
+mod errors;
 mod headers;
 mod jwks;
 mod key_value;
@@ -24,8 +26,8 @@ use crate::model::{
 use crate::report::Report;
 use crate::schema::{self, File};
 use crate::source::Source;
-use names::Names;
 pub(crate) use headers::PRESETS as HEADERS_PRESETS;
+use names::Names;
 pub(crate) use policies::PRESETS;
 
 /// Bytes the cache may hold by default: 256 MiB.
@@ -125,7 +127,7 @@ fn origins(file: &File, base: &Path) -> Vec<Origin> {
 }
 
 fn origin(name: &str, written: &schema::Origin, base: &Path) -> Option<Origin> {
-    let url = written.url.value()?.0.clone();
+    let url = bucket::place(written)?;
     let headers = written.headers.value().map_or(&[][..], |headers| headers.0.as_slice());
     Some(Origin {
         name: name.to_owned(),
@@ -146,6 +148,8 @@ fn origin(name: &str, written: &schema::Origin, base: &Path) -> Option<Origin> {
             .map(|(name, value)| (name.get_ref().clone(), secret(&value.get_ref().0, base)))
             .collect(),
         resolve_every: time(written.resolve_every.value(), 30_000),
+        directory: written.directory.value().map(|path| base.join(&path.0)),
+        sigv4: bucket::sigv4(written, base),
     })
 }
 

@@ -6,8 +6,10 @@
 mod answers;
 mod authorizer;
 mod bindings;
+mod bucket;
 mod cache;
 mod distributions;
+mod errors;
 mod headers;
 mod hooks;
 mod jwks;
@@ -42,6 +44,8 @@ pub(crate) fn check(file: &File, out: &mut Report) {
     answers::check(file, out);
     signed::check(file, out);
     headers::check(file, out);
+    errors::check(file, out);
+    bucket::check(file, out);
     state::check(file, out);
     distributions::check(file, out);
 }

@@ -5,9 +5,11 @@
 
 mod answers;
 mod authorizer;
+mod bucket;
 mod cache;
 mod distribution;
 mod edge;
+mod errors;
 mod headers;
 mod hook;
 mod jwks;
@@ -27,9 +29,11 @@ use toml::de::{DeTable, DeValue};
 
 pub(crate) use answers::{Cors, GatewayResponse};
 pub(crate) use authorizer::Authorizer;
+pub(crate) use bucket::SigV4;
 pub(crate) use cache::{Cache, CachePolicy, Selection};
 pub(crate) use distribution::{Behavior, Distribution, StageHooks};
 pub(crate) use edge::{Admin, Certificate, Gate, Geo, Listener, Log, LogSink, Server};
+pub(crate) use errors::ErrorResponse;
 pub(crate) use headers::{ResponseHeadersPolicy, SecurityHeaders};
 pub(crate) use hook::{Binding, Hook, RequestBody};
 pub(crate) use jwks::Jwks;

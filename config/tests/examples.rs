@@ -40,6 +40,7 @@ fn every_example_parses_and_has_a_summary() {
             "minimal.toml",
             "responses.toml",
             "signed.toml",
+            "static.toml",
             "tls.toml"
         ]
     );

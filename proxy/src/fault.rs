@@ -46,6 +46,8 @@ pub enum Fault {
     SignatureExpired,
     /// The policy that was signed does not allow this.
     SignatureDenied,
+    /// A bucket must not be asked this.
+    BucketRefused,
     /// A limit has no room.
     Throttled,
     /// Nobody can be told from the request, or the authorizer says so.
@@ -96,7 +98,7 @@ pub enum Fault {
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::BadFraming,
         Self::UnknownTransferCoding,
         Self::BadHost,
@@ -114,6 +116,7 @@ impl Fault {
         Self::SignatureInvalid,
         Self::SignatureExpired,
         Self::SignatureDenied,
+        Self::BucketRefused,
         Self::Throttled,
         Self::Unauthorized,
         Self::AccessDenied,
@@ -155,12 +158,11 @@ impl Fault {
             Self::UnknownHost => (404, "Not Found: no distribution has this host", "unknown-host"),
             Self::NoBehavior => (404, "Not Found: no behavior has this path", "no-behavior"),
             Self::Forbidden => (403, "Forbidden", "forbidden"),
-            Self::SignatureMissing => {
-                (403, "Missing Key-Pair-Id query parameter or cookie value", "signature-missing")
-            }
+            Self::SignatureMissing => (403, "Missing Key-Pair-Id query parameter or cookie value", "signature-missing"),
             Self::SignatureInvalid => (403, "Access denied: the signature is not valid", "signature-invalid"),
             Self::SignatureExpired => (403, "Access denied: the signature is no longer valid", "signature-expired"),
             Self::SignatureDenied => (403, "Access denied by the policy that is signed", "signature-denied"),
+            Self::BucketRefused => (403, "Access denied", "bucket-refused"),
             Self::Throttled => (429, "Too Many Requests", "throttled"),
             Self::Unauthorized => (401, "Unauthorized", "unauthorized"),
             Self::AccessDenied => {
@@ -215,7 +217,7 @@ impl Fault {
             Self::SignatureMissing => Some("MissingAuthenticationTokenException"),
             Self::SignatureInvalid => Some("InvalidSignatureException"),
             Self::SignatureExpired => Some("ExpiredTokenException"),
-            Self::SignatureDenied => Some("AccessDeniedException"),
+            Self::SignatureDenied | Self::BucketRefused => Some("AccessDeniedException"),
             Self::Throttled => Some("TooManyRequestsException"),
             Self::Unauthorized => Some("UnauthorizedException"),
             Self::AccessDenied => Some("AccessDeniedException"),
@@ -239,7 +241,7 @@ impl Fault {
     #[must_use]
     pub const fn response_type(self) -> Option<ResponseType> {
         Some(match self {
-            Self::AccessDenied | Self::SignatureDenied => ResponseType::AccessDenied,
+            Self::AccessDenied | Self::SignatureDenied | Self::BucketRefused => ResponseType::AccessDenied,
             Self::SignatureMissing => ResponseType::MissingAuthenticationToken,
             Self::SignatureInvalid => ResponseType::InvalidSignature,
             Self::SignatureExpired => ResponseType::ExpiredToken,

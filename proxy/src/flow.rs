@@ -25,6 +25,7 @@ pub(crate) mod leaks;
 mod levels;
 mod log;
 pub(crate) mod origin;
+mod pages;
 mod parts;
 pub mod path;
 mod purge;
@@ -57,8 +58,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, RangeType, Session, range_header_fi
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
-use self::context::RequestCtx;
-use self::route::Subject;
+use self::{context::RequestCtx, route::Subject};
 use crate::edge::Core;
 use crate::fault::Fault;
 use crate::origin::LookupError;
@@ -82,6 +82,9 @@ impl Flow {
     /// Steps 2 to 6: gate, route, identity, throttle, viewer-request. Returns whether the viewer has its answer.
     async fn admit(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool, Fault> {
         self.meet(session, ctx);
+        if ctx.conn.is_none() && pages::begin(session, ctx) {
+            return Ok(false);
+        }
         let http1 = ctx.version != Version::HTTP_2;
         // The head as it came is only looked at where pingora's reading of it can hide something.
         let coded = http1 && session.req_header().headers.contains_key(TRANSFER_ENCODING);
@@ -348,7 +351,7 @@ impl ProxyHttp for Flow {
                         peer.options.write_timeout = None;
                     }
                 }
-                ctx.origin_address = peer._address.as_inet().copied();
+                ctx.origin_address = peer._address.as_inet().copied().filter(|address| !address.ip().is_unspecified());
                 Ok(peer)
             }
             Err(error) => {

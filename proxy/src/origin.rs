@@ -10,7 +10,7 @@ mod public;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use edgeweir_config::{self as model, OriginHttp};
@@ -18,6 +18,8 @@ use http::HeaderValue;
 use pingora::upstreams::peer::HttpPeer;
 
 use crate::runtime::clock::Clock;
+use crate::sigv4::{Refused, Signer};
+use crate::statics::Directory;
 
 pub use dynamic::DynamicOrigins;
 
@@ -36,6 +38,10 @@ pub struct Origin {
     pub own_host: HeaderValue,
     /// Headers it gets with each request, secrets read.
     pub headers: Vec<(http::HeaderName, HeaderValue)>,
+    /// Files of this machine in place of a server.
+    pub directory: Option<Arc<Directory>>,
+    /// Signs what it gets, for a bucket.
+    pub signer: Option<Box<Signer>>,
     template: HttpPeer,
     /// Only addresses of the public internet are asked.
     public_only: bool,
@@ -117,6 +123,8 @@ impl Origin {
             host_header,
             own_host,
             headers,
+            directory: None,
+            signer: None,
             template,
             public_only: false,
             literal,
@@ -124,6 +132,45 @@ impl Origin {
             turn: AtomicUsize::new(0),
             clock,
         }
+    }
+
+    /// Serves files in place of asking a server.
+    #[must_use]
+    pub fn with_directory(mut self, directory: Arc<Directory>) -> Self {
+        // Nobody is connected to: pingora asks the directory for a connection.
+        self.literal = Some(SocketAddr::from(([0, 0, 0, 0], self.config.port)));
+        self.template.group_key = directory.group();
+        self.template.options.custom_l4 = Some(Arc::<Directory>::clone(&directory));
+        self.directory = Some(directory);
+        self
+    }
+
+    /// Signs requests to a bucket.
+    #[must_use]
+    pub fn with_signer(mut self, signer: Signer) -> Self {
+        self.signer = Some(Box::new(signer));
+        self
+    }
+
+    /// Signs a request, if it is for a bucket. The last thing that is done to it: its target is spelled as it is signed.
+    ///
+    /// # Errors
+    /// If the bucket must not be asked this.
+    pub fn sign(&self, request: &mut http::request::Parts) -> Result<(), Refused> {
+        let Some(signer) = &self.signer else { return Ok(()) };
+        let now = self.clock.wall().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let target = (request.uri.path().to_owned(), request.uri.query().map(str::to_owned));
+        let target = signer.sign(
+            &request.method,
+            (&target.0, target.1.as_deref()),
+            &self.config.path_prefix,
+            &mut request.headers,
+            now,
+        )?;
+        let mut uri = std::mem::take(&mut request.uri).into_parts();
+        uri.path_and_query = Some(target.try_into().map_err(|_invalid| Refused::Head)?);
+        request.uri = uri.try_into().map_err(|_invalid| Refused::Head)?;
+        Ok(())
     }
 
     /// Makes this an origin that a hook chose: its connections are kept apart from those of the config's origins. With

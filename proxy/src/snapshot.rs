@@ -7,6 +7,7 @@ pub mod answers;
 pub mod authorizer;
 pub mod breaker;
 pub mod build;
+pub mod errors;
 pub mod headers;
 mod hosts;
 pub mod limits;
@@ -30,6 +31,7 @@ pub use hosts::HostIndex;
 use crate::geo::Geo;
 use crate::jwks::KeySet;
 use crate::origin::{DynamicOrigins, Origin};
+use crate::pages::Pages;
 use crate::signed::Keyring;
 use crate::state::State;
 use crate::telemetry::metrics::{BehaviorMetrics, HookMetrics, PlanMetrics};
@@ -73,6 +75,8 @@ pub struct Snapshot {
     pub responses: answers::Responses,
     /// Counters, in the order of the plans.
     pub plan_metrics: Vec<Arc<PlanMetrics>>,
+    /// The way to pages that stand in for errors.
+    pub pages: Arc<Pages>,
     /// What outlives the snapshot: the other API keys, quotas.
     pub state: Arc<State>,
 }
@@ -88,6 +92,8 @@ pub struct Distribution {
     pub limits: limits::Limits,
     /// What is different in the edge's own answers here.
     pub responses: answers::Responses,
+    /// What viewers get in place of errors.
+    pub errors: errors::ErrorResponses,
     /// Where its viewers put their API key.
     pub key_source: KeySource,
 }

@@ -10,7 +10,7 @@ use super::keys::{indices, throttle};
 use super::limits::limits;
 use super::names::Names;
 use super::policies::Policies;
-use super::{headers, jwks, key_value, secret, signed};
+use super::{errors, headers, jwks, key_value, secret, signed};
 use crate::decode::{Field, Text};
 use crate::model::{
     Authorizer, Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, IdentitySource, KeySource,
@@ -64,6 +64,7 @@ fn distribution(name: &str, written: &schema::Distribution, scope: &mut Scope<'_
         throttle: throttle(written.throttle.value()),
         limits: limits(&written.concurrency, written.per_address.value(), written.per_caller.value()),
         gateway_responses: answers::responses(written.gateway_responses.value()),
+        error_responses: errors::responses(written),
         key_source: match (written.api_key_query.value(), written.api_key_header.value()) {
             (Some(parameter), _) => KeySource::Query(parameter.0.clone()),
             (None, Some(header)) => KeySource::Header(header.0.clone()),
@@ -86,7 +87,8 @@ fn behavior(
     };
     let hooks = hooks(written, scope, out);
     let authorizer = written.authorizer.given().and_then(|written| authorizer(written, scope, out));
-    let (response_headers_policy, cors) = headers::of_behavior(written, (around, headers), scope.file, scope.names, out);
+    let (response_headers_policy, cors) =
+        headers::of_behavior(written, (around, headers), scope.file, scope.names, out);
     let path = match written.path.value() {
         Some(path) => path.0.clone(),
         None => PathPattern::parse("*").ok()?,

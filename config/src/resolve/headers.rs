@@ -75,21 +75,12 @@ fn resolve(name: &str, written: &schema::ResponseHeadersPolicy) -> ResponseHeade
         remove: remove.iter().map(|name| name.get_ref().0.clone()).collect(),
         set,
         cors: answers::cors(written.cors.value()),
-        server_timing: written
-            .server_timing
-            .value()
-            .and_then(|timing| timing.sampling_rate.value())
-            .map(|rate| rate.0),
+        server_timing: written.server_timing.value().and_then(|timing| timing.sampling_rate.value()).map(|rate| rate.0),
     }
 }
 
 fn one(name: &str, value: String, overrides: &Opt<bool>) -> SetHeader {
-    SetHeader {
-        name: name.to_owned(),
-        value,
-        overrides: overrides.value().copied().unwrap_or(true),
-        tls_only: false,
-    }
+    SetHeader { name: name.to_owned(), value, overrides: overrides.value().copied().unwrap_or(true), tls_only: false }
 }
 
 fn security(written: &schema::SecurityHeaders) -> Vec<SetHeader> {
@@ -166,7 +157,8 @@ fn preset_cors(name: &str) -> Option<Cors> {
         return None;
     }
     let preflight = name.to_ascii_lowercase().contains("with-preflight");
-    let words = |words: &[&str]| if preflight { words.iter().map(|&word| word.to_owned()).collect() } else { Vec::new() };
+    let words =
+        |words: &[&str]| if preflight { words.iter().map(|&word| word.to_owned()).collect() } else { Vec::new() };
     Some(Cors {
         origins: vec![OriginPattern::parse("*").ok()?],
         methods: words(&["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]),

@@ -10,13 +10,8 @@ use crate::suggest;
 use crate::units::{Part, check_header_value, parse_header_name};
 
 /// API Gateway's types for answers that this edge never gives.
-const OTHERS: [&str; 5] = [
-    "BAD_REQUEST_BODY",
-    "BAD_REQUEST_PARAMETERS",
-    "UNSUPPORTED_MEDIA_TYPE",
-    "WAF_FILTERED",
-    "WAF_FILTERED_CUSTOM",
-];
+const OTHERS: [&str; 5] =
+    ["BAD_REQUEST_BODY", "BAD_REQUEST_PARAMETERS", "UNSUPPORTED_MEDIA_TYPE", "WAF_FILTERED", "WAF_FILTERED_CUSTOM"];
 /// Fields that are the edge's: framing, and what it says of itself.
 const FIXED: [&str; 8] = [
     "connection",

@@ -1,6 +1,6 @@
 //! Distributions and their behaviors.
 
-use super::{Authorizer, Binding, Cors, GatewayResponse, PerAddress, PerCaller, Throttle};
+use super::{Authorizer, Binding, Cors, ErrorResponse, GatewayResponse, PerAddress, PerCaller, Throttle};
 use crate::decode::{Count, HeaderName, Host, List, Method, Named, Path, Text, table};
 
 table! {
@@ -26,6 +26,8 @@ table! {
         response_headers_policy: Opt<Text>,
         /// What is different in the edge's own answers here, by API Gateway's response types. Default: as for the edge.
         gateway_responses: Opt<Named<GatewayResponse>>,
+        /// What viewers get in place of errors: pages by status. Default: errors as they are.
+        error_responses: Opt<List<ErrorResponse>>,
         /// Header field in which viewers send their API key. Default: "x-api-key".
         api_key_header: Opt<HeaderName>,
         /// Parameter of the query in which viewers send their API key, in place of a header field.

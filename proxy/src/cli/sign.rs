@@ -189,8 +189,7 @@ mod tests {
 
     #[test]
     fn the_same_as_botocore() {
-        let vectors: Vec<Value> =
-            serde_json::from_str(include_str!("../../../tests/vectors/cloudfront.json")).unwrap();
+        let vectors: Vec<Value> = serde_json::from_str(include_str!("../../../tests/vectors/cloudfront.json")).unwrap();
         let mut seen = 0;
         for vector in vectors.iter().filter(|vector| vector["key"] == "rsa") {
             let url = vector["url"].as_str().unwrap();
@@ -218,7 +217,9 @@ mod tests {
 
     #[test]
     fn urls_that_no_viewer_sends() {
-        for url in ["site.test/a", "https://site.test", "https://site.test/a#b", "https://site.test/ä", "https://h/?Policy=x"] {
+        for url in
+            ["site.test/a", "https://site.test", "https://site.test/a#b", "https://site.test/ä", "https://h/?Policy=x"]
+        {
             assert!(signed_by(url).is_err(), "{url}");
         }
     }

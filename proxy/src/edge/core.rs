@@ -22,6 +22,7 @@ use super::services::Services;
 use super::{Options, StartError};
 use crate::fault::Fault;
 use crate::fetch;
+use crate::pages::Pages;
 use crate::runtime::clock::Clock;
 use crate::runtime::connections::Connections;
 use crate::runtime::room::Memory;
@@ -76,6 +77,8 @@ pub struct Core {
     pub connections: Arc<Connections>,
     /// Shared by request bodies that are held for hooks.
     pub body_memory: Arc<Memory>,
+    /// The way to pages that stand in for errors.
+    pub pages: Arc<Pages>,
     /// Connections of requests that hooks send.
     pub fetches: Arc<fetch::Connections>,
     /// Counters.
@@ -126,6 +129,8 @@ impl Core {
         let env = Arc::clone(&options.env);
         let fetches = Arc::<fetch::Connections>::default();
         let for_hooks = Arc::clone(&fetches);
+        let pages = Arc::<Pages>::default();
+        let to_pages = Arc::clone(&pages);
         let storage_limits =
             Limits::new(config.cache_capacity, config.cache_max_object).with_eviction(match config.cache_eviction {
                 edgeweir_config::Eviction::TinyLfu => Eviction::TinyLfu,
@@ -139,6 +144,7 @@ impl Core {
                 metrics: &metrics,
                 clock: &clock,
                 fetches: &for_hooks,
+                pages: &to_pages,
                 env: &*env,
                 deploy: None,
             };
@@ -170,6 +176,7 @@ impl Core {
             buckets,
             connections: Arc::new(Connections::default()),
             body_memory: Arc::new(Memory::default()),
+            pages,
             fetches,
             metrics,
             access_log,
@@ -342,7 +349,7 @@ pub(super) fn snapshot_of(config: &Arc<Config>, options: &Options) -> Result<Sna
     let limits = EngineLimits { slots: 1, ..EngineLimits::default() };
     let engine = HookEngine::with_compiler(limits, None, compiler(options), services)
         .map_err(|error| vec![unusable(crate::fault::chain(&error))])?;
-    let fetches = Arc::default();
+    let (fetches, pages) = (Arc::default(), Arc::default());
     let place = place(config, &*options.env).map_err(|error| error.problems)?;
     let state = State::new(place, Arc::clone(&options.clock));
     let materials = Materials {
@@ -351,6 +358,7 @@ pub(super) fn snapshot_of(config: &Arc<Config>, options: &Options) -> Result<Sna
         metrics: &metrics,
         clock: &options.clock,
         fetches: &fetches,
+        pages: &pages,
         env: &*options.env,
         deploy: None,
     };

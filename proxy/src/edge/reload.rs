@@ -189,6 +189,7 @@ impl EdgeControl {
                 metrics: &core.metrics,
                 clock: &core.clock,
                 fetches: &core.fetches,
+                pages: &core.pages,
                 env: &*env,
                 deploy: deploy.as_ref(),
             };

@@ -14,7 +14,7 @@ use super::edits::set;
 use super::hooks;
 use super::identity::X_REQUEST_ID;
 use super::viewer::X_CACHE;
-use super::{answers, cache, cors, headers, parts, throttle};
+use super::{answers, cache, cors, headers, pages, parts, throttle};
 use crate::fault::Fault;
 
 /// Answers by the fault table. Nothing is written if an answer is already on its way.
@@ -31,6 +31,11 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
         return Ok(());
     }
     let (mut head, mut body) = answers::made(fault, session.req_header(), ctx)?;
+    if pages::any(ctx)
+        && let Some(page) = Box::pin(pages::instead(session.req_header(), &mut head, ctx)).await
+    {
+        body = page;
+    }
     if fault.closes() {
         session.set_keepalive(None);
     }

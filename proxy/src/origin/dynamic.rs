@@ -51,6 +51,8 @@ impl DynamicOrigins {
             http: OriginHttp::H1,
             verify_tls: true,
             headers: Vec::new(),
+            directory: None,
+            sigv4: None,
             ..instead_of.clone()
         };
         let host_header = match &chosen.host_header {

@@ -57,7 +57,9 @@ pub enum KeyError {
     #[error("the key is not PEM text (`-----BEGIN … KEY-----`)")]
     NotPem,
     /// The secret half.
-    #[error("this is a private key, which only signers should have; `openssl pkey -in KEY -pubout` makes the public one")]
+    #[error(
+        "this is a private key, which only signers should have; `openssl pkey -in KEY -pubout` makes the public one"
+    )]
     Private,
     /// The half that cannot sign.
     #[error("this is a public key; signing needs the private one")]

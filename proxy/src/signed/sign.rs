@@ -36,9 +36,7 @@ impl PrivateKey {
         let label = pem.get(11..).and_then(|rest| rest.split("-----").next()).ok_or(KeyError::NotPem)?;
         match label {
             "RSA PRIVATE KEY" => rsa(RsaPrivateKey::from_pkcs1_pem(pem).map_err(|_error| KeyError::Der)?),
-            "EC PRIVATE KEY" => {
-                Ok(p256(&p256::SecretKey::from_sec1_pem(pem).map_err(|_error| KeyError::Kind)?))
-            }
+            "EC PRIVATE KEY" => Ok(p256(&p256::SecretKey::from_sec1_pem(pem).map_err(|_error| KeyError::Kind)?)),
             "PRIVATE KEY" => match RsaPrivateKey::from_pkcs8_pem(pem) {
                 Ok(key) => rsa(key),
                 Err(_not_rsa) => Ok(p256(&p256::SecretKey::from_pkcs8_pem(pem).map_err(|_error| KeyError::Kind)?)),

@@ -4,6 +4,7 @@
 
 mod authorizer;
 mod bindings;
+mod buckets;
 mod hooks;
 mod limits;
 mod signed;
@@ -18,6 +19,7 @@ use edgeweir_limits::{Counts, Draft, Key, KeyHash, KeyTable, Period, Plans, Quot
 use http::{HeaderName, HeaderValue};
 
 use super::answers::{Cors, Responses};
+use super::errors::ErrorResponses;
 use super::headers::HeadersPolicy;
 use super::stores::Store;
 use super::{Behavior, CachePolicy, Distribution, HostIndex, KeySource, Snapshot, ViewerFact, ViewerHeader};
@@ -27,6 +29,7 @@ use crate::files;
 use crate::geo::Geo;
 use crate::jwks::{KeySet, Tools};
 use crate::origin::{DynamicOrigins, Origin, own_host};
+use crate::pages::Pages;
 use crate::runtime::clock::Clock;
 use crate::state::{OF_CONFIG, State};
 use crate::telemetry::metrics::Metrics;
@@ -38,6 +41,8 @@ pub struct Materials<'a> {
     pub engine: &'a HookEngine,
     /// What outlives snapshots.
     pub state: &'a Arc<State>,
+    /// The way to pages that stand in for errors.
+    pub pages: &'a Arc<Pages>,
     /// Hands out counters.
     pub metrics: &'a Metrics,
     /// For look-ups.
@@ -173,6 +178,7 @@ pub fn build(
         plan_limits,
         limits,
         responses: Responses::new(&config.gateway_responses),
+        pages: Arc::clone(materials.pages),
         state: Arc::clone(materials.state),
         config,
     })
@@ -312,7 +318,8 @@ impl Builder<'_> {
                 old.origins.get(*at)
             });
             let clock = Arc::clone(self.materials.clock);
-            origins.push(Arc::new(Origin::new(origin.clone(), host_header, headers, old.map(|old| &**old), clock)));
+            let made = Origin::new(origin.clone(), host_header, headers, old.map(|old| &**old), clock);
+            origins.push(Arc::new(self.special_origin(config, made, old.map(|old| &**old))));
         }
         origins
     }
@@ -423,7 +430,11 @@ impl Builder<'_> {
                     origin: behavior.origin.0,
                     cache: Arc::clone(cache),
                     authorizer,
-                    headers: behavior.response_headers_policy.as_deref().and_then(|name| header_policies.get(name)).cloned(),
+                    headers: behavior
+                        .response_headers_policy
+                        .as_deref()
+                        .and_then(|name| header_policies.get(name))
+                        .cloned(),
                     trusted: signed::trusted(config, behavior, &keys),
                     cors: behavior.cors.as_ref().map(|cors| Box::new(Cors::new(cors, &behavior.methods))),
                     hooks: bound,
@@ -439,7 +450,9 @@ impl Builder<'_> {
             }
             let responses = Responses::new(&distribution.gateway_responses);
             let key_source = self.key_source(config, distribution);
-            distributions.push(Distribution { name: name.as_str().into(), behaviors, limits, responses, key_source });
+            let errors = ErrorResponses::new(distribution);
+            let name = name.as_str().into();
+            distributions.push(Distribution { name, behaviors, limits, responses, errors, key_source });
         }
         distributions
     }

@@ -1,5 +1,7 @@
 //! Proxying: methods, bodies, protocols, streaming, errors of origins, and the fields that the edge adds.
 
+mod buckets;
+mod error_pages;
 mod faults;
 mod forwarding;
 mod memory;
@@ -7,6 +9,7 @@ mod passing;
 mod pool;
 mod response_headers;
 mod silence;
+mod statics;
 mod streaming;
 mod tls;
 mod versions;

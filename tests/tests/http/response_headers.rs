@@ -111,10 +111,7 @@ async fn misses_hits_and_uncached_answers_have_the_policy() {
     let checked = edge.get_with("/a", &[("if-none-match", "\"1\"")]).await;
     assert_eq!((checked.status, one(&checked, "x-forced")), (304, Some("edge")));
     let secure = edge.get_with("/dynamic/a", &[("x-forwarded-proto", "https")]).await;
-    assert_eq!(
-        one(&secure, "strict-transport-security"),
-        Some("max-age=31536000; includeSubDomains; preload")
-    );
+    assert_eq!(one(&secure, "strict-transport-security"), Some("max-age=31536000; includeSubDomains; preload"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,5 +156,8 @@ async fn server_timing_says_how_it_came_about() {
     let hit = edge.get_with("/timed/a", &id).await;
     assert_eq!(one(&hit, "server-timing"), Some("cdn-cache-hit,cdn-hit-layer;desc=\"EDGE\",cdn-rid;desc=\"my-id\""));
     let asked = edge.get_with("/dynamic/a", &[("pragma", "server-timing")]).await;
-    assert!(one(&asked, "server-timing").is_some_and(|told| told.starts_with("cdn-cache-miss,")), "although the rate is 0");
+    assert!(
+        one(&asked, "server-timing").is_some_and(|told| told.starts_with("cdn-cache-miss,")),
+        "although the rate is 0"
+    );
 }
