@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use edgeweir_tests::edge::{Setup, TestEdge};
+use edgeweir_tests::edge::{HOST, Setup, TestEdge};
+use edgeweir_tests::http2::{Client, request};
 use edgeweir_tests::origin::{Origin, Reply};
 use edgeweir_tests::raw::Response;
 
@@ -67,20 +68,20 @@ async fn start() -> (Origin, TestEdge) {
         "/errors/none.html" => Reply::new(
             200,
             &[("content-type", "text/html"), ("cache-control", "max-age=600"), ("x-page", "none"), ("etag", "\"p\"")],
-            b"<h1>nothing here</h1>".to_vec(),
+            b"<h1>nothing here</h1>",
         ),
-        "/errors/keep-out.html" => Reply::new(200, &[("content-type", "text/html")], b"keep out".to_vec()),
-        "/errors/down.html" => Reply::new(200, &[("content-type", "text/html")], b"back soon".to_vec()),
+        "/errors/keep-out.html" => Reply::new(200, &[("content-type", "text/html")], b"keep out"),
+        "/errors/down.html" => Reply::new(200, &[("content-type", "text/html")], b"back soon"),
         target if target.contains("empty") => Reply::new(404, &[("x-origin", "1")], Vec::new()),
         target if target.contains("chunked") => Reply::chunked(404, &[("x-origin", "1")], &["not", "found"]),
-        target if target.contains("500") => Reply::new(500, &[], b"broken".to_vec()),
-        target if target.contains("410") => Reply::new(410, &[], b"gone".to_vec()),
-        target if target.contains("403") => Reply::new(403, &[("www-authenticate", "x")], b"no".to_vec()),
+        target if target.contains("500") => Reply::new(500, &[], b"broken"),
+        target if target.contains("410") => Reply::new(410, &[], b"gone"),
+        target if target.contains("403") => Reply::new(403, &[("www-authenticate", "x")], b"no"),
         target if target.ends_with("ok") => Reply::ok("fine"),
         _ => Reply::new(
             404,
             &[("x-origin", "1"), ("content-type", "text/plain"), ("content-language", "en"), ("etag", "\"e\"")],
-            b"not found".to_vec(),
+            b"not found",
         ),
     })
     .await;
@@ -123,6 +124,39 @@ async fn errors_of_origins_have_their_pages_stored_or_not() {
     assert_eq!((edge.get("/410").await.text().as_str(), fetched("/410")), ("gone", 2), "never stored");
     let lines = edge.log_lines(14).await;
     assert!(lines.iter().all(|line| line["path"] != "/errors/none.html"), "no viewer asked for a page");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viewers_with_http_2_get_the_same() {
+    let (_origin, edge) = start().await;
+    let mut client = Client::connect(edge.address()).await;
+    for target in ["/dynamic/a", "/dynamic/empty", "/dynamic/chunked", "/a", "/a", "/empty", "/empty", "/chunked"] {
+        let answer = client.get(HOST, target, &[]).await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, "<h1>nothing here</h1>"), "{target}");
+        assert_eq!(answer.header("content-length"), Some("21"), "{target}");
+    }
+    let head = client.request(request("HEAD", HOST, "/dynamic/a", &[]), b"").await;
+    assert_eq!((head.status, head.body.len(), head.header("content-length")), (200, 0, Some("21")));
+    let refused = client.get(HOST, "/signed/a", &[]).await;
+    assert_eq!((refused.status, refused.text().as_str()), (403, "keep out"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_with_errors_fetches_a_page_once() {
+    let (origin, edge) = start().await;
+    let address = edge.address();
+    let crowd: Vec<_> = (0..32)
+        .map(|number| {
+            tokio::spawn(
+                async move { edgeweir_tests::raw::get(address, HOST, &format!("/dynamic/{number}"), &[]).await },
+            )
+        })
+        .collect();
+    for answer in crowd {
+        assert_none_page(&answer.await.expect("no panic"));
+    }
+    let pages = origin.requests().iter().filter(|request| request.target() == "/errors/none.html").count();
+    assert_eq!(pages, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

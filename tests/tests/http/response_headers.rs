@@ -71,7 +71,7 @@ async fn start() -> (Origin, TestEdge) {
             ("x-frame-options", "SAMEORIGIN"),
             ("etag", "\"1\""),
         ];
-        Reply::new(200, &headers, b"hello".to_vec())
+        Reply::new(200, &headers, b"hello")
     })
     .await;
     let edge = TestEdge::start(CONFIG, &origin.address()).await;
