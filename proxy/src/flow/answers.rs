@@ -56,8 +56,9 @@ pub(super) fn made(fault: Fault, request: &RequestHeader, ctx: &RequestCtx) -> R
             values.render(&body.template, body.escape)
         }
         None => {
-            set(&mut head, VARY, HeaderValue::from_static("Accept"));
             if negotiate::wants_page(&request.headers) {
+                // No cache keeps either form; a page says so once more.
+                set(&mut head, VARY, HeaderValue::from_static("Accept"));
                 set(&mut head, CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
                 let reason = head.status.canonical_reason().unwrap_or_default();
                 negotiate::page(status, reason, fault.message(), ctx.id())
