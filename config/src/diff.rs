@@ -65,6 +65,15 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     changes.named("key-value store", &old.key_value_stores, &new.key_value_stores, |s| s.name.clone(), |a, b| a == b);
     changes.named("key set", &old.jwks, &new.jwks, |s| s.name.clone(), |a, b| same_jwks((old, a), (new, b)));
     changes.named(
+        "response headers policy",
+        &old.response_headers_policies,
+        &new.response_headers_policies,
+        |p| p.name.clone(),
+        |a, b| a == b,
+    );
+    changes.named("public key", &old.public_keys, &new.public_keys, |k| k.name.clone(), |a, b| a == b);
+    changes.named("key group", &old.key_groups, &new.key_groups, |g| g.name.clone(), |a, b| a == b);
+    changes.named(
         "usage plan",
         &old.usage_plans,
         &new.usage_plans,
@@ -191,6 +200,7 @@ fn same_distribution((old, a): (&Config, &Distribution), (new, b): (&Config, &Di
     a.hosts == b.hosts
         && (a.throttle, &a.limits, &a.gateway_responses) == (b.throttle, &b.limits, &b.gateway_responses)
         && (&a.key_source, &a.default_root_object) == (&b.key_source, &b.default_root_object)
+        && a.error_responses == b.error_responses
         && a.behaviors.len() == b.behaviors.len()
         && a.behaviors.iter().zip(&b.behaviors).all(|(a, b)| same_behavior((old, a), (new, b)))
 }

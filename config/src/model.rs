@@ -15,20 +15,27 @@ use crate::units::{HostPattern, PathPattern};
 
 mod answers;
 mod authorizer;
+mod bucket;
 mod cache;
+mod errors;
+mod headers;
 mod hook;
 mod limits;
 mod origin;
 mod routing;
+mod signed;
 mod state;
 mod viewer;
 
 pub use answers::{Cors, GatewayResponse, ResponseType};
 pub use authorizer::{Authorizer, IdentitySource};
+pub use bucket::SigV4;
 pub use cache::{
     CacheBehaviour, CachePolicy, Coding, Eviction, Forward, KeyLeaks, Selection, SetCookie, TargetedFields,
     ViewerDirectives,
 };
+pub use errors::ErrorResponse;
+pub use headers::{ResponseHeadersPolicy, SetHeader};
 pub(crate) use hook::SettingPlace;
 pub use hook::{
     Binding, FailurePolicy, Hook, HookSource, Jwks, JwksSource, KeyValueSource, KeyValueStore, MAX_KEY_VALUE_KEY,
@@ -39,6 +46,7 @@ pub use origin::{Balance, HealthCheck, OriginGroup, OriginPool, OriginTls, Targe
 pub use routing::{
     Conditions, Continent, GeoList, GeoRestriction, UnknownViewer, ViewerProtocol, ViewerProtocolPolicy,
 };
+pub use signed::{KeyGroup, PublicKey};
 pub use state::{Backend, Counted, KeySource, Quota, QuotaPeriod, State, StorePolicy};
 pub use viewer::{AddressHeader, VIEWER_PREFIX, Viewer, ViewerFact};
 
@@ -86,12 +94,18 @@ pub struct Config {
     pub origin_groups: Vec<OriginGroup>,
     /// Indexed by [`CachePolicyId`]; the presets that are used come first or last, by name.
     pub cache_policies: Vec<CachePolicy>,
+    /// Those of the file and the presets.
+    pub response_headers_policies: Vec<ResponseHeadersPolicy>,
     /// Indexed by [`HookId`].
     pub hooks: Vec<Hook>,
     /// Indexed by [`KeyValueStoreId`].
     pub key_value_stores: Vec<KeyValueStore>,
     /// Indexed by [`JwksId`].
     pub jwks: Vec<Jwks>,
+    /// Keys that signed URLs and cookies are checked with.
+    pub public_keys: Vec<PublicKey>,
+    /// Groups of them.
+    pub key_groups: Vec<KeyGroup>,
     /// Where keys, quotas and usage are kept.
     pub state: State,
     /// Indexed by [`UsagePlanId`].
@@ -325,6 +339,10 @@ pub struct Origin {
     pub health_check: Option<HealthCheck>,
     /// TLS towards it.
     pub trust: OriginTls,
+    /// A folder of this machine whose files are served in place of a server's answers.
+    pub directory: Option<PathBuf>,
+    /// How requests are signed, for a bucket.
+    pub sigv4: Option<SigV4>,
 }
 
 /// What an origin gets as `Host`.
@@ -412,6 +430,8 @@ pub struct Distribution {
     pub limits: Limits,
     /// What is different in the edge's own answers; goes before the edge's.
     pub gateway_responses: Vec<GatewayResponse>,
+    /// What viewers get in place of errors, each status once.
+    pub error_responses: Vec<ErrorResponse>,
     /// Where its viewers put their API key.
     pub key_source: KeySource,
     /// What is served for `/`, without leading slash (CloudFront: "Specify a default root object").
@@ -437,6 +457,10 @@ pub struct Behavior {
     pub cache_policy: CachePolicyId,
     /// Who may use it; everybody if none.
     pub authorizer: Option<Authorizer>,
+    /// Name of the policy for headers of its answers.
+    pub response_headers_policy: Option<String>,
+    /// Names of key groups whose signatures open it; everybody may use it if none.
+    pub trusted_key_groups: Vec<String>,
     /// Which pages of other origins may use it; none of this edge's business if none.
     pub cors: Option<Cors>,
     /// Hooks by stage, in order: indexed by `Stage as usize`.

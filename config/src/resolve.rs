@@ -4,8 +4,11 @@
 //! What could not be read gets some value: with an error in the report the result is thrown away.
 
 mod answers;
+mod bucket;
 mod distributions;
 mod edge;
+mod errors;
+mod headers;
 mod jwks;
 mod key_value;
 mod keys;
@@ -14,6 +17,7 @@ mod names;
 mod origins;
 mod policies;
 mod routing;
+mod signed;
 mod viewer;
 
 use std::path::Path;
@@ -23,6 +27,7 @@ use crate::model::{Backend, Config, Hook, HookSource, LogTarget, SecretSource, S
 use crate::report::Report;
 use crate::schema::{self, File};
 use crate::source::Source;
+pub(crate) use headers::PRESETS as HEADERS_PRESETS;
 use names::Names;
 pub(crate) use policies::PRESETS;
 pub(crate) use viewer::prefix as viewer_prefix;
@@ -64,9 +69,12 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         origins: origins::origins(file, base),
         origin_groups: origins::groups(file, &names, out),
         cache_policies,
+        response_headers_policies: headers::policies(file),
         hooks: hooks(file, base),
         key_value_stores: key_value::stores(file, base),
         jwks: jwks::sets(file, &names, base, out),
+        public_keys: signed::public_keys(file, base),
+        key_groups: signed::key_groups(file, &names, out),
         state: state(file, base),
         usage_plans,
         api_keys,

@@ -6,8 +6,11 @@
 mod answers;
 mod authorizer;
 mod bindings;
+mod bucket;
 mod cache;
 mod distributions;
+mod errors;
+mod headers;
 mod hooks;
 mod jwks;
 mod key_value;
@@ -17,6 +20,7 @@ mod listeners;
 mod origin_groups;
 mod origins;
 mod routing;
+mod signed;
 mod state;
 mod viewer;
 
@@ -42,6 +46,10 @@ pub(crate) fn check(file: &File, out: &mut Report) {
     keys::check(file, out);
     limits::check(file, out);
     answers::check(file, out);
+    signed::check(file, out);
+    headers::check(file, out);
+    errors::check(file, out);
+    bucket::check(file, out);
     state::check(file, out);
     distributions::check(file, out);
     viewer::check(file, out);

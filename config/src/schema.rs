@@ -5,9 +5,12 @@
 
 mod answers;
 mod authorizer;
+mod bucket;
 mod cache;
 mod distribution;
 mod edge;
+mod errors;
+mod headers;
 mod hook;
 mod jwks;
 mod key_value;
@@ -18,6 +21,7 @@ mod origin_group;
 mod routing;
 mod secret;
 mod settings;
+mod signed;
 mod state;
 mod viewer;
 
@@ -28,9 +32,12 @@ use toml::de::{DeTable, DeValue};
 
 pub(crate) use answers::{Cors, GatewayResponse};
 pub(crate) use authorizer::Authorizer;
+pub(crate) use bucket::SigV4;
 pub(crate) use cache::{Cache, CachePolicy, Selection};
 pub(crate) use distribution::{Behavior, Distribution, StageHooks};
 pub(crate) use edge::{Admin, Certificate, Gate, Geo, Listener, Log, LogSink, Server};
+pub(crate) use errors::ErrorResponse;
+pub(crate) use headers::{ResponseHeadersPolicy, SecurityHeaders};
 pub(crate) use hook::{Binding, Hook, RequestBody};
 pub(crate) use jwks::Jwks;
 pub(crate) use key_value::KeyValueStore;
@@ -41,6 +48,7 @@ pub(crate) use origin_group::{HealthCheck, OriginGroup, OriginTls};
 pub(crate) use routing::{GeoList, GeoRestriction, Match, Wanted};
 pub(crate) use secret::Secret;
 pub(crate) use settings::Settings;
+pub(crate) use signed::{KeyGroup, PublicKey};
 pub(crate) use state::{Backend, State};
 pub(crate) use viewer::Viewer;
 
@@ -75,6 +83,10 @@ table! {
         /// `CachingOptimized`, `CachingOptimizedForUncompressedObjects`, `Amplify`, `UseOriginCacheControlHeaders` and `UseOriginCacheControlHeaders-QueryStrings` are
         /// always there.
         cache_policies: Opt<Named<CachePolicy>>,
+        /// What is put on and taken off answers on their way to viewers, by name. CloudFront's `SimpleCORS`,
+        /// `CORS-With-Preflight`, `SecurityHeadersPolicy`, `CORS-and-SecurityHeadersPolicy` and
+        /// `CORS-with-preflight-and-SecurityHeadersPolicy` are always there.
+        response_headers_policies: Opt<Named<ResponseHeadersPolicy>>,
         /// The servers behind the edge, by name.
         origins: Opt<Named<Origin>>,
         /// Groups of origins for failover, by name: a group's name is used where an origin's is.
@@ -86,6 +98,11 @@ table! {
         /// Sets of public keys (JSON Web Key Sets) that hooks check signatures of tokens with, by name, at most 64. A
         /// hook uses those that its binding lists.
         jwks: Opt<Named<Jwks>>,
+        /// Public keys that signatures of URLs and cookies are checked with, by name.
+        public_keys: Opt<Named<PublicKey>>,
+        /// Groups of public keys, by name. A behavior with `trusted_key_groups` takes only requests that one of their keys has
+        /// signed.
+        key_groups: Opt<Named<KeyGroup>>,
         /// What is different in the edge's own answers, by API Gateway's response types, such as THROTTLED or DEFAULT_4XX.
         /// Default: nothing.
         gateway_responses: Opt<Named<GatewayResponse>>,

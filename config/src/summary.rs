@@ -248,6 +248,9 @@ fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
         hooks.extend(names.map(|hook| format!("{}: {}", stage.as_str(), hook.name)));
     }
     let mut limits = Vec::new();
+    if !behavior.trusted_key_groups.is_empty() {
+        limits.push(format!("signed by {}", behavior.trusted_key_groups.join(" or ")));
+    }
     if behavior.api_key_required {
         limits.push(match &behavior.usage_plans {
             None => "API key".to_owned(),
@@ -268,6 +271,9 @@ fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
         ViewerProtocolPolicy::HttpsOnly => limits.push("HTTPS only".to_owned()),
     }
     limits.extend(behavior.geo_restriction.as_ref().map(geo_restriction));
+    if let Some(policy) = &behavior.response_headers_policy {
+        limits.push(format!("headers by {policy}"));
+    }
     if behavior.raw_path {
         limits.push("raw path".to_owned());
     }

@@ -42,6 +42,9 @@ fn every_example_parses_and_has_a_summary() {
             "minimal.toml",
             "origins.toml",
             "routing.toml",
+            "responses.toml",
+            "signed.toml",
+            "static.toml",
             "tls.toml"
         ]
     );

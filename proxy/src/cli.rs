@@ -22,6 +22,7 @@ mod purge;
 mod reload;
 mod schema;
 mod serve;
+mod sign;
 mod signals;
 mod status;
 
@@ -55,6 +56,8 @@ enum Verb {
     Keys(keys::Verb),
     /// Ask the running edge how it is
     Status(status::Args),
+    /// Make a signed URL or signed cookies for a behavior with `trusted_key_groups`, or for CloudFront
+    Sign(sign::Args),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Write, build, test and measure hooks
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Verb::Purge(args) => purge::run(&args),
         Verb::Keys(verb) => keys::run(&verb),
         Verb::Status(args) => status::run(&args),
+        Verb::Sign(args) => sign::run(&args),
         Verb::Schema => schema::run(),
         Verb::Hook(verb) => hook::run(&verb),
         Verb::Demo(args) => demo::run(&args),
@@ -141,6 +145,8 @@ mod tests {
             "edgeweir keys rotate abc --overlap 1h",
             "edgeweir keys usage abc --from 2026-11-01",
             "edgeweir keys export --from 2026-11-01 --to 2026-11-30 --plan basic",
+            "edgeweir sign https://a.test/b --key k.pem --key-id K --expires 1h --not-before 2026-01-31 --ip 10.0.0.0/8 --cookies",
+            "edgeweir sign https://a.test/b --key k.pem --key-id K --policy p.json --hash sha1 --json",
             "edgeweir schema",
             "edgeweir demo",
             "edgeweir dev",

@@ -216,6 +216,7 @@ impl Edge {
         app.server_options = Some(server_options);
         app.h2_options = Some(core::h2_options(&config));
         let app = Arc::new(app);
+        core.pages.serve_with(&app);
         let (shutdown, _) = watch::channel(false);
         let listeners = Arc::new(Listeners::new(Arc::clone(&core), Arc::clone(&app), shutdown.subscribe()));
         let prepared = listeners.prepare(&config)?;

@@ -42,6 +42,16 @@ pub enum Fault {
     HttpsRequired,
     /// No API key, an unknown or disabled one, or one without a plan for this distribution: all look the same.
     Forbidden,
+    /// The behavior wants a signed URL or cookie, and there is none.
+    SignatureMissing,
+    /// A signature that no trusted key made, or that cannot be read.
+    SignatureInvalid,
+    /// A signed URL or cookie is over.
+    SignatureExpired,
+    /// The policy that was signed does not allow this.
+    SignatureDenied,
+    /// A bucket must not be asked this.
+    BucketRefused,
     /// A limit has no room.
     Throttled,
     /// Nobody can be told from the request, or the authorizer says so.
@@ -94,7 +104,7 @@ pub enum Fault {
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 44] = [
         Self::BadFraming,
         Self::UnknownTransferCoding,
         Self::BadHost,
@@ -110,6 +120,11 @@ impl Fault {
         Self::GeoBlocked,
         Self::HttpsRequired,
         Self::Forbidden,
+        Self::SignatureMissing,
+        Self::SignatureInvalid,
+        Self::SignatureExpired,
+        Self::SignatureDenied,
+        Self::BucketRefused,
         Self::Throttled,
         Self::Unauthorized,
         Self::AccessDenied,
@@ -154,6 +169,11 @@ impl Fault {
             Self::GeoBlocked => (403, "Forbidden: not available where you are", "geo-blocked"),
             Self::HttpsRequired => (403, "Forbidden: HTTPS is required", "https-required"),
             Self::Forbidden => (403, "Forbidden", "forbidden"),
+            Self::SignatureMissing => (403, "Missing Key-Pair-Id query parameter or cookie value", "signature-missing"),
+            Self::SignatureInvalid => (403, "Access denied: the signature is not valid", "signature-invalid"),
+            Self::SignatureExpired => (403, "Access denied: the signature is no longer valid", "signature-expired"),
+            Self::SignatureDenied => (403, "Access denied by the policy that is signed", "signature-denied"),
+            Self::BucketRefused => (403, "Access denied", "bucket-refused"),
             Self::Throttled => (429, "Too Many Requests", "throttled"),
             Self::Unauthorized => (401, "Unauthorized", "unauthorized"),
             Self::AccessDenied => {
@@ -206,6 +226,10 @@ impl Fault {
     pub const fn error_type(self) -> Option<&'static str> {
         match self {
             Self::Forbidden => Some("ForbiddenException"),
+            Self::SignatureMissing => Some("MissingAuthenticationTokenException"),
+            Self::SignatureInvalid => Some("InvalidSignatureException"),
+            Self::SignatureExpired => Some("ExpiredTokenException"),
+            Self::SignatureDenied | Self::BucketRefused => Some("AccessDeniedException"),
             Self::Throttled => Some("TooManyRequestsException"),
             Self::Unauthorized => Some("UnauthorizedException"),
             Self::AccessDenied => Some("AccessDeniedException"),
@@ -229,7 +253,10 @@ impl Fault {
     #[must_use]
     pub const fn response_type(self) -> Option<ResponseType> {
         Some(match self {
-            Self::AccessDenied => ResponseType::AccessDenied,
+            Self::AccessDenied | Self::SignatureDenied | Self::BucketRefused => ResponseType::AccessDenied,
+            Self::SignatureMissing => ResponseType::MissingAuthenticationToken,
+            Self::SignatureInvalid => ResponseType::InvalidSignature,
+            Self::SignatureExpired => ResponseType::ExpiredToken,
             Self::HookMissing | Self::HookInvalid => ResponseType::ApiConfigurationError,
             Self::AuthorizerInvalid => ResponseType::AuthorizerConfigurationError,
             Self::AuthorizerFailed => ResponseType::AuthorizerFailure,

@@ -21,6 +21,7 @@ mod forwarded;
 pub mod gate;
 mod generated;
 mod head;
+mod headers;
 pub(crate) mod hooks;
 pub(crate) mod identity;
 mod invalidate;
@@ -29,6 +30,7 @@ mod levels;
 mod log;
 mod matching;
 pub(crate) mod origin;
+mod pages;
 mod parts;
 pub mod path;
 mod purge;
@@ -38,6 +40,7 @@ pub(crate) mod request_body;
 mod respond;
 pub(crate) mod revalidate;
 pub(crate) mod route;
+mod signed;
 pub(crate) mod throttle;
 mod viewer;
 mod watched;
@@ -61,8 +64,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Ses
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
-use self::context::RequestCtx;
-use self::route::Subject;
+use self::{context::RequestCtx, route::Subject};
 use crate::edge::Core;
 use crate::fault::Fault;
 use crate::runtime::conn::ConnHandle;
@@ -85,6 +87,9 @@ impl Flow {
     /// Steps 2 to 6: gate, route, identity, throttle, viewer-request. Returns whether the viewer has its answer.
     async fn admit(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool, Fault> {
         self.meet(session, ctx);
+        if ctx.conn.is_none() && pages::begin(session, ctx) {
+            return Ok(false);
+        }
         let http1 = ctx.version != Version::HTTP_2;
         // The head as it came is only looked at where pingora's reading of it can hide something.
         let coded = http1 && session.req_header().headers.contains_key(TRANSFER_ENCODING);

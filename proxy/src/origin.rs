@@ -15,7 +15,9 @@ mod trust;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use edgeweir_config::{self as model, Balance, OriginHttp};
 use http::HeaderValue;
@@ -31,6 +33,8 @@ use self::room::Room;
 pub use self::trust::{Trust, TrustError, is_new_enough};
 use crate::runtime::clock::Clock;
 use crate::runtime::resolver::Resolver;
+use crate::sigv4::{Refused, Signer};
+use crate::statics::Directory;
 use crate::telemetry::metrics::OriginMetrics;
 
 /// An origin of a snapshot.
@@ -43,6 +47,10 @@ pub struct Origin {
     pub own_host: HeaderValue,
     /// Headers it gets with each request, secrets read.
     pub headers: Vec<(http::HeaderName, HeaderValue)>,
+    /// Files of this machine in place of a server.
+    pub directory: Option<Arc<Directory>>,
+    /// Signs what it gets, for a bucket.
+    pub signer: Option<Box<Signer>>,
     template: HttpPeer,
     /// Only addresses of the public internet are asked.
     public_only: bool,
@@ -113,6 +121,8 @@ impl Origin {
             host_header,
             own_host,
             headers,
+            directory: None,
+            signer: None,
             template,
             public_only: false,
             addresses,
@@ -121,6 +131,45 @@ impl Origin {
             outside,
             metrics: None,
         }
+    }
+
+    /// Serves files in place of asking a server.
+    #[must_use]
+    pub fn with_directory(mut self, directory: Arc<Directory>) -> Self {
+        // Nobody is connected to: pingora asks the directory for a connection.
+        self.literal = Some(SocketAddr::from(([0, 0, 0, 0], self.config.port)));
+        self.template.group_key = directory.group();
+        self.template.options.custom_l4 = Some(Arc::<Directory>::clone(&directory));
+        self.directory = Some(directory);
+        self
+    }
+
+    /// Signs requests to a bucket.
+    #[must_use]
+    pub fn with_signer(mut self, signer: Signer) -> Self {
+        self.signer = Some(Box::new(signer));
+        self
+    }
+
+    /// Signs a request, if it is for a bucket. The last thing that is done to it: its target is spelled as it is signed.
+    ///
+    /// # Errors
+    /// If the bucket must not be asked this.
+    pub fn sign(&self, request: &mut http::request::Parts) -> Result<(), Refused> {
+        let Some(signer) = &self.signer else { return Ok(()) };
+        let now = self.outside.clock.wall().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let target = (request.uri.path().to_owned(), request.uri.query().map(str::to_owned));
+        let target = signer.sign(
+            &request.method,
+            (&target.0, target.1.as_deref()),
+            &self.config.path_prefix,
+            &mut request.headers,
+            now,
+        )?;
+        let mut uri = std::mem::take(&mut request.uri).into_parts();
+        uri.path_and_query = Some(target.try_into().map_err(|_invalid| Refused::Head)?);
+        request.uri = uri.try_into().map_err(|_invalid| Refused::Head)?;
+        Ok(())
     }
 
     /// Makes this an origin that a hook chose: its connections are kept apart from those of the config's origins. With
@@ -168,7 +217,7 @@ impl Origin {
     /// # Errors
     /// If no address is known and none can be found.
     pub async fn choose(&self, asking: Asking<'_>) -> Result<Option<Chosen>, LookupError> {
-        if let (Some(address), false) = (self.literal, self.watched) {
+        if let (Some(address), true) = (self.literal, !self.watched || self.directory.is_some()) {
             return Ok(Some(Chosen { peer: self.peer_at(address), seat: None, probe: false }));
         }
         let endpoints = self.endpoints().await?;

@@ -8,7 +8,9 @@ pub mod authorizer;
 pub mod breaker;
 pub mod build;
 pub mod conditions;
+pub mod errors;
 pub mod geo_rules;
+pub mod headers;
 mod hosts;
 pub mod limits;
 mod routes;
@@ -34,6 +36,8 @@ pub use routes::Routes;
 use crate::geo::Geo;
 use crate::jwks::KeySet;
 use crate::origin::{DynamicOrigins, Origin, OriginGroup};
+use crate::pages::Pages;
+use crate::signed::Keyring;
 use crate::state::State;
 use crate::telemetry::metrics::{BehaviorMetrics, HookMetrics, PlanMetrics};
 
@@ -80,6 +84,8 @@ pub struct Snapshot {
     pub responses: answers::Responses,
     /// Counters, in the order of the plans.
     pub plan_metrics: Vec<Arc<PlanMetrics>>,
+    /// The way to pages that stand in for errors.
+    pub pages: Arc<Pages>,
     /// What outlives the snapshot: the other API keys, quotas.
     pub state: Arc<State>,
 }
@@ -101,6 +107,8 @@ pub struct Distribution {
     pub limits: limits::Limits,
     /// What is different in the edge's own answers here.
     pub responses: answers::Responses,
+    /// What viewers get in place of errors.
+    pub errors: errors::ErrorResponses,
     /// Where its viewers put their API key.
     pub key_source: KeySource,
 }
@@ -137,6 +145,10 @@ pub struct Behavior {
     pub cache: Arc<CachePolicy>,
     /// Who may use it.
     pub authorizer: Option<Box<authorizer::Authorizer>>,
+    /// The keys of signed URLs and cookies that open it; none if everybody may use it.
+    pub trusted: Option<Box<Keyring>>,
+    /// What is put on and taken off its answers.
+    pub headers: Option<Arc<headers::HeadersPolicy>>,
     /// Which pages of other origins may use it.
     pub cors: Option<Box<answers::Cors>>,
     /// By stage.

@@ -21,6 +21,12 @@ pub enum ResponseType {
     IntegrationTimeout,
     /// No API key, or one that is not good here.
     InvalidApiKey,
+    /// A signed URL or cookie is over.
+    ExpiredToken,
+    /// A signature of a URL or cookie is not good.
+    InvalidSignature,
+    /// A signed URL or cookie is needed, and there is none.
+    MissingAuthenticationToken,
     /// A quota is used up.
     QuotaExceeded,
     /// The body is too large.
@@ -41,16 +47,19 @@ pub enum ResponseType {
 
 impl ResponseType {
     /// How many there are.
-    pub const COUNT: usize = 15;
+    pub const COUNT: usize = 18;
     /// All of them, by name.
     pub const ALL: [(&'static str, Self); Self::COUNT] = [
         ("ACCESS_DENIED", Self::AccessDenied),
         ("API_CONFIGURATION_ERROR", Self::ApiConfigurationError),
         ("AUTHORIZER_CONFIGURATION_ERROR", Self::AuthorizerConfigurationError),
         ("AUTHORIZER_FAILURE", Self::AuthorizerFailure),
+        ("EXPIRED_TOKEN", Self::ExpiredToken),
         ("INTEGRATION_FAILURE", Self::IntegrationFailure),
         ("INTEGRATION_TIMEOUT", Self::IntegrationTimeout),
         ("INVALID_API_KEY", Self::InvalidApiKey),
+        ("INVALID_SIGNATURE", Self::InvalidSignature),
+        ("MISSING_AUTHENTICATION_TOKEN", Self::MissingAuthenticationToken),
         ("QUOTA_EXCEEDED", Self::QuotaExceeded),
         ("REQUEST_TOO_LARGE", Self::RequestTooLarge),
         ("RESOURCE_NOT_FOUND", Self::ResourceNotFound),

@@ -10,7 +10,7 @@ use super::keys::{indices, throttle};
 use super::limits::limits;
 use super::names::Names;
 use super::policies::Policies;
-use super::{jwks, key_value, routing, secret, viewer};
+use super::{errors, headers, jwks, key_value, routing, secret, signed, viewer};
 use crate::decode::Field;
 use crate::model::{
     Authorizer, Behavior, Binding, CachePolicy, Distribution, FailurePolicy, HookId, IdentitySource, KeySource,
@@ -25,6 +25,7 @@ const DEFAULT_METHODS: [&str; 7] = ["GET", "HEAD", "OPTIONS", "PUT", "POST", "PA
 
 /// What the behaviors of a file have in common.
 struct Scope<'a> {
+    file: &'a File,
     names: &'a Names,
     policies: Policies<'a>,
     base: &'a Path,
@@ -39,7 +40,7 @@ pub(super) fn resolve(
     base: &Path,
     out: &mut Report,
 ) -> (Vec<Distribution>, Vec<CachePolicy>) {
-    let mut scope = Scope { names, policies: Policies::new(names), base, prefix: viewer::prefix(file) };
+    let mut scope = Scope { file, names, policies: Policies::new(names), base, prefix: viewer::prefix(file) };
     let written = file.distributions.value().into_iter().flat_map(|distributions| distributions.iter());
     let distributions = written.map(|(name, written)| distribution(name.get_ref(), written, &mut scope, out)).collect();
     (distributions, scope.policies.finish(file))
@@ -53,13 +54,18 @@ fn distribution(name: &str, written: &schema::Distribution, scope: &mut Scope<'_
         Some(list) if !list.items.is_empty() => list.items.as_slice(),
         _ => &default,
     };
+    let headers = headers::find(&written.response_headers_policy, scope.names, out);
     Distribution {
         name: name.to_owned(),
         hosts: hosts.iter().map(|host| host.get_ref().0.clone()).collect(),
-        behaviors: behaviors.iter().filter_map(|b| behavior(b.get_ref(), written, origin, scope, out)).collect(),
+        behaviors: behaviors
+            .iter()
+            .filter_map(|b| behavior(b.get_ref(), (origin, written, headers), scope, out))
+            .collect(),
         throttle: throttle(written.throttle.value()),
         limits: limits(&written.concurrency, written.per_address.value(), written.per_caller.value()),
         gateway_responses: answers::responses(written.gateway_responses.value()),
+        error_responses: errors::responses(written),
         key_source: match (written.api_key_query.value(), written.api_key_header.value()) {
             (Some(parameter), _) => KeySource::Query(parameter.0.clone()),
             (None, Some(header)) => KeySource::Header(header.0.clone()),
@@ -71,8 +77,7 @@ fn distribution(name: &str, written: &schema::Distribution, scope: &mut Scope<'_
 
 fn behavior(
     written: &schema::Behavior,
-    distribution: &schema::Distribution,
-    origin: Option<Target>,
+    (origin, distribution, headers): (Option<Target>, &schema::Distribution, Option<&str>),
     scope: &mut Scope<'_>,
     out: &mut Report,
 ) -> Option<Behavior> {
@@ -84,6 +89,8 @@ fn behavior(
     };
     let hooks = hooks(written, scope, out);
     let authorizer = written.authorizer.given().and_then(|written| authorizer(written, scope, out));
+    let (response_headers_policy, cors) =
+        headers::of_behavior(written, (distribution, headers), scope.file, scope.names, out);
     let path = match written.path.value() {
         Some(path) => path.0.clone(),
         None => PathPattern::parse("*").ok()?,
@@ -103,7 +110,9 @@ fn behavior(
         origin: own_origin.or(origin).unwrap_or(Target::Origin(OriginId(0))),
         cache_policy,
         authorizer,
-        cors: answers::cors(written.cors.value().or(distribution.cors.value())),
+        trusted_key_groups: signed::trusted(written, scope.names, out),
+        response_headers_policy,
+        cors,
         hooks,
         throttle: throttle(written.throttle.value()),
         method_throttles: method_throttles(written),

@@ -39,6 +39,12 @@ pub(super) struct Names {
     pub(super) key_value_stores: Kind,
     /// Of key sets.
     pub(super) jwks: Kind,
+    /// Of keys for signed URLs.
+    pub(super) public_keys: Kind,
+    /// Of groups of them.
+    pub(super) key_groups: Kind,
+    /// Of response headers policies, without presets.
+    pub(super) headers_policies: Kind,
     /// Of usage plans.
     pub(super) plans: Kind,
     /// Of distributions.
@@ -55,6 +61,9 @@ impl Names {
             hooks: Kind::of("hook", &file.hooks),
             key_value_stores: Kind::of("key-value store", &file.key_value_stores),
             jwks: Kind::of("key set", &file.jwks),
+            public_keys: Kind::of("public key", &file.public_keys),
+            key_groups: Kind::of("key group", &file.key_groups),
+            headers_policies: Kind::of("response headers policy", &file.response_headers_policies),
             plans: Kind::of("usage plan", &file.usage_plans),
             distributions: Kind::of("distribution", &file.distributions),
         }
@@ -90,7 +99,9 @@ impl Names {
 
     /// Warns about what no distribution uses. Usage plans are used by keys that are not in the file.
     pub(super) fn report_unused(&self, out: &mut Report) {
-        for kind in [&self.origins, &self.groups, &self.policies, &self.hooks, &self.key_value_stores, &self.jwks] {
+        let more = [&self.public_keys, &self.key_groups, &self.headers_policies];
+        let others = [&self.origins, &self.groups, &self.policies, &self.hooks, &self.key_value_stores, &self.jwks];
+        for kind in others.into_iter().chain(more) {
             for name in kind.known.iter().flatten().filter(|name| !name.used.get()) {
                 let message = format!("the {} `{}` is never used", kind.what, name.text);
                 out.push(Problem::warning("unused", name.span.clone(), message));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::names::Names;
-use super::{secret, time};
+use super::{bucket, secret, time};
 use crate::model::{
     Balance, HealthCheck, HostHeader, Origin, OriginGroup, OriginHttp, OriginId, OriginPool, OriginTls, TlsVersion,
 };
@@ -20,7 +20,7 @@ pub(super) fn origins(file: &File, base: &Path) -> Vec<Origin> {
 }
 
 fn origin(name: &str, written: &schema::Origin, base: &Path) -> Option<Origin> {
-    let url = written.url.value()?.0.clone();
+    let url = bucket::place(written)?;
     let headers = written.headers.value().map_or(&[][..], |headers| headers.0.as_slice());
     Some(Origin {
         name: name.to_owned(),
@@ -44,6 +44,8 @@ fn origin(name: &str, written: &schema::Origin, base: &Path) -> Option<Origin> {
         pool: pool(written, url.port),
         health_check: written.health_check.value().map(health_check),
         trust: written.tls.value().map(|tls| trust(tls, base)).unwrap_or_default(),
+        directory: written.directory.value().map(|path| base.join(&path.0)),
+        sigv4: bucket::sigv4(written, base),
     })
 }
 

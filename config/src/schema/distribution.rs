@@ -1,6 +1,8 @@
 //! Distributions and their behaviors.
 
-use super::{Authorizer, Binding, Cors, GatewayResponse, GeoRestriction, Match, PerAddress, PerCaller, Throttle};
+use super::{
+    Authorizer, Binding, Cors, ErrorResponse, GatewayResponse, GeoRestriction, Match, PerAddress, PerCaller, Throttle,
+};
 use crate::decode::{Count, HeaderName, Host, List, Method, Named, Path, RedirectStatus, Text, table};
 use crate::model::ViewerProtocolPolicy;
 
@@ -23,8 +25,12 @@ table! {
         /// Which pages of other origins may use it (CORS), where a behavior says nothing else. Default: the origin's own
         /// headers pass.
         cors: Opt<Cors>,
+        /// Name of the response headers policy of behaviors that name none. Default: none.
+        response_headers_policy: Opt<Text>,
         /// What is different in the edge's own answers here, by API Gateway's response types. Default: as for the edge.
         gateway_responses: Opt<Named<GatewayResponse>>,
+        /// What viewers get in place of errors: pages by status. Default: errors as they are.
+        error_responses: Opt<List<ErrorResponse>>,
         /// Header field in which viewers send their API key. Default: "x-api-key".
         api_key_header: Opt<HeaderName>,
         /// Parameter of the query in which viewers send their API key, in place of a header field.
@@ -67,8 +73,12 @@ table! {
         origin: Opt<Text>,
         /// Name of the cache policy. Default: "UseOriginCacheControlHeaders-QueryStrings".
         cache_policy: Opt<Text>,
+        /// Name of the response headers policy: what is put on and taken off answers. Default: the distribution's.
+        response_headers_policy: Opt<Text>,
         /// A hook that says who may use the behavior. Default: everybody may.
         authorizer: Opt<Authorizer>,
+        /// Names of key groups: only signed URLs and signed cookies of their keys open it. Default: everybody may.
+        trusted_key_groups: Opt<List<Text>>,
         /// Which pages of other origins may use it (CORS). Default: the distribution's.
         cors: Opt<Cors>,
         /// Hooks by stage.

@@ -6,8 +6,11 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::{HealthCheck, OriginTls, Secret};
-use crate::decode::{Count, Decode, Endpoint, HostHeaderText, List, Node, Time, Url, keywords, table, wrong_type};
+use super::{HealthCheck, OriginTls, Secret, SigV4};
+use crate::decode::{
+    Count, Decode, Endpoint, FilePath, HostHeaderText, List, Node, Time, Url, keywords, table, wrong_type,
+};
+use crate::model::OriginHttp;
 use crate::model::{Balance, OriginHttp};
 use crate::report::{Problem, Report};
 use crate::units::parse_header_name;
@@ -18,8 +21,13 @@ table! {
     /// A server behind the edge.
     Origin {
         /// Where it is: "http://127.0.0.1:3000" or "https://app.example.com/base". A path is put before each
-        /// request's path.
-        url: Req<Url>,
+        /// request's path. Either this or `directory`.
+        url: Opt<Url>,
+        /// A folder whose files are served, relative to this file, in place of a server: GET and HEAD, with `index.html` for
+        /// folders, and `.br` and `.gz` beside a file for viewers that accept them. Names that start with a dot are hidden.
+        directory: Opt<FilePath>,
+        /// Sign requests for an S3-compatible bucket.
+        sigv4: Opt<SigV4>,
         /// What it gets as `Host`: "origin" for its own name, "viewer" for what the viewer asked for, or a host name.
         /// Default: "origin".
         host_header: Opt<HostHeaderText>,

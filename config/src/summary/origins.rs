@@ -22,6 +22,13 @@ pub(super) fn origin(origin: &Origin) -> Vec<String> {
     if origin.tls && !origin.verify_tls {
         notes.push("certificate not checked".to_owned());
     }
+    if let Some(directory) = &origin.directory {
+        return vec![origin.name.clone(), directory.display().to_string(), "files of this machine".to_owned()];
+    }
+    if let Some(sigv4) = &origin.sigv4 {
+        let writes = if sigv4.write { "" } else { ", read only" };
+        notes.push(format!("signed for {} in {}{writes}", sigv4.service, sigv4.region));
+    }
     notes.extend(pool(&origin.pool));
     if let Some(check) = &origin.health_check {
         notes.push(format!("checked by {} every {}", check.path, format_duration(check.interval)));

@@ -23,6 +23,7 @@ use super::{Options, StartError};
 use crate::fault::Fault;
 use crate::fetch;
 use crate::origin::health::Checks;
+use crate::pages::Pages;
 use crate::runtime::clock::Clock;
 use crate::runtime::connections::Connections;
 use crate::runtime::resolver::Resolver;
@@ -80,6 +81,8 @@ pub struct Core {
     pub connections: Arc<Connections>,
     /// Shared by request bodies that are held for hooks.
     pub body_memory: Arc<Memory>,
+    /// The way to pages that stand in for errors.
+    pub pages: Arc<Pages>,
     /// Connections of requests that hooks send.
     pub fetches: Arc<fetch::Connections>,
     /// Health checks of origins.
@@ -134,6 +137,8 @@ impl Core {
         let env = Arc::clone(&options.env);
         let fetches = Arc::<fetch::Connections>::default();
         let for_hooks = Arc::clone(&fetches);
+        let pages = Arc::<Pages>::default();
+        let to_pages = Arc::clone(&pages);
         let storage_limits =
             Limits::new(config.cache_capacity, config.cache_max_object).with_eviction(match config.cache_eviction {
                 edgeweir_config::Eviction::TinyLfu => Eviction::TinyLfu,
@@ -148,6 +153,7 @@ impl Core {
                 clock: &clock,
                 resolver: &resolver,
                 fetches: &for_hooks,
+                pages: &to_pages,
                 env: &*env,
                 deploy: None,
             };
@@ -179,6 +185,7 @@ impl Core {
             buckets,
             connections: Arc::new(Connections::default()),
             body_memory: Arc::new(Memory::default()),
+            pages,
             fetches,
             checks: Checks::default(),
             metrics,
@@ -367,7 +374,7 @@ pub(super) fn snapshot_of(config: &Arc<Config>, options: &Options) -> Result<Sna
     let limits = EngineLimits { slots: 1, ..EngineLimits::default() };
     let engine = HookEngine::with_compiler(limits, None, compiler(options), services)
         .map_err(|error| vec![unusable(crate::fault::chain(&error))])?;
-    let fetches = Arc::default();
+    let (fetches, pages) = (Arc::default(), Arc::default());
     let place = place(config, &*options.env).map_err(|error| error.problems)?;
     let state = State::new(place, Arc::clone(&options.clock));
     let materials = Materials {
@@ -377,6 +384,7 @@ pub(super) fn snapshot_of(config: &Arc<Config>, options: &Options) -> Result<Sna
         clock: &options.clock,
         resolver: &options.resolver,
         fetches: &fetches,
+        pages: &pages,
         env: &*options.env,
         deploy: None,
     };

@@ -190,6 +190,7 @@ impl EdgeControl {
                 clock: &core.clock,
                 resolver: &core.resolver,
                 fetches: &core.fetches,
+                pages: &core.pages,
                 env: &*env,
                 deploy: deploy.as_ref(),
             };

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use edgeweir_config::units::{Part, Template, Variable};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, SERVER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, SERVER, VARY, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -13,6 +13,7 @@ use super::context::RequestCtx;
 use super::edits::set;
 use super::{quota, throttle};
 use crate::fault::Fault;
+use crate::negotiate;
 use crate::snapshot::answers::{Escape, Response};
 
 const X_AMZN_ERRORTYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
@@ -55,8 +56,16 @@ pub(super) fn made(fault: Fault, request: &RequestHeader, ctx: &RequestCtx) -> R
             values.render(&body.template, body.escape)
         }
         None => {
-            set(&mut head, CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            format!("{{\"{}\":\"{}\"}}", fault.message_key(), fault.message())
+            if negotiate::wants_page(&request.headers) {
+                // No cache keeps either form; a page says so once more.
+                set(&mut head, VARY, HeaderValue::from_static("Accept"));
+                set(&mut head, CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+                let reason = head.status.canonical_reason().unwrap_or_default();
+                negotiate::page(status, reason, fault.message(), ctx.id())
+            } else {
+                set(&mut head, CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                format!("{{\"{}\":\"{}\"}}", fault.message_key(), fault.message())
+            }
         }
     };
     for (name, template) in changed.into_iter().flat_map(|response| &response.headers) {

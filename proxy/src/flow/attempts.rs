@@ -140,7 +140,7 @@ pub(super) async fn peer(core: &Core, session: &mut Session, ctx: &mut RequestCt
                         peer.options.write_timeout = None;
                     }
                 }
-                ctx.origin_address = peer._address.as_inet().copied();
+                ctx.origin_address = peer._address.as_inet().copied().filter(|address| !address.ip().is_unspecified());
                 return Ok(peer);
             }
             Ok(None) if has_next(ctx) => {

@@ -332,6 +332,14 @@ pub(super) fn storable(
         let rules = rules.to_mut();
         (rules.ttl.min, rules.ttl.default) = (ttl, ttl);
     }
+    if head.status.as_u16() >= 400
+        && let Some(ttl) = ctx.distribution().and_then(|found| found.errors.find(head.status.as_u16())?.ttl)
+    {
+        let errors = &mut rules.to_mut().errors;
+        errors.retain(|(status, _)| *status != head.status.as_u16());
+        errors.push((head.status.as_u16(), ttl));
+        errors.sort_unstable();
+    }
     let facts = RequestFacts {
         // Who has it in the key gets what was made for the same credentials.
         has_authorization: req.headers.contains_key(AUTHORIZATION) && !policy.headers.contains(&AUTHORIZATION),

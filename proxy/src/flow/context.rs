@@ -81,6 +81,8 @@ pub struct RequestCtx {
     pub redirected: bool,
     /// It is a preflight that the edge answers.
     pub preflight: bool,
+    /// The answer says in `Server-Timing` how it came about.
+    pub server_timing: bool,
     /// What the authorizer says of the caller.
     pub caller: Option<Arc<Caller>>,
     /// What it says is in the cache key.
@@ -304,6 +306,7 @@ impl RequestCtx {
             web_origin: None,
             redirected: false,
             preflight: false,
+            server_timing: false,
             caller: None,
             caller_keyed: false,
             challenge: None,

@@ -14,6 +14,7 @@ use super::facts::viewer_headers;
 use super::identity::{X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REQUEST_ID};
 use super::{compress, edits, gate, identity, parts};
 use crate::fault::Fault;
+use crate::sigv4::Signer;
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
@@ -39,6 +40,9 @@ pub(crate) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: 
         if let Some(host) = &origin.host_header {
             parts.headers.insert(HOST, host.clone());
         }
+        if let Some(signer) = &origin.signer {
+            clean_for_bucket(parts, signer)?;
+        }
         for (name, value) in &origin.headers {
             parts.headers.insert(name.clone(), value.clone());
         }
@@ -59,6 +63,21 @@ pub(crate) fn finish(req: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), Fa
     {
         let path = format!("{}{}", origin.config.path_prefix, req.uri.path());
         gate::set_target(req, &path, None)?;
+    }
+    if let Some(origin) = ctx.origin().filter(|origin| origin.signer.is_some()) {
+        return parts::of_request(req, |parts| origin.sign(parts)).map_err(|_refused| Fault::BucketRefused);
+    }
+    Ok(())
+}
+
+/// Of a viewer's request nothing is left that would be signed as the edge's own.
+fn clean_for_bucket(parts: &mut Parts, signer: &Signer) -> Result<(), Fault> {
+    signer.clean(&parts.method, &mut parts.headers).map_err(|_refused| Fault::BucketRefused)?;
+    if let Some(query) = parts.uri.query() {
+        let kept = signer.kept_query(query);
+        if kept.as_deref() != Some(query) {
+            parts.uri = gate::target_of(parts.uri.path(), kept.as_deref())?;
+        }
     }
     Ok(())
 }

@@ -28,6 +28,11 @@ pub fn normalise(path: &str) -> Normal<'_> {
     Normal { path, ambiguous }
 }
 
+/// A text with its percent-escapes in the spelling of [`normalise`]; segments stay as they are.
+pub(crate) fn respelled(text: &str) -> String {
+    decode(text.as_bytes()).0
+}
+
 /// The common case: no escapes, no empty or dot segments, nothing odd.
 fn is_plain(path: &str) -> bool {
     let mut previous = 0;

@@ -15,7 +15,7 @@ use super::hooks;
 use super::identity::X_REQUEST_ID;
 use super::route::Subject;
 use super::viewer::X_CACHE;
-use super::{access, answers, cache, cors, parts, throttle};
+use super::{access, answers, cache, cors, headers, pages, parts, throttle};
 use crate::fault::Fault;
 
 /// Answers by the fault table. Nothing is written if an answer is already on its way.
@@ -32,6 +32,11 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
         return Ok(());
     }
     let (mut head, mut body) = answers::made(fault, session.req_header(), ctx)?;
+    if pages::any(ctx)
+        && let Some(page) = Box::pin(pages::instead(session.req_header(), &mut head, ctx)).await
+    {
+        body = page;
+    }
     if fault.closes() {
         session.set_keepalive(None);
     }
@@ -180,6 +185,9 @@ pub(super) fn common(head: &mut ResponseHeader, ctx: &RequestCtx) {
     set(head, X_REQUEST_ID, ctx.id.clone());
     if let Some(standing) = &ctx.standing {
         throttle::tell_standing(head, standing);
+    }
+    if let Some(policy) = ctx.behavior().and_then(|behavior| behavior.headers.as_deref()) {
+        parts::of_response(head, |parts| headers::apply(&mut parts.headers, policy, ctx));
     }
     if ctx.behavior().is_some_and(|behavior| behavior.cors.is_some()) {
         parts::of_response(head, |parts| cors::tell(&mut parts.headers, ctx));

@@ -8,7 +8,7 @@ use pingora::http::RequestHeader;
 
 use super::access::{self, Access};
 use super::context::RequestCtx;
-use super::{cors, facts, gate, identity, matching, purge};
+use super::{cors, facts, gate, headers, identity, matching, purge, signed};
 use crate::fault::Fault;
 
 /// What a request is about.
@@ -58,6 +58,7 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
         .ok_or(Fault::NoBehavior)?;
     ctx.route = Some((distribution, behavior));
     cors::meet(&head.headers, ctx);
+    headers::meet(&head.headers, ctx);
     let behavior = found.behaviors.get(behavior).ok_or(Fault::NoBehavior)?;
     if passed.ambiguous_path && !behavior.allow_ambiguous_paths {
         return Err(Fault::AmbiguousPath);
@@ -74,6 +75,9 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
     }
     if !listed {
         return Err(Fault::MethodNotAllowed);
+    }
+    if let Some(keys) = &behavior.trusted {
+        signed::admit(head, passed.normal_path.as_deref(), keys, ctx)?;
     }
     facts::note(behavior, &head.headers, ctx);
     match passed.normal_path {

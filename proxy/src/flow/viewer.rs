@@ -14,7 +14,7 @@ use pingora::proxy::Session;
 
 use super::context::RequestCtx;
 use super::identity::X_REQUEST_ID;
-use super::{body, cache, compress, cors, edits, hooks, parts, throttle};
+use super::{body, cache, compress, cors, edits, headers as policy_headers, hooks, pages, parts, throttle};
 use crate::fault::Fault;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -58,6 +58,9 @@ fn tell(headers: &mut HeaderMap, http_status: StatusCode, ctx: &RequestCtx, stat
             let made = ctx.answered_by_hook;
             headers.insert(X_CACHE, cache::x_cache(ctx.outcome, http_status.as_u16(), made));
         }
+    }
+    if let Some(policy) = ctx.behavior().and_then(|behavior| behavior.headers.as_deref()) {
+        policy_headers::apply(headers, policy, ctx);
     }
     if ctx.behavior().is_some_and(|behavior| behavior.cors.is_some()) {
         cors::tell(headers, ctx);
@@ -169,7 +172,8 @@ pub(super) async fn finish(
 ) -> Result<(), Fault> {
     let outcome = cache::outcome(session, ctx);
     ctx.outcome = Some(outcome);
-    if ctx.has_hooks_at(Stage::ViewerResponse) {
+    let may_have_page = pages::any(ctx);
+    if may_have_page || ctx.has_hooks_at(Stage::ViewerResponse) {
         // Before the head of a coded form loses it.
         ctx.origin_length = head.headers.get(CONTENT_LENGTH).cloned();
     }
@@ -205,6 +209,12 @@ pub(super) async fn finish(
     if ctx.background {
         return Ok(());
     }
+    if may_have_page && head.status.as_u16() >= 400 {
+        error_page(session, head, ctx).await;
+        if ctx.generated.is_some() {
+            return Ok(());
+        }
+    }
     if ctx.has_hooks_at(Stage::ViewerResponse) {
         let (before, empty) = (head.status, body::is_empty(head, ctx));
         Box::pin(hooks::response_stage(session.req_header_mut(), head, ctx, Stage::ViewerResponse, failed)).await?;
@@ -239,6 +249,19 @@ pub(super) async fn finish(
         conn.set_date(Some(date.clone()).filter(is_fixdate));
     }
     Ok(())
+}
+
+/// Puts a page in the place of an error, if it has one. What the edge itself made of a stored object has none.
+async fn error_page(session: &mut Session, head: &mut ResponseHeader, ctx: &mut RequestCtx) {
+    let hit = session.cache.enabled() && session.cache.phase() == CachePhase::Hit;
+    if hit && matches!(head.status, StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE) {
+        return;
+    }
+    let (before, empty) = (head.status, body::is_empty(head, ctx));
+    if let Some(page) = Box::pin(pages::instead(session.req_header(), head, ctx)).await {
+        ctx.new_body = Some(page);
+        body::at_viewer(session, head, ctx, before, empty);
+    }
 }
 
 /// Whether it has the one form of a date that is written (RFC 9110, 5.6.7), as far as its length and end tell.

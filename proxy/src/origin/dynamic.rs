@@ -53,6 +53,8 @@ impl DynamicOrigins {
             pool: OriginPool { addresses: Vec::new(), max_requests: None, ..instead_of.pool.clone() },
             health_check: None,
             trust: OriginTls::default(),
+            directory: None,
+            sigv4: None,
             ..instead_of.clone()
         };
         let host_header = match &chosen.host_header {

@@ -4,9 +4,11 @@
 
 mod authorizer;
 mod bindings;
+mod buckets;
 mod hooks;
 mod limits;
 mod origins;
+mod signed;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,7 +21,9 @@ use http::{HeaderName, HeaderValue};
 
 use super::answers::{Cors, Responses};
 use super::conditions::Conditions;
+use super::errors::ErrorResponses;
 use super::geo_rules::GeoRules;
+use super::headers::HeadersPolicy;
 use super::stores::Store;
 use super::{Behavior, CachePolicy, Distribution, HostIndex, KeySource, Routes, Snapshot, ViewerFact, ViewerHeader};
 use crate::fault::chain;
@@ -27,7 +31,8 @@ use crate::fetch::Connections;
 use crate::files;
 use crate::geo::Geo;
 use crate::jwks::{KeySet, Tools};
-use crate::origin::{DynamicOrigins, Origin};
+use crate::origin::{DynamicOrigins, Origin, own_host};
+use crate::pages::Pages;
 use crate::runtime::clock::Clock;
 use crate::runtime::resolver::Resolver;
 use crate::state::{OF_CONFIG, State};
@@ -40,6 +45,8 @@ pub struct Materials<'a> {
     pub engine: &'a HookEngine,
     /// What outlives snapshots.
     pub state: &'a Arc<State>,
+    /// The way to pages that stand in for errors.
+    pub pages: &'a Arc<Pages>,
     /// Hands out counters.
     pub metrics: &'a Metrics,
     /// For look-ups.
@@ -183,6 +190,7 @@ pub fn build(
         plan_limits,
         limits,
         responses: Responses::new(&config.gateway_responses),
+        pages: Arc::clone(materials.pages),
         state: Arc::clone(materials.state),
         config,
     })
@@ -352,6 +360,12 @@ impl Builder<'_> {
         policies: &[Arc<CachePolicy>],
         draft: &mut Draft<'_>,
     ) -> Vec<Distribution> {
+        let keys = self.public_keys(config);
+        let header_policies: HashMap<&str, Arc<HeadersPolicy>> = config
+            .response_headers_policies
+            .iter()
+            .map(|policy| (policy.name.as_str(), Arc::new(HeadersPolicy::new(policy))))
+            .collect();
         let mut distributions = Vec::with_capacity(config.distributions.len());
         for distribution in &config.distributions {
             let name = &distribution.name;
@@ -383,6 +397,12 @@ impl Builder<'_> {
                     origin: behavior.origin,
                     cache: Arc::clone(cache),
                     authorizer,
+                    headers: behavior
+                        .response_headers_policy
+                        .as_deref()
+                        .and_then(|name| header_policies.get(name))
+                        .cloned(),
+                    trusted: signed::trusted(config, behavior, &keys),
                     cors: behavior.cors.as_ref().map(|cors| Box::new(Cors::new(cors, &behavior.methods))),
                     hooks: bound,
                     limits,
@@ -398,6 +418,7 @@ impl Builder<'_> {
             }
             let responses = Responses::new(&distribution.gateway_responses);
             let key_source = self.key_source(config, distribution);
+            let errors = ErrorResponses::new(distribution);
             distributions.push(Distribution {
                 name: name.as_str().into(),
                 routes: Routes::new(behaviors.iter().map(|behavior| &behavior.pattern)),
@@ -406,6 +427,7 @@ impl Builder<'_> {
                 behaviors,
                 limits,
                 responses,
+                errors,
                 key_source,
             });
         }

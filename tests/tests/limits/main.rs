@@ -10,5 +10,6 @@ mod live_keys;
 mod quotas;
 mod secrets;
 mod shared;
+mod signed;
 mod support;
 mod throttles;

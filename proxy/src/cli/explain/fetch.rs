@@ -132,12 +132,17 @@ pub(super) fn origin(sent: &RequestHeader, ctx: &mut RequestCtx, cacheable: bool
             Some(group) => format!("the first of the behavior's origin group `{}`", group.name),
             None => "the origin of the behavior".to_owned(),
         },
-        url: format!(
-            "{}://{}:{}{}",
-            if config.tls { "https" } else { "http" },
-            if config.host.contains(':') { format!("[{}]", config.host) } else { config.host.clone() },
-            config.port,
-            config.path_prefix
+        url: config.directory.as_ref().map_or_else(
+            || {
+                format!(
+                    "{}://{}:{}{}",
+                    if config.tls { "https" } else { "http" },
+                    if config.host.contains(':') { format!("[{}]", config.host) } else { config.host.clone() },
+                    config.port,
+                    config.path_prefix
+                )
+            },
+            |directory| directory.display().to_string(),
         ),
         host: head.headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned()),
         host_why: match config.host_header {
@@ -167,6 +172,9 @@ fn why(name: &HeaderName, ctx: &RequestCtx) -> String {
         "x-forwarded-host" => "the host that the viewer asked for",
         "x-request-id" => "the id of the request, a new one for each unless the viewer sends one",
         "accept-encoding" => "what of it is in the cache key, by `accept_encoding` of the policy",
+        "authorization" | "x-amz-date" | "x-amz-content-sha256" | "x-amz-security-token" => {
+            "`sigv4` of the origin signs"
+        }
         "cookie" => "only the cookies that are in the cache key",
         _ => "changed by the edge",
     }

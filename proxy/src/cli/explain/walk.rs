@@ -258,6 +258,22 @@ fn why(fault: Fault, original: &RequestHeader, ctx: &RequestCtx) -> String {
             _ => "`viewer_protocol_policy` is `https-only`".to_owned(),
         },
         Fault::Forbidden => forbidden(original, ctx),
+        Fault::SignatureMissing => {
+            "the behavior has `trusted_key_groups`: only signed URLs and cookies open it (`edgeweir sign` makes them)"
+                .to_owned()
+        }
+        Fault::SignatureInvalid => {
+            let ids = ctx.behavior().and_then(|behavior| behavior.trusted.as_ref());
+            let ids = ids.into_iter().flat_map(|keys| keys.0.iter().map(|(id, _)| &**id));
+            format!("no trusted key signed this URL; their ids are {}", quoted(ids))
+        }
+        Fault::BucketRefused => {
+            "a bucket is only asked for objects, with GET and HEAD unless `write` of `sigv4` is set".to_owned()
+        }
+        Fault::SignatureExpired => "the time in the URL or the policy is over".to_owned(),
+        Fault::SignatureDenied => {
+            format!("the signed policy is about another URL, a later time, or other addresses than {}", ctx.client.0)
+        }
         Fault::UrlTooLong => format!("`gate.max_url` is {} bytes", config.gate.max_url),
         Fault::HeadersTooLarge => {
             format!(

@@ -64,6 +64,7 @@ impl Builder<'_> {
                     made
                 }
             };
+            let made = self.special_origin(config, made, old.map(|old| &**old));
             let grouped = config.origin_groups.iter().any(|group| group.members.contains(&OriginId(origins.len())));
             origins.push(Arc::new(if grouped { made.in_group() } else { made }));
         }
