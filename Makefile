@@ -12,7 +12,7 @@ WASI := wasm32-wasip2
 # As root, or through sudo.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help setup setup-wasi redis hooks guests build demo test loom soak lint docs bench release clean
+.PHONY: help setup setup-wasi redis pebble hooks guests build demo test loom soak lint docs bench release clean
 
 help:
 	@echo "make demo     edge, demo origin, hooks, cache, keys, geo: on loopback, with curl lines to try"
@@ -45,6 +45,14 @@ redis:
 	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends redis-server >/dev/null; \
 	fi
 
+# The tests of ACME run Let's Encrypt's own test server.
+pebble:
+	@if ! command -v pebble >/dev/null; then \
+	  command -v apt-get >/dev/null || { echo "error: the tests need pebble; install it, there is no apt-get here" >&2; exit 1; }; \
+	  echo "installing pebble"; \
+	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends pebble >/dev/null; \
+	fi
+
 hooks: setup
 	$(CARGO) build --locked --profile hook --target $(WASM) $(addprefix -p ,$(HOOKS))
 
@@ -62,7 +70,7 @@ build: setup
 demo: hooks build
 	$(TARGET)/debug/edgeweir demo
 
-test: hooks guests build loom redis
+test: hooks guests build loom redis pebble
 	$(CARGO) test --locked $(WORKSPACE)
 
 # In a folder of its own: with this flag all that is under it is built anew.

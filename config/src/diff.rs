@@ -50,6 +50,7 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     if old.admin.is_some() && new.admin.is_some() {
         changes.value("admin.token", &token(old), &token(new), false);
     }
+    changes.value("acme", &old.acme, &new.acme, false);
     changes.named("listener", &old.listeners, &new.listeners, |l| l.address.to_string(), |a, b| a == b);
     changes.named("origin", &old.origins, &new.origins, |o| o.name.clone(), |a, b| a == b);
     changes.named("cache policy", &old.cache_policies, &new.cache_policies, |p| p.name.clone(), |a, b| a == b);

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use crate::source::Source;
 use crate::units::{HostPattern, PathPattern};
 
+mod acme;
 mod answers;
 mod authorizer;
 mod cache;
@@ -20,6 +21,7 @@ mod hook;
 mod limits;
 mod state;
 
+pub use acme::{Acme, AcmeChallenge, Certificate, CertificateFiles, ExternalAccount};
 pub use answers::{Cors, GatewayResponse, ResponseType};
 pub use authorizer::{Authorizer, IdentitySource};
 pub use cache::{
@@ -46,6 +48,8 @@ pub struct Config {
     pub server: Server,
     /// At least one.
     pub listeners: Vec<Listener>,
+    /// Where certificates are fetched from.
+    pub acme: Option<Acme>,
     /// The admin listener on TCP, if wanted. The Unix socket in `state_dir` is always there.
     pub admin: Option<Admin>,
     /// Logs.
@@ -171,17 +175,6 @@ pub enum TlsVersion {
     V1_2,
     /// TLS 1.3 only.
     V1_3,
-}
-
-/// A certificate chain and its key, in PEM files.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Certificate {
-    /// Host names it is shown for. Empty: it is the default certificate.
-    pub hosts: Vec<HostPattern>,
-    /// PEM chain, leaf first.
-    pub certificate: PathBuf,
-    /// PEM private key.
-    pub key: PathBuf,
 }
 
 /// The admin API on TCP.

@@ -3,6 +3,7 @@
 //!
 //! The doc comments of fields are the descriptions in the JSON Schema, so they speak to the writer of a config.
 
+mod acme;
 mod answers;
 mod authorizer;
 mod cache;
@@ -23,6 +24,7 @@ use schemars::generate::SchemaSettings;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub(crate) use acme::Acme;
 pub(crate) use answers::{Cors, GatewayResponse};
 pub(crate) use authorizer::Authorizer;
 pub(crate) use cache::{Cache, CachePolicy, Selection};
@@ -55,6 +57,8 @@ table! {
         gate: Opt<Gate>,
         /// Where viewers connect. Default: plain HTTP on 127.0.0.1:8080.
         listeners: Opt<List<Listener>>,
+        /// An authority that certificates are fetched from.
+        acme: Opt<Acme>,
         /// The admin API on TCP. Default: only on the Unix socket in `state_dir`.
         admin: Opt<Admin>,
         /// Logs.

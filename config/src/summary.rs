@@ -1,9 +1,9 @@
 //! A configuration in a page of text, for `edgeweir check`. Shows no secret, only where it comes from.
 
 use crate::model::{
-    ApiKey, Backend, Behavior, CachePolicy, CallerName, Config, Distribution, Each, Hook, HostHeader, Jwks, JwksSource,
-    KeySource, KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Origin, OriginHttp, Quota, QuotaPeriod,
-    SecretSource, Stage, State, StorePolicy, Throttle, TlsVersion, UsagePlan,
+    Acme, ApiKey, Backend, Behavior, CachePolicy, CallerName, Config, Distribution, Each, Hook, HostHeader, Jwks,
+    JwksSource, KeySource, KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Origin, OriginHttp, Quota,
+    QuotaPeriod, SecretSource, Stage, State, StorePolicy, Throttle, TlsVersion, UsagePlan,
 };
 use crate::units::{format_duration, format_size};
 
@@ -12,6 +12,8 @@ use crate::units::{format_duration, format_size};
 pub fn summary(config: &Config) -> String {
     let mut text = String::new();
     section(&mut text, "listeners", config.listeners.iter().map(listener));
+    let acme = |acme: &Acme| vec![acme.directory_url.clone(), acme.challenge.as_str().to_owned()];
+    section(&mut text, "ACME", config.acme.iter().map(acme));
     section(&mut text, "admin", [admin(config)]);
     let logs = [("access", &config.log.access), ("events", &config.log.events)];
     section(&mut text, "logs", logs.map(|(name, to)| vec![name.to_owned(), target(to)]));
@@ -42,6 +44,10 @@ fn listener(listener: &Listener) -> Vec<String> {
         (0, _) => "plain".to_owned(),
         (n, TlsVersion::V1_2) => format!("TLS 1.2 and 1.3, certificates: {n}"),
         (n, TlsVersion::V1_3) => format!("TLS 1.3, certificates: {n}"),
+    };
+    let tls = match listener.certificates.iter().filter(|certificate| certificate.acme).count() {
+        0 => tls,
+        n => format!("{tls}, by ACME: {n}"),
     };
     let http = match (listener.http2, listener.certificates.is_empty()) {
         (false, _) => "HTTP/1.1",

@@ -3,6 +3,7 @@
 //! What lives as long as the process is in [`Core`]; what a configuration makes is in its snapshot. Several edges can live in
 //! one process (tests do that): nothing here is global but the events log.
 
+mod certificates;
 mod core;
 mod keys;
 mod listeners;
@@ -170,6 +171,7 @@ pub struct Edge {
     shutdown: watch::Sender<bool>,
     sweeper: tokio::task::JoinHandle<()>,
     stores: tokio::task::JoinHandle<()>,
+    certificates: [tokio::task::JoinHandle<()>; 2],
     sharing: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -211,9 +213,15 @@ impl Edge {
         app.h2_options = Some(core::h2_options(&config));
         let app = Arc::new(app);
         let (shutdown, _) = watch::channel(false);
-        let listeners = Arc::new(Listeners::new(Arc::clone(&core), Arc::clone(&app), shutdown.subscribe()));
+        let listeners = Arc::new(Listeners::new(
+            Arc::clone(&core),
+            Arc::clone(&app),
+            shutdown.subscribe(),
+            Arc::clone(&options.env),
+        ));
         let prepared = listeners.prepare(&config)?;
         listeners.commit(prepared);
+        let env = Arc::clone(&options.env);
         let control = Arc::new(reload::EdgeControl::new(Arc::clone(&core), Arc::clone(&listeners), options));
         let unix = admin::serve_unix(&admin_socket, Arc::clone(&control) as Arc<dyn admin::Control>);
         let mut admin = vec![unix.map_err(|error| refused(&config, error))?];
@@ -230,6 +238,10 @@ impl Edge {
         }
         let sweeper = tokio::spawn(sweep(Arc::clone(&core)));
         let stores = tokio::spawn(stores::watch(Arc::clone(&core)));
+        let certificates = [
+            tokio::spawn(certificates::watch(Arc::clone(&core), Arc::clone(&listeners))),
+            tokio::spawn(crate::acme::keep(Arc::clone(&core), env)),
+        ];
         core.set_ready(true);
         let sharing = core.state.is_shared().then(|| tokio::spawn(share(Arc::clone(&core), Arc::clone(&control))));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), listeners = ?listeners.addresses(), "started");
@@ -244,6 +256,7 @@ impl Edge {
             shutdown,
             sweeper,
             stores,
+            certificates,
             sharing,
         })
     }
@@ -306,6 +319,7 @@ impl Edge {
         }
         self.sweeper.abort();
         self.stores.abort();
+        self.certificates.iter().for_each(tokio::task::JoinHandle::abort);
         if let Some(sharing) = self.sharing {
             sharing.abort();
         }

@@ -80,6 +80,10 @@ impl Flow {
     /// Steps 2 to 6: gate, route, identity, throttle, viewer-request. Returns whether the viewer has its answer.
     async fn admit(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool, Fault> {
         self.meet(session, ctx);
+        if let Some(answer) = self.core.acme.challenges().answer(session.req_header().uri.path()) {
+            Box::pin(respond::challenge(session, ctx, answer)).await.map_err(|_error| Fault::ViewerGone)?;
+            return Ok(true);
+        }
         let http1 = ctx.version != Version::HTTP_2;
         // The head as it came is only looked at where pingora's reading of it can hide something.
         let coded = http1 && session.req_header().headers.contains_key(TRANSFER_ENCODING);

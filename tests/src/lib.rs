@@ -15,6 +15,7 @@ pub mod hostile;
 pub mod http2;
 pub mod jwt;
 pub mod origin;
+pub mod pebble;
 pub mod process;
 pub mod raw;
 pub mod redis;

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
-use super::{log_target, secret, time};
+use super::{acme, log_target, secret, time};
 use crate::decode::{List, Network};
-use crate::model::{Admin, Certificate, Gate, Listener, Log, LogLevel, LogTarget, Server, TlsVersion};
+use crate::model::{Admin, Gate, Listener, Log, LogLevel, LogTarget, Server, TlsVersion};
 use crate::schema::{self, File};
 
 /// Where viewers connect if no listener is written.
@@ -59,19 +59,8 @@ fn listener(written: &schema::Listener, base: &Path) -> Option<Listener> {
     Some(Listener {
         address: written.address.value()?.0,
         http2: written.http2.value().copied().unwrap_or(true),
-        certificates: certificates.iter().filter_map(|c| certificate(c.get_ref(), base)).collect(),
+        certificates: certificates.iter().map(|c| acme::certificate(c.get_ref(), base)).collect(),
         min_tls: written.min_tls.value().copied().unwrap_or(TlsVersion::V1_2),
-    })
-}
-
-fn certificate(written: &schema::Certificate, base: &Path) -> Option<Certificate> {
-    let hosts = written.hosts.value().map_or(&[][..], |list| list.items.as_slice());
-    // `*` is what a certificate without hosts is for.
-    let hosts = hosts.iter().map(|host| host.get_ref().0.clone()).collect();
-    Some(Certificate {
-        hosts,
-        certificate: base.join(&written.certificate.value()?.0),
-        key: base.join(&written.key.value()?.0),
     })
 }
 

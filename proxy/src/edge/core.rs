@@ -18,8 +18,10 @@ use edgeweir_limits::{BucketRegistry, LevelKind, Nanos};
 use pingora::cache::lock::{CacheKeyLockImpl, CacheLock};
 use pingora::cache::predictor::Predictor;
 
+use super::certificates;
 use super::services::Services;
 use super::{Options, StartError};
+use crate::acme::Registry;
 use crate::fault::Fault;
 use crate::fetch;
 use crate::runtime::clock::Clock;
@@ -66,6 +68,8 @@ pub struct Core {
     pub snapshot: ArcSwap<Snapshot>,
     /// The cache.
     pub cache: CacheParts,
+    /// Certificates that are fetched.
+    pub acme: Arc<Registry>,
     /// Compiles and runs hooks.
     pub engine: HookEngine,
     /// API keys and quotas that outlive the process.
@@ -132,6 +136,7 @@ impl Core {
                 edgeweir_config::Eviction::Lru => Eviction::Lru,
             });
         // Compilers and files: not on the runtime's workers.
+        let acme = Arc::new(Registry::new(&config.state_dir));
         let (snapshot, engine, buckets, metrics) = tokio::task::spawn_blocking(move || {
             let materials = Materials {
                 engine: &engine,
@@ -165,6 +170,7 @@ impl Core {
                 ))),
                 admission: Box::leak(Box::default()),
             },
+            acme,
             engine,
             state,
             buckets,
@@ -298,11 +304,12 @@ pub(super) fn check(config: &Arc<Config>, options: &Options) -> Result<(), Vec<P
     let mut problems = Vec::new();
     for (at, listener) in config.listeners.iter().enumerate() {
         if !listener.certificates.is_empty()
-            && let Err(error) = crate::tls::server_config(listener)
+            && let Err(error) = crate::tls::Termination::new(listener, crate::tls::Supplies::default())
         {
             problems.push(bad_certificate(config, at, &error));
         }
     }
+    problems.extend(certificates::check_authority(config, &*options.env));
     if let Err(found) = snapshot_of(config, options) {
         problems.extend(found);
     }

@@ -11,6 +11,7 @@ use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -18,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use super::conn::{Conn, Transport};
 use super::connections::{Connections, Place, TaskHandle, TlsFacts};
 use super::head::HeadFlaw;
+use crate::tls::ACME_PROTOCOL;
 
 /// Connections that wait in the kernel for an accept.
 const BACKLOG: i32 = 1024;
@@ -155,7 +157,12 @@ async fn connection<A, C>(
         Some(config) => {
             let handshake = TlsAcceptor::from(config).accept(stream);
             match tokio::time::timeout(limits.handshake_timeout, handshake).await {
-                Ok(Ok(stream)) => {
+                Ok(Ok(mut stream)) => {
+                    if stream.get_ref().1.alpn_protocol() == Some(ACME_PROTOCOL) {
+                        // RFC 8737, section 3: the handshake is all that the authority wants.
+                        let _gone = stream.shutdown().await;
+                        return;
+                    }
                     let facts = tls_facts(stream.get_ref().1);
                     (Transport::Tls(Box::new(stream)), Some(facts))
                 }

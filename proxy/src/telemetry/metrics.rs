@@ -18,12 +18,15 @@ use prometheus_client::registry::Registry;
 
 use super::lines::LineCounters;
 
+mod certificates;
 mod counters;
 mod encode;
 mod histogram;
 mod process;
 mod tables;
 
+pub use certificates::CertificateGauge;
+use certificates::Certificates;
 pub use counters::{HookCounters, StoreMetrics};
 use encode::Page;
 pub use histogram::Histogram;
@@ -124,6 +127,7 @@ struct Tables {
     stores: Table<Box<str>, StoreMetrics>,
     /// By key set.
     key_sets: Table<Box<str>, StoreMetrics>,
+    certificates: Certificates,
     verdicts: &'static [&'static str],
     levels: &'static [&'static str],
     faults: Labelled,
@@ -268,6 +272,7 @@ impl Metrics {
             plans: Mutex::default(),
             stores: Mutex::default(),
             key_sets: Mutex::default(),
+            certificates: Certificates::default(),
             verdicts: setup.verdicts,
             levels: setup.levels,
             faults: Labelled::new(setup.faults),
@@ -397,6 +402,7 @@ impl Collector for Tables {
         self.encode_counters(&mut page)?;
         self.encode_plans(&mut page)?;
         self.encode_edge(&mut page)?;
+        self.certificates.encode(&mut page)?;
         process::encode(&mut page, self.started)
     }
 }

@@ -1,10 +1,13 @@
 //! Proxying: methods, bodies, protocols, streaming, errors of origins, and the fields that the edge adds.
 
+mod acme;
+mod certificates;
 mod faults;
 mod forwarding;
 mod memory;
 mod passing;
 mod pool;
+mod resumption;
 mod silence;
 mod streaming;
 mod tls;
