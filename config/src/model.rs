@@ -18,6 +18,7 @@ mod answers;
 mod authorizer;
 mod cache;
 mod hook;
+mod http2;
 mod limits;
 mod state;
 
@@ -33,6 +34,7 @@ pub use hook::{
     Binding, FailurePolicy, Hook, HookSource, Jwks, JwksSource, KeyValueSource, KeyValueStore, MAX_KEY_VALUE_KEY,
     MAX_KEY_VALUE_VALUE, Place, PublishedJwks, Stage,
 };
+pub use http2::Http2;
 pub use limits::{CallerName, Each, Limits, MethodThrottle, PerAddress, PerCaller};
 pub use state::{Backend, Counted, KeySource, Quota, QuotaPeriod, State, StorePolicy};
 
@@ -54,6 +56,8 @@ pub struct Config {
     pub admin: Option<Admin>,
     /// Logs.
     pub log: Log,
+    /// What HTTP/2 viewers may do.
+    pub http2: Http2,
     /// What the gate accepts from viewers.
     pub gate: Gate,
     /// For all requests of the edge together.
@@ -416,6 +420,9 @@ pub struct Behavior {
     pub raw_path: bool,
     /// Let ambiguous spellings (`%2f`, `%5c`, `%00`, double encoding, `;`) through.
     pub allow_ambiguous_paths: bool,
+    /// Silence of upgraded connections (default 10 minutes), and of the origin within an answer (default: its
+    /// `read_timeout`).
+    pub idle_timeout: Option<Duration>,
     /// `CloudFront-Viewer-*` facts sent to the origin. Lower case names.
     pub viewer_headers: Vec<String>,
 }

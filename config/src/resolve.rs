@@ -50,6 +50,7 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         acme: acme::acme(file, base),
         admin: edge::admin(file, base),
         log: edge::log(file.log.value(), base),
+        http2: edge::http2(file.http2.value()),
         gate: edge::gate(file.gate.value()),
         throttle,
         limits,

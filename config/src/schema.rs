@@ -10,6 +10,7 @@ mod cache;
 mod distribution;
 mod edge;
 mod hook;
+mod http2;
 mod jwks;
 mod key_value;
 mod keys;
@@ -31,6 +32,7 @@ pub(crate) use cache::{Cache, CachePolicy, Selection};
 pub(crate) use distribution::{Behavior, Distribution, StageHooks};
 pub(crate) use edge::{Admin, Certificate, Gate, Geo, Listener, Log, LogSink, Server};
 pub(crate) use hook::{Binding, Hook, RequestBody};
+pub(crate) use http2::Http2;
 pub(crate) use jwks::Jwks;
 pub(crate) use key_value::KeyValueStore;
 pub(crate) use keys::{ApiKey, Quota, Throttle, UsagePlan};
@@ -53,6 +55,8 @@ table! {
         trusted_proxies: Opt<List<Network>>,
         /// Limits and times of the whole process.
         server: Opt<Server>,
+        /// What HTTP/2 viewers may do.
+        http2: Opt<Http2>,
         /// What is accepted from viewers.
         gate: Opt<Gate>,
         /// Where viewers connect. Default: plain HTTP on 127.0.0.1:8080.

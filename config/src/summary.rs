@@ -286,6 +286,9 @@ fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
     for (method, throttle) in &behavior.method_throttles {
         limits.extend(rate(Some(*throttle)).map(|rate| format!("{method} {rate}")));
     }
+    if let Some(idle) = behavior.idle_timeout {
+        limits.push(format!("idle {}", format_duration(idle)));
+    }
     if behavior.raw_path {
         limits.push("raw path".to_owned());
     }

@@ -310,6 +310,7 @@ impl Edge {
         // HTTP/1: the next answer closes; HTTP/2: GOAWAY.
         self.shutdown.send_replace(true);
         self.app.http_cleanup().await;
+        self.core.connections.close_idle();
         let finished = tokio::time::timeout(server.shutdown_timeout, self.core.connections.drained()).await.is_ok();
         if !finished {
             tracing::warn!(open = self.core.connections.len(), "requests in flight are ended: their time is over");

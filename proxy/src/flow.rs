@@ -33,6 +33,7 @@ pub(crate) mod request_body;
 mod respond;
 pub(crate) mod revalidate;
 pub(crate) mod route;
+mod silence;
 pub(crate) mod throttle;
 mod viewer;
 mod watched;
@@ -204,20 +205,6 @@ impl Flow {
         }
     }
 
-    /// Watches over the origin's silence from now on. HTTP/2 viewers share a connection, so it is not done there.
-    fn await_origin(ctx: &RequestCtx) {
-        if let (Some(conn), Some(origin)) = (ctx.own_conn(), ctx.origin()) {
-            conn.await_origin(origin.config.read_timeout, ctx.swept);
-        }
-    }
-
-    /// Watches no longer.
-    fn origin_is_done(ctx: &RequestCtx) {
-        if let Some(conn) = ctx.own_conn() {
-            conn.origin_is_done();
-        }
-    }
-
     /// Takes what is known before the head is checked: the connection, the id.
     fn meet(&self, session: &mut Session, ctx: &mut RequestCtx) {
         let conn = session
@@ -278,13 +265,14 @@ impl ProxyHttp for Flow {
     ) -> Result<()> {
         if end_of_stream {
             // Until then it is the viewer's turn, whose silence has a deadline of its own.
-            Self::await_origin(ctx);
+            silence::begins(ctx);
         }
         if let Some(held) = request_body::put_back(session, ctx) {
             // It was counted when it came.
             *body = Some(held).filter(|held| !held.is_empty());
         } else if let Some(body) = body {
             request_body::streams(ctx);
+            silence::viewer_speaks(ctx);
             ctx.body_in += u64::try_from(body.len()).unwrap_or(u64::MAX);
             if ctx.body_in > ctx.snapshot.config.gate.max_body {
                 return Err(stop(ctx, Fault::BodyTooLarge));
@@ -340,16 +328,7 @@ impl ProxyHttp for Flow {
         ctx.attempts += 1;
         match origin.peer(attempt).await {
             Ok(mut peer) => {
-                // The sweep keeps the read timeout without a timer for each request, where an error of the viewer's side ends
-                // one: while the cache is filled, and behind an upgrade, it does not.
-                ctx.swept = ctx.own_conn().is_some() && !session.cache.enabled() && !session.is_upgrade_req();
-                if ctx.swept {
-                    peer.options.read_timeout = None;
-                    if !request_body::is_sent(session, ctx) {
-                        // The watch over the answer begins before the head is written.
-                        peer.options.write_timeout = None;
-                    }
-                }
+                silence::arrange(session, ctx, &mut peer);
                 ctx.origin_address = peer._address.as_inet().copied();
                 Ok(peer)
             }
@@ -391,7 +370,7 @@ impl ProxyHttp for Flow {
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
         if !request_body::is_sent(session, ctx) {
-            Self::await_origin(ctx);
+            silence::begins(ctx);
         }
         origin::prepare(req, ctx, ctx.keyed)
             .and_then(|()| origin::finish(req, ctx))
@@ -435,10 +414,7 @@ impl ProxyHttp for Flow {
             head.remove_header(&TRANSFER_ENCODING);
             return Ok(());
         }
-        if !ctx.swept {
-            // pingora's read timeout watches over the body.
-            Self::origin_is_done(ctx);
-        }
+        silence::answered(ctx, head.status == StatusCode::SWITCHING_PROTOCOLS);
         viewer::framing(head).map_err(|fault| stop(ctx, fault))?;
         if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
             return Err(stop(ctx, Fault::OriginProtocol));
@@ -484,7 +460,7 @@ impl ProxyHttp for Flow {
         ctx: &mut Box<RequestCtx>,
     ) -> Result<Option<Duration>> {
         if end_of_stream {
-            Self::origin_is_done(ctx);
+            silence::ends(ctx);
         } else if let (true, Some(conn)) = (ctx.swept, &ctx.conn) {
             conn.origin_restarts();
         }
@@ -548,7 +524,7 @@ impl ProxyHttp for Flow {
             return FailToProxy { error_code: status, can_reuse_downstream: false };
         }
         let late = ctx.swept && ctx.conn.as_ref().is_some_and(|conn| conn.origin_is_late());
-        Self::origin_is_done(ctx);
+        silence::ends(ctx);
         let fault = ctx.fault.unwrap_or_else(|| if late { Fault::OriginTimeout } else { Fault::of(error) });
         if matches!(fault, Fault::Internal) {
             tracing::error!(request_id = ctx.id(), %error, "a request failed inside the edge");
@@ -623,7 +599,7 @@ impl ProxyHttp for Flow {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<RequestCtx>) {
-        Self::origin_is_done(ctx);
+        silence::ends(ctx);
         let left = matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
         let gone = ctx.own_conn().is_some_and(|conn| conn.is_gone());
         let aborted = (error.is_some() && left) || gone;

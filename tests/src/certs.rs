@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData as _};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use tokio::net::TcpStream;
@@ -28,6 +28,7 @@ pub struct Certified {
     pub key_pem: String,
     certificate: CertificateDer<'static>,
     key: Vec<u8>,
+    public: Vec<u8>,
 }
 
 impl Authority {
@@ -72,6 +73,7 @@ impl Authority {
             key_pem: key.serialize_pem(),
             certificate: certificate.der().clone(),
             key: key.serialize_der(),
+            public: key.subject_public_key_info(),
         }
     }
 
@@ -200,6 +202,12 @@ impl Certified {
             .expect("the key fits");
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// The public key (RFC 5280, `SubjectPublicKeyInfo`).
+    #[must_use]
+    pub fn public_key(&self) -> &[u8] {
+        &self.public
     }
 
     /// The certificate as the peer shows it.

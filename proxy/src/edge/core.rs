@@ -270,8 +270,16 @@ const LEVELS: &[&str] = &{
     }
     labels
 };
-const REFUSALS: &[&str] =
-    &["total", "per-address", "accept", "tls-handshake", "tls-handshake-timeout", "header-timeout"];
+const REFUSALS: &[&str] = &[
+    "total",
+    "per-address",
+    "accept",
+    "tls-handshake",
+    "tls-handshake-timeout",
+    "header-timeout",
+    "http2-resets",
+    "http2-control-frames",
+];
 
 /// Makes the state folder, for the edge's user only.
 pub(super) fn private_folder(config: &Config) -> Result<(), StartError> {
@@ -292,11 +300,16 @@ pub(super) fn unusable_at(place: Range<usize>, error: &dyn std::error::Error) ->
     BuildError { problems: vec![Problem::error("unusable", place, crate::fault::chain(error))] }
 }
 
-/// Limits of HTTP/2 viewers: streams at once, and what a head may be.
+/// Limits of HTTP/2 viewers that h2 keeps: streams at once, bodies ahead, and what a head may be.
 pub(super) fn h2_options(config: &Config) -> pingora::protocols::http::v2::server::H2Options {
     let mut options = pingora::protocols::http::v2::server::default_h2_options();
     let head = u32::try_from(config.gate.max_headers).unwrap_or(u32::MAX);
-    options.max_header_list_size(head).max_concurrent_streams(100);
+    let limits = &config.http2;
+    options
+        .max_header_list_size(head)
+        .max_concurrent_streams(limits.max_concurrent_streams)
+        .initial_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window);
     options
 }
 

@@ -15,6 +15,7 @@ use super::{BuildError, Env, StartError, certificates};
 use crate::acme::Access;
 use crate::flow::Flow;
 use crate::runtime::accept::{self, AcceptContext, AcceptLimits, ListenerState};
+use crate::runtime::frames::FrameLimits;
 use crate::runtime::head::HeadFlaw;
 use crate::tls::{Slot, Supplies, Termination};
 
@@ -60,6 +61,10 @@ impl AcceptContext for Context {
             per_address: server.max_connections_per_address,
             handshake_timeout: server.handshake_timeout,
             max_head: snapshot.config.gate.max_headers,
+            frames: FrameLimits {
+                resets: snapshot.config.http2.max_resets,
+                control: snapshot.config.http2.max_control_frames,
+            },
         }
     }
 

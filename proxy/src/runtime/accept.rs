@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::conn::{Conn, Transport};
 use super::connections::{Connections, Place, TaskHandle, TlsFacts};
+use super::frames::FrameLimits;
 use super::head::HeadFlaw;
 use crate::tls::ACME_PROTOCOL;
 
@@ -37,6 +38,8 @@ pub struct AcceptLimits {
     pub handshake_timeout: Duration,
     /// Largest request head in bytes.
     pub max_head: usize,
+    /// What HTTP/2 viewers may send that carries nothing.
+    pub frames: FrameLimits,
 }
 
 /// Where the accept loop gets its limits and counts what it does.
@@ -155,7 +158,8 @@ async fn connection<A, C>(
     let (transport, facts) = match tls {
         None => (Transport::Plain(stream), None),
         Some(config) => {
-            let handshake = TlsAcceptor::from(config).accept(stream);
+            // Boxed: it is over long before the connection is.
+            let handshake = Box::pin(TlsAcceptor::from(config).accept(stream));
             match tokio::time::timeout(limits.handshake_timeout, handshake).await {
                 Ok(Ok(mut stream)) => {
                     if stream.get_ref().1.alpn_protocol() == Some(ACME_PROTOCOL) {
@@ -185,6 +189,10 @@ async fn connection<A, C>(
     serve(conn, h2c, app, context, &limits, &shutdown).await;
     if let Some(flaw) = facts.flaw() {
         context.head_refused(flaw);
+    }
+    if let Some(flood) = facts.flood() {
+        context.refused(flood.as_str());
+        tracing::info!(%peer, reason = flood.as_str(), "HTTP/2 connection ended");
     }
 }
 
@@ -227,17 +235,21 @@ async fn serve<A, C>(
         false
     };
     if http2 {
+        conn.watch_frames(limits.frames);
         drop(app.process_new(Box::new(conn), shutdown).await);
         return;
     }
     conn.await_head(limits.max_head);
+    if !conn.awakes().await {
+        return;
+    }
     let mut session = ServerSession::new_http1(Box::new(conn));
     // For ever, as far as pingora knows: the sweep ends idle connections without a timer for each request.
     session.set_keepalive(if *shutdown.borrow() { None } else { Some(0) });
     let mut next = app.process_new_http(session, shutdown).await;
     while let Some(reused) = next {
         let (stream, settings) = reused.consume();
-        let stream = watch_next_head(stream, context.limits().max_head);
+        let Some(stream) = next_head(stream, context).await else { return };
         let mut session = ServerSession::new_http1(stream);
         if let Some(settings) = settings {
             settings.apply_to_session(&mut session);
@@ -246,15 +258,18 @@ async fn serve<A, C>(
     }
 }
 
-/// Watches the next head of a connection that is used again. Its deadline starts with its first byte: until then the
-/// keep-alive timeout holds.
-fn watch_next_head(stream: Stream, max_head: usize) -> Stream {
+/// Waits for the next head of a connection that is used again, with nothing of pingora's in memory. Its deadline starts with
+/// its first byte: until then the keep-alive timeout holds. None if the connection is to close.
+async fn next_head<C: AcceptContext>(stream: Stream, context: &C) -> Option<Stream> {
+    let mut conn = own(stream);
+    conn.await_head(context.limits().max_head);
+    conn.idles();
+    conn.awakes().await.then_some(conn as Stream)
+}
+
+fn own(stream: Stream) -> Box<Conn> {
     match stream.into_any().downcast::<Conn>() {
-        Ok(mut conn) => {
-            conn.await_head(max_head);
-            conn.idles();
-            conn
-        }
+        Ok(conn) => conn,
         Err(_other) => unreachable!("every stream of this loop is a Conn"),
     }
 }

@@ -423,6 +423,7 @@ impl Builder<'_> {
                     plans: opened_by(config, distributions.len(), behavior),
                     raw_path: behavior.raw_path,
                     allow_ambiguous_paths: behavior.allow_ambiguous_paths,
+                    idle_timeout: behavior.idle_timeout,
                     viewer_headers: viewer_headers(&behavior.viewer_headers),
                     metrics: self.materials.metrics.behavior(name, label),
                 });

@@ -3,6 +3,7 @@
 //! assert times and memory, and prints the numbers. The edge is a process of its own.
 #![expect(clippy::print_stdout, reason = "the numbers are what a soak test is for")]
 
+mod idle;
 mod latency;
 mod load;
 mod reloads;
