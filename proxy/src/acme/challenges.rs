@@ -62,7 +62,7 @@ impl Challenges {
         let name = name.to_ascii_lowercase();
         let mut params = rcgen::CertificateParams::new(vec![name.clone()]).map_err(TlsError::Made)?;
         params.custom_extensions = vec![rcgen::CustomExtension::new_acme_identifier(digest)];
-        let certificate = pem::self_signed(params)?;
+        let certificate = pem::self_signed(&params)?;
         self.certificates.lock().insert(name.clone(), certificate);
         Ok(Waiting { challenges: Arc::clone(self), what: What::Name(name) })
     }

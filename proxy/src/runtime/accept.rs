@@ -2,11 +2,12 @@
 //! one. It knows nothing of what a request means.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use rustls::ServerConfig;
@@ -154,36 +155,16 @@ async fn connection<A, C>(
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let tls = state.tls.load_full();
-    let (transport, facts) = match tls {
+    let (transport, facts) = match state.tls.load_full() {
         None => (Transport::Plain(stream), None),
-        Some(config) => {
-            // Boxed: it is over long before the connection is.
-            let handshake = Box::pin(TlsAcceptor::from(config).accept(stream));
-            match tokio::time::timeout(limits.handshake_timeout, handshake).await {
-                Ok(Ok(mut stream)) => {
-                    if stream.get_ref().1.alpn_protocol() == Some(ACME_PROTOCOL) {
-                        // RFC 8737, section 3: the handshake is all that the authority wants.
-                        let _gone = stream.shutdown().await;
-                        return;
-                    }
-                    let facts = tls_facts(stream.get_ref().1);
-                    (Transport::Tls(Box::new(stream)), Some(facts))
-                }
-                Ok(Err(error)) => {
-                    context.refused("tls-handshake");
-                    tracing::debug!(%peer, %error, "TLS handshake failed");
-                    return;
-                }
-                Err(_elapsed) => {
-                    context.refused("tls-handshake-timeout");
-                    return;
-                }
-            }
-        }
+        // Boxed: it is over long before the connection is.
+        Some(config) => match Box::pin(shake_hands(stream, config, peer, context, &limits)).await {
+            Some((transport, facts)) => (transport, Some(facts)),
+            None => return,
+        },
     };
     let facts = place.enter(peer, local, facts);
-    let Ok(conn) = Conn::new(transport, Arc::clone(&facts), place) else { return };
+    let Ok(conn) = Conn::new(transport, Arc::clone(&facts), place).map(Box::new) else { return };
     facts.head_begins();
     let h2c = facts.tls.is_none() && state.h2c.load(std::sync::atomic::Ordering::Relaxed);
     serve(conn, h2c, app, context, &limits, &shutdown).await;
@@ -193,6 +174,37 @@ async fn connection<A, C>(
     if let Some(flood) = facts.flood() {
         context.refused(flood.as_str());
         tracing::info!(%peer, reason = flood.as_str(), "HTTP/2 connection ended");
+    }
+}
+
+/// Shakes hands within its time. None if there is nothing to serve then.
+async fn shake_hands<C: AcceptContext>(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    peer: SocketAddr,
+    context: &C,
+    limits: &AcceptLimits,
+) -> Option<(Transport, TlsFacts)> {
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    match tokio::time::timeout(limits.handshake_timeout, handshake).await {
+        Ok(Ok(mut stream)) if stream.get_ref().1.alpn_protocol() == Some(ACME_PROTOCOL) => {
+            // RFC 8737, section 3: the handshake is all that the authority wants.
+            let _gone = stream.shutdown().await;
+            None
+        }
+        Ok(Ok(stream)) => {
+            let facts = tls_facts(stream.get_ref().1);
+            Some((Transport::Tls(Box::new(stream)), facts))
+        }
+        Ok(Err(error)) => {
+            context.refused("tls-handshake");
+            tracing::debug!(%peer, %error, "TLS handshake failed");
+            None
+        }
+        Err(_elapsed) => {
+            context.refused("tls-handshake-timeout");
+            None
+        }
     }
 }
 
@@ -213,7 +225,7 @@ fn tls_facts(session: &rustls::ServerConnection) -> TlsFacts {
 }
 
 async fn serve<A, C>(
-    mut conn: Conn,
+    mut conn: Box<Conn>,
     h2c: bool,
     app: Arc<A>,
     context: &C,
@@ -236,26 +248,36 @@ async fn serve<A, C>(
     };
     if http2 {
         conn.watch_frames(limits.frames);
-        drop(app.process_new(Box::new(conn), shutdown).await);
+        drop(app.process_new(conn, shutdown).await);
         return;
     }
     conn.await_head(limits.max_head);
     if !conn.awakes().await {
         return;
     }
-    let mut session = ServerSession::new_http1(Box::new(conn));
-    // For ever, as far as pingora knows: the sweep ends idle connections without a timer for each request.
-    session.set_keepalive(if *shutdown.borrow() { None } else { Some(0) });
-    let mut next = app.process_new_http(session, shutdown).await;
+    let mut next = request(&app, conn, None, shutdown).await;
     while let Some(reused) = next {
         let (stream, settings) = reused.consume();
         let Some(stream) = next_head(stream, context).await else { return };
-        let mut session = ServerSession::new_http1(stream);
-        if let Some(settings) = settings {
-            settings.apply_to_session(&mut session);
-        }
-        next = app.process_new_http(session, shutdown).await;
+        next = request(&app, stream, settings, shutdown).await;
     }
+}
+
+/// One request of a connection. Not async: what pingora wants is in the box that it makes, and not also in the connection's
+/// own task, where it would stay.
+fn request<'a, A: HttpServerApp + Send + Sync + 'static>(
+    app: &'a Arc<A>,
+    stream: Stream,
+    settings: Option<HttpPersistentSettings>,
+    shutdown: &'a watch::Receiver<bool>,
+) -> Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'a>> {
+    let mut session = ServerSession::new_http1(stream);
+    match settings {
+        Some(settings) => settings.apply_to_session(&mut session),
+        // For ever, as far as pingora knows: the sweep ends idle connections without a timer for each request.
+        None => session.set_keepalive(if *shutdown.borrow() { None } else { Some(0) }),
+    }
+    app.process_new_http(session, shutdown)
 }
 
 /// Waits for the next head of a connection that is used again, with nothing of pingora's in memory. Its deadline starts with

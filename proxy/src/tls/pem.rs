@@ -102,7 +102,7 @@ pub(crate) fn parse_pair(certificate: (&Path, &[u8]), key: (&Path, &[u8])) -> Re
 ///
 /// # Errors
 /// If one of the names cannot be in a certificate.
-pub(crate) fn self_signed(params: rcgen::CertificateParams) -> Result<Arc<CertifiedKey>, TlsError> {
+pub(crate) fn self_signed(params: &rcgen::CertificateParams) -> Result<Arc<CertifiedKey>, TlsError> {
     let key = rcgen::KeyPair::generate().map_err(TlsError::Made)?;
     let certificate = params.self_signed(&key).map_err(TlsError::Made)?;
     let signer = rustls::crypto::ring::default_provider()

@@ -191,5 +191,5 @@ pub(crate) fn stand_in(names: &[String]) -> Result<Shown, TlsError> {
     params.distinguished_name.push(rcgen::DnType::CommonName, "Edgeweir: no certificate yet");
     let validity =
         Validity { not_before: params.not_before.unix_timestamp(), not_after: params.not_after.unix_timestamp() };
-    Ok(Shown { key: pem::self_signed(params)?, validity, source: Source::StandIn })
+    Ok(Shown { key: pem::self_signed(&params)?, validity, source: Source::StandIn })
 }
