@@ -12,7 +12,7 @@ WASI := wasm32-wasip2
 # As root, or through sudo.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help setup setup-wasi redis hooks guests build demo test loom soak lint docs bench release clean
+.PHONY: help setup setup-wasi redis pebble chromium browser hooks guests build demo test loom soak lint docs bench release clean
 
 help:
 	@echo "make demo     edge, demo origin, hooks, cache, keys, geo: on loopback, with curl lines to try"
@@ -20,6 +20,7 @@ help:
 	@echo "make lint     format, clippy and documentation checks, as CI runs them"
 	@echo "make loom     the limits under a model checker: all ways in which threads can meet"
 	@echo "make soak     the tests that take minutes: hostile hooks, a thousand reloads, fuzzing; prints numbers"
+	@echo "make browser  installs headless Chromium and has it load a page through the edge"
 	@echo "make bench    criterion benches"
 	@echo "make hooks    build the shipped hooks"
 	@echo "make release  the binary that ships, in $(TARGET)/shipping/edgeweir"
@@ -45,6 +46,25 @@ redis:
 	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends redis-server >/dev/null; \
 	fi
 
+# The tests of ACME run Let's Encrypt's own test server.
+pebble:
+	@if ! command -v pebble >/dev/null; then \
+	  command -v apt-get >/dev/null || { echo "error: the tests need pebble; install it, there is no apt-get here" >&2; exit 1; }; \
+	  echo "installing pebble"; \
+	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends pebble >/dev/null; \
+	fi
+
+chromium:
+	@if ! command -v chromium >/dev/null; then \
+	  command -v apt-get >/dev/null || { echo "error: chromium is needed; install it, there is no apt-get here" >&2; exit 1; }; \
+	  echo "installing chromium"; \
+	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	fi
+
+# A real browser before the edge.
+browser: setup chromium
+	$(CARGO) test --locked $(WORKSPACE) --test http -- --ignored --nocapture browser
+
 hooks: setup
 	$(CARGO) build --locked --profile hook --target $(WASM) $(addprefix -p ,$(HOOKS))
 
@@ -62,7 +82,7 @@ build: setup
 demo: hooks build
 	$(TARGET)/debug/edgeweir demo
 
-test: hooks guests build loom redis
+test: hooks guests build loom redis pebble
 	$(CARGO) test --locked $(WORKSPACE)
 
 # In a folder of its own: with this flag all that is under it is built anew.

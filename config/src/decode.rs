@@ -72,6 +72,11 @@ impl<T, const REQUIRED: bool> Field<T, REQUIRED> {
         }
     }
 
+    /// Written wrongly, or missing though required.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self, Self::Broken)
+    }
+
     /// Not written at all (so that its default counts).
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)

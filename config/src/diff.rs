@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    Behavior, Binding, Config, Distribution, Jwks, JwksId, JwksSource, KeyValueStoreId, OriginGroup, OriginId, Target,
-    UsagePlan, UsagePlanId,
+    Behavior, Binding, Config, Distribution, Http2, Jwks, JwksId, JwksSource, KeyValueStoreId, OriginGroup, OriginId,
+    Target, UsagePlan, UsagePlanId,
 };
 
 /// One difference between two configurations.
@@ -51,6 +51,11 @@ pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     if old.admin.is_some() && new.admin.is_some() {
         changes.value("admin.token", &token(old), &token(new), false);
     }
+    let opened = |http2: &Http2| (http2.max_concurrent_streams, http2.stream_window, http2.connection_window);
+    changes.value("http2 streams and windows", &opened(&old.http2), &opened(&new.http2), true);
+    let rates = |http2: &Http2| (http2.max_resets, http2.max_control_frames);
+    changes.value("http2 rates", &rates(&old.http2), &rates(&new.http2), false);
+    changes.value("acme", &old.acme, &new.acme, false);
     changes.named("listener", &old.listeners, &new.listeners, |l| l.address.to_string(), |a, b| a == b);
     changes.named("origin", &old.origins, &new.origins, |o| o.name.clone(), |a, b| a == b);
     changes.named(

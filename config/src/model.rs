@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use crate::source::Source;
 use crate::units::{HostPattern, PathPattern};
 
+mod acme;
 mod answers;
 mod authorizer;
 mod bucket;
@@ -20,6 +21,7 @@ mod cache;
 mod errors;
 mod headers;
 mod hook;
+mod http2;
 mod limits;
 mod origin;
 mod routing;
@@ -27,6 +29,7 @@ mod signed;
 mod state;
 mod viewer;
 
+pub use acme::{Acme, AcmeChallenge, Certificate, CertificateFiles, ExternalAccount};
 pub use answers::{Cors, GatewayResponse, ResponseType};
 pub use authorizer::{Authorizer, IdentitySource};
 pub use bucket::SigV4;
@@ -41,6 +44,7 @@ pub use hook::{
     Binding, FailurePolicy, Hook, HookSource, Jwks, JwksSource, KeyValueSource, KeyValueStore, MAX_KEY_VALUE_KEY,
     MAX_KEY_VALUE_VALUE, Place, PublishedJwks, Stage,
 };
+pub use http2::Http2;
 pub use limits::{CallerName, Each, Limits, MethodThrottle, PerAddress, PerCaller};
 pub use origin::{Balance, HealthCheck, OriginGroup, OriginPool, OriginTls, Target};
 pub use routing::{
@@ -62,10 +66,14 @@ pub struct Config {
     pub server: Server,
     /// At least one.
     pub listeners: Vec<Listener>,
+    /// Where certificates are fetched from.
+    pub acme: Option<Acme>,
     /// The admin listener on TCP, if wanted. The Unix socket in `state_dir` is always there.
     pub admin: Option<Admin>,
     /// Logs.
     pub log: Log,
+    /// What HTTP/2 viewers may do.
+    pub http2: Http2,
     /// What the gate accepts from viewers.
     pub gate: Gate,
     /// For all requests of the edge together.
@@ -203,17 +211,6 @@ pub enum TlsVersion {
     V1_2,
     /// TLS 1.3 only.
     V1_3,
-}
-
-/// A certificate chain and its key, in PEM files.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Certificate {
-    /// Host names it is shown for. Empty: it is the default certificate.
-    pub hosts: Vec<HostPattern>,
-    /// PEM chain, leaf first.
-    pub certificate: PathBuf,
-    /// PEM private key.
-    pub key: PathBuf,
 }
 
 /// The admin API on TCP.
@@ -479,6 +476,9 @@ pub struct Behavior {
     pub raw_path: bool,
     /// Let ambiguous spellings (`%2f`, `%5c`, `%00`, double encoding, `;`) through.
     pub allow_ambiguous_paths: bool,
+    /// Silence of upgraded connections (default 10 minutes), and of the origin within an answer (default: its
+    /// `read_timeout`).
+    pub idle_timeout: Option<Duration>,
     /// Fields with facts about the viewer that the origin gets: lower case names, with the edge's prefix.
     pub viewer_headers: Vec<String>,
 }

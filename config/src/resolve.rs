@@ -3,6 +3,7 @@
 //!
 //! What could not be read gets some value: with an error in the report the result is thrown away.
 
+mod acme;
 mod answers;
 mod bucket;
 mod distributions;
@@ -53,8 +54,10 @@ pub(crate) fn resolve(file: &File, base: &Path, out: &mut Report) -> Config {
         state_dir: base.join(file.state_dir.value().map_or(Path::new(DEFAULT_STATE_DIR), |path| &path.0)),
         server: edge::server(file.server.value()),
         listeners: edge::listeners(file, base),
+        acme: acme::acme(file, base),
         admin: edge::admin(file, base),
         log: edge::log(file.log.value(), base),
+        http2: edge::http2(file.http2.value()),
         gate: edge::gate(file.gate.value()),
         throttle,
         limits,

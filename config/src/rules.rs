@@ -3,6 +3,7 @@
 //!
 //! Knows the text types of `schema` only. Names that do not exist are found by `resolve`.
 
+mod acme;
 mod answers;
 mod authorizer;
 mod bindings;
@@ -37,6 +38,7 @@ use crate::schema::File;
 /// Runs all rules.
 pub(crate) fn check(file: &File, out: &mut Report) {
     listeners::check(file, out);
+    acme::check(file, out);
     cache::check(file, out);
     origins::check(file, out);
     origin_groups::check(file, out);

@@ -3,6 +3,7 @@
 //!
 //! The doc comments of fields are the descriptions in the JSON Schema, so they speak to the writer of a config.
 
+mod acme;
 mod answers;
 mod authorizer;
 mod bucket;
@@ -12,6 +13,7 @@ mod edge;
 mod errors;
 mod headers;
 mod hook;
+mod http2;
 mod jwks;
 mod key_value;
 mod keys;
@@ -30,6 +32,7 @@ use schemars::generate::SchemaSettings;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub(crate) use acme::Acme;
 pub(crate) use answers::{Cors, GatewayResponse};
 pub(crate) use authorizer::Authorizer;
 pub(crate) use bucket::SigV4;
@@ -39,6 +42,7 @@ pub(crate) use edge::{Admin, Certificate, Gate, Geo, Listener, Log, LogSink, Ser
 pub(crate) use errors::ErrorResponse;
 pub(crate) use headers::{ResponseHeadersPolicy, SecurityHeaders};
 pub(crate) use hook::{Binding, Hook, RequestBody};
+pub(crate) use http2::Http2;
 pub(crate) use jwks::Jwks;
 pub(crate) use key_value::KeyValueStore;
 pub(crate) use keys::{ApiKey, Quota, Throttle, UsagePlan};
@@ -67,10 +71,14 @@ table! {
         viewer: Opt<Viewer>,
         /// Limits and times of the whole process.
         server: Opt<Server>,
+        /// What HTTP/2 viewers may do.
+        http2: Opt<Http2>,
         /// What is accepted from viewers.
         gate: Opt<Gate>,
         /// Where viewers connect. Default: plain HTTP on 127.0.0.1:8080.
         listeners: Opt<List<Listener>>,
+        /// An authority that certificates are fetched from.
+        acme: Opt<Acme>,
         /// The admin API on TCP. Default: only on the Unix socket in `state_dir`.
         admin: Opt<Admin>,
         /// Logs.

@@ -3,8 +3,8 @@
 mod origins;
 
 use crate::model::{
-    ApiKey, Backend, Behavior, CachePolicy, CallerName, Config, Distribution, Each, GeoList, GeoRestriction, Hook,
-    HostHeader, Jwks, JwksSource, KeySource, KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Origin,
+    Acme, ApiKey, Backend, Behavior, CachePolicy, CallerName, Config, Distribution, Each, GeoList, GeoRestriction,
+    Hook, HostHeader, Jwks, JwksSource, KeySource, KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Origin,
     OriginHttp, Quota, QuotaPeriod, SecretSource, Stage, State, StorePolicy, Target, Throttle, TlsVersion, UsagePlan,
     ViewerProtocolPolicy,
 };
@@ -15,6 +15,8 @@ use crate::units::{format_duration, format_size};
 pub fn summary(config: &Config) -> String {
     let mut text = String::new();
     section(&mut text, "listeners", config.listeners.iter().map(listener));
+    let acme = |acme: &Acme| vec![acme.directory_url.clone(), acme.challenge.as_str().to_owned()];
+    section(&mut text, "ACME", config.acme.iter().map(acme));
     section(&mut text, "admin", [admin(config)]);
     let logs = [("access", &config.log.access), ("events", &config.log.events)];
     section(&mut text, "logs", logs.map(|(name, to)| vec![name.to_owned(), target(to)]));
@@ -46,6 +48,10 @@ fn listener(listener: &Listener) -> Vec<String> {
         (0, _) => "plain".to_owned(),
         (n, TlsVersion::V1_2) => format!("TLS 1.2 and 1.3, certificates: {n}"),
         (n, TlsVersion::V1_3) => format!("TLS 1.3, certificates: {n}"),
+    };
+    let tls = match listener.certificates.iter().filter(|certificate| certificate.acme).count() {
+        0 => tls,
+        n => format!("{tls}, by ACME: {n}"),
     };
     let http = match (listener.http2, listener.certificates.is_empty()) {
         (false, _) => "HTTP/1.1",
@@ -273,6 +279,9 @@ fn behavior(config: &Config, behavior: &Behavior) -> Vec<String> {
     limits.extend(behavior.geo_restriction.as_ref().map(geo_restriction));
     if let Some(policy) = &behavior.response_headers_policy {
         limits.push(format!("headers by {policy}"));
+    }
+    if let Some(idle) = behavior.idle_timeout {
+        limits.push(format!("idle {}", format_duration(idle)));
     }
     if behavior.raw_path {
         limits.push("raw path".to_owned());

@@ -33,6 +33,7 @@ fn every_example_parses_and_has_a_summary() {
     assert_eq!(
         names,
         [
+            "acme.toml",
             "api-keys.toml",
             "cache.toml",
             "demo.toml",

@@ -3,6 +3,7 @@
 //! What lives as long as the process is in [`Core`]; what a configuration makes is in its snapshot. Several edges can live in
 //! one process (tests do that): nothing here is global but the events log.
 
+mod certificates;
 mod core;
 mod keys;
 mod listeners;
@@ -175,6 +176,7 @@ pub struct Edge {
     shutdown: watch::Sender<bool>,
     sweeper: tokio::task::JoinHandle<()>,
     stores: tokio::task::JoinHandle<()>,
+    certificates: [tokio::task::JoinHandle<()>; 2],
     sharing: Option<tokio::task::JoinHandle<()>>,
 }
 
@@ -218,10 +220,16 @@ impl Edge {
         let app = Arc::new(app);
         core.pages.serve_with(&app);
         let (shutdown, _) = watch::channel(false);
-        let listeners = Arc::new(Listeners::new(Arc::clone(&core), Arc::clone(&app), shutdown.subscribe()));
+        let listeners = Arc::new(Listeners::new(
+            Arc::clone(&core),
+            Arc::clone(&app),
+            shutdown.subscribe(),
+            Arc::clone(&options.env),
+        ));
         let prepared = listeners.prepare(&config)?;
         listeners.commit(prepared);
         core.check_origins();
+        let env = Arc::clone(&options.env);
         let control = Arc::new(reload::EdgeControl::new(Arc::clone(&core), Arc::clone(&listeners), options));
         let unix = admin::serve_unix(&admin_socket, Arc::clone(&control) as Arc<dyn admin::Control>);
         let mut admin = vec![unix.map_err(|error| refused(&config, error))?];
@@ -238,6 +246,10 @@ impl Edge {
         }
         let sweeper = tokio::spawn(sweep(Arc::clone(&core)));
         let stores = tokio::spawn(stores::watch(Arc::clone(&core)));
+        let certificates = [
+            tokio::spawn(certificates::watch(Arc::clone(&core), Arc::clone(&listeners))),
+            tokio::spawn(crate::acme::keep(Arc::clone(&core), env)),
+        ];
         core.set_ready(true);
         let sharing = core.state.is_shared().then(|| tokio::spawn(share(Arc::clone(&core), Arc::clone(&control))));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), listeners = ?listeners.addresses(), "started");
@@ -252,6 +264,7 @@ impl Edge {
             shutdown,
             sweeper,
             stores,
+            certificates,
             sharing,
         })
     }
@@ -305,6 +318,7 @@ impl Edge {
         // HTTP/1: the next answer closes; HTTP/2: GOAWAY.
         self.shutdown.send_replace(true);
         self.app.http_cleanup().await;
+        self.core.connections.close_idle();
         let finished = tokio::time::timeout(server.shutdown_timeout, self.core.connections.drained()).await.is_ok();
         if !finished {
             tracing::warn!(open = self.core.connections.len(), "requests in flight are ended: their time is over");
@@ -315,6 +329,7 @@ impl Edge {
         self.sweeper.abort();
         self.stores.abort();
         self.core.checks.keep(&[], &self.core.fetches);
+        self.certificates.iter().for_each(tokio::task::JoinHandle::abort);
         if let Some(sharing) = self.sharing {
             sharing.abort();
         }

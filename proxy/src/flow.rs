@@ -41,6 +41,7 @@ mod respond;
 pub(crate) mod revalidate;
 pub(crate) mod route;
 mod signed;
+mod silence;
 pub(crate) mod throttle;
 mod viewer;
 mod watched;
@@ -89,6 +90,10 @@ impl Flow {
         self.meet(session, ctx);
         if ctx.conn.is_none() && pages::begin(session, ctx) {
             return Ok(false);
+        }
+        if let Some(answer) = self.core.acme.challenges().answer(session.req_header().uri.path()) {
+            Box::pin(respond::challenge(session, ctx, answer)).await.map_err(|_error| Fault::ViewerGone)?;
+            return Ok(true);
         }
         let http1 = ctx.version != Version::HTTP_2;
         // The head as it came is only looked at where pingora's reading of it can hide something.
@@ -210,20 +215,6 @@ impl Flow {
         }
     }
 
-    /// Watches over the origin's silence from now on. HTTP/2 viewers share a connection, so it is not done there.
-    fn await_origin(ctx: &RequestCtx) {
-        if let (Some(conn), Some(origin)) = (ctx.own_conn(), ctx.origin()) {
-            conn.await_origin(origin.config.read_timeout, ctx.swept);
-        }
-    }
-
-    /// Watches no longer.
-    fn origin_is_done(ctx: &RequestCtx) {
-        if let Some(conn) = ctx.own_conn() {
-            conn.origin_is_done();
-        }
-    }
-
     /// Takes what is known before the head is checked: the connection, the id.
     fn meet(&self, session: &mut Session, ctx: &mut RequestCtx) {
         let conn = session
@@ -285,13 +276,14 @@ impl ProxyHttp for Flow {
     ) -> Result<()> {
         if end_of_stream {
             // Until then it is the viewer's turn, whose silence has a deadline of its own.
-            Self::await_origin(ctx);
+            silence::begins(ctx);
         }
         if let Some(held) = request_body::put_back(session, ctx) {
             // It was counted when it came.
             *body = Some(held).filter(|held| !held.is_empty());
         } else if let Some(body) = body {
             request_body::streams(ctx);
+            silence::viewer_speaks(ctx);
             ctx.body_in += u64::try_from(body.len()).unwrap_or(u64::MAX);
             if ctx.body_in > ctx.snapshot.config.gate.max_body {
                 return Err(stop(ctx, Fault::BodyTooLarge));
@@ -369,7 +361,7 @@ impl ProxyHttp for Flow {
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
         if !request_body::is_sent(session, ctx) {
-            Self::await_origin(ctx);
+            silence::begins(ctx);
         }
         origin::prepare(req, ctx, ctx.keyed)
             .and_then(|()| origin::finish(req, ctx))
@@ -406,10 +398,7 @@ impl ProxyHttp for Flow {
             head.remove_header(&CONTENT_LENGTH);
             return Ok(());
         }
-        if !ctx.swept {
-            // pingora's read timeout watches over the body.
-            Self::origin_is_done(ctx);
-        }
+        silence::answered(ctx, head.status == StatusCode::SWITCHING_PROTOCOLS);
         viewer::framing(head).map_err(|fault| stop(ctx, fault))?;
         if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
             return Err(stop(ctx, Fault::OriginProtocol));
@@ -461,7 +450,7 @@ impl ProxyHttp for Flow {
         ctx: &mut Box<RequestCtx>,
     ) -> Result<Option<Duration>> {
         if end_of_stream {
-            Self::origin_is_done(ctx);
+            silence::ends(ctx);
         } else if let (true, Some(conn)) = (ctx.swept, &ctx.conn) {
             conn.origin_restarts();
         }
@@ -525,7 +514,7 @@ impl ProxyHttp for Flow {
             return FailToProxy { error_code: status, can_reuse_downstream: false };
         }
         let late = ctx.swept && ctx.conn.as_ref().is_some_and(|conn| conn.origin_is_late());
-        Self::origin_is_done(ctx);
+        silence::ends(ctx);
         let fault = ctx.fault.unwrap_or_else(|| if late { Fault::OriginTimeout } else { Fault::of(error) });
         if matches!(fault, Fault::Internal) {
             tracing::error!(request_id = ctx.id(), %error, "a request failed inside the edge");
@@ -610,7 +599,7 @@ impl ProxyHttp for Flow {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<RequestCtx>) {
-        Self::origin_is_done(ctx);
+        silence::ends(ctx);
         let left = matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
         let gone = ctx.own_conn().is_some_and(|conn| conn.is_gone());
         let aborted = (error.is_some() && left) || gone;

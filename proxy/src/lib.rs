@@ -5,6 +5,7 @@
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests may panic"))]
 
+pub mod acme;
 pub mod admin;
 pub mod cli;
 pub mod edge;

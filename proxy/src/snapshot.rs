@@ -165,6 +165,8 @@ pub struct Behavior {
     pub raw_path: bool,
     /// Let ambiguous spellings through.
     pub allow_ambiguous_paths: bool,
+    /// Silence of upgraded connections, and of the origin within an answer.
+    pub idle_timeout: Option<Duration>,
     /// Facts about the viewer that the origin gets.
     pub viewer_headers: Vec<ViewerHeader>,
     /// Whether the kind of device is among them.

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData as _};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
@@ -17,7 +17,7 @@ use crate::wait::deadline;
 /// A certificate authority.
 pub struct Authority {
     /// PEM of its certificate.
-    pub pem: String,
+    pem: String,
     certificate: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
 }
@@ -30,6 +30,7 @@ pub struct Certified {
     pub key_pem: String,
     certificate: CertificateDer<'static>,
     key: Vec<u8>,
+    public: Vec<u8>,
 }
 
 impl Authority {
@@ -40,21 +41,41 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).expect("valid parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let certificate = params.self_signed(&key).expect("a certificate");
-        Self { pem: certificate.pem(), certificate: certificate.der().clone(), issuer: Issuer::new(params, key) }
+        Self { certificate: certificate.der().clone(), pem: certificate.pem(), issuer: Issuer::new(params, key) }
+    }
+
+    /// Its own certificate, in PEM.
+    #[must_use]
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// A client that trusts it.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::trusting(&self.certificate)
     }
 
     /// A certificate for these names.
     #[must_use]
     pub fn issue(&self, names: &[&str]) -> Certified {
+        self.issue_until(names, (4096, 1, 1))
+    }
+
+    /// A certificate that expires at the beginning of this day (year, month, day).
+    #[must_use]
+    pub fn issue_until(&self, names: &[&str], (year, month, day): (i32, u8, u8)) -> Certified {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(names).expect("valid names");
+        let mut params = CertificateParams::new(names).expect("valid names");
+        params.not_after = rcgen::date_time_ymd(year, month, day);
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Certified {
             certificate_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
             certificate: certificate.der().clone(),
             key: key.serialize_der(),
+            public: key.subject_public_key_info(),
         }
     }
 
@@ -82,36 +103,75 @@ impl Authority {
         protocols: &[&str],
         versions: &[&'static rustls::SupportedProtocolVersion],
     ) -> std::io::Result<TlsStream<TcpStream>> {
-        let stream = deadline("connect to the edge", TcpStream::connect(address)).await?;
-        self.handshake(stream, name, protocols, versions).await
+        self.client().offering(protocols).of_versions(versions).connect(address, name).await
+    }
+}
+
+/// A TLS client. Its connections resume each other's sessions.
+pub struct Client {
+    roots: RootCertStore,
+    protocols: Vec<Vec<u8>>,
+    versions: Vec<&'static rustls::SupportedProtocolVersion>,
+    config: OnceLock<Arc<ClientConfig>>,
+}
+
+impl Client {
+    /// Trusts this root and no other.
+    ///
+    /// # Panics
+    /// When it is no certificate.
+    #[must_use]
+    pub fn trusting(root: &CertificateDer<'static>) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(root.clone()).expect("a valid authority");
+        Self { roots, protocols: Vec::new(), versions: rustls::ALL_VERSIONS.to_vec(), config: OnceLock::new() }
     }
 
-    /// Shakes hands over a connection that is there already, for example behind a PROXY header.
+    /// Offers these protocols.
+    #[must_use]
+    pub fn offering(mut self, protocols: &[&str]) -> Self {
+        self.protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        self
+    }
+
+    /// Speaks these versions only.
+    #[must_use]
+    pub fn of_versions(mut self, versions: &[&'static rustls::SupportedProtocolVersion]) -> Self {
+        self.versions = versions.to_vec();
+        self
+    }
+
+    /// Connects.
     ///
     /// # Errors
     /// When the handshake fails.
-    pub async fn connect_over(&self, stream: TcpStream, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
-        self.handshake(stream, name, &[], rustls::ALL_VERSIONS).await
+    ///
+    /// # Panics
+    /// When the name is none.
+    pub async fn connect(&self, address: SocketAddr, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        self.over(deadline("connect to the edge", TcpStream::connect(address)).await?, name).await
     }
 
-    async fn handshake(
-        &self,
-        stream: TcpStream,
-        name: &str,
-        protocols: &[&str],
-        versions: &[&'static rustls::SupportedProtocolVersion],
-    ) -> std::io::Result<TlsStream<TcpStream>> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.clone()).expect("a valid authority");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)
-            .expect("known versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+    /// Shakes hands on a connection that is there.
+    ///
+    /// # Errors
+    /// When the handshake fails.
+    ///
+    /// # Panics
+    /// When the name is none.
+    pub async fn over(&self, stream: TcpStream, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
+        let config = self.config.get_or_init(|| {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let mut config = ClientConfig::builder_with_provider(provider)
+                .with_protocol_versions(&self.versions)
+                .expect("known versions")
+                .with_root_certificates(self.roots.clone())
+                .with_no_client_auth();
+            config.alpn_protocols.clone_from(&self.protocols);
+            Arc::new(config)
+        });
         let name = ServerName::try_from(name.to_owned()).expect("a valid name");
-        deadline("TLS handshake", TlsConnector::from(Arc::new(config)).connect(name, stream)).await
+        deadline("TLS handshake", TlsConnector::from(Arc::clone(config)).connect(name, stream)).await
     }
 }
 
@@ -163,6 +223,12 @@ impl Certified {
         let mut config = config.with_single_cert(vec![self.certificate.clone()], key).expect("the key fits");
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// The public key (RFC 5280, `SubjectPublicKeyInfo`).
+    #[must_use]
+    pub fn public_key(&self) -> &[u8] {
+        &self.public
     }
 
     /// The certificate as the peer shows it.

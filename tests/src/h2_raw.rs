@@ -55,6 +55,7 @@ impl Outcome {
 /// A connection.
 pub struct RawH2 {
     stream: TcpStream,
+    settings: Vec<u8>,
 }
 
 impl RawH2 {
@@ -62,16 +63,24 @@ impl RawH2 {
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = deadline("connect to the edge", TcpStream::connect(address)).await.expect("the edge accepts");
         drop(stream.set_nodelay(true));
-        let mut raw = Self { stream };
+        let mut raw = Self { stream, settings: Vec::new() };
         raw.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
         raw.frame(4, 0, 0, &[]).await;
         loop {
             let frame = raw.read_frame().await.expect("the edge sends its settings");
             if frame.kind == 4 && frame.flags & 1 == 0 {
                 raw.frame(4, 1, 0, &[]).await;
+                raw.settings = frame.payload;
                 return raw;
             }
         }
+    }
+
+    /// What the edge said first of a setting (RFC 9113, section 6.5.2).
+    #[must_use]
+    pub fn setting(&self, id: u8) -> Option<u32> {
+        let found = self.settings.chunks_exact(6).find(|setting| setting.get(..2) == Some(&[0, id]))?;
+        Some(number(found, 2))
     }
 
     /// Writes bytes; a closed connection is no error here.

@@ -17,6 +17,7 @@ pub mod jwt;
 pub mod mmdb;
 pub mod names;
 pub mod origin;
+pub mod pebble;
 pub mod process;
 pub mod raw;
 pub mod redis;

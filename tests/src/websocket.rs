@@ -95,6 +95,18 @@ impl WebSocket {
         }
     }
 
+    /// Waits until the other side ends the connection, however it does.
+    pub async fn closed(&mut self) {
+        deadline("the end of the WebSocket", async {
+            while let Some(Ok(message)) = self.0.next().await {
+                if message.is_close() {
+                    break;
+                }
+            }
+        })
+        .await;
+    }
+
     /// Closes in order.
     pub async fn close(mut self) {
         drop(deadline("close the WebSocket", self.0.close(None)).await);

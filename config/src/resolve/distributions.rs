@@ -124,6 +124,7 @@ fn behavior(
             .map(|list| indices(Some(list), &scope.names.plans, out).into_iter().map(UsagePlanId).collect()),
         raw_path: written.raw_path.value().copied().unwrap_or(false),
         allow_ambiguous_paths: written.allow_ambiguous_paths.value().copied().unwrap_or(false),
+        idle_timeout: written.idle_timeout.value().map(|time| time.0),
         viewer_headers: viewer::fields(written.viewer_headers.value(), scope.prefix),
     })
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
-use super::{log_target, secret, time};
+use super::{acme, log_target, secret, time};
 use crate::decode::{List, Network};
-use crate::model::{Admin, Certificate, Gate, Listener, Log, LogLevel, LogTarget, Server, TlsVersion};
+use crate::model::{Admin, Gate, Http2, Listener, Log, LogLevel, LogTarget, Server, TlsVersion};
 use crate::schema::{self, File};
 
 /// Where viewers connect if no listener is written.
@@ -27,6 +27,19 @@ pub(super) fn server(written: Option<&schema::Server>) -> Server {
         keepalive_timeout: time(written.keepalive_timeout.value(), 60_000),
         read_timeout: time(written.read_timeout.value(), 30_000),
         write_timeout: time(written.write_timeout.value(), 60_000),
+    }
+}
+
+pub(super) fn http2(written: Option<&schema::Http2>) -> Http2 {
+    let none = schema::Http2::default();
+    let written = written.unwrap_or(&none);
+    let window = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
+    Http2 {
+        max_concurrent_streams: written.max_concurrent_streams.value().map_or(100, |n| n.as_u32()),
+        stream_window: window(written.stream_window.value().map_or(128 << 10, |size| size.0)),
+        connection_window: window(written.connection_window.value().map_or(256 << 10, |size| size.0)),
+        max_resets: written.max_resets.value().map_or(50, |n| n.as_u32()),
+        max_control_frames: written.max_control_frames.value().map_or(100, |n| n.as_u32()),
     }
 }
 
@@ -60,20 +73,9 @@ fn listener(written: &schema::Listener, base: &Path) -> Option<Listener> {
     Some(Listener {
         address: written.address.value()?.0,
         http2: written.http2.value().copied().unwrap_or(true),
-        certificates: certificates.iter().filter_map(|c| certificate(c.get_ref(), base)).collect(),
+        certificates: certificates.iter().map(|c| acme::certificate(c.get_ref(), base)).collect(),
         min_tls: written.min_tls.value().copied().unwrap_or(TlsVersion::V1_2),
         proxy_protocol: written.proxy_protocol.value().copied().unwrap_or(false),
-    })
-}
-
-fn certificate(written: &schema::Certificate, base: &Path) -> Option<Certificate> {
-    let hosts = written.hosts.value().map_or(&[][..], |list| list.items.as_slice());
-    // `*` is what a certificate without hosts is for.
-    let hosts = hosts.iter().map(|host| host.get_ref().0.clone()).collect();
-    Some(Certificate {
-        hosts,
-        certificate: base.join(&written.certificate.value()?.0),
-        key: base.join(&written.key.value()?.0),
     })
 }
 

@@ -3,7 +3,7 @@
 use super::{
     Authorizer, Binding, Cors, ErrorResponse, GatewayResponse, GeoRestriction, Match, PerAddress, PerCaller, Throttle,
 };
-use crate::decode::{Count, HeaderName, Host, List, Method, Named, Path, RedirectStatus, Text, table};
+use crate::decode::{Count, HeaderName, Host, List, Method, Named, Path, RedirectStatus, Text, Time, table};
 use crate::model::ViewerProtocolPolicy;
 
 table! {
@@ -102,6 +102,9 @@ table! {
         /// Let through paths that origins read in different ways (`%2f`, `%5c`, `%00`, double encoding, `;`).
         /// Default: false.
         allow_ambiguous_paths: Opt<bool>,
+        /// How long a WebSocket may be silent in both directions, and the origin within an answer (server-sent events,
+        /// gRPC), 10ms to 1d. Default: 10m for a WebSocket, the origin's `read_timeout` for answers.
+        idle_timeout: Opt<Time<10, 86_400_000>>,
         /// Facts about the viewer that are sent to the origin. Default: ["CloudFront-Viewer-Country"].
         viewer_headers: Opt<List<Text>>,
     }

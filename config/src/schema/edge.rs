@@ -79,15 +79,19 @@ table! {
 keywords!(TlsVersion { "1.2" => V1_2, "1.3" => V1_3 });
 
 table! {
-    /// A certificate and its key.
+    /// A certificate and its key: two files, or `acme = true`, or both. The files are looked at every second and read again
+    /// when they changed.
     Certificate {
         /// Host names it is shown for, as in "example.com" or "*.example.com". Default: it is shown when no other
         /// certificate fits.
         hosts: Opt<List<Host>>,
         /// PEM file with the chain, the server's own certificate first.
-        certificate: Req<FilePath>,
+        certificate: Opt<FilePath>,
         /// PEM file with the private key.
-        key: Req<FilePath>,
+        key: Opt<FilePath>,
+        /// Fetch and renew it from the authority in `acme`. Until there is one, the files are shown, and without files one
+        /// that the edge signs itself. Default: false.
+        acme: Opt<bool>,
     }
 }
 

@@ -18,8 +18,10 @@ use edgeweir_limits::{BucketRegistry, LevelKind, Nanos};
 use pingora::cache::lock::{CacheKeyLockImpl, CacheLock};
 use pingora::cache::predictor::Predictor;
 
+use super::certificates;
 use super::services::Services;
 use super::{Options, StartError};
+use crate::acme::Registry;
 use crate::fault::Fault;
 use crate::fetch;
 use crate::origin::health::Checks;
@@ -71,6 +73,8 @@ pub struct Core {
     pub snapshot: ArcSwap<Snapshot>,
     /// The cache.
     pub cache: CacheParts,
+    /// Certificates that are fetched.
+    pub acme: Arc<Registry>,
     /// Compiles and runs hooks.
     pub engine: HookEngine,
     /// API keys and quotas that outlive the process.
@@ -145,6 +149,7 @@ impl Core {
                 edgeweir_config::Eviction::Lru => Eviction::Lru,
             });
         // Compilers and files: not on the runtime's workers.
+        let acme = Arc::new(Registry::new(&config.state_dir));
         let (snapshot, engine, buckets, metrics) = tokio::task::spawn_blocking(move || {
             let materials = Materials {
                 engine: &engine,
@@ -180,6 +185,7 @@ impl Core {
                 ))),
                 admission: Box::leak(Box::default()),
             },
+            acme,
             engine,
             state,
             buckets,
@@ -297,6 +303,8 @@ const REFUSALS: &[&str] = &[
     "proxy-protocol",
     "proxy-protocol-timeout",
     "proxy-protocol-untrusted",
+    "http2-resets",
+    "http2-control-frames",
 ];
 
 /// Makes the state folder, for the edge's user only.
@@ -318,11 +326,16 @@ pub(super) fn unusable_at(place: Range<usize>, error: &dyn std::error::Error) ->
     BuildError { problems: vec![Problem::error("unusable", place, crate::fault::chain(error))] }
 }
 
-/// Limits of HTTP/2 viewers: streams at once, and what a head may be.
+/// Limits of HTTP/2 viewers that h2 keeps: streams at once, bodies ahead, and what a head may be.
 pub(super) fn h2_options(config: &Config) -> pingora::protocols::http::v2::server::H2Options {
     let mut options = pingora::protocols::http::v2::server::default_h2_options();
     let head = u32::try_from(config.gate.max_headers).unwrap_or(u32::MAX);
-    options.max_header_list_size(head).max_concurrent_streams(100);
+    let limits = &config.http2;
+    options
+        .max_header_list_size(head)
+        .max_concurrent_streams(limits.max_concurrent_streams)
+        .initial_window_size(limits.stream_window)
+        .initial_connection_window_size(limits.connection_window);
     options
 }
 
@@ -330,11 +343,12 @@ pub(super) fn check(config: &Arc<Config>, options: &Options) -> Result<(), Vec<P
     let mut problems = Vec::new();
     for (at, listener) in config.listeners.iter().enumerate() {
         if !listener.certificates.is_empty()
-            && let Err(error) = crate::tls::server_config(listener)
+            && let Err(error) = crate::tls::Termination::new(listener, crate::tls::Supplies::default())
         {
             problems.push(bad_certificate(config, at, &error));
         }
     }
+    problems.extend(certificates::check_authority(config, &*options.env));
     if let Err(found) = snapshot_of(config, options) {
         problems.extend(found);
     }

@@ -7,21 +7,24 @@ use std::sync::atomic::Ordering;
 use edgeweir_config::Config;
 use parking_lot::Mutex;
 use pingora::proxy::HttpProxy;
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::core::Core;
-use super::{BuildError, StartError};
+use super::{BuildError, Env, StartError, certificates};
+use crate::acme::Access;
 use crate::flow::Flow;
 use crate::runtime::accept::{self, AcceptContext, AcceptLimits, ListenerState};
+use crate::runtime::frames::FrameLimits;
 use crate::runtime::head::HeadFlaw;
+use crate::tls::{Slot, Supplies, Termination};
 
 /// All listeners of an edge.
 pub(super) struct Listeners {
     core: Arc<Core>,
     app: Arc<HttpProxy<Flow>>,
     shutdown: watch::Receiver<bool>,
+    env: Arc<Env>,
     open: Mutex<Vec<Open>>,
 }
 
@@ -30,6 +33,7 @@ struct Open {
     wanted: SocketAddr,
     local: SocketAddr,
     state: Arc<ListenerState>,
+    tls: Option<Arc<Termination>>,
     stop: watch::Sender<bool>,
 }
 
@@ -40,7 +44,7 @@ pub(super) struct Prepared {
 
 struct Part {
     wanted: SocketAddr,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<Arc<Termination>>,
     h2c: bool,
     proxy_protocol: bool,
     /// None where the address is open already.
@@ -58,6 +62,10 @@ impl AcceptContext for Context {
             per_address: server.max_connections_per_address,
             handshake_timeout: server.handshake_timeout,
             max_head: snapshot.config.gate.max_headers,
+            frames: FrameLimits {
+                resets: snapshot.config.http2.max_resets,
+                control: snapshot.config.http2.max_control_frames,
+            },
         }
     }
 
@@ -79,13 +87,24 @@ impl AcceptContext for Context {
 }
 
 impl Listeners {
-    pub(super) fn new(core: Arc<Core>, app: Arc<HttpProxy<Flow>>, shutdown: watch::Receiver<bool>) -> Self {
-        Self { core, app, shutdown, open: Mutex::default() }
+    pub(super) fn new(
+        core: Arc<Core>,
+        app: Arc<HttpProxy<Flow>>,
+        shutdown: watch::Receiver<bool>,
+        env: Arc<Env>,
+    ) -> Self {
+        Self { core, app, shutdown, env, open: Mutex::default() }
     }
 
     /// Binds what is not open yet and reads all certificates. Changes nothing.
     pub(super) fn prepare(&self, config: &Config) -> Result<Prepared, StartError> {
-        let open: Vec<SocketAddr> = self.open.lock().iter().map(|open| open.wanted).collect();
+        let problems = certificates::check_authority(config, &*self.env);
+        if !problems.is_empty() {
+            return Err(BuildError { problems }.into());
+        }
+        let open: Vec<(SocketAddr, Option<Arc<Termination>>)> =
+            self.open.lock().iter().map(|open| (open.wanted, open.tls.clone())).collect();
+        let directory = config.acme.as_ref().map_or("", |acme| &acme.directory_url);
         let mut parts = Vec::with_capacity(config.listeners.len());
         for (at, listener) in config.listeners.iter().enumerate() {
             let tls = if listener.certificates.is_empty() {
@@ -94,13 +113,17 @@ impl Listeners {
                 let problem = |error: crate::tls::TlsError| BuildError {
                     problems: vec![super::core::bad_certificate(config, at, &error)],
                 };
-                for warning in crate::tls::validity_warnings(listener, self.core.clock.wall()) {
-                    tracing::warn!("{warning}");
-                }
-                Some(crate::tls::server_config(listener).map_err(problem)?)
+                let before = open.iter().find(|(wanted, _)| *wanted == listener.address);
+                let supplies = Supplies {
+                    acme: Some(Access { registry: &self.core.acme, directory }),
+                    before: before.and_then(|(_, tls)| tls.as_deref()),
+                };
+                let made = Termination::new(listener, supplies).map_err(problem)?;
+                certificates::warn(made.slots(), self.core.clock.wall());
+                Some(Arc::new(made))
             };
             let wanted = listener.address;
-            let fresh = if open.contains(&wanted) {
+            let fresh = if open.iter().any(|(open, _)| *open == wanted) {
                 None
             } else {
                 let bound = accept::bind(wanted).and_then(|(bound, shared)| Ok((bound.local_addr()?, bound, shared)));
@@ -127,7 +150,7 @@ impl Listeners {
         let mut next = Vec::with_capacity(prepared.parts.len());
         for part in prepared.parts {
             let kept = open.iter().position(|open| open.wanted == part.wanted).map(|at| open.remove(at));
-            let entry = match (kept, part.fresh) {
+            let mut entry = match (kept, part.fresh) {
                 (Some(kept), _) => kept,
                 (None, Some((listener, local))) => {
                     // In force before the first connection is taken.
@@ -139,7 +162,8 @@ impl Listeners {
                 // It was open when this was prepared and is gone now: only one reload runs at a time, so it is not.
                 (None, None) => continue,
             };
-            entry.state.tls.store(part.tls);
+            entry.state.tls.store(part.tls.as_ref().map(|tls| Arc::clone(&tls.config)));
+            entry.tls = part.tls;
             entry.state.h2c.store(part.h2c, Ordering::Relaxed);
             entry.state.proxy_protocol.store(part.proxy_protocol, Ordering::Relaxed);
             next.push(entry);
@@ -161,7 +185,17 @@ impl Listeners {
             stopped,
             self.shutdown.clone(),
         ));
-        Open { wanted, local, state, stop }
+        Open { wanted, local, state, tls: None, stop }
+    }
+
+    /// All certificates, each with the listener that shows it.
+    pub(super) fn certificates(&self) -> Vec<(SocketAddr, Arc<Slot>)> {
+        let open = self.open.lock();
+        let slots = open.iter().flat_map(|open| {
+            let slots = open.tls.iter().flat_map(|tls| tls.slots());
+            slots.map(|slot| (open.local, Arc::clone(slot)))
+        });
+        slots.collect()
     }
 
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {

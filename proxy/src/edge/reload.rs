@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::core::{Core, bad_token};
 use super::listeners::Listeners;
-use super::{Options, StartError};
+use super::{Options, StartError, certificates};
 use crate::admin::{self, AdminToken, Control, ReloadFailure};
 use crate::fault::chain;
 use crate::files;
@@ -263,6 +263,7 @@ impl Control for EdgeControl {
         // moka counts lazily.
         self.core.cache.storage.settle();
         let stats = self.core.cache.storage.stats();
+        self.core.metrics.set_certificates(certificates::gauges(&self.listeners));
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         self.core.metrics.set_origins(super::origins::gauges(&self.core.snapshot.load()));
         self.core.metrics.encode(Gauges {

@@ -129,17 +129,7 @@ pub(super) async fn peer(core: &Core, session: &mut Session, ctx: &mut RequestCt
             Ok(Some(mut peer)) => {
                 // An attempt after whose silence another may follow is not for the sweep, which speaks to the viewer's side.
                 let goes_on = safe && (ctx.attempts.probe || has_next(ctx));
-                // The sweep keeps the read timeout without a timer for each request, where an error of the viewer's side ends
-                // one: while the cache is filled, and behind an upgrade, it does not.
-                ctx.swept =
-                    !goes_on && ctx.own_conn().is_some() && !session.cache.enabled() && !session.is_upgrade_req();
-                if ctx.swept {
-                    peer.options.read_timeout = None;
-                    if !request_body::is_sent(session, ctx) {
-                        // The watch over the answer begins before the head is written.
-                        peer.options.write_timeout = None;
-                    }
-                }
+                silence::arrange(session, ctx, &mut peer, goes_on);
                 ctx.origin_address = peer._address.as_inet().copied().filter(|address| !address.ip().is_unspecified());
                 return Ok(peer);
             }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use edgeweir_config::Stage;
 use edgeweir_hookhost::GeneratedResponse;
-use http::header::{ALLOW, CONTENT_LENGTH};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -118,6 +118,18 @@ pub(super) async fn by_itself(session: &mut Session, ctx: &mut RequestCtx, subje
 async fn preflight(session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
     ctx.preflight = true;
     write(session, ctx, ResponseHeader::build(204, Some(8))?, Bytes::new()).await
+}
+
+/// The edge's own answer to an authority that wants to see that a name leads here (RFC 8555, section 8.3), before everything
+/// else: the gate has not seen the request, so its connection ends.
+///
+/// # Errors
+/// If the viewer cannot be written to.
+pub(super) async fn challenge(session: &mut Session, ctx: &mut RequestCtx, answer: String) -> Result<()> {
+    session.set_keepalive(None);
+    let mut head = ResponseHeader::build(200, Some(4))?;
+    set(&mut head, CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    write(session, ctx, head, answer.into()).await
 }
 
 /// The edge's own answer to `OPTIONS *` (RFC 9110, 9.3.7).

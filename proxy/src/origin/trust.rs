@@ -6,7 +6,7 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 use std::sync::Arc;
 
-use edgeweir_config::{Certificate, OriginTls, TlsVersion};
+use edgeweir_config::{OriginTls, TlsVersion};
 use pingora::protocols::Digest;
 use pingora::protocols::tls::CaType;
 use pingora::upstreams::peer::HttpPeer;
@@ -16,7 +16,8 @@ use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
 
 use crate::fault::chain;
-use crate::tls::{TlsError, certified_key, read, read_chain};
+use crate::tls::TlsError;
+use crate::tls::pem::{read, read_chain, read_pair};
 
 /// What is wrong with a TLS file of an origin.
 #[derive(Debug, thiserror::Error)]
@@ -100,15 +101,13 @@ fn authorities(path: &Path) -> Result<Vec<Vec<u8>>, TrustError> {
 
 /// A certificate with its chain, and its key, which belong together.
 fn identity(certificate: &Path, key: &Path) -> Result<Identity, TrustError> {
-    let files = Certificate { hosts: Vec::new(), certificate: certificate.to_owned(), key: key.to_owned() };
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let of_key = |error: &TlsError| match error {
         TlsError::NoKey { .. } | TlsError::BadKey { .. } | TlsError::Mismatch { .. } => true,
         TlsError::Read { path, .. } | TlsError::TooLarge { path } | TlsError::Pem { path, .. } => path == key,
         _ => false,
     };
     let wrong = |error: TlsError| TrustError::of(if of_key(&error) { "key" } else { "certificate" }, &error);
-    certified_key(&files, &provider).map_err(wrong)?;
+    read_pair(certificate, key).map_err(wrong)?;
     let chain = read_chain(certificate).map_err(wrong)?;
     let pem = read(key).map_err(wrong)?;
     let unreadable = |key, path: &Path| TrustError { key, text: format!("`{}` cannot be read", path.display()) };

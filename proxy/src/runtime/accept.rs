@@ -1,25 +1,30 @@
 //! The accept loop: takes connections, keeps the caps and deadlines, shakes hands, and hands requests to pingora one by
 //! one. It knows nothing of what a request means.
 
+use std::net::SocketAddr;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::conn::{Conn, Transport};
 use super::connections::{Connections, Place, TaskHandle, TlsFacts};
+use super::frames::FrameLimits;
 use super::head::HeadFlaw;
 use super::proxy_protocol;
+use crate::tls::ACME_PROTOCOL;
 
 /// Connections that wait in the kernel for an accept.
 const BACKLOG: i32 = 1024;
@@ -37,6 +42,8 @@ pub struct AcceptLimits {
     pub handshake_timeout: Duration,
     /// Largest request head in bytes.
     pub max_head: usize,
+    /// What HTTP/2 viewers may send that carries nothing.
+    pub frames: FrameLimits,
 }
 
 /// Where the accept loop gets its limits and counts what it does.
@@ -169,35 +176,56 @@ async fn connection<A, C>(
     } else {
         peer
     };
-    let tls = state.tls.load_full();
-    let (transport, facts) = match tls {
+    let (transport, facts) = match state.tls.load_full() {
         None => (Transport::Plain(stream), None),
-        Some(config) => {
-            let handshake = TlsAcceptor::from(config).accept(stream);
-            match tokio::time::timeout(limits.handshake_timeout, handshake).await {
-                Ok(Ok(stream)) => {
-                    let facts = tls_facts(stream.get_ref().1);
-                    (Transport::Tls(Box::new(stream)), Some(facts))
-                }
-                Ok(Err(error)) => {
-                    context.refused("tls-handshake");
-                    tracing::debug!(%peer, %error, "TLS handshake failed");
-                    return;
-                }
-                Err(_elapsed) => {
-                    context.refused("tls-handshake-timeout");
-                    return;
-                }
-            }
-        }
+        // Boxed: it is over long before the connection is.
+        Some(config) => match Box::pin(shake_hands(stream, config, peer, context, &limits)).await {
+            Some((transport, facts)) => (transport, Some(facts)),
+            None => return,
+        },
     };
     let facts = place.enter(peer, local, facts);
-    let Ok(conn) = Conn::new(transport, Arc::clone(&facts), place) else { return };
+    let Ok(conn) = Conn::new(transport, Arc::clone(&facts), place).map(Box::new) else { return };
     facts.head_begins();
     let h2c = facts.tls.is_none() && state.h2c.load(Ordering::Relaxed);
     serve(conn, h2c, app, context, &limits, &shutdown).await;
     if let Some(flaw) = facts.flaw() {
         context.head_refused(flaw);
+    }
+    if let Some(flood) = facts.flood() {
+        context.refused(flood.as_str());
+        tracing::info!(%peer, reason = flood.as_str(), "HTTP/2 connection ended");
+    }
+}
+
+/// Shakes hands within its time. None if there is nothing to serve then.
+async fn shake_hands<C: AcceptContext>(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    peer: SocketAddr,
+    context: &C,
+    limits: &AcceptLimits,
+) -> Option<(Transport, TlsFacts)> {
+    let handshake = TlsAcceptor::from(config).accept(stream);
+    match tokio::time::timeout(limits.handshake_timeout, handshake).await {
+        Ok(Ok(mut stream)) if stream.get_ref().1.alpn_protocol() == Some(ACME_PROTOCOL) => {
+            // RFC 8737, section 3: the handshake is all that the authority wants.
+            let _gone = stream.shutdown().await;
+            None
+        }
+        Ok(Ok(stream)) => {
+            let facts = tls_facts(stream.get_ref().1);
+            Some((Transport::Tls(Box::new(stream)), facts))
+        }
+        Ok(Err(error)) => {
+            context.refused("tls-handshake");
+            tracing::debug!(%peer, %error, "TLS handshake failed");
+            None
+        }
+        Err(_elapsed) => {
+            context.refused("tls-handshake-timeout");
+            None
+        }
     }
 }
 
@@ -239,7 +267,7 @@ fn tls_facts(session: &rustls::ServerConnection) -> TlsFacts {
 }
 
 async fn serve<A, C>(
-    mut conn: Conn,
+    mut conn: Box<Conn>,
     h2c: bool,
     app: Arc<A>,
     context: &C,
@@ -261,34 +289,51 @@ async fn serve<A, C>(
         false
     };
     if http2 {
-        drop(app.process_new(Box::new(conn), shutdown).await);
+        conn.watch_frames(limits.frames);
+        drop(app.process_new(conn, shutdown).await);
         return;
     }
     conn.await_head(limits.max_head);
-    let mut session = ServerSession::new_http1(Box::new(conn));
-    // For ever, as far as pingora knows: the sweep ends idle connections without a timer for each request.
-    session.set_keepalive(if *shutdown.borrow() { None } else { Some(0) });
-    let mut next = app.process_new_http(session, shutdown).await;
+    if !conn.awakes().await {
+        return;
+    }
+    let mut next = request(&app, conn, None, shutdown).await;
     while let Some(reused) = next {
         let (stream, settings) = reused.consume();
-        let stream = watch_next_head(stream, context.limits().max_head);
-        let mut session = ServerSession::new_http1(stream);
-        if let Some(settings) = settings {
-            settings.apply_to_session(&mut session);
-        }
-        next = app.process_new_http(session, shutdown).await;
+        let Some(stream) = next_head(stream, context).await else { return };
+        next = request(&app, stream, settings, shutdown).await;
     }
 }
 
-/// Watches the next head of a connection that is used again. Its deadline starts with its first byte: until then the
-/// keep-alive timeout holds.
-fn watch_next_head(stream: Stream, max_head: usize) -> Stream {
+/// One request of a connection. Not async: what pingora wants is in the box that it makes, and not also in the connection's
+/// own task, where it would stay.
+fn request<'a, A: HttpServerApp + Send + Sync + 'static>(
+    app: &'a Arc<A>,
+    stream: Stream,
+    settings: Option<HttpPersistentSettings>,
+    shutdown: &'a watch::Receiver<bool>,
+) -> Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'a>> {
+    let mut session = ServerSession::new_http1(stream);
+    match settings {
+        Some(settings) => settings.apply_to_session(&mut session),
+        // For ever, as far as pingora knows: the sweep ends idle connections without a timer for each request.
+        None => session.set_keepalive(if *shutdown.borrow() { None } else { Some(0) }),
+    }
+    app.process_new_http(session, shutdown)
+}
+
+/// Waits for the next head of a connection that is used again, with nothing of pingora's in memory. Its deadline starts with
+/// its first byte: until then the keep-alive timeout holds. None if the connection is to close.
+async fn next_head<C: AcceptContext>(stream: Stream, context: &C) -> Option<Stream> {
+    let mut conn = own(stream);
+    conn.await_head(context.limits().max_head);
+    conn.idles();
+    conn.awakes().await.then_some(conn as Stream)
+}
+
+fn own(stream: Stream) -> Box<Conn> {
     match stream.into_any().downcast::<Conn>() {
-        Ok(mut conn) => {
-            conn.await_head(max_head);
-            conn.idles();
-            conn
-        }
+        Ok(conn) => conn,
         Err(_other) => unreachable!("every stream of this loop is a Conn"),
     }
 }

@@ -27,6 +27,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::connections::{ConnFacts, Place};
+use super::frames::{CALM_DOWN, FrameLimits, Frames};
 use super::head::{HeadCheck, HeadFlaw};
 
 /// Bytes collected before a write goes out without a flush.
@@ -76,8 +77,10 @@ pub struct Conn {
     digest: Arc<ProxyDigest>,
     socket: Arc<SocketDigest>,
     tls: Option<Arc<SslDigest>>,
+    /// What passes of HTTP/2.
+    frames: Option<Box<Frames>>,
     /// The place in the table of connections, freed with the connection.
-    _place: Place,
+    place: Place,
 }
 
 /// What pingora carries from the connection to its requests.
@@ -121,7 +124,8 @@ impl Conn {
             digest,
             socket: Arc::new(socket),
             tls,
-            _place: place,
+            frames: None,
+            place,
         })
     }
 
@@ -156,6 +160,55 @@ impl Conn {
         self.facts.set_date(None);
         self.facts.hold_back();
         self.head.restart(limit);
+    }
+
+    /// Looks at the frames of HTTP/2 from now on.
+    pub fn watch_frames(&mut self, limits: FrameLimits) {
+        self.frames = Some(Box::new(Frames::new(limits)));
+    }
+
+    /// Waits, without a buffer, until the viewer says something or leaves. False if no request is wanted any more.
+    pub async fn awakes(&mut self) -> bool {
+        std::future::poll_fn(|cx| self.poll_awakes(cx)).await
+    }
+
+    fn poll_awakes(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if !self.peeked.is_empty() {
+            return Poll::Ready(true);
+        }
+        let ready = match &mut self.transport {
+            Transport::Plain(stream) => stream.poll_read_ready(cx),
+            Transport::Tls(stream) => {
+                let (socket, tls) = stream.get_mut();
+                match tls.process_new_packets() {
+                    Ok(state) if state.plaintext_bytes_to_read() == 0 => socket.poll_read_ready(cx),
+                    // What is wrong shows when it is read.
+                    _ => Poll::Ready(Ok(())),
+                }
+            }
+            Transport::Gone => Poll::Ready(Ok(())),
+        };
+        if ready.is_ready() {
+            return Poll::Ready(true);
+        }
+        self.idle(cx);
+        self.facts.tell(cx.waker());
+        if self.facts.is_closing() { Poll::Ready(false) } else { Poll::Pending }
+    }
+
+    /// Ends an HTTP/2 connection whose viewer asks for too much.
+    fn look_at_frames(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(frames) = &mut self.frames else { return Ok(()) };
+        let Err(flood) = frames.read(bytes, || self.place.now()) else { return Ok(()) };
+        if self.facts.flood().is_none() {
+            self.facts.set_flood(flood);
+            if frames.between() {
+                self.out.extend_from_slice(&CALM_DOWN);
+                // The viewer is at its work still: a reset must not take the word from it.
+                self.facts.linger();
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::ConnectionAborted, flood.as_str()))
     }
 
     /// Nothing is asked until the next head.
@@ -270,6 +323,9 @@ impl AsyncRead for Conn {
             buf.put_slice(&this.peeked.split_to(take));
         }
         let read = buf.filled().get(before..).unwrap_or_default();
+        if this.frames.is_some() {
+            return Poll::Ready(this.look_at_frames(read));
+        }
         Poll::Ready(this.look(read))
     }
 }
@@ -348,6 +404,9 @@ impl Conn {
 impl AsyncWrite for Conn {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = self.poll_write_now(cx, bytes);
+        if let (Some(frames), Poll::Ready(Ok(count))) = (&mut self.frames, &written) {
+            frames.written(bytes.get(..*count).unwrap_or_default());
+        }
         self.noted(written)
     }
 

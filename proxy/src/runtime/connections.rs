@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use super::frames::Flood;
 use super::head::HeadFlaw;
 
 /// The task of a connection, known once it is spawned. An abort costs the data path nothing, where a signal would be polled
@@ -50,6 +51,10 @@ pub struct ConnFacts {
     origin_tell: AtomicBool,
     /// The origin is late.
     origin_late: AtomicBool,
+    /// No further request is wanted.
+    closing: AtomicBool,
+    /// Why its HTTP/2 frames were too many; 0 for nothing.
+    flood: AtomicU8,
     /// The connection's task, where it waits to be told.
     waiting: AtomicWaker,
     /// The viewer left, or cannot be read or written any more.
@@ -200,11 +205,7 @@ impl ConnFacts {
             return false;
         }
         if self.origin_tell.load(Ordering::Relaxed) && !self.origin_late.swap(true, Ordering::Release) {
-            // It stays registered: the connection does not say again whom to wake.
-            if let Some(waker) = self.waiting.take() {
-                waker.wake_by_ref();
-                self.waiting.register(&waker);
-            }
+            self.wake();
         }
         let ends = is_late(&self.origin_since, now, limit.saturating_mul(2));
         if ends {
@@ -212,6 +213,41 @@ impl ConnFacts {
             self.end();
         }
         ends
+    }
+
+    fn wake(&self) {
+        // It stays registered: the connection does not say again whom to wake.
+        if let Some(waker) = self.waiting.take() {
+            waker.wake_by_ref();
+            self.waiting.register(&waker);
+        }
+    }
+
+    /// Whether no further request is wanted.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Its HTTP/2 frames were too many.
+    pub fn set_flood(&self, flood: Flood) {
+        self.flood.store(
+            match flood {
+                Flood::Resets => 1,
+                Flood::Control => 2,
+            },
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Whether its HTTP/2 frames were too many, and which.
+    #[must_use]
+    pub fn flood(&self) -> Option<Flood> {
+        match self.flood.load(Ordering::Relaxed) {
+            1 => Some(Flood::Resets),
+            2 => Some(Flood::Control),
+            _ => None,
+        }
     }
 
     /// What is written of the current answer is not held back to be sent together with more.
@@ -332,6 +368,8 @@ impl Refusal {
 pub struct Connections {
     table: Mutex<Table>,
     next: AtomicU64,
+    /// The time of the last sweep, in milliseconds: good enough for what needs no better clock.
+    now: AtomicU64,
     /// Told whenever a connection ends.
     ended: Notify,
 }
@@ -400,6 +438,7 @@ impl Connections {
         let millis = |limit: Duration| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         let (head_limit, idle_limit) = (millis(head_limit), millis(idle_limit));
         let mut swept = Swept::default();
+        self.now.store(now, Ordering::Relaxed);
         for facts in self.table.lock().open.values() {
             if is_late(&facts.head_since, now, head_limit) {
                 facts.set_last_word(408);
@@ -412,6 +451,14 @@ impl Connections {
             }
         }
         swept
+    }
+
+    /// Tells connections that wait for a request that none is wanted.
+    pub fn close_idle(&self) {
+        for facts in self.table.lock().open.values() {
+            facts.closing.store(true, Ordering::Release);
+            facts.wake();
+        }
     }
 
     /// Ends all connections, without a word.
@@ -487,6 +534,12 @@ impl Place {
         Ok(())
     }
 
+    /// The time of the table's last sweep, in milliseconds.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.table.now.load(Ordering::Relaxed)
+    }
+
     /// Enters the connection into the table, once its handshake is done.
     pub fn enter(&mut self, peer: SocketAddr, local: SocketAddr, tls: Option<TlsFacts>) -> Arc<ConnFacts> {
         let id = self.table.next.fetch_add(1, Ordering::Relaxed) + 1;
@@ -504,6 +557,8 @@ impl Place {
             origin_since: AtomicU64::new(NO_HEAD),
             origin_tell: AtomicBool::new(false),
             origin_late: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            flood: AtomicU8::new(0),
             waiting: AtomicWaker::new(),
             gone: AtomicBool::new(false),
             flaw: AtomicU16::new(0),

@@ -411,6 +411,7 @@ impl Builder<'_> {
                     plans: opened_by(config, distributions.len(), behavior),
                     raw_path: behavior.raw_path,
                     allow_ambiguous_paths: behavior.allow_ambiguous_paths,
+                    idle_timeout: behavior.idle_timeout,
                     tells_device: viewer_headers.iter().any(|header| header.fact.is_device()),
                     viewer_headers,
                     metrics: self.materials.metrics.behavior(name, label),

@@ -18,6 +18,7 @@ use prometheus_client::registry::Registry;
 
 use super::lines::LineCounters;
 
+mod certificates;
 mod counters;
 mod encode;
 mod histogram;
@@ -25,6 +26,8 @@ mod origins;
 mod process;
 mod tables;
 
+pub use certificates::CertificateGauge;
+use certificates::Certificates;
 pub use counters::{HookCounters, StoreMetrics};
 use encode::Page;
 pub use histogram::Histogram;
@@ -129,6 +132,7 @@ struct Tables {
     origins: origins::Table,
     /// By the name of a geo database's file.
     geo: Table<Box<str>, StoreMetrics>,
+    certificates: Certificates,
     verdicts: &'static [&'static str],
     levels: &'static [&'static str],
     faults: Labelled,
@@ -275,6 +279,7 @@ impl Metrics {
             key_sets: Mutex::default(),
             origins: origins::Table::default(),
             geo: Mutex::default(),
+            certificates: Certificates::default(),
             verdicts: setup.verdicts,
             levels: setup.levels,
             faults: Labelled::new(setup.faults),
@@ -428,6 +433,7 @@ impl Collector for Tables {
         self.encode_plans(&mut page)?;
         self.origins.encode(&mut page)?;
         self.encode_edge(&mut page)?;
+        self.certificates.encode(&mut page)?;
         process::encode(&mut page, self.started)
     }
 }

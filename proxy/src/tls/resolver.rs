@@ -9,8 +9,11 @@ use rustls::SignatureScheme;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use super::{ACME_PROTOCOL, Slot};
+use crate::acme::Challenges;
+
 /// Certificates for the same names, of different key kinds; the first that the viewer can verify is shown.
-type Candidates = Vec<Arc<CertifiedKey>>;
+type Candidates = Vec<Arc<Slot>>;
 
 /// The certificates of a listener by name.
 #[derive(Debug, Default)]
@@ -19,13 +22,19 @@ pub(super) struct Resolver {
     /// By what follows the `*`, such as `.example.com`.
     wildcards: HashMap<Box<str>, Candidates>,
     default: Candidates,
+    /// Handshakes of an authority that wants to see that a name leads here.
+    challenges: Option<Arc<Challenges>>,
 }
 
 impl Resolver {
+    pub(super) fn new(challenges: Option<Arc<Challenges>>) -> Self {
+        Self { challenges, ..Self::default() }
+    }
+
     /// Adds a certificate; no hosts, or the host `*`, make it a default.
-    pub(super) fn add(&mut self, hosts: &[HostPattern], key: &Arc<CertifiedKey>) {
+    pub(super) fn add(&mut self, hosts: &[HostPattern], certificate: &Arc<Slot>) {
         if hosts.is_empty() {
-            self.default.push(Arc::clone(key));
+            self.default.push(Arc::clone(certificate));
         }
         for host in hosts {
             let host = host.as_str().to_ascii_lowercase();
@@ -34,12 +43,12 @@ impl Resolver {
                 Some(suffix) => self.wildcards.entry(suffix.into()).or_default(),
                 None => self.exact.entry(host.into()).or_default(),
             };
-            slot.push(Arc::clone(key));
+            slot.push(Arc::clone(certificate));
         }
     }
 
     /// The certificates for a name, best first. Without a name (RFC 6066, Section 3: optional) the default ones.
-    fn candidates(&self, name: Option<&str>) -> &[Arc<CertifiedKey>] {
+    fn candidates(&self, name: Option<&str>) -> &[Arc<Slot>] {
         let Some(name) = name else { return &self.default };
         let name = name.strip_suffix('.').unwrap_or(name);
         let name = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
@@ -64,13 +73,22 @@ impl Resolver {
 
     fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let candidates = self.candidates(name);
-        let fits = |key: &&Arc<CertifiedKey>| key.key.choose_scheme(schemes).is_some();
-        candidates.iter().find(fits).or_else(|| candidates.first()).cloned()
+        if let [only] = candidates {
+            return Some(only.key());
+        }
+        let fits = |key: &Arc<CertifiedKey>| key.key.choose_scheme(schemes).is_some();
+        candidates.iter().map(|slot| slot.key()).find(fits).or_else(|| Some(candidates.first()?.key()))
     }
 }
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // RFC 8737, section 3: it is the only protocol that is offered.
+        if let Some(challenges) = &self.challenges
+            && hello.alpn().is_some_and(|mut offered| offered.next() == Some(ACME_PROTOCOL) && offered.next().is_none())
+        {
+            return challenges.certificate(hello.server_name()?);
+        }
         self.choose(hello.server_name(), hello.signature_schemes())
     }
 }
@@ -81,6 +99,9 @@ mod tests {
     use rustls::sign::{Signer, SigningKey};
 
     use super::*;
+    use crate::tls::Shown;
+    use crate::tls::pem::Validity;
+    use crate::tls::slot::Source;
 
     #[derive(Debug)]
     struct Key(SignatureScheme);
@@ -104,8 +125,10 @@ mod tests {
         }
     }
 
-    fn key(scheme: SignatureScheme) -> Arc<CertifiedKey> {
-        Arc::new(CertifiedKey::new(Vec::new(), Arc::new(Key(scheme))))
+    fn key(scheme: SignatureScheme) -> Arc<Slot> {
+        let key = Arc::new(CertifiedKey::new(Vec::new(), Arc::new(Key(scheme))));
+        let validity = Validity { not_before: 0, not_after: 0 };
+        Arc::new(Slot::of(Shown { key, validity, source: Source::Files }))
     }
 
     fn hosts(list: &[&str]) -> Vec<HostPattern> {
@@ -136,7 +159,7 @@ mod tests {
             (None, &default),
         ] {
             let found = resolver.choose(name, &[scheme]).unwrap();
-            assert!(Arc::ptr_eq(&found, expected), "{name:?}");
+            assert!(Arc::ptr_eq(&found, &expected.key()), "{name:?}");
         }
     }
 
@@ -155,8 +178,8 @@ mod tests {
         resolver.add(&hosts(&["a.test"]), &ecdsa);
         resolver.add(&hosts(&["a.test"]), &rsa);
         let found = resolver.choose(Some("a.test"), &[SignatureScheme::RSA_PSS_SHA256]).unwrap();
-        assert!(Arc::ptr_eq(&found, &rsa));
+        assert!(Arc::ptr_eq(&found, &rsa.key()));
         let both = [SignatureScheme::RSA_PSS_SHA256, SignatureScheme::ECDSA_NISTP256_SHA256];
-        assert!(Arc::ptr_eq(&resolver.choose(Some("a.test"), &both).unwrap(), &ecdsa));
+        assert!(Arc::ptr_eq(&resolver.choose(Some("a.test"), &both).unwrap(), &ecdsa.key()));
     }
 }

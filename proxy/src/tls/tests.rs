@@ -1,7 +1,9 @@
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
+use edgeweir_config::{Certificate, CertificateFiles};
 use rcgen::{CertificateParams, KeyPair};
 
 use super::*;
@@ -38,8 +40,8 @@ impl Files {
 fn listener(certificates: &[(&PathBuf, &PathBuf)]) -> Listener {
     let certificates = certificates.iter().map(|(certificate, key)| Certificate {
         hosts: Vec::new(),
-        certificate: (*certificate).clone(),
-        key: (*key).clone(),
+        files: Some(CertificateFiles { certificate: (*certificate).clone(), key: (*key).clone() }),
+        acme: false,
     });
     Listener {
         proxy_protocol: false,
@@ -48,6 +50,10 @@ fn listener(certificates: &[(&PathBuf, &PathBuf)]) -> Listener {
         certificates: certificates.collect(),
         min_tls: TlsVersion::V1_2,
     }
+}
+
+fn server_config(listener: &Listener) -> Result<Arc<ServerConfig>, TlsError> {
+    Termination::new(listener, Supplies::default()).map(|made| made.config)
 }
 
 #[test]
@@ -136,7 +142,7 @@ fn old_versions_are_refused_when_the_minimum_is_1_3() {
     let files = Files::new();
     let (certificate, key) = files.certificate("a.test", None);
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(read_chain(&certificate).unwrap().remove(0)).unwrap();
+    roots.add(pem::read_chain(&certificate).unwrap().remove(0)).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut client = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS12])
@@ -149,4 +155,64 @@ fn old_versions_are_refused_when_the_minimum_is_1_3() {
     assert_eq!(handshake(&server_config(&listener).unwrap(), &client).unwrap(), b"h2");
     listener.min_tls = TlsVersion::V1_3;
     handshake(&server_config(&listener).unwrap(), &client).unwrap_err();
+}
+
+#[test]
+fn a_certificate_that_ends_soon_is_a_warning() {
+    const DAY: i64 = 86_400;
+    let of = |days: i64| pem::Validity { not_before: 0, not_after: days * DAY };
+    let said = |days, day| of(days).warning("it", day * DAY).unwrap_or_default();
+    assert_eq!((said(90, 75), said(6, 4)), (String::new(), String::new()));
+    assert!(said(90, 77).starts_with("it expires in 13 days, on "), "{}", said(90, 77));
+    assert!(said(6, 5).starts_with("it expires in 24 hours, on "), "{}", said(6, 5));
+    assert!(said(6, 7).starts_with("it expired on "), "{}", said(6, 7));
+}
+
+fn slot(certificate: &Path, key: &Path) -> Slot {
+    let (certificate, key) = (certificate.to_owned(), key.to_owned());
+    let files = Some(CertificateFiles { certificate, key });
+    Slot::open(&Certificate { hosts: Vec::new(), files, acme: false }, None).unwrap()
+}
+
+fn shows(slot: &Slot, pem: &Path) -> bool {
+    slot.shown().key.cert == pem::read_chain(pem).unwrap()
+}
+
+#[test]
+fn changed_files_are_swapped_as_a_pair() {
+    let files = Files::new();
+    let (certificate, key) = files.certificate("a.test", None);
+    let (new_certificate, new_key) = files.certificate("b.test", None);
+    let slot = slot(&certificate, &key);
+    let first = slot.shown();
+    assert!(matches!(slot.look(), Look::Same));
+    std::fs::copy(&new_certificate, &certificate).unwrap();
+    for _ in 0..9 {
+        assert!(matches!(slot.look(), Look::Same), "waits for the key");
+        assert!(Arc::ptr_eq(&first, &slot.shown()));
+    }
+    std::fs::copy(&new_key, &key).unwrap();
+    assert!(matches!(slot.look(), Look::Replaced));
+    assert!(shows(&slot, &new_certificate));
+}
+
+#[test]
+fn files_that_stay_broken_are_told_once() {
+    let files = Files::new();
+    let (certificate, key) = files.certificate("a.test", None);
+    let (_, other_key) = files.certificate("b.test", None);
+    let slot = slot(&certificate, &key);
+    let first = slot.shown();
+    let looks = |times: usize| (0..times).filter(|_| matches!(slot.look(), Look::Failed(_))).count();
+    std::fs::write(&certificate, "half of a certif").unwrap();
+    assert_eq!((looks(1), looks(20)), (0, 1), "not while it may be being written");
+    std::fs::remove_file(&certificate).unwrap();
+    assert_eq!(looks(20), 1);
+    let (certificate, _) = files.certificate("a.test", None);
+    std::fs::copy(&other_key, &key).unwrap();
+    assert_eq!((looks(10), looks(20)), (0, 1), "a pair is waited for");
+    assert!(Arc::ptr_eq(&first, &slot.shown()), "the old one stays");
+    let (_, _) = files.certificate("a.test", None);
+    assert!(matches!(slot.look(), Look::Replaced));
+    assert!(shows(&slot, &certificate));
 }

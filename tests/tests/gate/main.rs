@@ -4,12 +4,14 @@
 
 mod body;
 mod fields;
+mod floods;
 mod framing;
 mod hosts;
 mod http2;
 mod limits;
 mod methods;
 mod paths;
+mod readers;
 mod slow;
 mod support;
 mod targets;

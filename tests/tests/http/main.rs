@@ -1,14 +1,19 @@
 //! Proxying: methods, bodies, protocols, streaming, errors of origins, and the fields that the edge adds.
 
+mod acme;
+mod browser;
 mod buckets;
+mod certificates;
 mod error_pages;
 mod faults;
 mod forwarding;
+mod idle;
 mod memory;
 mod origins;
 mod passing;
 mod pool;
 mod response_headers;
+mod resumption;
 mod routing;
 mod silence;
 mod statics;

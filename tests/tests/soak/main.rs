@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "the numbers are what a soak test is for")]
 
 mod failover;
+mod idle;
 mod latency;
 mod load;
 mod reloads;

@@ -17,7 +17,7 @@ fn config(tls: &str) -> String {
 
 async fn start(tls: &str, origin: &H2Origin, authority: &Authority) -> TestEdge {
     let setup = Setup::new(&config(tls)).set("origin", &origin.address());
-    std::fs::write(setup.folder().join("ca.pem"), &authority.pem).expect("a writable folder");
+    std::fs::write(setup.folder().join("ca.pem"), authority.pem()).expect("a writable folder");
     drop(authority.issue(&["edge.test"]).write(setup.folder(), "edge"));
     setup.start().await
 }
@@ -64,7 +64,7 @@ async fn the_edge_shows_its_certificate_to_an_origin_that_asks_for_one() {
     let stranger = Authority::new();
     let setup = Setup::new(&config("ca = \"ca.pem\", certificate = \"edge.pem\", key = \"edge.key\""));
     let setup = setup.set("origin", &origin.address());
-    std::fs::write(setup.folder().join("ca.pem"), &authority.pem).expect("a writable folder");
+    std::fs::write(setup.folder().join("ca.pem"), authority.pem()).expect("a writable folder");
     drop(stranger.issue(&["edge.test"]).write(setup.folder(), "edge"));
     assert_eq!(setup.start().await.get("/t").await.status, 502);
     assert_eq!(origin.requests().len(), 1);
@@ -97,7 +97,7 @@ async fn a_group_fails_over_where_tls_does() {
              [origin_groups.both]\nmembers = [\"a\", \"b\"]\n[distributions.site]\nhosts = [\"{HOST}\"]\norigin = \"both\"\n"
         );
         let setup = Setup::new(&text).set("a", &old.address()).set("b", &plain.address());
-        std::fs::write(setup.folder().join("ca.pem"), &authority.pem).expect("a writable folder");
+        std::fs::write(setup.folder().join("ca.pem"), authority.pem()).expect("a writable folder");
         assert_eq!(setup.start().await.get("/t").await.text(), "hello", "{tls}");
     }
     assert!(old.requests().is_empty());
@@ -111,7 +111,7 @@ async fn files_are_read_again_at_a_reload_and_kept_connections_are_not_used_on()
     let edge = start(tls, &origin, &other).await;
     assert_eq!(edge.get("/t").await.status, 502);
     let put = |authority: &Authority| {
-        std::fs::write(edge.folder().join("ca.pem"), &authority.pem).expect("a writable folder");
+        std::fs::write(edge.folder().join("ca.pem"), authority.pem()).expect("a writable folder");
     };
     put(&authority);
     assert_eq!(edge.get("/t").await.status, 502, "not before the reload");

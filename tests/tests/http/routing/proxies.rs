@@ -73,7 +73,7 @@ async fn a_balancer_says_who_connected() {
     }
     let mut stream = TcpStream::connect(edge.addresses()[1]).await.expect("the edge accepts");
     stream.write_all(b"PROXY TCP4 192.0.2.8 127.0.0.1 5000 443\r\n").await.expect("it is sent");
-    let stream = authority.connect_over(stream, "site.test").await.expect("a handshake");
+    let stream = authority.client().over(stream, "site.test").await.expect("a handshake");
     let mut raw = Raw::over(stream);
     raw.send(&head).await;
     assert_eq!(raw.response().await.status, 200);

@@ -1,0 +1,73 @@
+//! How long an origin may keep silent, and both sides of an upgraded connection.
+//!
+//! Where the viewer has a connection of its own, the sweep watches, without a timer for each request; elsewhere (HTTP/2, or
+//! while the cache is filled) pingora's timer does, between two reads.
+
+use std::time::Duration;
+
+use pingora::proxy::Session;
+use pingora::upstreams::peer::HttpPeer;
+
+use super::context::RequestCtx;
+use super::request_body;
+
+/// Silence of an upgraded connection where the behavior says nothing: CloudFront's, "Use WebSockets with distributions".
+const UPGRADED: Duration = Duration::from_secs(600);
+
+/// Decides who watches, before the origin is connected; not the sweep where another attempt may follow (`goes_on`).
+pub(super) fn arrange(session: &mut Session, ctx: &mut RequestCtx, peer: &mut HttpPeer, goes_on: bool) {
+    ctx.swept = !goes_on && ctx.own_conn().is_some() && !session.cache.enabled();
+    if !ctx.swept {
+        if let Some(idle) = idle(ctx) {
+            // One time for head and body: the longer one.
+            peer.options.read_timeout = peer.options.read_timeout.map(|timeout| timeout.max(idle));
+        }
+        return;
+    }
+    peer.options.read_timeout = None;
+    if session.is_upgrade_req() {
+        // The viewer's silence is no fault as long as the origin speaks.
+        session.set_read_timeout(None);
+    } else if !request_body::is_sent(session, ctx) {
+        // The watch over the answer begins before the head is written.
+        peer.options.write_timeout = None;
+    }
+}
+
+/// Watches over the origin's silence from now on. HTTP/2 viewers share a connection, so it is not done there.
+pub(super) fn begins(ctx: &RequestCtx) {
+    if let (Some(conn), Some(origin)) = (ctx.own_conn(), ctx.origin()) {
+        conn.await_origin(origin.config.read_timeout, ctx.swept);
+    }
+}
+
+/// The final head is there: what follows may keep silent for another time.
+pub(super) fn answered(ctx: &RequestCtx, upgraded: bool) {
+    if !ctx.swept {
+        // pingora's read timeout watches over the body.
+        ends(ctx);
+        return;
+    }
+    let limit = idle(ctx).or_else(|| upgraded.then_some(UPGRADED));
+    if let (Some(conn), Some(limit)) = (ctx.own_conn(), limit) {
+        conn.await_origin(limit, true);
+    }
+}
+
+/// The viewer has said something on an upgraded connection.
+pub(super) fn viewer_speaks(ctx: &RequestCtx) {
+    if let (true, Some(conn)) = (ctx.swept, &ctx.conn) {
+        conn.origin_restarts();
+    }
+}
+
+/// Watches no longer.
+pub(super) fn ends(ctx: &RequestCtx) {
+    if let Some(conn) = ctx.own_conn() {
+        conn.origin_is_done();
+    }
+}
+
+fn idle(ctx: &RequestCtx) -> Option<Duration> {
+    ctx.behavior()?.idle_timeout
+}

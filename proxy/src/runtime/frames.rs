@@ -1,0 +1,272 @@
+//! Looks at the headers of HTTP/2 frames as they pass, and says when a viewer asks for more work than it is worth.
+//!
+//! h2 bounds what a connection keeps (streams, heads, continuations, answers to PING and SETTINGS) and ends connections that
+//! reset streams before they were looked at. What it lets pass is work without end over a long time: requests that are
+//! started and reset (CVE-2023-44487), frames that are answered or cost something and carry nothing (CVE-2019-9512, 9513,
+//! 9515, 9517). These have rates here. Knows no socket; the time is passed in.
+
+/// Bytes of a frame header (RFC 9113, section 4.1).
+const HEADER: usize = 9;
+/// Bytes of the client's preface (RFC 9113, section 3.4).
+const PREFACE: u32 = 24;
+/// A grant of window that comes after fewer bytes than these were sent is counted.
+const WORTH_A_GRANT: u64 = 256;
+/// How many times a second's worth may come at once.
+const BURST: u32 = 10;
+
+/// What a second may bring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameLimits {
+    /// Streams that the viewer resets.
+    pub resets: u32,
+    /// PING, SETTINGS, PRIORITY, unknown frames, and grants of window that nothing was sent for.
+    pub control: u32,
+}
+
+/// What there was too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flood {
+    /// Streams that were reset.
+    Resets,
+    /// Other frames.
+    Control,
+}
+
+impl Flood {
+    /// As metrics name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Resets => "http2-resets",
+            Self::Control => "http2-control-frames",
+        }
+    }
+}
+
+/// GOAWAY with `ENHANCE_YOUR_CALM` (RFC 9113, sections 6.8 and 7). It names no stream: whatever was in work ends with the
+/// connection.
+pub const CALM_DOWN: [u8; HEADER + 8] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 11];
+
+/// Finds the headers of frames in a stream of bytes.
+#[derive(Debug, Default)]
+struct Walker {
+    header: [u8; HEADER],
+    /// Bytes of the header that are there.
+    have: usize,
+    /// Bytes of the payload that are still to come.
+    rest: u32,
+}
+
+impl Walker {
+    fn walk(&mut self, mut bytes: &[u8], mut frame: impl FnMut(u8, u8)) {
+        while !bytes.is_empty() {
+            if self.rest > 0 {
+                let skip = usize::try_from(self.rest).unwrap_or(usize::MAX).min(bytes.len());
+                self.rest -= u32::try_from(skip).unwrap_or(self.rest);
+                bytes = bytes.get(skip..).unwrap_or_default();
+                continue;
+            }
+            let take = (HEADER - self.have).min(bytes.len());
+            let (new, others) = bytes.split_at(take);
+            if let Some(room) = self.header.get_mut(self.have..self.have + take) {
+                room.copy_from_slice(new);
+            }
+            self.have += take;
+            bytes = others;
+            if self.have == HEADER {
+                let [a, b, c, kind, flags, ..] = self.header;
+                self.rest = u32::from_be_bytes([0, a, b, c]);
+                self.have = 0;
+                frame(kind, flags);
+            }
+        }
+    }
+
+    /// Whether a frame could begin here.
+    fn between(&self) -> bool {
+        self.rest == 0 && self.have == 0
+    }
+}
+
+/// So many a second, ten times as many at once.
+#[derive(Debug)]
+struct Bucket {
+    rate: u32,
+    left: u32,
+    /// When it was filled last, in milliseconds.
+    filled: u64,
+}
+
+impl Bucket {
+    fn new(rate: u32) -> Self {
+        Self { rate, left: rate.saturating_mul(BURST), filled: 0 }
+    }
+
+    fn take(&mut self, now: u64) -> bool {
+        let passed = now.saturating_sub(self.filled);
+        if passed > 0 {
+            let more = passed.saturating_mul(u64::from(self.rate)) / 1000;
+            if more > 0 {
+                self.filled = now;
+                let full = self.rate.saturating_mul(BURST);
+                self.left = self.left.saturating_add(u32::try_from(more).unwrap_or(u32::MAX)).min(full);
+            }
+        }
+        self.left.checked_sub(1).map(|left| self.left = left).is_some()
+    }
+}
+
+/// The frames of one connection.
+#[derive(Debug)]
+pub struct Frames {
+    read: Walker,
+    written: Walker,
+    /// Bytes sent since the last grant of window.
+    sent: u64,
+    resets: Bucket,
+    control: Bucket,
+}
+
+impl Frames {
+    /// Of a connection whose preface has not been read.
+    #[must_use]
+    pub fn new(limits: FrameLimits) -> Self {
+        Self {
+            read: Walker { rest: PREFACE, ..Walker::default() },
+            written: Walker::default(),
+            sent: 0,
+            resets: Bucket::new(limits.resets),
+            control: Bucket::new(limits.control),
+        }
+    }
+
+    /// Looks at what was read. `now` is in milliseconds of any clock that never goes back.
+    ///
+    /// # Errors
+    /// What there is too much of.
+    pub fn read(&mut self, bytes: &[u8], now: impl Fn() -> u64) -> Result<(), Flood> {
+        let Self { read, resets, control, sent, .. } = self;
+        let mut flood = None;
+        read.walk(bytes, |kind, _flags| {
+            let fits = match kind {
+                // DATA, HEADERS, CONTINUATION: h2 counts them.
+                0 | 1 | 9 => return,
+                3 => resets.take(now()),
+                8 => std::mem::take(sent) >= WORTH_A_GRANT || control.take(now()),
+                _ => control.take(now()),
+            };
+            if !fits {
+                flood = Some(if kind == 3 { Flood::Resets } else { Flood::Control });
+            }
+        });
+        flood.map_or(Ok(()), Err)
+    }
+
+    /// Looks at what is written.
+    pub fn written(&mut self, bytes: &[u8]) {
+        self.sent = self.sent.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.written.walk(bytes, |_kind, _flags| {});
+    }
+
+    /// Whether a frame of our own can be written now.
+    #[must_use]
+    pub fn between(&self) -> bool {
+        self.written.between()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: FrameLimits = FrameLimits { resets: 5, control: 3 };
+
+    fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let mut bytes = vec![length[1], length[2], length[3], kind, 0, 0, 0, 0, 1];
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    fn connected() -> Frames {
+        let mut frames = Frames::new(LIMITS);
+        frames.read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", || 0).unwrap();
+        frames
+    }
+
+    /// So many of these frames pass.
+    fn pass(frames: &mut Frames, bytes: &[u8], now: u64) -> usize {
+        (0..1000).take_while(|_| frames.read(bytes, || now).is_ok()).count()
+    }
+
+    #[test]
+    fn ten_seconds_worth_passes_at_once_and_then_the_rate() {
+        let mut frames = connected();
+        let (reset, ping) = (frame(3, &[0; 4]), frame(6, &[0; 8]));
+        assert_eq!((pass(&mut frames, &reset, 0), pass(&mut frames, &ping, 0)), (50, 30));
+        assert_eq!(frames.read(&reset, || 0), Err(Flood::Resets));
+        assert_eq!(frames.read(&ping, || 0), Err(Flood::Control));
+        assert_eq!((pass(&mut frames, &reset, 2_000), pass(&mut frames, &ping, 2_000)), (10, 6));
+        assert_eq!(pass(&mut frames, &reset, 1_000_000), 50);
+    }
+
+    #[test]
+    fn time_in_small_steps_is_not_lost() {
+        let mut frames = connected();
+        let ping = frame(6, &[0; 8]);
+        pass(&mut frames, &ping, 0);
+        let passed: usize = (1..=1000_u64).map(|step| usize::from(frames.read(&ping, || step * 10).is_ok())).sum();
+        assert!((29..=30).contains(&passed), "{passed} in ten seconds");
+    }
+
+    #[test]
+    fn requests_and_bodies_are_not_counted() {
+        let mut frames = connected();
+        for kind in [0, 1, 9] {
+            assert_eq!(pass(&mut frames, &frame(kind, &[7; 300]), 0), 1000);
+        }
+    }
+
+    #[test]
+    fn frames_are_found_however_the_bytes_are_cut() {
+        let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+        for _ in 0..31 {
+            bytes.extend(frame(0, &[6; 100]));
+            bytes.extend(frame(6, &[3; 8]));
+        }
+        for size in [1, 2, 7, 9, 10, 64, 5000] {
+            let mut frames = Frames::new(LIMITS);
+            let refused = bytes.chunks(size).position(|part| frames.read(part, || 0).is_err());
+            // The header of the 31st PING ends 8 bytes before the end.
+            assert_eq!(refused, Some((bytes.len() - 9) / size), "in parts of {size}");
+        }
+    }
+
+    #[test]
+    fn a_grant_of_window_counts_unless_something_was_sent_for_it() {
+        let mut frames = connected();
+        let grant = frame(8, &[0, 0, 0, 1]);
+        for _ in 0..1000 {
+            frames.written(&frame(0, &[0; 300]));
+            frames.read(&grant, || 0).unwrap();
+        }
+        let dribble = (0..1000).take_while(|_| {
+            frames.written(&frame(0, &[0; 1]));
+            frames.read(&grant, || 0).is_ok()
+        });
+        assert_eq!(dribble.count(), 30);
+    }
+
+    #[test]
+    fn a_last_frame_is_written_between_frames_only() {
+        let mut frames = connected();
+        let data = frame(0, &[0; 20]);
+        assert!(frames.between());
+        frames.written(&data[..12]);
+        assert!(!frames.between());
+        frames.written(&data[12..]);
+        assert!(frames.between());
+        frames.written(&data[..4]);
+        assert!(!frames.between());
+    }
+}
