@@ -126,5 +126,5 @@ async fn ten_thousand_idle_connections() {
     let plain = cost(&edge().await, false, 10_000).await;
     let tls = cost(&edge().await, true, 10_000).await;
     assert!(plain < LIMIT, "{plain} bytes each");
-    assert!(tls < 2 * LIMIT, "{tls} bytes each with TLS");
+    assert!(tls < LIMIT, "{tls} bytes each with TLS");
 }
