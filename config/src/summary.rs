@@ -4,9 +4,8 @@ mod origins;
 
 use crate::model::{
     Acme, ApiKey, Backend, Behavior, CachePolicy, CallerName, Config, Distribution, Each, GeoList, GeoRestriction,
-    Hook, HostHeader, Jwks, JwksSource, KeySource, KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Origin,
-    OriginHttp, Quota, QuotaPeriod, SecretSource, Stage, State, StorePolicy, Target, Throttle, TlsVersion, UsagePlan,
-    ViewerProtocolPolicy,
+    Hook, Jwks, JwksSource, KeySource, KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Quota, QuotaPeriod,
+    SecretSource, Stage, State, StorePolicy, Target, Throttle, TlsVersion, UsagePlan, ViewerProtocolPolicy,
 };
 use crate::units::{format_duration, format_size};
 

@@ -15,8 +15,6 @@ mod trust;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 use std::time::{Duration, SystemTime};
 
 use edgeweir_config::{self as model, Balance, OriginHttp};

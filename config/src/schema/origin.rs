@@ -10,7 +10,6 @@ use super::{HealthCheck, OriginTls, Secret, SigV4};
 use crate::decode::{
     Count, Decode, Endpoint, FilePath, HostHeaderText, List, Node, Time, Url, keywords, table, wrong_type,
 };
-use crate::model::OriginHttp;
 use crate::model::{Balance, OriginHttp};
 use crate::report::{Problem, Report};
 use crate::units::parse_header_name;

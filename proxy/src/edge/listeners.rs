@@ -155,7 +155,7 @@ impl Listeners {
                 (None, Some((listener, local))) => {
                     // In force before the first connection is taken.
                     let state = Arc::new(ListenerState::default());
-                    state.tls.store(part.tls.clone());
+                    state.tls.store(part.tls.as_ref().map(|tls| Arc::clone(&tls.config)));
                     state.proxy_protocol.store(part.proxy_protocol, Ordering::Relaxed);
                     self.start(part.wanted, local, listener, state)
                 }

@@ -15,7 +15,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::context::RequestCtx;
-use super::{request_body, stop};
+use super::{request_body, silence, stop};
 use crate::edge::{Core, MAX_ATTEMPTS};
 use crate::fault::{Fault, chain};
 use crate::origin::room::Place;

@@ -29,7 +29,7 @@ use pingora::{Error, ErrorType, Result};
 use super::compress;
 use super::context::RequestCtx;
 use super::facts::viewer_fact;
-use super::{attempts, leaks, origin, request_body, revalidate};
+use super::{attempts, leaks, request_body, revalidate};
 use crate::edge::{CacheParts, Core};
 use crate::runtime::clock::Clock;
 use crate::snapshot::{Behavior, CachePolicy, ViewerFact};

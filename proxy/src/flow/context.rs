@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use edgeweir_cache::storage::{ObjectId, Stored};
 use edgeweir_cache::{CacheOutcome, Mark, Reason, Tags, Validation};
-use edgeweir_config::Stage;
 use edgeweir_config::{Stage, Target};
 use edgeweir_hookhost::{CallFacts, Caller, Device, Pins, RequestEdit};
 use edgeweir_limits::{InFlight, Key, LevelKind, Refused, Slot, Standing};

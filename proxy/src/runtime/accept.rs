@@ -1,7 +1,6 @@
 //! The accept loop: takes connections, keeps the caps and deadlines, shakes hands, and hands requests to pingora one by
 //! one. It knows nothing of what a request means.
 
-use std::net::SocketAddr;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;

@@ -31,7 +31,7 @@ use crate::fetch::Connections;
 use crate::files;
 use crate::geo::Geo;
 use crate::jwks::{KeySet, Tools};
-use crate::origin::{DynamicOrigins, Origin, own_host};
+use crate::origin::{DynamicOrigins, Origin};
 use crate::pages::Pages;
 use crate::runtime::clock::Clock;
 use crate::runtime::resolver::Resolver;
