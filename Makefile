@@ -38,28 +38,25 @@ setup:
 setup-wasi:
 	@rustup target list --installed | grep -qx $(WASI) || rustup target add $(WASI)
 
+# $(call need,COMMAND,PACKAGE): installs the package if the command is missing.
+define need
+	@if ! command -v $(1) >/dev/null; then \
+	  command -v apt-get >/dev/null || { echo "error: $(1) is needed; install it, there is no apt-get here" >&2; exit 1; }; \
+	  echo "installing $(2)"; \
+	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $(2) >/dev/null; \
+	fi
+endef
+
 # The tests of shared quotas run a real server, never a stand-in.
 redis:
-	@if ! command -v redis-server >/dev/null; then \
-	  command -v apt-get >/dev/null || { echo "error: the tests need redis-server; install it, there is no apt-get here" >&2; exit 1; }; \
-	  echo "installing redis-server"; \
-	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends redis-server >/dev/null; \
-	fi
+	$(call need,redis-server,redis-server)
 
 # The tests of ACME run Let's Encrypt's own test server.
 pebble:
-	@if ! command -v pebble >/dev/null; then \
-	  command -v apt-get >/dev/null || { echo "error: the tests need pebble; install it, there is no apt-get here" >&2; exit 1; }; \
-	  echo "installing pebble"; \
-	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends pebble >/dev/null; \
-	fi
+	$(call need,pebble,pebble)
 
 chromium:
-	@if ! command -v chromium >/dev/null; then \
-	  command -v apt-get >/dev/null || { echo "error: chromium is needed; install it, there is no apt-get here" >&2; exit 1; }; \
-	  echo "installing chromium"; \
-	  $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
-	fi
+	$(call need,chromium,chromium)
 
 # A real browser before the edge.
 browser: setup chromium

@@ -42,8 +42,9 @@ fn every_example_parses_and_has_a_summary() {
             "limits.toml",
             "minimal.toml",
             "origins.toml",
-            "routing.toml",
             "responses.toml",
+            "routing.toml",
+            "shop.toml",
             "signed.toml",
             "static.toml",
             "tls.toml"

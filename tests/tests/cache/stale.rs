@@ -115,7 +115,10 @@ async fn a_stale_object_covers_an_origin_that_is_down() {
             (Some("stale"), Some("stale-if-error"))
         );
         origin.answer(|_| Reply::new(200, &[("cache-control", "max-age=60")], "better"));
-        assert_eq!(edge.get("/t").await.text(), "better", "the origin is asked each time");
+        assert_eq!(edge.get("/t").await.text(), "good", "for a moment");
+        // The origin's `failure_memory` is over.
+        edge.advance(Duration::from_secs(2));
+        assert_eq!(edge.get("/t").await.text(), "better", "the origin is asked again");
     }
 }
 

@@ -40,7 +40,7 @@ impl Site {
     "#,
             folder.path().join("state")
         );
-        let text = edge + &keyed_site(&origin.address().to_string(), plan);
+        let text = edge + &keyed_site(&origin.address(), plan);
         std::fs::write(folder.path().join("edgeweir.toml"), text).expect("a writable folder");
         Self { folder, address }
     }

@@ -77,7 +77,8 @@ async fn the_edge_has_a_limit_for_everything() {
     edge.advance(Duration::from_secs(2));
     assert_eq!(elsewhere().await.status, 200);
     assert_eq!(edgeweir_tests::raw::get(edge.address(), "nobody.test", "/", &[]).await.status, 404, "costs nothing");
-    assert_eq!(edge.log_lines(4).await[3]["throttle"], "edge");
+    let lines = edge.log_lines(4).await;
+    assert_eq!(lines.iter().filter(|line| line["throttle"] == "edge").count(), 1, "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
