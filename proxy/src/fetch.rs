@@ -254,7 +254,7 @@ fn head(origin: &Origin, request: &Outgoing, http2: bool) -> pingora::Result<Req
         parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
     }
     origin.sign(&mut parts).map_err(|refused| {
-        Error::because(pingora::ErrorType::InvalidHTTPHeader, "a request of a hook is none for a bucket", refused)
+        Error::because(ErrorType::InvalidHTTPHeader, "a request of a hook is none for a bucket", refused)
     })?;
     Ok(parts.into())
 }

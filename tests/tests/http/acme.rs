@@ -79,7 +79,8 @@ impl Site {
 
     fn files(&self) -> Vec<String> {
         let folder = std::fs::read_dir(self.folder.path().join("state/acme")).expect("the edge keeps files");
-        let mut names: Vec<String> = folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> =
+            folder.map(|file| file.expect("an entry").file_name().into_string().expect("a plain name")).collect();
         names.sort();
         names
     }
