@@ -132,6 +132,10 @@ impl Signer {
         if path.strip_prefix(bucket).unwrap_or(path).trim_matches('/').is_empty() {
             return Err(Refused::NoObject);
         }
+        // A server that resolves them after it has checked the signature would leave the bucket.
+        if decoded(path).split(|&byte| byte == b'/').any(|segment| matches!(segment, b"." | b"..")) {
+            return Err(Refused::NoObject);
+        }
         let path = spelled(path, true);
         let query = query.filter(|query| !query.is_empty()).map(parameters);
         let day = period::date(now / period::DAY).replace('-', "");

@@ -325,6 +325,19 @@ impl Snapshot {
         })
     }
 
+    /// Whether a path of this behavior's conditions comes to this behavior.
+    #[must_use]
+    pub fn is_at_home(&self, distribution: usize, own: usize, path: &str) -> bool {
+        let Some(found) = self.distributions.get(distribution) else { return false };
+        let label =
+            |at: usize| found.behaviors.get(at).map(|b| b.conditions.as_deref().map(|conditions| &conditions.label));
+        let alike = label(own);
+        let home = found.routes.find(path, |at| {
+            label(at) == alike && found.behaviors.get(at).is_some_and(|behavior| behavior.pattern.matches(path))
+        });
+        home == Some(own)
+    }
+
     /// Indices of all behaviors of a distribution that may take a request for a path: those with conditions, and the first
     /// without.
     #[must_use]

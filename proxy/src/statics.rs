@@ -94,7 +94,11 @@ impl Inside {
         if hidden(&path) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let real = tokio::fs::canonicalize(&path).await?;
+        let real = tokio::fs::canonicalize(&path).await.map_err(|error| match error.kind() {
+            // A name that no file can have.
+            io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => io::ErrorKind::NotFound.into(),
+            _ => error,
+        })?;
         if hidden(&real) {
             return Err(io::ErrorKind::NotFound.into());
         }

@@ -84,10 +84,28 @@ pub(super) fn apply(
     match (&edit, stage) {
         (_, Stage::OriginRequest) => ctx.origin_edits.push(edit),
         // The key and the origin get the hook's path from here on, however the viewer spelled its own.
-        (RequestEdit::Path(_), _) => ctx.normal_path = None,
+        (RequestEdit::Path(_), _) => {
+            ctx.normal_path = None;
+            keep_apart(head.uri.path(), ctx);
+        }
         _ => {}
     }
     Ok(())
+}
+
+/// A path that a hook made may be one that viewers reach through another behavior, which other origins and other guards stand
+/// behind: what this behavior stores under it is its own then. No hook's part of a key begins so.
+fn keep_apart(path: &str, ctx: &mut RequestCtx) {
+    const MARK: &str = "\0behavior ";
+    ctx.key_parts.retain(|part| !part.starts_with(MARK));
+    let Some((distribution, own)) = ctx.route else { return };
+    if ctx.snapshot.is_at_home(distribution, own, path) {
+        return;
+    }
+    if let Some(behavior) = ctx.behavior() {
+        let part = format!("{MARK}{}", behavior.pattern.as_str());
+        ctx.key_parts.push(part.into());
+    }
 }
 
 /// Applies an edit of header or target.

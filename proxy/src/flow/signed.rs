@@ -24,7 +24,7 @@ pub(super) fn admit(
     let by_query = query.map(Signed::of_query).transpose().map_err(fault)?.flatten();
     // The URL goes before cookies (CloudFront: "Choose between signed URLs and signed cookies").
     let by_url = by_query.is_some();
-    let cookies = head.headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let cookies = head.headers.get_all(COOKIE).iter().filter_map(|line| std::str::from_utf8(line.as_bytes()).ok());
     let cookies = cookies.flat_map(|line| line.split(';'));
     let signed = by_query.or_else(|| Signed::of_cookies(cookies)).ok_or(Fault::SignatureMissing)?;
     let left = if by_url { query.map(signed::without_parameters) } else { None };
@@ -45,7 +45,7 @@ pub(super) fn admit(
 
 /// Cookies of a signer are nobody else's business, also where the URL is signed.
 fn take_cookies(head: &mut RequestHeader) -> Result<(), Fault> {
-    let lines = || head.headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let lines = || head.headers.get_all(COOKIE).iter().filter_map(|line| std::str::from_utf8(line.as_bytes()).ok());
     if !lines().any(|line| line.contains(signed::COOKIE_PREFIX)) {
         return Ok(());
     }

@@ -35,7 +35,13 @@ impl ErrorResponses {
         let response = |written: &model::ErrorResponse| {
             let page = written.page.as_ref().and_then(|target| {
                 let path = target.split('?').next().unwrap_or_default();
-                let behavior = distribution.behaviors.iter().position(|behavior| behavior.path.matches(path))?;
+                // Those without conditions first: which of the others would hold, only a viewer's request can tell.
+                let first = |all: bool| {
+                    let mut behaviors = distribution.behaviors.iter();
+                    behaviors
+                        .position(|behavior| (all || behavior.conditions.is_empty()) && behavior.path.matches(path))
+                };
+                let behavior = first(false).or_else(|| first(true))?;
                 let status = StatusCode::from_u16(written.response_status).ok()?;
                 Some((PageTarget { target: target.as_str().into(), behavior }, status))
             });

@@ -42,6 +42,25 @@ async fn a_new_path_does_not_choose_another_behavior() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_behavior_stores_under_anothers_path_is_its_own() {
+    let origin = Origin::start(|request| {
+        let who = request.header("x-behavior").unwrap_or("open").to_owned();
+        Reply::new(200, &[("cache-control", "max-age=60")], who)
+    })
+    .await;
+    let behaviors = format!(
+        "[[distributions.site.behaviors]]\npath = \"/private/*\"\nhooks = {{ viewer-request = [{}] }}\n\
+         [[distributions.site.behaviors]]\npath = \"*\"\n",
+        script(&["path /t", "set x-behavior private"])
+    );
+    let edge = TestEdge::start(&config(&["script"], &behaviors), &origin.address()).await;
+    for (path, text) in [("/private/t", "private"), ("/t", "open"), ("/private/t", "private"), ("/t", "open")] {
+        assert_eq!(edge.get(path).await.text(), text, "{path}");
+    }
+    assert_eq!(origin.count(), 2, "each has its own object");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn origin_request_rewrites_the_path_and_the_cache_key_stays() {
     let origin = Origin::start(|_| cacheable()).await;
     let edge = scripted(&origin, "origin-request", &["path /elsewhere", "query b=2"]).await;

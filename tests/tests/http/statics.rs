@@ -134,6 +134,15 @@ async fn nothing_else_is_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_no_file_can_have_is_not_found() {
+    let edge = start().await;
+    for length in [255, 256, 300, 5_000] {
+        let path = format!("/{}", "x".repeat(length));
+        assert_eq!(edge.get_with(&path, &[("accept-encoding", "br, gzip")]).await.status, 404, "{length}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_are_cached_like_anything_else() {
     let edge = start().await;
     assert_eq!(edge.get("/kept/app.js").await.text(), "first");

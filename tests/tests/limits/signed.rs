@@ -119,6 +119,23 @@ async fn what_botocore_signed_passes_and_leaves_no_trace() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn other_cookies_in_other_letters_do_not_hide_those_of_the_signer() {
+    let origin = Origin::hello().await;
+    let edge = edge(&origin).await;
+    let until = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() + 60;
+    let signature = signature(&canned("http://site.test/a.jpg", until));
+    let cookies = format!(
+        "name=Zo\u{eb}; CloudFront-Expires={until}; CloudFront-Signature={signature}; CloudFront-Key-Pair-Id=KRSA; \
+         CloudFront-Hash-Algorithm=SHA256"
+    );
+    let head = format!("GET /a.jpg HTTP/1.1\r\nHost: site.test\r\nCookie: {cookies}\r\nConnection: close\r\n\r\n");
+    assert_eq!(edge.exchange(head).await.status, 200);
+    let received = origin.only_request();
+    let bytes = received.header("cookie").unwrap_or_default();
+    assert!(!bytes.contains("CloudFront"), "{bytes}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_is_refused_and_how() {
     let origin = Origin::hello().await;
     let edge = edge(&origin).await;
