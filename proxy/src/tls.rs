@@ -168,7 +168,7 @@ impl Termination {
 }
 
 /// Certificates of the listener that are not valid at `now`, or not for long, one sentence each. Files that cannot be read
-/// are left out: [`Termination::new`] reports them.
+/// are left out: making the listener reports them.
 #[must_use]
 pub fn validity_warnings(listener: &Listener, now: SystemTime) -> Vec<String> {
     let files = listener.certificates.iter().filter_map(|certificate| certificate.files.as_ref());
