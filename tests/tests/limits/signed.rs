@@ -187,7 +187,7 @@ async fn who_is_refused_and_how() {
     edge.advance(Duration::from_secs(61));
     refused("ExpiredTokenException", good).await;
     assert_eq!(origin.count(), 2, "nothing that was refused reached the origin");
-    let lines = edge.log_lines(10).await;
+    let lines = edge.log_lines(15).await;
     let faults: Vec<&str> = lines.iter().filter_map(|line| line["fault"].as_str()).collect();
     assert!(faults.contains(&"signature-missing") && faults.contains(&"signature-expired"), "{faults:?}");
     assert!(!edge.log_text().contains("Signature=x"), "no signature is in the log");
