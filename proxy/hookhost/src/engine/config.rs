@@ -52,9 +52,9 @@ fn pool(limits: EngineLimits) -> PoolingAllocationConfig {
     pool.linear_memory_keep_resident(128 << 10).table_keep_resident(64 << 10).async_stack_keep_resident(0);
     // Never in wasmtime 48: a page that is swapped out keeps its old content (bytecodealliance/wasmtime#14357).
     pool.pagemap_scan(Enabled::No);
-    // A slot that waits to be cleared is not free, also while another thread clears it: few of a small pool may wait.
-    let batch = usize::try_from((slots / 8).clamp(1, 16)).unwrap_or(1);
-    pool.max_unused_warm_slots(slots / 4).decommit_batch_size(batch);
+    // Not in batches: wasmtime 48 puts also regions of no bytes into the queue, so that the slots of hooks that give nothing
+    // back would wait there, with a system call for nothing, and the next call would get one that no processor cache knows.
+    pool.max_unused_warm_slots(slots / 4).decommit_batch_size(1);
     pool
 }
 
