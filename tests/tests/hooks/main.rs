@@ -19,6 +19,7 @@ mod leaks;
 mod loading;
 mod on_errors;
 mod origins_by_host;
+mod origins_view;
 mod redirects;
 mod request_bodies;
 mod settings;
