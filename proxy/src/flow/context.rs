@@ -163,6 +163,8 @@ pub struct RequestCtx {
     pub outcome: Option<CacheOutcome>,
     /// Why the edge answers by itself.
     pub fault: Option<Fault>,
+    /// A page stands in for an error.
+    pub paged: bool,
     /// A hook answered at viewer-request.
     pub answered_by_hook: bool,
     /// Hooks that ran, for the log.
@@ -348,6 +350,7 @@ impl RequestCtx {
             object_tags: Tags::default(),
             outcome: None,
             fault: None,
+            paged: false,
             answered_by_hook: false,
             hooks: Vec::new(),
             notes: None,
