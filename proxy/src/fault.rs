@@ -240,6 +240,17 @@ impl Fault {
         }
     }
 
+    /// `X-Cache`, in CloudFront's words ("Determine the type of error" of Lambda@Edge).
+    #[must_use]
+    pub const fn x_cache(self) -> &'static str {
+        match self {
+            Self::HookInvalid => "LambdaValidationError from cloudfront",
+            Self::HookFailed | Self::HookTimeout => "LambdaExecutionError from cloudfront",
+            Self::HookOverloaded => "LambdaLimitExceeded from cloudfront",
+            _ => "Error from cloudfront",
+        }
+    }
+
     /// The member of the body that has the message: API Gateway writes it with a capital letter where an authorizer denies.
     #[must_use]
     pub const fn message_key(self) -> &'static str {

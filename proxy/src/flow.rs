@@ -430,9 +430,7 @@ impl ProxyHttp for Flow {
         }
         if ctx.has_hooks_at(Stage::OriginResponse) {
             let empty = body::is_empty(head, ctx);
-            Box::pin(hooks::response_stage(session.req_header_mut(), head, ctx, Stage::OriginResponse, false))
-                .await
-                .map_err(|fault| stop(ctx, fault))?;
+            Box::pin(hooks::origin_response(head, ctx)).await.map_err(|fault| stop(ctx, fault))?;
             body::at_origin(session, head, ctx, empty);
             body::detour(ctx)?;
         }

@@ -248,10 +248,10 @@ impl Decode for RedirectStatus {
     }
 }
 
-/// Requests per second: greater than 0, at most 10^9.
+/// Requests per second: from 10^-6 to 10^9, or 0 for a throttle that lets nothing through.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rate(pub(crate) f64);
-plain_schema!(Rate, { "type": "number", "exclusiveMinimum": 0, "maximum": 1e9 });
+plain_schema!(Rate, { "type": "number", "minimum": 0, "maximum": 1e9 });
 
 impl Decode for Rate {
     fn decode(node: &Node<'_>, key: &str, out: &mut Report) -> Option<Self> {
@@ -267,7 +267,7 @@ impl Decode for Rate {
             }
         };
         // NaN is in no range.
-        let number = number.filter(|n: &f64| *n >= 1e-6 && *n <= 1e9);
+        let number = number.filter(|n: &f64| *n == 0.0 || (*n >= 1e-6 && *n <= 1e9));
         if number.is_none() {
             out_of_range(node, key, "0.000001", "1000000000", out);
         }

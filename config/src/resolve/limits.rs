@@ -38,7 +38,7 @@ pub(super) fn limits<const MAX: u64>(
 
 fn each<const A: u64, const B: u64, const C: u64, const D: u64>(
     rate: &Opt<Rate>,
-    burst: &Opt<Count<1, A>>,
+    burst: &Opt<Count<0, A>>,
     concurrency: &Opt<Count<1, B>>,
     clients: &Opt<Count<C, D>>,
 ) -> Each {

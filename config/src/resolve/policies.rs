@@ -13,6 +13,12 @@ use crate::schema::{self, File};
 
 const DAY: u64 = 86_400;
 
+/// Errors that CloudFront stores also if the origin does not say how long they live, for its `ErrorCachingMinTTL` at least,
+/// which is 10 s if it is not configured (Developer Guide, "How CloudFront processes HTTP 4xx and 5xx status codes from your
+/// origin").
+const ERRORS: [u16; 7] = [404, 414, 500, 501, 502, 503, 504];
+const ERROR_TTL: Duration = Duration::from_secs(10);
+
 /// A policy that is always there.
 pub(crate) struct Preset {
     /// As behaviors call it.
@@ -129,6 +135,9 @@ impl<'n> Policies<'n> {
 impl Preset {
     fn policy(&self, prefix: &str) -> CachePolicy {
         let [min_ttl, default_ttl, max_ttl] = self.ttls.map(Duration::from_secs);
+        // `max_ttl` limits also what errors live.
+        let least = ERROR_TTL.min(max_ttl);
+        let errors = if least.is_zero() { Vec::new() } else { ERRORS.map(|status| (status, least)).to_vec() };
         let set_cookie = if self.cookies == Selection::None { SetCookie::Strip } else { SetCookie::Refuse };
         CachePolicy {
             name: self.name.to_owned(),
@@ -143,7 +152,7 @@ impl Preset {
             compress: Vec::new(),
             accept_encoding: if self.codings { vec![Coding::Brotli, Coding::Gzip] } else { Vec::new() },
             forward: Forward::default(),
-            behaviour: CacheBehaviour { set_cookie, ..CacheBehaviour::default() },
+            behaviour: CacheBehaviour { set_cookie, errors, ..CacheBehaviour::default() },
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::schema::{File, ResponseHeadersPolicy};
 
 /// Fields that cannot be taken off: CloudFront Developer Guide, "Understand response headers policies", and what the edge
 /// says of itself.
-const NOT_REMOVED: [&str; 20] = [
+const NOT_REMOVED: [&str; 31] = [
     "cache-status",
     "connection",
     "content-encoding",
@@ -28,7 +28,18 @@ const NOT_REMOVED: [&str; 20] = [
     "warning",
     "x-accel-*",
     "x-amz-cf-*",
+    "x-amzn-auth",
+    "x-amzn-cf-*",
+    "x-amzn-errortype",
+    "x-amzn-fle-profile",
+    "x-amzn-header-count",
+    "x-amzn-header-order",
+    "x-amzn-lambda-integration-tag",
+    "x-amzn-requestid",
+    "x-cache",
     "x-edge-*",
+    "x-forwarded-proto",
+    "x-real-ip",
     "x-request-id",
 ];
 /// Fields that cannot be put on: with these, framing or content would be another than what is sent.

@@ -5,7 +5,7 @@ use toml::Spanned;
 use super::authorizer;
 use crate::decode::{Count, Field, Opt, Rate};
 use crate::report::{Problem, Report};
-use crate::schema::{Behavior, Distribution, File, MethodThrottle, PerAddress, PerCaller, UsagePlan};
+use crate::schema::{Behavior, Distribution, File, MethodThrottle, PerAddress, PerCaller, Throttle, UsagePlan};
 
 /// Most throttles for methods of a plan (API Gateway: 20 for a stage; a plan here has all its distributions).
 const MAX_METHOD_THROTTLES: usize = 100;
@@ -13,15 +13,18 @@ const MAX_METHOD_THROTTLES: usize = 100;
 pub(super) fn check(file: &File, out: &mut Report) {
     if let Some(limits) = file.limits.value() {
         check_address(&limits.per_address, out);
+        check_throttle(&limits.throttle, out);
     }
     let distributions = file.distributions.value().into_iter().flat_map(|named| named.iter());
     for (_, distribution) in distributions {
+        check_throttle(&distribution.throttle, out);
         check_address(&distribution.per_address, out);
         check_caller(&distribution.per_caller, out);
         let behaviors = distribution.behaviors.value().map_or(&[][..], |list| list.items.as_slice());
         authorizer::check_distribution(&distribution.per_caller, behaviors, out);
         for behavior in behaviors {
             authorizer::check(behavior.get_ref(), out);
+            check_throttle(&behavior.get_ref().throttle, out);
             check_address(&behavior.get_ref().per_address, out);
             check_caller(&behavior.get_ref().per_caller, out);
             check_methods(behavior.get_ref(), out);
@@ -48,7 +51,7 @@ fn check_caller(written: &Opt<PerCaller>, out: &mut Report) {
 }
 
 type EachKeys<'a, const A: u64, const B: u64, const C: u64, const D: u64> =
-    (&'a Opt<Rate>, &'a Opt<Count<1, A>>, &'a Opt<Count<1, B>>, &'a Opt<Count<C, D>>);
+    (&'a Opt<Rate>, &'a Opt<Count<0, A>>, &'a Opt<Count<1, B>>, &'a Opt<Count<C, D>>);
 
 fn check_each<const A: u64, const B: u64, const C: u64, const D: u64>(
     key: &str,
@@ -56,6 +59,7 @@ fn check_each<const A: u64, const B: u64, const C: u64, const D: u64>(
     (rate, burst, concurrency, clients): EachKeys<'_, A, B, C, D>,
     out: &mut Report,
 ) {
+    check_closed(rate, burst, out);
     match (rate, burst) {
         (Field::Given(one), Field::Absent) => out.push(
             Problem::error("missing-key", one.span(), "a rate needs a burst")
@@ -78,9 +82,33 @@ fn check_each<const A: u64, const B: u64, const C: u64, const D: u64>(
     }
 }
 
+/// A throttle that lets nothing through says so twice (API Gateway closes a method with a rate and a burst of 0): a rate of 0
+/// beside a burst would let a few through and then nothing, a burst of 0 nothing whatever the rate.
+fn check_closed<const A: u64, const R: bool>(rate: &Field<Rate, R>, burst: &Field<Count<0, A>, R>, out: &mut Report) {
+    let (Field::Given(rate), Field::Given(burst)) = (rate, burst) else { return };
+    let (span, message) = match (rate.get_ref().0 == 0.0, burst.get_ref().0 == 0) {
+        (true, false) => (rate.span(), "a `rate` of 0 never refills the `burst`"),
+        (false, true) => (burst.span(), "a `burst` of 0 lets nothing through, whatever the `rate`"),
+        _ => return,
+    };
+    out.push(
+        Problem::error("bad-value", span, message)
+            .help("to refuse all requests, write `rate = 0` and `burst = 0`; otherwise neither may be 0"),
+    );
+}
+
+fn check_throttle(written: &Opt<Throttle>, out: &mut Report) {
+    if let Some(Throttle { rate, burst, .. }) = written.value() {
+        check_closed(rate, burst, out);
+    }
+}
+
 /// Throttles of methods that are let through.
 fn check_methods(behavior: &Behavior, out: &mut Report) {
     let Some(throttles) = behavior.method_throttles.value() else { return };
+    for (_, Throttle { rate, burst, .. }) in throttles.iter() {
+        check_closed(rate, burst, out);
+    }
     let Some(methods) = behavior.methods.value() else { return };
     if methods.broken {
         return;
@@ -94,6 +122,7 @@ fn check_methods(behavior: &Behavior, out: &mut Report) {
 }
 
 fn check_plan(plan: &UsagePlan, file: &File, out: &mut Report) {
+    check_throttle(&plan.throttle, out);
     let Some(list) = plan.method_throttles.value() else { return };
     if let Some(first_over) = list.items.get(MAX_METHOD_THROTTLES) {
         let message = format!("a usage plan has at most {MAX_METHOD_THROTTLES} throttles for methods");
@@ -105,7 +134,8 @@ fn check_plan(plan: &UsagePlan, file: &File, out: &mut Report) {
 }
 
 fn check_method_throttle(written: &Spanned<MethodThrottle>, file: &File, out: &mut Report) {
-    let MethodThrottle { distribution, path, method, .. } = written.get_ref();
+    let MethodThrottle { distribution, path, method, rate, burst, .. } = written.get_ref();
+    check_closed(rate, burst, out);
     if path.is_absent() && method.is_absent() {
         out.push(
             Problem::error("missing-key", written.span(), "for which requests?")

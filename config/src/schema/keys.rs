@@ -7,10 +7,10 @@ use crate::model::{Counted, QuotaPeriod};
 table! {
     /// A token bucket.
     Throttle {
-        /// Requests per second; fractions are allowed.
+        /// Requests per second; fractions are allowed. 0 with a `burst` of 0 refuses all.
         rate: Req<Rate>,
-        /// Requests that may come at once, at least 1.
-        burst: Req<Count<1, 1_000_000_000>>,
+        /// Requests that may come at once, at least 1, or 0 with a `rate` of 0.
+        burst: Req<Count<0, 1_000_000_000>>,
     }
 }
 

@@ -28,10 +28,10 @@ table! {
 table! {
     /// Limits of each viewer's address by itself: `rate` and `burst`, `concurrency`, or all.
     PerAddress {
-        /// Requests per second; fractions are allowed.
+        /// Requests per second; fractions are allowed. 0 with a `burst` of 0 refuses all.
         rate: Opt<Rate>,
         /// Requests that may come at once.
-        burst: Opt<Count<1, 1_000_000_000>>,
+        burst: Opt<Count<0, 1_000_000_000>>,
         /// Requests at work at once.
         concurrency: Opt<Count<1, MOST>>,
         /// Leading bits of an IPv4 address that count as one viewer, 8 to 32. Default: 32.
@@ -50,10 +50,10 @@ table! {
         /// Who a caller is: "header:NAME" for the value of a header, "principal" or "context:NAME" for what the
         /// behavior's authorizer says. Requests without it count as one caller.
         by: Req<Caller>,
-        /// Requests per second; fractions are allowed.
+        /// Requests per second; fractions are allowed. 0 with a `burst` of 0 refuses all.
         rate: Opt<Rate>,
         /// Requests that may come at once.
-        burst: Opt<Count<1, 1_000_000_000>>,
+        burst: Opt<Count<0, 1_000_000_000>>,
         /// Requests at work at once.
         concurrency: Opt<Count<1, MOST>>,
         /// How many callers have a bucket of their own at once, 8 to 16,777,216. Default: 65536.
@@ -71,10 +71,10 @@ table! {
         path: Opt<Text>,
         /// Only for this method. Default: for all together.
         method: Opt<Method>,
-        /// Requests per second; fractions are allowed.
+        /// Requests per second; fractions are allowed. 0 with a `burst` of 0 refuses all.
         rate: Req<Rate>,
-        /// Requests that may come at once, at least 1.
-        burst: Req<Count<1, 1_000_000_000>>,
+        /// Requests that may come at once, at least 1, or 0 with a `rate` of 0.
+        burst: Req<Count<0, 1_000_000_000>>,
     }
 }
 

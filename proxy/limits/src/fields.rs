@@ -143,6 +143,7 @@ mod tests {
         assert_eq!(policy(3.0, 10), r#""plan";q=10;w=4"#);
         assert_eq!(policy(2.5, 2), r#""plan";q=2;w=1"#);
         assert_eq!(policy(f64::MAX, 1), r#""plan";q=999999999999999;w=1"#);
+        assert_eq!(policy(0.0, 0), r#""plan";q=0;w=1"#);
         assert_eq!(policy(5e-324, u32::MAX), r#""plan";q=4294967295;w=999999999999999"#);
     }
 

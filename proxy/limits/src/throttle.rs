@@ -4,7 +4,8 @@
 /// full with `burst` tokens and refills at `rate` tokens per second
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-request-throttling.html>).
 ///
-/// Any finite rate above zero is accepted. Rates above 16 thousand million per second act as that rate, and a rate too
+/// Rate and burst of 0 are a throttle that lets nothing through, as API Gateway's is that closes a method. Otherwise any finite
+/// rate above zero is accepted. Rates above 16 thousand million per second act as that rate, and a rate too
 /// small to fill one token within 584 years never refills.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Throttle {
@@ -15,20 +16,23 @@ pub struct Throttle {
 /// Why a rate and burst make no throttle.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum ThrottleError {
-    /// The rate is zero, negative, infinite or not a number.
+    /// The rate is zero beside a burst, negative, infinite or not a number.
     #[error("rate must be a finite number of requests per second above 0, not {0}")]
     Rate(f64),
-    /// A bucket that holds nothing admits nothing.
-    #[error("burst must be at least 1")]
+    /// A bucket that holds nothing admits nothing, so it needs no rate.
+    #[error("burst must be at least 1, or rate 0 too")]
     Burst,
 }
 
 impl Throttle {
-    /// `rate` in tokens per second, finite and above 0, fractions allowed; `burst` in tokens, at least 1.
+    /// `rate` in tokens per second, finite and above 0, fractions allowed; `burst` in tokens, at least 1. Or both 0.
     ///
     /// # Errors
     /// [`ThrottleError`] names the value that is out of range.
     pub fn new(rate: f64, burst: u32) -> Result<Self, ThrottleError> {
+        if rate == 0.0 && burst == 0 {
+            return Ok(Self { rate: 0.0, burst });
+        }
         if !(rate.is_finite() && rate > 0.0) {
             return Err(ThrottleError::Rate(rate));
         }
@@ -61,6 +65,8 @@ mod tests {
             assert!(matches!(Throttle::new(rate, 1), Err(ThrottleError::Rate(_))), "{rate}");
         }
         assert_eq!(Throttle::new(1.0, 0), Err(ThrottleError::Burst));
+        let closed = Throttle::new(0.0, 0).unwrap();
+        assert_eq!((closed.rate(), closed.burst()), (0.0, 0));
         let throttle = Throttle::new(0.001, u32::MAX).unwrap();
         assert_eq!((throttle.rate(), throttle.burst()), (0.001, u32::MAX));
     }

@@ -466,14 +466,21 @@ pub(super) fn why(session: &Session, ctx: &RequestCtx) -> Option<&'static str> {
     }
 }
 
-/// `X-Cache` in CloudFront's words (as its answers have it; AWS lists them nowhere).
+/// `X-Cache` in CloudFront's words (as its answers have it; AWS lists them nowhere), of an answer with this status. None for
+/// what neither cache, origin nor hook had a part in: preflights, purges.
 #[must_use]
-pub(super) fn x_cache(outcome: Option<CacheOutcome>, status: u16, generated: bool) -> HeaderValue {
-    HeaderValue::from_static(match outcome {
-        _ if generated => "LambdaGeneratedResponse from cloudfront",
-        _ if status >= 400 => "Error from cloudfront",
-        Some(CacheOutcome::Hit | CacheOutcome::Stale | CacheOutcome::Collapsed) => "Hit from cloudfront",
-        Some(CacheOutcome::Revalidated) => "RefreshHit from cloudfront",
+pub(super) fn x_cache(ctx: &RequestCtx, status: u16) -> Option<HeaderValue> {
+    let made = ctx.origin_status.is_none() && ctx.outcome.is_some_and(|outcome| !outcome.is_served_from_cache());
+    let said = match (ctx.fault, ctx.outcome) {
+        _ if ctx.redirected => "Redirect from cloudfront",
+        (Some(fault), _) => fault.x_cache(),
+        _ if ctx.answered_by_hook || made => "LambdaGeneratedResponse from cloudfront",
+        (None, None) if ctx.origin_status.is_none() => return None,
+        // A page does not make it another answer, whatever status it comes with.
+        _ if status >= 400 || ctx.paged => "Error from cloudfront",
+        (None, Some(CacheOutcome::Hit | CacheOutcome::Stale | CacheOutcome::Collapsed)) => "Hit from cloudfront",
+        (None, Some(CacheOutcome::Revalidated)) => "RefreshHit from cloudfront",
         _ => "Miss from cloudfront",
-    })
+    };
+    Some(HeaderValue::from_static(said))
 }

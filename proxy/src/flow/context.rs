@@ -9,6 +9,7 @@ use edgeweir_config::{Stage, Target};
 use edgeweir_hookhost::{CallFacts, Caller, Device, Pins, RequestEdit};
 use edgeweir_limits::{InFlight, Key, LevelKind, Refused, Slot, Standing};
 use http::HeaderValue;
+use pingora::http::RequestHeader;
 
 use super::attempts::Attempts;
 use super::authority::Authority;
@@ -110,6 +111,8 @@ pub struct RequestCtx {
     pub tags: Vec<Box<str>>,
     /// Edits of origin-request hooks, applied to what the origin gets.
     pub origin_edits: Vec<RequestEdit>,
+    /// What the origin gets, without its path prefix and a bucket's signature, where origin-response hooks will see it.
+    pub sent: Option<Box<RequestHeader>>,
     /// Attempts to reach an origin.
     pub attempts: Attempts,
     /// The sweep watches over the origin's silence, in place of pingora's read timeout.
@@ -160,6 +163,8 @@ pub struct RequestCtx {
     pub outcome: Option<CacheOutcome>,
     /// Why the edge answers by itself.
     pub fault: Option<Fault>,
+    /// A page stands in for an error.
+    pub paged: bool,
     /// A hook answered at viewer-request.
     pub answered_by_hook: bool,
     /// Hooks that ran, for the log.
@@ -319,6 +324,7 @@ impl RequestCtx {
             hook_key: None,
             tags: Vec::new(),
             origin_edits: Vec::new(),
+            sent: None,
             attempts: Attempts::default(),
             swept: false,
             origin_address: None,
@@ -344,6 +350,7 @@ impl RequestCtx {
             object_tags: Tags::default(),
             outcome: None,
             fault: None,
+            paged: false,
             answered_by_hook: false,
             hooks: Vec::new(),
             notes: None,

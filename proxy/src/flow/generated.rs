@@ -9,7 +9,7 @@ use pingora::proxy::Session;
 use pingora::{OrErr, Result};
 
 use super::context::RequestCtx;
-use super::{cache, edits, hooks, respond};
+use super::{cache, edits, hooks, pages, respond};
 use crate::edge::Core;
 
 /// Stores the answer that was made at `stage` if it may be stored, runs viewer-response and writes it. After origin-request,
@@ -45,9 +45,19 @@ pub(super) async fn serve(
     }
     let outcome = cache::outcome(session, ctx);
     ctx.outcome = Some(outcome);
+    // From here on it is as a hit on it will be. What viewer-response made has been through this.
+    let viewers = stage != Stage::ViewerResponse && !ctx.background;
     let mut body = body;
-    if stage != Stage::ViewerResponse && ctx.has_hooks_at(Stage::ViewerResponse) {
-        // As a hit on it will be: by the status that is stored.
+    if viewers
+        && status >= 400
+        && pages::any(ctx)
+        && let Some(page) = Box::pin(pages::instead(session.req_header(), &mut head, ctx)).await
+    {
+        ctx.paged = true;
+        body = page;
+    }
+    if viewers && ctx.has_hooks_at(Stage::ViewerResponse) {
+        // By the status that is stored.
         let failed = match stage {
             Stage::OriginRequest => status >= 400,
             _ => ctx.origin_status.is_some_and(|status| status >= 400),

@@ -198,6 +198,17 @@ async fn request_stage(head: &mut RequestHeader, ctx: &mut RequestCtx, stage: St
     Outcome::Next
 }
 
+/// Runs origin-response hooks in order. They see the request that the origin got, so that what they make of its answer does not
+/// depend on what it was not told.
+///
+/// # Errors
+/// As those of [`response_stage`].
+pub(super) async fn origin_response(head: &mut ResponseHeader, ctx: &mut RequestCtx) -> Result<(), Fault> {
+    // Without it nothing was asked.
+    let Some(mut sent) = ctx.sent.take() else { return Err(Fault::Internal) };
+    response_stage(&mut sent, head, ctx, Stage::OriginResponse, false).await
+}
+
 /// Runs the hooks of a response stage in order; at viewer-response on an error only those that want to see errors.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! What the origin gets: the viewer's request, cleaned by the gate, with what the edge knows added and hooks' edits on top.
 
 use edgeweir_cache::{Selection, filtered_cookies, filtered_query};
+use edgeweir_config::Stage;
 use http::header::{
     ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING,
     VIA,
@@ -50,13 +51,17 @@ pub(crate) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: 
     })
 }
 
-/// Applies the edits of origin-request hooks and the origin's path prefix.
+/// Applies the edits of origin-request hooks and the origin's path prefix. What there is between is kept for origin-response
+/// hooks (CloudFront: "Lambda@Edge event structure", the request of a response event).
 ///
 /// # Errors
 /// If a target cannot be made.
-pub(crate) fn finish(req: &mut RequestHeader, ctx: &RequestCtx) -> Result<(), Fault> {
+pub(crate) fn finish(req: &mut RequestHeader, ctx: &mut RequestCtx) -> Result<(), Fault> {
     for edit in &ctx.origin_edits {
         edits::apply_to_request(req, edit)?;
+    }
+    if ctx.has_hooks_at(Stage::OriginResponse) {
+        ctx.sent = Some(Box::new(req.clone()));
     }
     if let Some(origin) = ctx.origin()
         && !origin.config.path_prefix.is_empty()

@@ -16,6 +16,7 @@ use super::context::RequestCtx;
 use super::parts;
 use crate::fault::chain;
 use crate::pages::{Errand, Page};
+use crate::snapshot::Distribution;
 use crate::snapshot::errors::PageTarget;
 
 /// What a page does not say: how it is sent and stored is the error's own business.
@@ -51,12 +52,23 @@ const OF_THE_BODY: [HeaderName; 9] = [
 
 /// Whether any error of the request's distribution has a page.
 pub(super) fn any(ctx: &RequestCtx) -> bool {
-    ctx.distribution().is_some_and(|distribution| !distribution.errors.is_empty())
+    of_host(ctx).is_some_and(|(_, distribution)| !distribution.errors.is_empty())
+}
+
+/// The distribution of the host, also where none of its behaviors has the path.
+fn of_host(ctx: &RequestCtx) -> Option<(usize, &Distribution)> {
+    let at = match ctx.route {
+        Some((at, _)) => at,
+        // Of what was refused before the host was known no page is asked for.
+        None if ctx.authority.as_str().is_empty() => return None,
+        None => ctx.snapshot.hosts.find(ctx.authority.host())?,
+    };
+    Some((at, ctx.snapshot.distributions.get(at)?))
 }
 
 /// Turns the head of an error into that of its page, and gives its body. None if it has no page, or there is none to be had.
 pub(super) async fn instead(request: &RequestHeader, head: &mut ResponseHeader, ctx: &RequestCtx) -> Option<Bytes> {
-    let distribution = ctx.distribution()?;
+    let (at, distribution) = of_host(ctx)?;
     let (page, status) = distribution.errors.find(head.status.as_u16())?.page.as_ref()?;
     let grpc = |value: &http::HeaderValue| value.as_bytes().starts_with(b"application/grpc");
     // A page that fails has no page, and it would wait for itself.
@@ -64,7 +76,7 @@ pub(super) async fn instead(request: &RequestHeader, head: &mut ResponseHeader, 
     if itself || request.headers.get(CONTENT_TYPE).is_some_and(grpc) {
         return None;
     }
-    match get(page, ctx).await {
+    match get(page, at, ctx).await {
         Ok(found) => Some(put(head, *status, found)),
         Err(error) => {
             let (request_id, error) = (ctx.id(), chain(&error));
@@ -74,7 +86,7 @@ pub(super) async fn instead(request: &RequestHeader, head: &mut ResponseHeader, 
     }
 }
 
-async fn get(page: &PageTarget, ctx: &RequestCtx) -> Result<Page, crate::pages::PageError> {
+async fn get(page: &PageTarget, distribution: usize, ctx: &RequestCtx) -> Result<Page, crate::pages::PageError> {
     let mut errand = RequestCtx::new(std::sync::Arc::clone(&ctx.snapshot), ctx.started);
     // No viewer waits for it: no limits, no viewer hooks, no line in the log, and no page in the place of its errors.
     errand.background = true;
@@ -83,7 +95,7 @@ async fn get(page: &PageTarget, ctx: &RequestCtx) -> Result<Page, crate::pages::
     errand.client = ctx.client;
     errand.https = ctx.https;
     errand.authority = ctx.authority.clone();
-    errand.route = ctx.route.map(|(distribution, _)| (distribution, page.behavior));
+    errand.route = Some((distribution, page.behavior));
     ctx.snapshot.pages.get(ctx.authority.as_str(), &page.target, Box::new(errand)).await
 }
 

@@ -67,11 +67,11 @@ pub(super) fn replace(
     ctx: &mut RequestCtx,
     fault: Fault,
 ) -> Result<()> {
+    ctx.fault = Some(fault);
     let (mut answer, body) = answers::made(fault, request, ctx)?;
     set(&mut answer, CONTENT_LENGTH, HeaderValue::from(body.len()));
     common(&mut answer, ctx);
     *head = answer;
-    ctx.fault = Some(fault);
     ctx.replacement = Some(Some(body));
     Ok(())
 }
@@ -186,12 +186,9 @@ pub(super) async fn write(
 
 /// Puts on an answer what all of them carry.
 pub(super) fn common(head: &mut ResponseHeader, ctx: &RequestCtx) {
-    if ctx.behavior().is_some_and(|behavior| behavior.cache.x_cache) {
-        let made = ctx.answered_by_hook || (ctx.fault.is_none() && ctx.origin_status.is_none());
-        let said = match ctx.redirected {
-            true => HeaderValue::from_static("Redirect from cloudfront"),
-            false => cache::x_cache(ctx.outcome, head.status.as_u16(), made),
-        };
+    if ctx.behavior().is_some_and(|behavior| behavior.cache.x_cache)
+        && let Some(said) = cache::x_cache(ctx, head.status.as_u16())
+    {
         set(head, X_CACHE, said);
     }
     set(head, X_REQUEST_ID, ctx.id.clone());

@@ -54,9 +54,10 @@ fn tell(headers: &mut HeaderMap, http_status: StatusCode, ctx: &RequestCtx, stat
             headers.remove(CDN_CACHE_CONTROL);
             headers.remove(SURROGATE_CONTROL);
         }
-        if policy.x_cache {
-            let made = ctx.answered_by_hook;
-            headers.insert(X_CACHE, cache::x_cache(ctx.outcome, http_status.as_u16(), made));
+        if policy.x_cache
+            && let Some(said) = cache::x_cache(ctx, http_status.as_u16())
+        {
+            headers.insert(X_CACHE, said);
         }
     }
     if let Some(policy) = ctx.behavior().and_then(|behavior| behavior.headers.as_deref()) {
@@ -202,10 +203,10 @@ pub(super) async fn finish(
         }
         edits::set(head, CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
-    // On origin errors only if asked for (CloudFront: "Lambda@Edge: viewer response"); on a hit the stored status is the
-    // origin's.
-    let failed =
-        ctx.origin_status.filter(|_status| ctx.covered.is_none()).unwrap_or_else(|| head.status.as_u16()) >= 400;
+    // On origin errors only if asked for (CloudFront: "Lambda@Edge: viewer response"); on a hit, and where a 304 is about what
+    // is stored, the stored status is the origin's.
+    let status = ctx.origin_status.filter(|status| ctx.covered.is_none() && *status != 304);
+    let failed = status.unwrap_or_else(|| head.status.as_u16()) >= 400;
     if ctx.background {
         return Ok(());
     }
@@ -259,6 +260,7 @@ async fn error_page(session: &mut Session, head: &mut ResponseHeader, ctx: &mut 
     }
     let (before, empty) = (head.status, body::is_empty(head, ctx));
     if let Some(page) = Box::pin(pages::instead(session.req_header(), head, ctx)).await {
+        ctx.paged = true;
         ctx.new_body = Some(page);
         body::at_viewer(session, head, ctx, before, empty);
     }

@@ -258,11 +258,15 @@ fn tls_facts(session: &rustls::ServerConnection) -> TlsFacts {
         cipher: session
             .negotiated_cipher_suite()
             .and_then(|suite| suite.suite().as_str())
-            .unwrap_or("unknown")
-            .to_owned(),
+            .map_or_else(|| "unknown".to_owned(), registered),
         server_name: session.server_name().map(str::to_owned),
         resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
     }
+}
+
+/// A cipher suite by its name in IANA's registry: rustls has names of its own for those of TLS 1.3.
+fn registered(suite: &str) -> String {
+    suite.strip_prefix("TLS13_").map_or_else(|| suite.to_owned(), |rest| format!("TLS_{rest}"))
 }
 
 async fn serve<A, C>(

@@ -4,6 +4,7 @@
 wit_bindgen::generate!({ world: "all", path: "../../sdk/wit" });
 
 use edgeweir::hook::context::settings;
+use edgeweir::hook::request;
 use edgeweir::hook::types::{GeneratedResponse, Header, HeaderEdit};
 use exports::edgeweir::hook::{origin_request, origin_response, viewer_request, viewer_response};
 
@@ -32,11 +33,22 @@ fn field(rest: &str) -> Header {
     Header { name: name.into(), value: value.into_bytes() }
 }
 
+/// What the hook sees of the request: the line of it, or the values of a field.
+fn told(what: &str) -> String {
+    if what == "line" {
+        let query = request::query().map_or_else(String::new, |query| format!("?{query}"));
+        return format!("{} {}{query}", request::method(), request::path());
+    }
+    let values = request::header_values(what);
+    values.iter().map(|value| String::from_utf8_lossy(value)).collect::<Vec<_>>().join(", ")
+}
+
 fn header(word: &str, rest: &str) -> Option<HeaderEdit> {
     match word {
         "set" => Some(HeaderEdit::Set(field(rest))),
         "append" => Some(HeaderEdit::Append(field(rest))),
         "remove" => Some(HeaderEdit::Remove(rest.into())),
+        "tell" => Some(HeaderEdit::Set(Header { name: format!("x-told-{rest}"), value: told(rest).into_bytes() })),
         _ => None,
     }
 }

@@ -91,3 +91,74 @@ async fn max_ttl_shortens_a_long_life() {
     tokio::time::sleep(OVER_ONE_SECOND).await;
     assert_eq!(edge.get("/t").await.text(), "2");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_5_4_pragma_in_a_response_says_nothing() {
+    let origin = counting(&[("pragma", "no-cache")]).await;
+    let edge = with_policy(&origin, "default_ttl = \"1h\"").await;
+    edge.get("/t").await;
+    assert!(is_hit(&edge.get("/t").await));
+}
+
+/// CloudFront, "How CloudFront processes HTTP 4xx and 5xx status codes from your origin": its error caching minimum TTL is 10 s
+/// if nobody says otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn presets_keep_errors_for_ten_seconds() {
+    let origin = Origin::start(|request| {
+        let mut parts = request.target().trim_start_matches('/').splitn(2, '/');
+        let status = parts.next().and_then(|status| status.parse().ok()).unwrap_or(200);
+        match parts.next() {
+            Some(said) if !said.is_empty() => Reply::new(status, &[("cache-control", said)], "no"),
+            _ => Reply::new(status, &[], "no"),
+        }
+    })
+    .await;
+    let start = |policy: &str| {
+        let config = format!(
+            "[origins.main]\nurl = \"http://{{origin}}\"\n[distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
+             [[distributions.site.behaviors]]\npath = \"*\"\n{policy}"
+        );
+        let address = origin.address();
+        async move { edgeweir_tests::edge::TestEdge::start(&config, &address).await }
+    };
+    let named = |name: &str| format!("cache_policy = \"{name}\"\n");
+    for policy in [String::new(), named("CachingOptimized"), named("Amplify")] {
+        let edge = start(&policy).await;
+        for (target, ttl) in [
+            ("/404/", Some(10)),
+            ("/414/", Some(10)),
+            ("/500/", Some(10)),
+            ("/501/", Some(10)),
+            ("/502/", Some(10)),
+            ("/503/", Some(10)),
+            ("/504/", Some(10)),
+            ("/503/max-age=1", Some(10)),
+            ("/503/max-age=60", Some(60)),
+            ("/403/", None),
+            ("/403/max-age=60", Some(60)),
+            ("/429/max-age=60", None),
+            // RFC 9111 goes before CloudFront.
+            ("/500/no-store", None),
+            ("/500/private", None),
+            ("/500/no-cache", None),
+        ] {
+            let miss = edge.get(target).await;
+            let status: u16 = target.split('/').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+            assert_eq!((miss.status, is_hit(&miss)), (status, false), "{target}, {policy}");
+            let hit = edge.get(target).await;
+            assert_eq!((hit.status, is_hit(&hit)), (status, ttl.is_some()), "{target}, {policy}");
+            if let Some(ttl) = ttl {
+                let told = crate::support::cache_status(&hit);
+                let left = told.iter().find_map(|word| word.strip_prefix("ttl=")?.parse::<i64>().ok()).expect("a ttl");
+                assert!((ttl - 5..=ttl).contains(&left), "{target}, {policy}: {told:?}");
+            }
+        }
+    }
+    let disabled = start(&named("CachingDisabled")).await;
+    let own = start(&format!("{}[cache_policies.own]\n", named("own"))).await;
+    for edge in [disabled, own] {
+        for _ in 0..2 {
+            assert!(!is_hit(&edge.get("/503/").await));
+        }
+    }
+}

@@ -223,3 +223,20 @@ async fn hooks_see_the_facts_of_the_request() {
     assert!(facts.contains(&format!("request-id=\"{id}\"")), "{id} is not in:\n{facts}");
     assert!(!facts.contains("header connection"), "hidden from hooks:\n{facts}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_length_that_origin_response_says_counts_for_nothing() {
+    let origin = Origin::start(|_| Reply::new(200, &[("cache-control", "max-age=60")], "hello")).await;
+    for edits in [
+        ["set content-length 1", "set x-a 1"],
+        ["remove content-length", "set x-a 1"],
+        ["set content-length 9", "body hello"],
+    ] {
+        let edge = scripted(&origin, "origin-response", &edits).await;
+        for turn in ["miss", "hit"] {
+            let answer = edge.get("/t").await;
+            assert_eq!((answer.status, answer.text().as_str()), (200, "hello"), "{edits:?}, {turn}");
+            assert_eq!(answer.header_all("content-length"), ["5"], "{edits:?}, {turn}");
+        }
+    }
+}

@@ -220,3 +220,38 @@ async fn browsers_get_a_page_and_programs_json() {
         assert_eq!(json.header("content-type"), Some("application/json"));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_that_no_behavior_has_gets_the_page_of_its_host() {
+    let origin = Origin::start(|request| match request.target() {
+        "/errors/none.html" => {
+            Reply::new(200, &[("content-type", "text/html")], request.header("x-forwarded-host").unwrap_or(""))
+        }
+        _ => Reply::ok("fine"),
+    })
+    .await;
+    let config = r#"
+        [origins.main]
+        url = "http://{origin}"
+        [distributions.site]
+        hosts = ["*"]
+        origin = "main"
+        error_responses = [{ status = 404, page = "/errors/none.html" }]
+        [[distributions.site.behaviors]]
+        path = "/errors/*"
+        [[distributions.site.behaviors]]
+        path = "/app/*"
+    "#;
+    let edge = Setup::new(config).set("origin", &origin.address()).start().await;
+    assert_eq!(edge.get("/app/a").await.text(), "fine");
+    let missing = edge.get("/elsewhere").await;
+    assert_eq!((missing.status, missing.text().as_str()), (404, HOST));
+    assert_eq!(
+        (missing.header("content-type"), missing.header("cache-control")),
+        (Some("text/html"), Some("no-store"))
+    );
+    assert_eq!(edge.log_lines(2).await[1]["fault"], "no-behavior");
+    // Nothing is asked for where the host is not known yet.
+    let bad = edge.exchange("GET / HTTP/1.1\r\nHost: a b\r\n\r\n").await;
+    assert_eq!((bad.status, origin.count()), (400, 2));
+}

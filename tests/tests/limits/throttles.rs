@@ -191,3 +191,36 @@ async fn a_key_that_a_reload_disables_is_refused_at_once() {
         .expect("a good config");
     assert_eq!(with_key(&edge, KEY).await.status, 403);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_and_a_burst_of_zero_close_a_method() {
+    let origin = Origin::hello().await;
+    let closed = "method_throttles = { DELETE = { rate = 0, burst = 0 } }\n";
+    let config = format!(
+        "[origins.main]\nurl = \"http://{{origin}}\"\n[distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
+         [[distributions.site.behaviors]]\npath = \"/at\"\nper_address = {{ rate = 0, burst = 0 }}\n\
+         [[distributions.site.behaviors]]\npath = \"*\"\n{closed}"
+    );
+    let edge = frozen(&config, &origin).await;
+    for hours in 0..3 {
+        let refused = edge.request("DELETE", "/t", &[], b"").await;
+        assert_eq!((refused.status, refused.text().as_str()), (429, TOO_MANY), "after {hours} hours");
+        assert_eq!((refused.header("retry-after"), refused.header("ratelimit")), (None, None), "it will never do");
+        assert_eq!(refused.header("ratelimit-policy"), Some("\"behavior\";q=0;w=1"));
+        assert_eq!(edge.get("/at").await.status, 429, "each address");
+        assert_eq!(edge.get("/t").await.status, 200, "other methods");
+        edge.advance(Duration::from_secs(3600));
+    }
+    assert_eq!(edge.log_lines(3).await[0]["throttle"], "behavior");
+    edge.reload(&config.replace(closed, "method_throttles = { DELETE = { rate = 1, burst = 2 } }\n"))
+        .await
+        .expect("good");
+    let mut passed = 0;
+    for _ in 0..4 {
+        passed += usize::from(edge.request("DELETE", "/t", &[], b"").await.status == 200);
+    }
+    assert_eq!(passed, 2, "it opens again");
+    edge.reload(&config).await.expect("good");
+    edge.advance(Duration::from_secs(3600));
+    assert_eq!(edge.request("DELETE", "/t", &[], b"").await.status, 429, "and closes");
+}

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{CACHE_CONTROL, PRAGMA};
 use pingora::http::ResponseHeader;
 
 use super::status::{Storable, storable};
@@ -51,16 +50,7 @@ pub(super) fn of(
 /// The lifetime of a response whose origin gave none.
 fn unsaid(response: &ResponseHeader, is_error: bool, times: &Times, rules: &Rules, now: SystemTime) -> Duration {
     let headers = &response.headers;
-    if says_pragma_no_cache(response) {
-        // RFC 9111 §5.4 gives it no meaning in a response, but who writes it does not want a guess.
-        return Duration::ZERO;
-    }
     let guess = if rules.heuristic { times::heuristic_lifetime(headers, times, now) } else { None };
     let seconds = guess.unwrap_or(rules.ttl.default);
     if is_error { seconds.min(ERROR_TTL) } else { seconds }
-}
-
-fn says_pragma_no_cache(response: &ResponseHeader) -> bool {
-    !response.headers.contains_key(CACHE_CONTROL)
-        && response.headers.get_all(PRAGMA).iter().any(|line| line.as_bytes().eq_ignore_ascii_case(b"no-cache"))
 }

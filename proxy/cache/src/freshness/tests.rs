@@ -227,11 +227,8 @@ fn rfc9111_4_2_2_a_tenth_of_the_time_since_the_last_change() {
         assert_eq!(with(status, &[(LAST_MODIFIED, &day)]), Decision::Refuse(Reason::NotExplicit), "{status}");
     }
     let future = at(60);
-    for fields in [
-        &[(LAST_MODIFIED, future.as_str())][..],
-        &[(LAST_MODIFIED, "0")],
-        &[(PRAGMA, "no-cache"), (LAST_MODIFIED, &day)],
-    ] {
+    assert_eq!(remaining(with(200, &[(PRAGMA, "no-cache"), (LAST_MODIFIED, &day)])), 8_640);
+    for fields in [&[(LAST_MODIFIED, future.as_str())], &[(LAST_MODIFIED, "0")]] {
         assert_eq!(with(200, fields), Decision::Refuse(Reason::TtlZero), "{fields:?}");
     }
 }
@@ -458,6 +455,10 @@ fn cookies_outside_the_key_need_explicit_freshness() {
 fn rfc9111_5_4_pragma_in_a_response_is_ignored() {
     let header = response(200, &[(PRAGMA, "no-cache"), (CACHE_CONTROL, "max-age=60")]);
     assert_eq!(remaining(get(&header)), 60);
+    // Nor does it keep a response from having the policy's default.
+    let alone = response(200, &[(PRAGMA, "no-cache")]);
+    assert_eq!(get(&alone), get(&response(200, &[])));
+    assert!(remaining(get(&alone)) > 0);
 }
 
 #[test]

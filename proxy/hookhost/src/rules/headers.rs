@@ -48,8 +48,8 @@ pub(crate) fn is_disallowed(name: &str) -> bool {
     }
 }
 
-/// Whether this field is visible but fixed at the stage. `content-length` at origin-response is not on AWS's list; it is
-/// here because no edit of this version changes the body, so that any other length would break the framing.
+/// Whether this field is visible but fixed at the stage. `content-length` at origin-response is not: it may be edited, and the
+/// edge computes its own all the same (see [`is_computed`]).
 fn is_read_only(stage: Stage, name: &str) -> bool {
     match stage {
         Stage::ViewerRequest => matches!(name, "cdn-loop" | "content-length" | "host" | "transfer-encoding" | "via"),
@@ -65,13 +65,19 @@ fn is_read_only(stage: Stage, name: &str) -> bool {
                 | "transfer-encoding"
                 | "via"
         ),
-        Stage::OriginResponse => matches!(name, "content-length" | "transfer-encoding" | "via"),
+        Stage::OriginResponse => matches!(name, "transfer-encoding" | "via"),
         Stage::ViewerResponse => {
             matches!(name, "content-encoding" | "content-length" | "transfer-encoding" | "via" | "warning")
         }
         // It edits nothing.
         Stage::Authorizer => true,
     }
+}
+
+/// Whether an edit is of the length of a body, which only the edge can tell.
+pub(super) fn is_computed(edit: &HeaderEdit) -> bool {
+    let (HeaderEdit::Set(name, _) | HeaderEdit::Append(name, _) | HeaderEdit::Remove(name)) = edit;
+    name == http::header::CONTENT_LENGTH
 }
 
 /// Checks the header edits of one call.

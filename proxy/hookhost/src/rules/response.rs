@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::headers::HeaderRules;
+use super::headers::{HeaderRules, is_computed};
 use super::respond::{MAX_AT_ORIGIN, MAX_AT_VIEWER, status};
 use super::{Rule, Violation, count, note};
 use crate::bindings::stages::{origin_response as origin, viewer_response as viewer};
@@ -37,7 +37,13 @@ pub(crate) fn origin_response(raw: Vec<origin::Edit>) -> Result<Vec<ResponseEdit
     let mut tags = 0;
     for edit in raw {
         edits.push(match edit {
-            origin::Edit::Header(edit) => ResponseEdit::Header(headers.edit(edit)?),
+            origin::Edit::Header(edit) => {
+                let edit = headers.edit(edit)?;
+                if is_computed(&edit) {
+                    continue;
+                }
+                ResponseEdit::Header(edit)
+            }
             origin::Edit::Status(code) => ResponseEdit::Status(status(code)?),
             origin::Edit::Ttl(seconds) => ResponseEdit::Ttl(Duration::from_secs(seconds.into())),
             origin::Edit::Note(text) => ResponseEdit::Note(note(text)?),

@@ -7,7 +7,7 @@ use super::respond::respond;
 use super::*;
 use crate::bindings::imports::types::{GeneratedResponse as RawResponse, Header, HeaderEdit as Raw};
 use crate::bindings::stages::viewer_request as viewer;
-use crate::{HeaderEdit, RequestEdit, RequestVerdict, RequestView, Stage};
+use crate::{HeaderEdit, RequestEdit, RequestVerdict, RequestView, ResponseEdit, Stage};
 
 struct Request(HeaderMap);
 
@@ -69,7 +69,7 @@ fn read_only_headers_by_stage() {
         ("accept-encoding", [false, true, false, false]),
         ("cdn-loop", [true, true, false, false]),
         ("content-encoding", [false, false, false, true]),
-        ("content-length", [true, true, true, true]),
+        ("content-length", [true, true, false, true]),
         ("host", [true, false, false, false]),
         ("if-modified-since", [false, true, false, false]),
         ("if-none-match", [false, true, false, false]),
@@ -86,6 +86,20 @@ fn read_only_headers_by_stage() {
             assert_eq!(result == Err(Rule::ReadOnlyHeader), read_only, "{name} at {stage}: {result:?}");
         }
     }
+}
+
+#[test]
+fn a_length_at_origin_response_is_the_edges_own_whatever_a_hook_says() {
+    let edits = [
+        Raw::Set(header("Content-Length", b"1")),
+        Raw::Append(header("content-length", b"2")),
+        Raw::Set(header("x-a", b"1")),
+        Raw::Remove("content-length".into()),
+    ];
+    let edits = edits.into_iter().map(crate::bindings::stages::origin_response::Edit::Header).collect();
+    let left = origin_response(edits).map_err(|violation| violation.rule).unwrap();
+    assert!(matches!(&left[..], [ResponseEdit::Header(HeaderEdit::Set(name, _))] if name == "x-a"), "{left:?}");
+    assert_eq!(set(Stage::OriginResponse, "content-length", b"1\n2"), Err(Rule::HeaderValue));
 }
 
 #[test]

@@ -195,12 +195,18 @@ async fn response_edits() {
     for (script, rule) in [
         ("status 99", Rule::Status),
         ("set transfer-encoding chunked", Rule::ReadOnlyHeader),
-        ("remove content-length", Rule::ReadOnlyHeader),
         ("note *5000", Rule::NoteTooLong),
     ] {
         assert_eq!(broken(hook.origin_response(response_call(script)).await.verdict), rule, "{script}");
     }
     assert!(hook.origin_response(response_call("remove content-encoding")).await.verdict.is_ok());
+    // The edge's own in any case.
+    let lengths = response_call("set content-length 1\nremove content-length");
+    assert_eq!(hook.origin_response(lengths).await.verdict.unwrap(), []);
+    assert_eq!(
+        broken(hook.viewer_response(response_call("remove content-length")).await.verdict),
+        Rule::ReadOnlyHeader
+    );
     assert_eq!(
         broken(hook.viewer_response(response_call("remove content-encoding")).await.verdict),
         Rule::ReadOnlyHeader

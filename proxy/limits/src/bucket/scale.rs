@@ -30,6 +30,10 @@ impl Scale {
 
     pub(crate) fn new(throttle: &Throttle) -> Self {
         let burst = throttle.burst();
+        if burst == 0 {
+            // Nothing fits, so nothing is ever owed.
+            return Self { shift: 0, interval: 1, fill: 0 };
+        }
         let interval = (1e9 / throttle.rate()).min(LONGEST_INTERVAL_NANOS);
         let shift = (FILL_BITS - (interval * f64::from(burst)).log2()).floor().min(FINEST_SHIFT);
         let exact = interval * shift.exp2();

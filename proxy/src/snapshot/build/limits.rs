@@ -15,9 +15,10 @@ const LEAST_KEYS: usize = 1024;
 
 impl Builder<'_> {
     pub(super) fn throttle(&mut self, throttle: model::Throttle) -> Option<Throttle> {
-        // This edge's part, as long as others share the store; a burst of 1 is the least.
+        // This edge's part, as long as others share the store; a burst of 1 is the least, unless nothing is let through at all.
         let nodes = u32::try_from(self.nodes).unwrap_or(u32::MAX);
-        match Throttle::new(throttle.rate / f64::from(nodes), (throttle.burst / nodes).max(1)) {
+        let least = throttle.burst.min(1);
+        match Throttle::new(throttle.rate / f64::from(nodes), (throttle.burst / nodes).max(least)) {
             Ok(throttle) => Some(throttle),
             Err(error) => {
                 self.problem(error.to_string());
