@@ -122,9 +122,8 @@ impl<'a> Scanner<'a> {
                 _ => {}
             }
         }
-        // The quote is never closed: the rest of the line is the value.
-        self.rest = &[];
-        (quoted, true)
+        // The quote is never closed, so it quotes nothing: it must not hide the directives that follow.
+        (self.take_until(is_separator), false)
     }
 }
 
@@ -263,7 +262,17 @@ mod tests {
         for line in ["max-age=60; private", "max-age=60 private", "public;private"] {
             assert!(ResponseDirectives::of(&lines(&[line])).private, "{line}");
         }
-        assert_eq!(scan("x=\"open, private"), [("x".to_owned(), Some("open, private".to_owned()))]);
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_hides_no_directive() {
+        let text = |value: &str| Some(value.to_owned());
+        assert_eq!(scan("x=\"open, private"), [("x".to_owned(), text("\"open")), ("private".to_owned(), None)]);
+        for line in ["x=\"open,no-store", "x=\"a\\\", no-store", "max-age=\"60, no-store", "private=\"x-a, no-store"] {
+            assert!(ResponseDirectives::of(&lines(&[line])).no_store, "{line}");
+        }
+        let found = ResponseDirectives::of(&lines(&["max-age=\"60, private=\"x-a"]));
+        assert_eq!((found.max_age, found.private, found.qualified), (Some(0), true, false));
     }
 
     #[test]
@@ -283,7 +292,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics_and_always_sees_no_store(prefix in "[ -~]{0,20}", suffix in "[ -~]{0,20}") {
-            // A quote may swallow what follows, so none before it.
+            // A quote that is closed later may swallow what follows, so none before it.
             let prefix = prefix.replace(['"', '='], "");
             let line = format!("{prefix},No-Store,{suffix}");
             prop_assert!(ResponseDirectives::of(&lines(&[&line])).no_store);
