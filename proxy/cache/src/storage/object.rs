@@ -185,9 +185,10 @@ impl Meta {
         self.id
     }
 
-    /// Whether it was stale from its first moment: it is there to be checked on each use.
+    /// Whether it was stale from its first moment, and may not answer while it is fetched again: it is there to be checked on
+    /// each use.
     pub(super) fn is_never_fresh(&self) -> bool {
-        self.fresh_until <= self.epoch
+        self.fresh_until <= self.epoch && self.stale_while_revalidate == 0
     }
 
     /// The length the header promises; `None` when it does not or when the status has no body.
@@ -260,6 +261,11 @@ impl Stored {
     /// Which variant it is.
     pub fn variance(&self) -> Option<HashBinary> {
         self.0.meta.variance
+    }
+
+    /// Names its body.
+    pub fn id(&self) -> ObjectId {
+        self.0.meta.id
     }
 
     /// When its fetch began.
