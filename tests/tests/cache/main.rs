@@ -11,6 +11,7 @@ mod directives;
 mod fresh;
 mod heads;
 mod hostile;
+mod http2;
 mod invalidation;
 mod keys;
 mod large;
