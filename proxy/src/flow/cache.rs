@@ -356,7 +356,7 @@ pub(super) fn storable(
         return decided;
     }
     if !storage.fits(head) {
-        return revalidate::refuse(session, head.status, ctx, Reason::TooLarge, now);
+        return revalidate::refuse(storage, session, head.status, ctx, Reason::TooLarge, now);
     }
     match decide(&facts, head, &rules, now) {
         Decision::Store(_) if session.cache.bypassing() => {
@@ -368,7 +368,7 @@ pub(super) fn storable(
             RespCacheable::Uncacheable(NoCacheReason::Deferred)
         }
         Decision::Store(_) if leaks::forbid(core, &policy, head, ctx) => {
-            revalidate::refuse(session, head.status, ctx, Reason::KeyLeak, now)
+            revalidate::refuse(storage, session, head.status, ctx, Reason::KeyLeak, now)
         }
         Decision::Store(mut freshness) => {
             if let Some(ttl) = hook_ttl.filter(|_ttl| freshness.fresh_until > freshness.epoch) {
@@ -383,7 +383,7 @@ pub(super) fn storable(
             meta.extensions_mut().insert(Label { mark, tags: ctx.object_tags.clone() });
             RespCacheable::Cacheable(meta)
         }
-        Decision::Refuse(reason) => revalidate::refuse(session, head.status, ctx, reason, now),
+        Decision::Refuse(reason) => revalidate::refuse(storage, session, head.status, ctx, reason, now),
     }
 }
 

@@ -20,6 +20,10 @@ const MAX_RANGES: usize = 200;
 const OF_THE_WHOLE: [HeaderName; 6] =
     [CACHE_CONTROL, EXPIRES, CDN_CACHE_CONTROL, SURROGATE_CONTROL, ETAG, LAST_MODIFIED];
 
+/// Digests of the content as it is sent (RFC 9530, 2; RFC 2616, 14.15), which are others for a part. Those of the whole
+/// representation (`Repr-Digest`, `Digest`) stay.
+const OF_THE_BYTES: [&str; 2] = ["content-digest", "content-md5"];
+
 /// Makes the head of a whole answer that of the parts that the request asks for, if it is to have them.
 pub(super) fn cut(req: &RequestHeader, head: &mut ResponseHeader) -> RangeType {
     if !is_asked(req) || !conditions::is_strong_range(&req.headers, &head.headers) {
@@ -37,6 +41,9 @@ pub(super) fn cut(req: &RequestHeader, head: &mut ResponseHeader) -> RangeType {
         }
         Asked::Nothing | Asked::Whole => RangeType::None,
     };
+    if !matches!(parts, RangeType::None) {
+        OF_THE_BYTES.iter().for_each(|name| drop(head.remove_header(*name)));
+    }
     if matches!(parts, RangeType::Invalid) {
         OF_THE_WHOLE.iter().for_each(|name| drop(head.remove_header(name)));
     }

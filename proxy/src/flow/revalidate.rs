@@ -64,9 +64,9 @@ pub(super) fn updated(
     storage: &MokaStorage,
     now: SystemTime,
 ) -> Option<RespCacheable> {
-    let mut header = session.cache.maybe_cache_meta()?.response_header_copy();
     let validation = ctx.validation.take()?;
     let (told, object) = &*validation;
+    let mut header = session.cache.maybe_cache_meta()?.response_header_copy();
     let decision = match told.refused() {
         Some(reason) => Decision::Refuse(reason),
         None => {
@@ -95,7 +95,7 @@ pub(super) fn updated(
             if let Some(key) = session.cache.maybe_cache_key().filter(|_key| reason.unsettles_stored()) {
                 storage.forget(key);
             }
-            refuse(session, StatusCode::NOT_MODIFIED, ctx, reason, now)
+            refuse(storage, session, StatusCode::NOT_MODIFIED, ctx, reason, now)
         }
     };
     ctx.validation = Some(validation);
@@ -117,8 +117,9 @@ const OF_ONE_REQUEST: &str = "of-one-request";
 
 /// Does not store a response. The key is remembered then, so that the next requests wait for nobody; but not if something is
 /// stored under it that they may still get: another variant, an object that is fresh yet, or one that a failure of the
-/// origin with this status does not outdate.
+/// origin with this status does not outdate. An object that the response does outdate answers no more while it is stale.
 pub(super) fn refuse(
+    storage: &MokaStorage,
     session: &Session,
     status: StatusCode,
     ctx: &mut RequestCtx,
@@ -126,13 +127,18 @@ pub(super) fn refuse(
     now: SystemTime,
 ) -> RespCacheable {
     ctx.not_stored = Some(reason);
-    let varies = session.cache.maybe_cache_key().is_some_and(|key| key.get_variance_key().is_some());
-    let good = || {
-        let stored = (session.cache.phase() == CachePhase::Stale).then(|| session.cache.maybe_cache_meta()).flatten();
-        let failed = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-        stored.is_some_and(|stored| failed || stored.variance().is_some() || stored.is_fresh(now))
-    };
-    RespCacheable::Uncacheable(if varies || good() { NoCacheReason::Custom(OF_ONE_REQUEST) } else { reason.into() })
+    let key = session.cache.maybe_cache_key();
+    let stale = (session.cache.phase() == CachePhase::Stale).then(|| session.cache.maybe_cache_meta()).flatten();
+    let failed = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+    let good = stale.is_some_and(|stored| failed || stored.is_fresh(now));
+    let varies = key.is_some_and(|key| key.get_variance_key().is_some())
+        || stale.is_some_and(|stored| stored.variance().is_some());
+    if let (Some(key), Some(_)) = (key, stale)
+        && !(good || status == StatusCode::NOT_MODIFIED || is_of_one_request(reason.as_str()))
+    {
+        storage.retire(key, now);
+    }
+    RespCacheable::Uncacheable(if varies || good { NoCacheReason::Custom(OF_ONE_REQUEST) } else { reason.into() })
 }
 
 /// The status of an origin's answer that pingora asks about; none for other failures.

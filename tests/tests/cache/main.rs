@@ -16,6 +16,7 @@ mod invalidation;
 mod keys;
 mod large;
 mod mixed;
+mod parts_of_stale;
 mod purging;
 mod ranges;
 mod stale;

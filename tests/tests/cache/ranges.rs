@@ -310,3 +310,24 @@ async fn rfc9110_14_1_2_a_suffix_longer_than_can_be_counted_is_the_whole() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9530_2_a_part_has_no_digest_of_the_whole_content() {
+    let origin = Origin::start(|_| {
+        let headers = [
+            ("cache-control", "max-age=60"),
+            ("content-digest", "sha-256=:YWJj:"),
+            ("content-md5", "YWJj"),
+            ("repr-digest", "sha-256=:YWJj:"),
+        ];
+        Reply::new(200, &headers, pattern_bytes(1000))
+    })
+    .await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    for (range, status) in [("bytes=0-9", 206), ("bytes=0-9,20-29", 206), ("bytes=2000-", 416)] {
+        let part = edge.get_with("/t", &[("Range", range)]).await;
+        assert_eq!((part.status, part.header("content-digest"), part.header("content-md5")), (status, None, None));
+        assert_eq!(part.header("repr-digest"), Some("sha-256=:YWJj:"), "{range}");
+    }
+    assert_eq!(edge.get("/t").await.header("content-digest"), Some("sha-256=:YWJj:"));
+}

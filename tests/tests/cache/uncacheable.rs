@@ -136,3 +136,55 @@ async fn a_viewer_who_asks_for_a_check_does_not_take_a_fresh_object_out_of_servi
     assert_eq!((checked.status, tells(&checked, "detail=no-store")), (404, true), "{:?}", cache_status(&checked));
     assert!(is_hit(&edge.get("/t").await));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_at_the_origin_does_not_answer_stale_any_more() {
+    for vary in ["accept-language", "x-other"] {
+        let origin = Origin::start(move |request| {
+            let french = request.header("accept-language") == Some("fr");
+            let told = if french { "max-age=600" } else { "max-age=1, stale-while-revalidate=600, stale-if-error=600" };
+            Reply::new(200, &[("cache-control", told), ("vary", vary)], "old")
+        })
+        .await;
+        let edge = with_policy(&origin, "").await;
+        let (german, french) = ([("Accept-Language", "de")], [("Accept-Language", "fr")]);
+        edge.get_with("/t", &german).await;
+        edge.get_with("/t", &french).await;
+        let_expire().await;
+        origin.answer(|_| Reply::new(404, &[("cache-control", "max-age=0")], "gone"));
+        let mut status = 200;
+        for _ in 0..200 {
+            status = edge.get_with("/t", &german).await.status;
+            if status == 404 {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(status, 404, "{vary}");
+        origin.answer(|_| Reply::new(503, &[], "down"));
+        assert_eq!(edge.get_with("/t", &german).await.status, 503, "{vary}: the old answer covers no failure either");
+        if vary == "accept-language" {
+            assert!(is_hit(&edge.get_with("/t", &french).await), "another variant is another matter");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_outdated_by_an_answer_that_is_not_stored_does_not_come_back() {
+    let told = [("cache-control", "max-age=1, stale-while-revalidate=600")];
+    let origin = Origin::start(move |_| Reply::new(200, &told, "first")).await;
+    let edge = with_policy(&origin, "").await;
+    edge.get("/t").await;
+    let_expire().await;
+    origin.answer(|_| Reply::new(200, &[("cache-control", "private")], "second"));
+    for _ in 0..200 {
+        if edge.get("/t").await.text() == "second" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    origin.answer(|_| Reply::new(200, &[("cache-control", "max-age=600")], "third"));
+    for _ in 0..3 {
+        assert_eq!(edge.get("/t").await.text(), "third");
+    }
+}

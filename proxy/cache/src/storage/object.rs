@@ -331,11 +331,14 @@ impl Object {
         Self { forms, ..Self::new(Arc::new(fresh), self.body.clone()) }
     }
 
-    /// The same, stale since `now` at the latest.
-    pub(super) fn expired(&self, now: SystemTime) -> Self {
+    /// The same, stale since `now` at the latest. A `retired` one never answers stale any more.
+    pub(super) fn expired(&self, now: SystemTime, retired: bool) -> Self {
         let meta = &*self.meta;
         let (header, identity, label) = (meta.header.clone(), Arc::clone(&meta.identity), meta.label.clone());
-        let meta = Meta { header, identity, label, fresh_until: meta.fresh_until.min(now), ..*meta };
+        let mut meta = Meta { header, identity, label, fresh_until: meta.fresh_until.min(now), ..*meta };
+        if retired {
+            (meta.stale_while_revalidate, meta.stale_if_error) = (0, 0);
+        }
         Self { forms: self.forms.refreshed(&meta), ..Self::new(Arc::new(meta), self.body.clone()) }
     }
 
