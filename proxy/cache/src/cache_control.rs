@@ -285,7 +285,7 @@ mod tests {
         for line in ["x=\"open,no-store", "x=\"a\\\", no-store", "max-age=\"60, no-store", "private=\"x-a, no-store"] {
             assert!(ResponseDirectives::of(&lines(&[line])).no_store, "{line}");
         }
-        let found = ResponseDirectives::of(&lines(&["max-age=\"60, private=\"x-a"]));
+        let found = ResponseDirectives::of(&lines(&["max-age=\"60, x", "private=\"x-a, y"]));
         assert_eq!((found.max_age, found.private, found.qualified), (Some(0), true, false));
     }
 
