@@ -61,7 +61,7 @@ use pingora::cache::{CacheKey, CacheMeta, CachePhase, ForcedFreshness, RespCache
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
-use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session, range_header_filter};
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
@@ -419,7 +419,7 @@ impl ProxyHttp for Flow {
         if head.status == StatusCode::NOT_MODIFIED && session.cache.enabled() {
             cache::take_tags(head, ctx);
         }
-        revalidate::take(session, head, ctx).map_err(|fault| stop(ctx, fault))?;
+        revalidate::take(self.core.cache.storage, session, head, ctx).map_err(|fault| stop(ctx, fault))?;
         invalidate::after(self.core.cache.storage, session.req_header(), head, ctx);
         if ctx.keyed && !session.cache.enabled() && session.req_header().method == Method::HEAD {
             head::freshen(self.core.cache.storage, session, head, ctx).await;
@@ -489,7 +489,7 @@ impl ProxyHttp for Flow {
 
     fn response_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _end_of_stream: bool,
         ctx: &mut Box<RequestCtx>,
@@ -497,6 +497,9 @@ impl ProxyHttp for Flow {
         if let Some(replacement) = &mut ctx.replacement {
             // Once, in place of the first part; nothing in place of the others.
             *body = replacement.take();
+        } else if ctx.viewer_has || session.req_header().method == Method::HEAD {
+            // The origin was asked for the whole. What is then not stored pingora sends, which HTTP/2 does not prevent.
+            *body = None;
         }
         Ok(None)
     }
@@ -562,10 +565,8 @@ impl ProxyHttp for Flow {
         head: &ResponseHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<bool> {
-        let verdict = conditions::evaluate(session.req_header(), head);
-        ctx.condition_failed = verdict == conditions::Verdict::Failed;
-        // pingora sends no body then; the status is put right in `response_filter`.
-        Ok(verdict != conditions::Verdict::Send)
+        ctx.viewer_has = conditions::viewer_has(session.req_header(), head);
+        Ok(ctx.viewer_has)
     }
 
     fn range_header_filter(
@@ -574,26 +575,8 @@ impl ProxyHttp for Flow {
         head: &mut ResponseHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> RangeType {
-        if ctx.coded {
-            // Ranges are cut from the plain form.
-            return RangeType::None;
-        }
-        let req = session.req_header();
-        if !range::is_asked(req) || !conditions::is_strong_range(&req.headers, &head.headers) {
-            return RangeType::None;
-        }
-        match range::asked(&req.headers) {
-            range::Asked::Parts | range::Asked::Nothing if range::is_empty(head) => {
-                range::refuse(head);
-                RangeType::Invalid
-            }
-            range::Asked::Parts => range_header_filter(req, head, Some(range::MAX_RANGES)),
-            range::Asked::Nothing if head.status == StatusCode::OK && head.headers.contains_key(CONTENT_LENGTH) => {
-                range::refuse(head);
-                RangeType::Invalid
-            }
-            range::Asked::Nothing | range::Asked::Mixed => RangeType::None,
-        }
+        // Ranges are cut from the plain form.
+        if ctx.coded { RangeType::None } else { range::cut(session.req_header(), head) }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<RequestCtx>) {

@@ -98,8 +98,8 @@ const DEFAULT: &str = "UseOriginCacheControlHeaders-QueryStrings";
 /// The policies of the model while it is made.
 pub(super) struct Policies<'n> {
     names: &'n Names,
-    /// Names of the presets used so far.
-    presets: Vec<&'static str>,
+    /// Names of the presets used so far, and whether behaviors ask for them by name.
+    presets: Vec<(&'static str, bool)>,
 }
 
 impl<'n> Policies<'n> {
@@ -112,8 +112,9 @@ impl<'n> Policies<'n> {
     pub(super) fn find(&mut self, name: Option<&Spanned<Text>>, out: &mut Report) -> CachePolicyId {
         let text = name.map_or(DEFAULT, |name| name.get_ref().0.as_str());
         if let Some(preset) = PRESETS.iter().find(|preset| preset.name == text) {
-            let at = self.presets.iter().position(|used| *used == text).unwrap_or_else(|| {
-                self.presets.push(preset.name);
+            let wanted = (preset.name, name.is_some());
+            let at = self.presets.iter().position(|used| *used == wanted).unwrap_or_else(|| {
+                self.presets.push(wanted);
                 self.presets.len() - 1
             });
             return CachePolicyId(self.names.policies.len() + at);
@@ -127,17 +128,21 @@ impl<'n> Policies<'n> {
         let own = file.cache_policies.value().into_iter().flat_map(|policies| policies.iter());
         let prefix = viewer::prefix(file);
         let own = own.map(|(name, written)| resolve(name.get_ref(), written, prefix));
-        let presets = self.presets.iter().filter_map(|name| PRESETS.iter().find(|preset| preset.name == *name));
-        own.chain(presets.map(|preset| preset.policy(prefix))).collect()
+        let presets = self.presets.iter().filter_map(|(name, named)| {
+            let preset = PRESETS.iter().find(|preset| preset.name == *name)?;
+            Some(preset.policy(prefix, *named))
+        });
+        own.chain(presets).collect()
     }
 }
 
 impl Preset {
-    fn policy(&self, prefix: &str) -> CachePolicy {
+    /// Who does not ask for CloudFront's policies `named` gets HTTP's rules: what fails is asked for again.
+    fn policy(&self, prefix: &str, named: bool) -> CachePolicy {
         let [min_ttl, default_ttl, max_ttl] = self.ttls.map(Duration::from_secs);
         // `max_ttl` limits also what errors live.
         let least = ERROR_TTL.min(max_ttl);
-        let errors = if least.is_zero() { Vec::new() } else { ERRORS.map(|status| (status, least)).to_vec() };
+        let errors = if least.is_zero() || !named { Vec::new() } else { ERRORS.map(|status| (status, least)).to_vec() };
         let set_cookie = if self.cookies == Selection::None { SetCookie::Strip } else { SetCookie::Refuse };
         CachePolicy {
             name: self.name.to_owned(),

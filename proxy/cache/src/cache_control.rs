@@ -5,7 +5,7 @@
 //! a response counts, if several targets are named, is told in [`targeted`](crate::targeted). It must not know what is
 //! decided from the directives.
 
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPIRES, VARY};
 use http::{HeaderMap, HeaderName};
 
 /// The greatest delta-seconds, and what a greater one counts as (RFC 9111 §1.2.2).
@@ -21,6 +21,9 @@ pub(crate) struct Directive<'a> {
     /// There were blanks around `=`, which the grammar does not allow (RFC 9111 §5.2).
     pub(crate) spaced: bool,
 }
+
+/// What says for whom a response is, how long, and what its body is.
+const NEEDED: [HeaderName; 6] = [VARY, CONTENT_ENCODING, CONTENT_TYPE, CONTENT_LENGTH, CACHE_CONTROL, EXPIRES];
 
 impl Directive<'_> {
     /// Directive names are case-insensitive (RFC 9111 §5.2).
@@ -40,11 +43,12 @@ impl Directive<'_> {
     }
 
     /// The fields that a qualified `no-cache` or `private` is meant for (RFC 9111 §5.2.2.4, §5.2.2.7); none of an
-    /// unqualified one. An argument that is no quoted list of field names counts as none: the whole response is meant.
+    /// unqualified one. An argument that is no quoted list of field names counts as none: the whole response is meant. So does
+    /// one that names a field without which the rest would be used wrongly.
     pub(crate) fn fields(&self) -> impl Iterator<Item = HeaderName> + Clone {
         let list = if self.quoted { self.value.unwrap_or_default() } else { &[] };
         let names = list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|name| !name.is_empty());
-        let valid = names.clone().all(|name| HeaderName::from_bytes(name).is_ok());
+        let valid = names.clone().all(|name| HeaderName::from_bytes(name).is_ok_and(|name| !NEEDED.contains(&name)));
         names.filter_map(|name| HeaderName::from_bytes(name).ok()).filter(move |_| valid)
     }
 
@@ -122,9 +126,8 @@ impl<'a> Scanner<'a> {
                 _ => {}
             }
         }
-        // The quote is never closed: the rest of the line is the value.
-        self.rest = &[];
-        (quoted, true)
+        // The quote is never closed, so it quotes nothing: it must not hide the directives that follow.
+        (self.take_until(is_separator), false)
     }
 }
 
@@ -263,7 +266,27 @@ mod tests {
         for line in ["max-age=60; private", "max-age=60 private", "public;private"] {
             assert!(ResponseDirectives::of(&lines(&[line])).private, "{line}");
         }
-        assert_eq!(scan("x=\"open, private"), [("x".to_owned(), Some("open, private".to_owned()))]);
+    }
+
+    #[test]
+    fn what_a_response_needs_cannot_be_left_out_of_it() {
+        for (line, whole) in
+            [("private=\"x-a, Vary\"", true), ("no-cache=\"content-encoding\"", true), ("private=\"x-a\"", false)]
+        {
+            let found = ResponseDirectives::of(&lines(&[line]));
+            assert_eq!((found.private || found.no_cache, found.qualified), (whole, !whole), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_hides_no_directive() {
+        let text = |value: &str| Some(value.to_owned());
+        assert_eq!(scan("x=\"open, private"), [("x".to_owned(), text("\"open")), ("private".to_owned(), None)]);
+        for line in ["x=\"open,no-store", "x=\"a\\\", no-store", "max-age=\"60, no-store", "private=\"x-a, no-store"] {
+            assert!(ResponseDirectives::of(&lines(&[line])).no_store, "{line}");
+        }
+        let found = ResponseDirectives::of(&lines(&["max-age=\"60, x", "private=\"x-a, y"]));
+        assert_eq!((found.max_age, found.private, found.qualified), (Some(0), true, false));
     }
 
     #[test]
@@ -283,7 +306,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics_and_always_sees_no_store(prefix in "[ -~]{0,20}", suffix in "[ -~]{0,20}") {
-            // A quote may swallow what follows, so none before it.
+            // A quote that is closed later may swallow what follows, so none before it.
             let prefix = prefix.replace(['"', '='], "");
             let line = format!("{prefix},No-Store,{suffix}");
             prop_assert!(ResponseDirectives::of(&lines(&[&line])).no_store);

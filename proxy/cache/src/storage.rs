@@ -360,8 +360,17 @@ impl MokaStorage {
     pub fn expire_stored(&self, key: &CacheKey, stored: &Stored, now: SystemTime) {
         self.objects.entry(hash_of(key)).and_compute_with(|entry| match entry {
             Some(entry) if entry.value().meta.id() == stored.0.meta.id() => {
-                Op::Put(Arc::new(entry.value().expired(now)))
+                Op::Put(Arc::new(entry.value().expired(now, false)))
             }
+            _ => Op::Nop,
+        });
+    }
+
+    /// Ends the time in which what is stored under a key answers although it is stale: the origin has another answer by now,
+    /// which is not stored. It stays, as the key of other variants may hang on it. What is fresh is newer than that answer.
+    pub fn retire(&self, key: &CacheKey, now: SystemTime) {
+        self.objects.entry(hash_of(key)).and_compute_with(|entry| match entry {
+            Some(entry) if !entry.value().meta.is_fresh(now) => Op::Put(Arc::new(entry.value().expired(now, true))),
             _ => Op::Nop,
         });
     }

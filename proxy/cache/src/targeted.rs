@@ -106,8 +106,12 @@ fn surrogate(headers: &HeaderMap) -> Option<ResponseDirectives> {
     let all = || directives_in(headers, &SURROGATE_CONTROL);
     let mut found =
         ResponseDirectives::from(all().map(|directive| Directive { value: fresh_part(&directive), ..directive }));
+    // With fields as an argument the whole response is meant all the same, as in `CDN-Cache-Control`: no field is left out.
+    found.qualified = false;
     for directive in all() {
         found.no_store |= directive.is("no-store-remote");
+        found.private |= directive.is("private");
+        found.no_cache |= directive.is("no-cache");
         if let (true, Some(stale)) = (directive.is("max-age"), stale_part(&directive)) {
             found.stale_while_revalidate = Some(found.stale_while_revalidate.map_or(stale, |known| known.min(stale)));
         }
@@ -187,6 +191,8 @@ mod tests {
         let (found, _) = of(&[(SURROGATE_CONTROL, "content=\"ESI/1.0\", max-age=60+30;edgeweir")]);
         assert_eq!((found.max_age, found.stale_while_revalidate), (Some(60), Some(30)));
         assert!(of(&[(SURROGATE_CONTROL, "no-store-remote")]).0.no_store);
+        let (found, _) = of(&[(SURROGATE_CONTROL, "max-age=60, private=\"x-a\", no-cache=\"x-b\"")]);
+        assert_eq!((found.private, found.no_cache, found.qualified), (true, true, false));
         let (found, source) = of(&[(SURROGATE_CONTROL, "content=\"ESI/1.0\""), (CACHE_CONTROL, "max-age=7")]);
         assert_eq!((found.max_age, source), (Some(7), Source::CacheControl));
         assert_eq!(of(&[(SURROGATE_CONTROL, "max-age = 60")]).0.max_age, Some(0));

@@ -1,15 +1,18 @@
 //! Validation (RFC 9111 §4.3): what a 304 of the origin changes of a stored response, and when a viewer gets a 304.
 //! It must not know where responses are stored.
 
+use std::collections::BTreeSet;
+
 use http::header::{
     AGE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
     TRANSFER_ENCODING, VARY,
 };
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::conditional_filter::not_modified_filter;
 
 use crate::freshness::{Reason, Times};
+use crate::vary;
 
 /// A 304 of the origin about a stored response.
 #[derive(Debug, Clone)]
@@ -27,9 +30,15 @@ const TAKEN_OVER: [&str; 5] = ["cache-control", "expires", "cache-tag", "cdn-cac
 impl Validation {
     /// Takes what a 304 says, and looks whether it can be about the response that is stored.
     pub fn new(not_modified: &HeaderMap, stored: &HeaderMap) -> Self {
-        let refused = if !same_validator(not_modified, stored) {
+        Self::of_form(not_modified, stored, stored)
+    }
+
+    /// The same where a coded form of the edge's making is used: the origin knows the `plain` one, whose validator may be
+    /// strong.
+    pub fn of_form(not_modified: &HeaderMap, stored: &HeaderMap, plain: &HeaderMap) -> Self {
+        let refused = if !same_validator(not_modified, plain) {
             Some(Reason::OtherValidator)
-        } else if changes_vary(not_modified, stored) {
+        } else if changes_vary(not_modified, plain) {
             Some(Reason::VaryChanged)
         } else {
             None
@@ -41,6 +50,11 @@ impl Validation {
     /// When the 304 was made.
     pub fn times(&self) -> Times {
         self.times
+    }
+
+    /// Whether the 304 has this field.
+    pub fn has(&self, name: &HeaderName) -> bool {
+        self.header.contains_key(name)
     }
 
     /// Why the stored response must not be updated; it may be used this once, as the origin said so.
@@ -83,15 +97,24 @@ fn is_updated(name: &HeaderName) -> bool {
     !matches!(*name, CONTENT_LENGTH | CONTENT_ENCODING | CONTENT_RANGE | TRANSFER_ENCODING)
 }
 
-/// RFC 9111 §4.3.4: the validators that both have must agree. Where the 304 has none it is about what was asked for.
+/// RFC 9111 §4.3.4: the validators that both have must agree, and a strong tag of the 304 must be that of the stored response.
+/// Where the 304 has none it is about what was asked for, which is nothing if there was no validator to ask with.
 fn same_validator(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
-    if let (Some(told), Some(known)) = (not_modified.get(ETAG), stored.get(ETAG)) {
-        return opaque(told.as_bytes()) == opaque(known.as_bytes());
+    match (not_modified.get(ETAG), stored.get(ETAG)) {
+        (Some(told), Some(known)) => {
+            return opaque(told.as_bytes()) == opaque(known.as_bytes()) && (is_weak(told) || !is_weak(known));
+        }
+        (Some(told), None) if !is_weak(told) => return false,
+        _ => {}
     }
     match (not_modified.get(LAST_MODIFIED), stored.get(LAST_MODIFIED)) {
         (Some(told), Some(known)) => told == known,
-        _ => true,
+        (_, known) => known.is_some() || stored.contains_key(ETAG),
     }
+}
+
+fn is_weak(etag: &HeaderValue) -> bool {
+    etag.as_bytes().starts_with(b"W/")
 }
 
 /// Without the mark of weakness: what is compared weakly (RFC 9110 §8.8.3.2).
@@ -99,8 +122,13 @@ fn opaque(etag: &[u8]) -> &[u8] {
     etag.strip_prefix(b"W/").unwrap_or(etag)
 }
 
+/// Neither case nor order counts.
 fn changes_vary(not_modified: &HeaderMap, stored: &HeaderMap) -> bool {
-    not_modified.contains_key(VARY) && !not_modified.get_all(VARY).iter().eq(stored.get_all(VARY).iter())
+    if !not_modified.contains_key(VARY) || not_modified.get_all(VARY).iter().eq(stored.get_all(VARY).iter()) {
+        return false;
+    }
+    let names = |headers| vary::names(headers).map(<[u8]>::to_ascii_lowercase).collect::<BTreeSet<_>>();
+    names(not_modified) != names(stored)
 }
 
 /// Whether a viewer that has this request gets a 304 in place of a stored or a new response (RFC 9111 §4.3.2).
@@ -125,7 +153,6 @@ pub fn not_modified(request: &RequestHeader, response: &ResponseHeader) -> bool 
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
     use http::header::{CACHE_CONTROL, CONTENT_TYPE, SET_COOKIE};
 
     use super::*;
@@ -187,12 +214,21 @@ mod tests {
         for (stored, told, reason) in [
             ((ETAG, "\"a\""), (ETAG, "\"b\""), Some(Reason::OtherValidator)),
             ((ETAG, "\"a\""), (ETAG, "W/\"a\""), None),
+            ((ETAG, "W/\"a\""), (ETAG, "\"a\""), Some(Reason::OtherValidator)),
+            ((ETAG, "W/\"a\""), (ETAG, "W/\"a\""), None),
             ((ETAG, "\"a\""), (LAST_MODIFIED, "x"), None),
+            ((ETAG, "\"a\""), (CACHE_CONTROL, "x"), None),
+            ((LAST_MODIFIED, "x"), (LAST_MODIFIED, "x"), None),
             ((LAST_MODIFIED, "x"), (LAST_MODIFIED, "y"), Some(Reason::OtherValidator)),
-            ((LAST_MODIFIED, "x"), (ETAG, "\"a\""), None),
-            ((VARY, "x-a"), (VARY, "x-b"), Some(Reason::VaryChanged)),
+            ((LAST_MODIFIED, "x"), (ETAG, "\"a\""), Some(Reason::OtherValidator)),
+            ((LAST_MODIFIED, "x"), (ETAG, "W/\"a\""), None),
+            ((LAST_MODIFIED, "x"), (CACHE_CONTROL, "x"), None),
+            ((LAST_MODIFIED, "x"), (VARY, "x-b"), Some(Reason::VaryChanged)),
             ((ETAG, "\"a\""), (VARY, "x-b"), Some(Reason::VaryChanged)),
-            ((VARY, "x-a"), (ETAG, "\"a\""), None),
+            ((ETAG, "\"a\""), (VARY, "*"), Some(Reason::VaryChanged)),
+            ((VARY, "x-a"), (ETAG, "\"a\""), Some(Reason::OtherValidator)),
+            ((VARY, "x-a"), (ETAG, "W/\"a\""), Some(Reason::OtherValidator)),
+            ((VARY, "x-a"), (CACHE_CONTROL, "x"), Some(Reason::OtherValidator)),
         ] {
             assert_eq!(
                 refused(std::slice::from_ref(&stored), std::slice::from_ref(&told)),
@@ -200,6 +236,13 @@ mod tests {
                 "{stored:?} {told:?}"
             );
         }
+        let varying = |vary| headers(&[(ETAG, "\"a\""), (VARY, vary)]);
+        assert_eq!(Validation::new(&varying("B,a , A"), &varying("a, b")).refused(), None);
+        let form = |told: &'static str| {
+            let [told, form, plain] = [told, "W/\"a\"", "\"a\""].map(|tag| headers(&[(ETAG, tag)]));
+            Validation::of_form(&told, &form, &plain).refused()
+        };
+        assert_eq!((form("\"a\""), form("\"b\"")), (None, Some(Reason::OtherValidator)));
         let stored = updated(&[(ETAG, "\"a\"")], &[(ETAG, "\"b\""), (CACHE_CONTROL, "max-age=5")]);
         assert_eq!((stored.headers[ETAG].as_bytes(), stored.headers.get(CACHE_CONTROL)), (&b"\"a\""[..], None));
     }

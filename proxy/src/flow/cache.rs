@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use edgeweir_cache::admission::Asking;
 use edgeweir_cache::compress::Wanted;
-use edgeweir_cache::freshness::stored_header;
+use edgeweir_cache::freshness::{Times, stored_header};
 use edgeweir_cache::outcome::refusal;
 use edgeweir_cache::storage::{MokaHit, Stored};
 use edgeweir_cache::{
@@ -26,10 +26,9 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
-use super::compress;
 use super::context::RequestCtx;
 use super::facts::viewer_fact;
-use super::{attempts, leaks, request_body, revalidate};
+use super::{attempts, compress, conditions, leaks, request_body, revalidate};
 use crate::edge::{CacheParts, Core};
 use crate::runtime::clock::Clock;
 use crate::snapshot::{Behavior, CachePolicy, ViewerFact};
@@ -47,17 +46,20 @@ pub(crate) enum Lookup {
     Method,
     /// It becomes another protocol.
     Upgrade,
+    /// It has a condition that only the origin may evaluate (RFC 9111, 4.3.2).
+    Condition,
 }
 
 /// Lets a request be answered from the cache or fill it, if it may.
 pub(super) fn enable(session: &mut Session, cache: &CacheParts, ctx: &mut RequestCtx) {
     let Some(behavior) = ctx.behavior() else { return };
     let bodyless = !request_body::is_sent(session, ctx);
-    if lookup(session.req_header(), bodyless, session.is_upgrade_req(), behavior) != Lookup::Asked {
+    let decided = lookup(session.req_header(), bodyless, session.is_upgrade_req(), behavior);
+    let (collapse, admits) = (behavior.cache.collapse, behavior.cache.admit.is_some());
+    ctx.keyed = matches!(decided, Lookup::Asked | Lookup::Condition);
+    if decided != Lookup::Asked {
         return;
     }
-    let (collapse, admits) = (behavior.cache.collapse, behavior.cache.admit.is_some());
-    ctx.keyed = true;
     // What is not stored is of no use to those who wait for it.
     let alone = collapse.is_zero() || directives(&session.req_header().headers).no_store;
     let lock = if alone { None } else { Some(cache.lock) };
@@ -144,6 +146,8 @@ pub(crate) fn lookup(req: &RequestHeader, bodyless: bool, upgrade: bool, behavio
         Lookup::Method
     } else if upgrade {
         Lookup::Upgrade
+    } else if conditions::are_the_origins(&req.headers) {
+        Lookup::Condition
     } else {
         Lookup::Asked
     }
@@ -352,8 +356,7 @@ pub(super) fn storable(
         return decided;
     }
     if !storage.fits(head) {
-        ctx.not_stored = Some(Reason::TooLarge);
-        return RespCacheable::Uncacheable(Reason::TooLarge.into());
+        return revalidate::refuse(storage, session, head.status, ctx, Reason::TooLarge, now);
     }
     match decide(&facts, head, &rules, now) {
         Decision::Store(_) if session.cache.bypassing() => {
@@ -365,25 +368,22 @@ pub(super) fn storable(
             RespCacheable::Uncacheable(NoCacheReason::Deferred)
         }
         Decision::Store(_) if leaks::forbid(core, &policy, head, ctx) => {
-            ctx.not_stored = Some(Reason::KeyLeak);
-            RespCacheable::Uncacheable(Reason::KeyLeak.into())
+            revalidate::refuse(storage, session, head.status, ctx, Reason::KeyLeak, now)
         }
         Decision::Store(mut freshness) => {
             if let Some(ttl) = hook_ttl.filter(|_ttl| freshness.fresh_until > freshness.epoch) {
                 freshness.fresh_until = freshness.created + ttl;
             }
             ctx.stored = true;
-            let (header, left_out) = stored_header(head, &rules);
+            let (mut header, left_out) = stored_header(head, &rules);
             ctx.left_out = left_out;
+            revalidate::date(&mut header, Times::of(&head.headers), now);
             let mut meta = freshness.into_meta(header);
             let mark = ctx.fetch_mark.unwrap_or_default();
             meta.extensions_mut().insert(Label { mark, tags: ctx.object_tags.clone() });
             RespCacheable::Cacheable(meta)
         }
-        Decision::Refuse(reason) => {
-            ctx.not_stored = Some(reason);
-            RespCacheable::Uncacheable(reason.into())
-        }
+        Decision::Refuse(reason) => revalidate::refuse(storage, session, head.status, ctx, reason, now),
     }
 }
 

@@ -3,7 +3,7 @@
 use edgeweir_cache::Coding;
 use edgeweir_cache::compress::{accepted, describe_unsized, eligible, normalised, of_other_bytes};
 use edgeweir_cache::storage::MokaHit;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, IF_MATCH, RANGE, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, RANGE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
@@ -12,15 +12,15 @@ use super::context::RequestCtx;
 use super::edits;
 use crate::snapshot::CachePolicy;
 
-/// The coding that a request wants its answer in. None for ranges, which are cut from the plain form, for `If-Match`, which
-/// wants a strong tag, and for HTTP/1.0 (CloudFront: "Serve compressed files").
+/// The coding that a request wants its answer in. None for ranges, which are cut from the plain form, and for HTTP/1.0
+/// (CloudFront: "Serve compressed files").
 #[must_use]
 pub(super) fn wanted(req: &RequestHeader, ctx: &RequestCtx) -> Option<Coding> {
     let offered = &ctx.behavior()?.cache.compress;
     if offered.is_empty() || ctx.version == Version::HTTP_10 {
         return None;
     }
-    if req.headers.contains_key(RANGE) || req.headers.contains_key(IF_MATCH) {
+    if req.headers.contains_key(RANGE) {
         return None;
     }
     accepted(&req.headers, offered)

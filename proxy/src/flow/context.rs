@@ -153,8 +153,8 @@ pub struct RequestCtx {
     pub fetch_mark: Option<Mark>,
     /// That of the stored object that was found.
     pub object_generation: u64,
-    /// A condition of the viewer on what the cache has does not hold.
-    pub condition_failed: bool,
+    /// The viewer has what the cache has, and gets a 304.
+    pub viewer_has: bool,
     /// The edge compressed what it stored.
     pub coded: bool,
     /// All tags of the origin's answer, those of hooks among them.
@@ -345,7 +345,7 @@ impl RequestCtx {
             stored: false,
             fetch_mark: None,
             object_generation: 0,
-            condition_failed: false,
+            viewer_has: false,
             coded: false,
             object_tags: Tags::default(),
             outcome: None,

@@ -36,7 +36,10 @@ pub(super) async fn serve(
         && session.cache.enabled()
         && let RespCacheable::Cacheable(meta) = cache::storable(session, &head, ctx, core, std::time::SystemTime::now())
     {
+        // As pingora does with what an origin answers: each variant has its place.
+        let variance = cache::variance(meta.headers(), &session.req_header().headers, ctx);
         session.cache.set_cache_meta(meta);
+        session.cache.update_variance(variance);
         session.cache.set_miss_handler().await?;
         if let Some(writer) = session.cache.miss_handler() {
             writer.write_body(body.clone(), true).await?;

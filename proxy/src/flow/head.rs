@@ -14,8 +14,8 @@ use pingora::cache::trace::Span;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
-use super::cache;
 use super::context::RequestCtx;
+use super::{cache, revalidate};
 
 /// Updates what is stored for the request if the answer is about it, and makes it stale if not.
 pub(super) async fn freshen(
@@ -46,7 +46,8 @@ pub(super) async fn freshen(
     let now = SystemTime::now();
     let told = Validation::new(&head.headers, &stored.header().headers);
     let facts = RequestFacts {
-        has_authorization: session.req_header().headers.contains_key(AUTHORIZATION),
+        has_authorization: req.headers.contains_key(AUTHORIZATION)
+            && policy.as_ref().is_none_or(|policy| !policy.headers.contains(&AUTHORIZATION)),
         revalidated: Some(told.times()),
         unkeyed_cookies: policy.as_ref().is_some_and(|policy| cache::sends_unkeyed_cookies(&req.headers, policy)),
         ..RequestFacts::new(&session.req_header().method)
@@ -57,7 +58,8 @@ pub(super) async fn freshen(
     let decision = rules.map(|rules| (decide(&facts, &header, rules, now), rules));
     match decision {
         Some((Decision::Store(freshness), rules)) if told.refused().is_none() && is_about(&head.headers, &stored) => {
-            let (header, _left_out) = edgeweir_cache::freshness::stored_header(&header, rules);
+            let (mut header, _left_out) = edgeweir_cache::freshness::stored_header(&header, rules);
+            revalidate::date(&mut header, told.times(), now);
             let mut meta = freshness.into_meta(header);
             meta.extensions_mut().insert(Label { mark: stored.mark(), tags: ctx.object_tags.clone() });
             stored.claim(&mut meta);

@@ -18,10 +18,10 @@ pub(super) fn after(storage: &MokaStorage, req: &RequestHeader, head: &ResponseH
     // Another behavior may store answers for the same URL, to other methods for one.
     let alone = ctx.distribution().is_none_or(|distribution| !distribution.conditional);
     let stores = ctx.behavior().is_some_and(|behavior| !behavior.cache.disabled);
-    if (alone && !stores) || head.status == StatusCode::NOT_MODIFIED {
+    if head.status == StatusCode::NOT_MODIFIED {
         return;
     }
-    if let Some(key) = cache::url_key((req.uri.path(), req.uri.query()), ctx) {
+    if stores && let Some(key) = cache::url_key((req.uri.path(), req.uri.query()), ctx) {
         let purges = storage.purges();
         purges.touch(purges.place(key.as_bytes()));
     }
@@ -46,6 +46,9 @@ fn forget(storage: &MokaStorage, target: (&str, Option<&str>), ctx: &mut Request
     let Some(route @ (distribution, _)) = ctx.route else { return };
     for behavior in ctx.snapshot.candidates(distribution, target.0) {
         ctx.route = Some((distribution, behavior));
+        if ctx.behavior().is_some_and(|behavior| behavior.cache.disabled) {
+            continue;
+        }
         if let Some(key) = cache::url_key(target, ctx) {
             let purges = storage.purges();
             purges.touch(purges.place(key.as_bytes()));

@@ -1,54 +1,102 @@
-//! Whether a `Range` field says anything at all (RFC 9110, 14.1.1 and 14.2). An invalid one is as good as none; pingora would
-//! answer it with 416.
+//! Which parts of a whole answer a viewer gets (RFC 9110, 14). pingora cuts them; but a `Range` that is not valid is as good as
+//! none, where pingora would answer with 416.
 
-use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use edgeweir_cache::targeted::{CDN_CACHE_CONTROL, SURROGATE_CONTROL};
+use http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES,
+    LAST_MODIFIED, RANGE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::{RangeType, range_header_filter};
 
+use super::conditions;
 use super::edits::set;
 
 /// Ranges of one request that are served; with more it gets the whole.
-pub(super) const MAX_RANGES: usize = 200;
+const MAX_RANGES: usize = 200;
+
+/// What a whole answer says of itself. A 416 that the edge makes of it is none, and nobody is to keep it as such.
+const OF_THE_WHOLE: [HeaderName; 6] =
+    [CACHE_CONTROL, EXPIRES, CDN_CACHE_CONTROL, SURROGATE_CONTROL, ETAG, LAST_MODIFIED];
+
+/// Digests of the content as it is sent (RFC 9530, 2; RFC 2616, 14.15), which are others for a part. Those of the whole
+/// representation (`Repr-Digest`, `Digest`) stay.
+const OF_THE_BYTES: [&str; 2] = ["content-digest", "content-md5"];
+
+/// Makes the head of a whole answer that of the parts that the request asks for, if it is to have them.
+pub(super) fn cut(req: &RequestHeader, head: &mut ResponseHeader) -> RangeType {
+    if !is_asked(req) || !conditions::is_strong_range(&req.headers, &head.headers) {
+        return RangeType::None;
+    }
+    let parts = match asked(&req.headers) {
+        Asked::Parts | Asked::Nothing if is_empty(head) => {
+            refuse(head);
+            RangeType::Invalid
+        }
+        Asked::Parts => range_header_filter(req, head, Some(MAX_RANGES)),
+        Asked::Nothing if head.status == StatusCode::OK && head.headers.contains_key(CONTENT_LENGTH) => {
+            refuse(head);
+            RangeType::Invalid
+        }
+        Asked::Nothing | Asked::Whole => RangeType::None,
+    };
+    if !matches!(parts, RangeType::None) {
+        OF_THE_BYTES.iter().for_each(|name| drop(head.remove_header(*name)));
+    }
+    if matches!(parts, RangeType::Invalid) {
+        OF_THE_WHOLE.iter().for_each(|name| drop(head.remove_header(name)));
+    }
+    parts
+}
 
 /// Whether a request asks for ranges. "A server MUST ignore a Range header field received with a request method […] for
 /// which range handling is not defined", which it is for GET only (RFC 9110, 14.2).
 #[must_use]
-pub(super) fn is_asked(req: &RequestHeader) -> bool {
+fn is_asked(req: &RequestHeader) -> bool {
     req.headers.contains_key(RANGE) && req.method == Method::GET && is_valid(&req.headers)
 }
 
 /// What becomes of a well formed `Range` before pingora looks at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Asked {
+enum Asked {
     /// It is pingora's to cut.
     Parts,
     /// The last no bytes: nothing satisfies that (RFC 9110, 14.1.2). pingora would send them all.
     Nothing,
-    /// The same among others: the whole is sent.
-    Mixed,
+    /// The same among others, or more last bytes than can be counted, which pingora takes for none: the whole is sent.
+    Whole,
 }
 
-/// Looks for suffixes of no bytes.
+/// Looks for suffixes of no bytes, and of too many.
 #[must_use]
-pub(super) fn asked(headers: &HeaderMap) -> Asked {
+fn asked(headers: &HeaderMap) -> Asked {
     let set = headers.get(RANGE).and_then(|value| value.to_str().ok()?.split_once('=')).map_or("", |(_, set)| set);
-    let empty = |spec: &str| spec.trim().strip_prefix('-').is_some_and(|last| last.bytes().all(|digit| digit == b'0'));
-    match (set.split(',').any(empty), set.contains(',')) {
+    let mut nothing = false;
+    for last in set.split(',').filter_map(|spec| spec.trim().strip_prefix('-')) {
+        match last.parse::<usize>() {
+            Ok(0) => nothing = true,
+            Ok(_) => {}
+            // A number too long, as the field is well formed.
+            Err(_over) => return Asked::Whole,
+        }
+    }
+    match (nothing, set.contains(',')) {
         (false, _) => Asked::Parts,
         (true, false) => Asked::Nothing,
-        (true, true) => Asked::Mixed,
+        (true, true) => Asked::Whole,
     }
 }
 
 /// Whether this is a 200 without content: no range of it can be satisfied (RFC 9110, 14.1.1), and pingora's count of its last
 /// bytes would be off.
 #[must_use]
-pub(super) fn is_empty(head: &ResponseHeader) -> bool {
+fn is_empty(head: &ResponseHeader) -> bool {
     head.status == StatusCode::OK && head.headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0")
 }
 
 /// Makes a head that of a 416 (RFC 9110, 15.5.17), as pingora does.
-pub(super) fn refuse(head: &mut ResponseHeader) {
+fn refuse(head: &mut ResponseHeader) {
     let Some(length) = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()) else { return };
     let whole = HeaderValue::from_str(&format!("bytes */{length}"));
     drop(head.remove_header(&CONTENT_TYPE));
@@ -96,13 +144,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rfc9110_14_1_2_the_last_no_bytes_are_nothing() {
+    fn rfc9110_14_1_2_the_last_no_bytes_are_nothing_and_too_many_are_all() {
         for (value, expected) in [
             ("bytes=-0", Asked::Nothing),
             ("bytes= -00", Asked::Nothing),
             ("bytes=-5", Asked::Parts),
             ("bytes=0-0", Asked::Parts),
-            ("bytes=0-0,-0", Asked::Mixed),
+            ("bytes=0-0,-0", Asked::Whole),
+            ("bytes=-18446744073709551615", Asked::Parts),
+            ("bytes=-18446744073709551616", Asked::Whole),
+            ("bytes=-0000000000000000000000000000001", Asked::Parts),
+            ("bytes=0-0,-99999999999999999999", Asked::Whole),
+            ("bytes=99999999999999999999-", Asked::Parts),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(RANGE, value.parse().expect("a value"));

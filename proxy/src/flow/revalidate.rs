@@ -1,15 +1,19 @@
 //! Stale objects: a 304 of the origin about one, and failures of the origin that one covers.
 
+use std::time::SystemTime;
+
+use edgeweir_cache::freshness::Times;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_cache::{Decision, Label, MokaStorage, Reason, RequestFacts, Rules, Validation, decide};
-use http::StatusCode;
-use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH};
-use pingora::cache::{CachePhase, RespCacheable};
+use http::header::{DATE, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use http::{HeaderValue, StatusCode};
+use pingora::cache::{CacheMeta, CachePhase, NoCacheReason, RespCacheable};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::context::RequestCtx;
+use super::edits;
 use crate::fault::Fault;
 use crate::runtime::clock::Clock;
 
@@ -20,7 +24,12 @@ const WITHOUT_OBJECT: &str = "304 on miss";
 ///
 /// # Errors
 /// If there is none, and the viewer has nothing either that the origin could mean.
-pub(super) fn take(session: &mut Session, head: &ResponseHeader, ctx: &mut RequestCtx) -> Result<(), Fault> {
+pub(super) fn take(
+    storage: &MokaStorage,
+    session: &mut Session,
+    head: &ResponseHeader,
+    ctx: &mut RequestCtx,
+) -> Result<(), Fault> {
     if head.status != StatusCode::NOT_MODIFIED {
         return Ok(());
     }
@@ -32,12 +41,16 @@ pub(super) fn take(session: &mut Session, head: &ResponseHeader, ctx: &mut Reque
             asked.contains_key(IF_NONE_MATCH) || asked.contains_key(IF_MODIFIED_SINCE) || !ctx.origin_edits.is_empty();
         return if conditional { Ok(()) } else { Err(Fault::OriginProtocol) };
     }
-    if session.cache.phase() == CachePhase::Stale
-        && let Some(stored) = session.cache.maybe_cache_meta()
-    {
-        let validation = Validation::new(&head.headers, stored.headers());
+    if session.cache.phase() == CachePhase::Stale {
         let object = session.cache.hit_handler().as_any().downcast_ref::<MokaHit>().map(MokaHit::object_id);
-        ctx.validation = Some(Box::new((validation, object)));
+        // The weak tag of a coded form is the edge's making: the origin speaks of the plain one.
+        let plain = if ctx.coded { storage.stored(session.cache.cache_key()) } else { None };
+        let plain = plain.filter(|plain| Some(plain.id()) == object);
+        if let Some(stored) = session.cache.maybe_cache_meta().map(CacheMeta::headers) {
+            let plain = plain.as_ref().map_or(stored, |plain| &plain.header().headers);
+            let validation = Validation::of_form(&head.headers, stored, plain);
+            ctx.validation = Some(Box::new((validation, object)));
+        }
     }
     Ok(())
 }
@@ -49,21 +62,26 @@ pub(super) fn updated(
     facts: &RequestFacts<'_>,
     rules: &Rules,
     storage: &MokaStorage,
-    now: std::time::SystemTime,
+    now: SystemTime,
 ) -> Option<RespCacheable> {
-    let (validation, object) = &**ctx.validation.as_ref()?;
+    let validation = ctx.validation.take()?;
+    let (told, object) = &*validation;
     let mut header = session.cache.maybe_cache_meta()?.response_header_copy();
-    let decision = match validation.refused() {
+    let decision = match told.refused() {
         Some(reason) => Decision::Refuse(reason),
         None => {
-            validation.update(&mut header);
-            let facts = RequestFacts { revalidated: Some(validation.times()), ..*facts };
+            told.update(&mut header);
+            let facts = RequestFacts { revalidated: Some(told.times()), ..*facts };
             decide(&facts, &header, rules, now)
         }
     };
-    Some(match decision {
+    let decided = match decision {
         Decision::Store(freshness) => {
-            let (header, _left_out) = edgeweir_cache::freshness::stored_header(&header, rules);
+            let (mut header, left_out) = edgeweir_cache::freshness::stored_header(&header, rules);
+            // What the 304 itself brought is for this viewer. The rest was stored, and may not be used any more.
+            ctx.left_out = left_out;
+            ctx.left_out.retain(|(name, _)| told.has(name));
+            date(&mut header, told.times(), now);
             let mut meta = freshness.into_meta(header);
             // What the origin confirmed is as new as a fetch that began when it was asked.
             let mark = ctx.fetch_mark.unwrap_or_default();
@@ -77,10 +95,50 @@ pub(super) fn updated(
             if let Some(key) = session.cache.maybe_cache_key().filter(|_key| reason.unsettles_stored()) {
                 storage.forget(key);
             }
-            ctx.not_stored = Some(reason);
-            RespCacheable::Uncacheable(reason.into())
+            refuse(storage, session, StatusCode::NOT_MODIFIED, ctx, reason, now)
         }
-    })
+    };
+    ctx.validation = Some(validation);
+    Some(decided)
+}
+
+/// Gives a response, or a stored one that was confirmed by a 304, the time of its arrival if it came without a `Date`
+/// ("MUST record the time it was received", RFC 9110, 6.6.1): or each hit would have another one. `told` is what it said.
+pub(super) fn date(header: &mut ResponseHeader, told: Times, now: SystemTime) {
+    if told.date.is_none()
+        && let Ok(now) = HeaderValue::from_str(&httpdate::fmt_http_date(now))
+    {
+        edits::set(header, DATE, now);
+    }
+}
+
+/// What pingora is told of a response that is not stored, where it says nothing of the next one.
+const OF_ONE_REQUEST: &str = "of-one-request";
+
+/// Does not store a response. The key is remembered then, so that the next requests wait for nobody; but not if something is
+/// stored under it that they may still get: another variant, an object that is fresh yet, or one that a failure of the
+/// origin with this status does not outdate. An object that the response does outdate answers no more while it is stale.
+pub(super) fn refuse(
+    storage: &MokaStorage,
+    session: &Session,
+    status: StatusCode,
+    ctx: &mut RequestCtx,
+    reason: Reason,
+    now: SystemTime,
+) -> RespCacheable {
+    ctx.not_stored = Some(reason);
+    let key = session.cache.maybe_cache_key();
+    let stale = (session.cache.phase() == CachePhase::Stale).then(|| session.cache.maybe_cache_meta()).flatten();
+    let failed = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+    let good = stale.is_some_and(|stored| failed || stored.is_fresh(now));
+    let varies = key.is_some_and(|key| key.get_variance_key().is_some())
+        || stale.is_some_and(|stored| stored.variance().is_some());
+    if let (Some(key), Some(_)) = (key, stale)
+        && !(good || status == StatusCode::NOT_MODIFIED || is_of_one_request(reason.as_str()))
+    {
+        storage.retire(key, now);
+    }
+    RespCacheable::Uncacheable(if varies || good { NoCacheReason::Custom(OF_ONE_REQUEST) } else { reason.into() })
 }
 
 /// The status of an origin's answer that pingora asks about; none for other failures.
@@ -131,4 +189,5 @@ pub(crate) fn is_of_one_request(reason: &'static str) -> bool {
         || reason == Reason::OtherValidator.as_str()
         || reason == Reason::VaryChanged.as_str()
         || reason == WITHOUT_OBJECT
+        || reason == OF_ONE_REQUEST
 }

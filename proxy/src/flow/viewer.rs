@@ -186,22 +186,15 @@ pub(super) async fn finish(
             }
             compress::settle_revalidated(head, ctx);
         }
-        CachePhase::Revalidated => compress::settle_revalidated(head, ctx),
+        CachePhase::Revalidated => {
+            give_left_out(head, ctx)?;
+            compress::settle_revalidated(head, ctx);
+        }
         CachePhase::Miss | CachePhase::Expired => {
-            for (name, value) in std::mem::take(&mut ctx.left_out) {
-                // pingora sends the stored head.
-                head.append_header(name, value).map_err(|_invalid| Fault::Internal)?;
-            }
+            give_left_out(head, ctx)?;
             compress::describe_filling(session, head, ctx);
         }
         _ => {}
-    }
-    if ctx.condition_failed {
-        // RFC 9110, 15.5.13. What pingora has made is a 304.
-        if let Err(error) = head.set_status(StatusCode::PRECONDITION_FAILED) {
-            tracing::error!(%error, "a status could not be set");
-        }
-        edits::set(head, CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     // On origin errors only if asked for (CloudFront: "Lambda@Edge: viewer response"); on a hit, and where a 304 is about what
     // is stored, the stored status is the origin's.
@@ -252,10 +245,18 @@ pub(super) async fn finish(
     Ok(())
 }
 
+/// Adds the fields that were not stored: pingora sends the stored head.
+fn give_left_out(head: &mut ResponseHeader, ctx: &mut RequestCtx) -> Result<(), Fault> {
+    for (name, value) in std::mem::take(&mut ctx.left_out) {
+        head.append_header(name, value).map_err(|_invalid| Fault::Internal)?;
+    }
+    Ok(())
+}
+
 /// Puts a page in the place of an error, if it has one. What the edge itself made of a stored object has none.
 async fn error_page(session: &mut Session, head: &mut ResponseHeader, ctx: &mut RequestCtx) {
     let hit = session.cache.enabled() && session.cache.phase() == CachePhase::Hit;
-    if hit && matches!(head.status, StatusCode::PRECONDITION_FAILED | StatusCode::RANGE_NOT_SATISFIABLE) {
+    if hit && head.status == StatusCode::RANGE_NOT_SATISFIABLE {
         return;
     }
     let (before, empty) = (head.status, body::is_empty(head, ctx));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use edgeweir_tests::edge::TestEdge;
 use edgeweir_tests::origin::{Origin, Reply};
 
-use crate::support::{age, cache_status};
+use crate::support::{age, cache_status, is_hit, tells};
 
 const MODIFIED: &str = "Thu, 01 Jan 2015 00:00:00 GMT";
 
@@ -45,24 +45,45 @@ async fn rfc9110_13_viewers_get_304_from_the_cache() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rfc9110_13_2_2_conditions_that_fail_are_412_from_hits_and_misses() {
-    let origin = tagged("max-age=60").await;
+async fn rfc9111_4_3_2_if_match_and_if_unmodified_since_are_for_the_origin() {
+    let origin = Origin::start(|request| {
+        let headers = [("cache-control", "max-age=60"), ("etag", "\"v1\""), ("last-modified", MODIFIED)];
+        match (request.header("if-match"), request.header("if-unmodified-since")) {
+            (Some("\"v1\""), _) | (None, None) => match request.header("range") {
+                Some(_) => Reply::new(206, &[("etag", "\"v1\""), ("content-range", "bytes 0-1/4")], "bo"),
+                None => Reply::new(200, &headers, "body"),
+            },
+            _ => Reply::new(412, &headers, "other"),
+        }
+    })
+    .await;
     let edge = TestEdge::plain(&origin.address()).await;
-    for (target, count) in [("/miss", 1), ("/miss", 1), ("/hit", 2)] {
-        let response = edge.get_with(target, &[("If-Match", "\"v2\""), ("If-None-Match", "\"v1\"")]).await;
-        assert_eq!((response.status, response.header("content-length"), response.body.length), (412, Some("0"), 0));
-        assert_eq!(origin.count(), count, "what was fetched is stored");
-    }
     let mut raw = edge.connect().await;
-    for (name, value, status) in [
-        ("If-Match", "\"v1\"", 200),
-        ("If-Match", "W/\"v1\"", 412),
-        ("If-Unmodified-Since", "Wed, 31 Dec 2014 00:00:00 GMT", 412),
-        ("If-Unmodified-Since", MODIFIED, 200),
-    ] {
-        raw.send(format!("GET /hit HTTP/1.1\r\nHost: site.test\r\n{name}: {value}\r\n\r\n")).await;
-        assert_eq!(raw.response_to("GET").await.status, status, "{name}: {value}, on one connection");
+    let mut count = 0;
+    for target in ["/miss", "/hit"] {
+        if target == "/hit" {
+            edge.get(target).await;
+            count += 1;
+        }
+        for (name, value, more, status, body) in [
+            ("If-Match", "\"v1\"", "", 200, "body"),
+            ("If-Match", "\"v2\"", "", 412, "other"),
+            ("If-Unmodified-Since", MODIFIED, "", 412, "other"),
+            ("If-Match", "\"v1\"", "Range: bytes=0-1\r\n", 206, "bo"),
+            ("If-Unmodified-Since", MODIFIED, "Range: bytes=0-1\r\n", 412, "other"),
+        ] {
+            raw.send(format!("GET {target} HTTP/1.1\r\nHost: site.test\r\n{name}: {value}\r\n{more}\r\n")).await;
+            let response = raw.response_to("GET").await;
+            count += 1;
+            assert_eq!((response.status, response.text().as_str()), (status, body), "{target} {name}: {value} {more}");
+            assert!(tells(&response, "fwd=bypass"), "{:?}", cache_status(&response));
+            assert_eq!(origin.count(), count, "{target} {name}: {value} {more}");
+            let asked = origin.requests().pop().expect("a request");
+            assert_eq!(asked.header(name), Some(value), "as the viewer said it");
+        }
     }
+    assert!(is_hit(&edge.get("/hit").await), "and the stored object is still there");
+    assert!(!is_hit(&edge.get("/miss").await), "none of these answers was stored");
 }
 
 #[tokio::test(flavor = "multi_thread")]

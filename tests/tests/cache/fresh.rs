@@ -122,7 +122,7 @@ async fn presets_keep_errors_for_ten_seconds() {
         async move { edgeweir_tests::edge::TestEdge::start(&config, &address).await }
     };
     let named = |name: &str| format!("cache_policy = \"{name}\"\n");
-    for policy in [String::new(), named("CachingOptimized"), named("Amplify")] {
+    for policy in ["UseOriginCacheControlHeaders", "CachingOptimized", "Amplify"].map(named) {
         let edge = start(&policy).await;
         for (target, ttl) in [
             ("/404/", Some(10)),
@@ -156,7 +156,9 @@ async fn presets_keep_errors_for_ten_seconds() {
     }
     let disabled = start(&named("CachingDisabled")).await;
     let own = start(&format!("{}[cache_policies.own]\n", named("own"))).await;
-    for edge in [disabled, own] {
+    // Who names none gets HTTP's rules, though it is one of these policies otherwise.
+    let unnamed = start("").await;
+    for edge in [disabled, own, unnamed] {
         for _ in 0..2 {
             assert!(!is_hit(&edge.get("/503/").await));
         }

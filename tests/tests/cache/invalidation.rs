@@ -128,3 +128,24 @@ async fn rfc9111_4_4_what_was_on_its_way_when_the_method_succeeded_is_not_stored
     origin.answer(|_| Reply::new(200, &[("cache-control", "max-age=60")], "after"));
     assert_eq!(edge.get("/t").await.text(), "after");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_4_a_behavior_without_a_cache_invalidates_what_others_store() {
+    for name in ["location", "content-location"] {
+        let fields: &'static [(&str, &str)] = Box::leak(Box::new([(name, "/list")]));
+        let origin = changing(201, fields).await;
+        let config = format!(
+            "[origins.main]\nurl = \"http://{{origin}}\"\n[distributions.site]\nhosts = [\"{HOST}\"]\norigin = \"main\"\n\
+             [[distributions.site.behaviors]]\npath = \"/api/*\"\ncache_policy = \"CachingDisabled\"\n\
+             [[distributions.site.behaviors]]\npath = \"*\"\n"
+        );
+        let edge = TestEdge::start(&config, &origin.address()).await;
+        for target in ["/list", "/other"] {
+            edge.get(target).await;
+            assert!(is_hit(&edge.get(target).await));
+        }
+        assert_eq!(edge.request("POST", "/api/add", &[], b"abc").await.status, 201);
+        assert!(!is_hit(&edge.get("/list").await), "{name}");
+        assert!(is_hit(&edge.get("/other").await), "{name}");
+    }
+}

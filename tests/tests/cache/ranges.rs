@@ -269,3 +269,65 @@ async fn rfc9110_14_1_1_no_range_of_nothing_can_be_satisfied() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_15_5_17_a_416_of_the_edge_says_nothing_of_the_whole() {
+    let origin = Origin::start(|_| {
+        let headers = [
+            ("cache-control", "max-age=60"),
+            ("cdn-cache-control", "max-age=60"),
+            ("surrogate-control", "max-age=60"),
+            ("expires", "Fri, 31 Dec 2100 23:59:59 GMT"),
+            ("etag", "\"v1\""),
+            ("last-modified", "Thu, 01 Jan 2015 00:00:00 GMT"),
+        ];
+        Reply::new(200, &headers, pattern_bytes(1000))
+    })
+    .await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    for round in ["miss", "hit"] {
+        for range in ["bytes=2000-", "bytes=-0"] {
+            let response = edge.get_with("/t", &[("Range", range)]).await;
+            assert_eq!((response.status, response.header("content-range")), (416, Some("bytes */1000")), "{round}");
+            for name in ["cache-control", "cdn-cache-control", "surrogate-control", "expires", "etag", "last-modified"]
+            {
+                assert_eq!(response.header(name), None, "{round} {range} {name}");
+            }
+        }
+    }
+    assert_eq!(edge.get("/t").await.header("cache-control"), Some("max-age=60"), "the stored object has them still");
+    assert_eq!(origin.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_14_1_2_a_suffix_longer_than_can_be_counted_is_the_whole() {
+    let origin = object().await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    for round in ["miss", "hit"] {
+        for range in ["bytes=-99999999999999999999", "bytes=0-0,-99999999999999999999"] {
+            let response = edge.get_with("/t", &[("Range", range)]).await;
+            assert_eq!((response.status, response.body.length), (200, 1000), "{round} {range}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9530_2_a_part_has_no_digest_of_the_whole_content() {
+    let origin = Origin::start(|_| {
+        let headers = [
+            ("cache-control", "max-age=60"),
+            ("content-digest", "sha-256=:YWJj:"),
+            ("content-md5", "YWJj"),
+            ("repr-digest", "sha-256=:YWJj:"),
+        ];
+        Reply::new(200, &headers, pattern_bytes(1000))
+    })
+    .await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    for (range, status) in [("bytes=0-9", 206), ("bytes=0-9,20-29", 206), ("bytes=2000-", 416)] {
+        let part = edge.get_with("/t", &[("Range", range)]).await;
+        assert_eq!((part.status, part.header("content-digest"), part.header("content-md5")), (status, None, None));
+        assert_eq!(part.header("repr-digest"), Some("sha-256=:YWJj:"), "{range}");
+    }
+    assert_eq!(edge.get("/t").await.header("content-digest"), Some("sha-256=:YWJj:"));
+}

@@ -49,6 +49,26 @@ async fn rfc5861_3_stale_while_revalidate_answers_at_once_and_fetches_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rfc5861_3_what_was_never_fresh_answers_stale_while_it_is_fetched_behind() {
+    let origin = counting(&[("cache-control", "max-age=0, stale-while-revalidate=600")]).await;
+    let edge = with_policy(&origin, "").await;
+    assert_eq!(edge.get("/t").await.text(), "1");
+    let stale = edge.get("/t").await;
+    assert_eq!(stale.text(), "1");
+    assert!(is_hit(&stale) && tells(&stale, "detail=stale-while-revalidate"), "{:?}", cache_status(&stale));
+    until("the fetch in the background", || origin.count() == 2).await;
+    let mut body = String::new();
+    for _ in 0..100 {
+        body = edge.get("/t").await.text();
+        if body != "1" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_ne!(body, "1", "what was fetched behind took its place");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rfc5861_3_the_background_fetch_is_the_viewers_request() {
     let origin = Origin::start(|request| {
         let headers = [("cache-control", "max-age=1, stale-while-revalidate=60"), ("vary", "x-variant")];

@@ -32,6 +32,8 @@ async fn rfc9213_2_cdn_cache_control_wins() {
         (&[("surrogate-control", "MaX-aGe=60"), ("expires", "0")], true),
         (&[("surrogate-control", "no-store"), ("cache-control", "max-age=60")], false),
         (&[("surrogate-control", "max-age =60"), ("cache-control", "max-age=0")], false),
+        (&[("surrogate-control", "max-age=60, private=\"x-secret\""), ("x-secret", "1")], false),
+        (&[("surrogate-control", "max-age=60, no-cache=\"x-secret\""), ("x-secret", "1")], false),
         (&[("surrogate-control", "max-age=60"), ("cdn-cache-control", "no-store")], false),
     ] {
         assert_eq!(reused(fields).await, wanted, "{fields:?}");

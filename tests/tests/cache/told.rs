@@ -1,8 +1,9 @@
 //! What the cache says of itself: `Cache-Status` (RFC 9211), `X-Cache`, `Age` and `Date`.
 
+use edgeweir_tests::edge::TestEdge;
 use edgeweir_tests::origin::{Origin, Reply};
 
-use crate::support::{cache_status, counting, is_hit, let_expire, tells, with_policy};
+use crate::support::{age, cache_status, counting, is_hit, let_expire, tells, with_policy};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9211_2_2_why_a_request_went_forward() {
@@ -62,4 +63,38 @@ async fn rfc9110_6_6_1_a_stored_answer_keeps_its_date() {
         let response = edge.get("/t").await;
         assert_eq!((is_hit(&response), response.header_all("date")), (hit, vec![DAY]));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_6_6_1_an_answer_without_a_date_gets_the_one_of_its_arrival() {
+    for fields in [&[("cache-control", "max-age=600")][..], &[("cache-control", "max-age=600"), ("date", "today")]] {
+        let origin = Origin::start(move |_| Reply::new(200, fields, "body")).await;
+        let edge = TestEdge::plain(&origin.address()).await;
+        let stored = edge.get("/t").await.header("date").map(str::to_owned);
+        assert!(stored.as_ref().is_some_and(|date| date.ends_with(" GMT")), "{stored:?}");
+        let_expire().await;
+        let hit = edge.get("/t").await;
+        assert_eq!(hit.header("date").map(str::to_owned), stored);
+        assert!(age(&hit).is_some_and(|age| age >= 2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_6_6_1_a_304_without_a_date_makes_what_it_confirms_as_new_as_itself() {
+    let origin = Origin::start(|request| {
+        let told = [("cache-control", "max-age=1"), ("etag", "\"v\""), ("date", "Thu, 01 Jan 2015 00:00:00 GMT")];
+        match request.header("if-none-match") {
+            Some(_) => Reply::new(304, &[("cache-control", "max-age=600")], ""),
+            None => Reply::new(200, &told, "body"),
+        }
+    })
+    .await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    edge.get("/t").await;
+    for _ in 0..2 {
+        let date = edge.get("/t").await.header("date").expect("a date").to_owned();
+        assert!(!date.contains("2015"), "{date}");
+    }
+    assert!(age(&edge.get("/t").await).is_some_and(|age| age <= 1));
+    assert_eq!(origin.count(), 2);
 }

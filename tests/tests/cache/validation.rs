@@ -227,3 +227,66 @@ async fn rfc9111_3_1_hop_by_hop_fields_are_not_stored() {
     }
     assert_eq!(origin.count(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_3_4_a_304_that_cannot_be_about_the_stored_body_puts_no_tag_on_it() {
+    const DAY: &str = "Thu, 01 Jan 2015 00:00:00 GMT";
+    for first in [
+        &[("cache-control", "max-age=1"), ("x-a", "1")][..],
+        &[("cache-control", "max-age=1"), ("x-a", "1"), ("last-modified", DAY)],
+        &[("cache-control", "max-age=1"), ("x-a", "1"), ("etag", "W/\"v\"")],
+    ] {
+        let origin = Origin::start(move |_| Reply::new(200, first, "old")).await;
+        let edge = TestEdge::plain(&origin.address()).await;
+        edge.get("/t").await;
+        let_expire().await;
+        origin.answer(|_| {
+            let told = [("cache-control", "max-age=600"), ("etag", "\"v\""), ("last-modified", DAY), ("x-a", "2")];
+            Reply::new(304, &told, "")
+        });
+        let response = edge.get("/t").await;
+        assert_eq!((response.status, response.text().as_str(), response.header("x-a")), (200, "old", Some("1")));
+        assert_ne!(response.header("etag"), Some("\"v\""), "{first:?}");
+        assert!(tells(&response, "detail=other-validator"), "{:?}", cache_status(&response));
+        origin.answer(|_| Reply::new(200, &[("cache-control", "max-age=600"), ("etag", "\"v\"")], "new"));
+        assert_eq!(edge.get("/t").await.text(), "new", "{first:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_3_4_a_304_confirms_what_the_edge_has_compressed_itself() {
+    let body = "text ".repeat(1000);
+    let origin = Origin::start(move |request| {
+        let told = [("cache-control", "max-age=600"), ("etag", "\"v\""), ("content-type", "text/plain")];
+        match request.header("if-none-match") {
+            Some("\"v\"" | "W/\"v\"") => Reply::new(304, &told, ""),
+            _ => Reply::new(200, &told, &body),
+        }
+    })
+    .await;
+    let edge = with_policy(&origin, "viewer_directives = \"honour\"\ncompress = [\"gzip\"]").await;
+    let gzip = ("Accept-Encoding", "gzip");
+    edge.get("/t").await;
+    let hit = edge.get_with("/t", &[gzip]).await;
+    assert_eq!((is_hit(&hit), hit.header("etag")), (true, Some("W/\"v\"")));
+    let checked = edge.get_with("/t", &[gzip, ("Cache-Control", "no-cache")]).await;
+    assert!(tells(&checked, "fwd-status=304") && !tells(&checked, "detail=other-validator"), "{checked:?}");
+    assert_eq!((checked.header("content-encoding"), checked.header("etag")), (Some("gzip"), Some("W/\"v\"")));
+    assert!(is_hit(&edge.get("/t").await));
+    assert_eq!(origin.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_3_2_cookies_of_a_304_are_for_its_viewer_where_the_policy_stores_none() {
+    let first = &[("cache-control", "max-age=1"), ("etag", "\"v\""), ("set-cookie", "a=1")];
+    let update = &[("cache-control", "max-age=60"), ("etag", "\"v\""), ("set-cookie", "b=2"), ("set-cookie", "c=3")];
+    let origin = revalidating(first, update).await;
+    let edge = with_policy(&origin, "set_cookie = \"strip\"").await;
+    assert_eq!(edge.get("/t").await.header_all("set-cookie"), ["a=1"]);
+    let_expire().await;
+    let confirmed = edge.get("/t").await;
+    assert!(tells(&confirmed, "fwd-status=304"), "{:?}", cache_status(&confirmed));
+    assert_eq!(confirmed.header_all("set-cookie"), ["b=2", "c=3"]);
+    let hit = edge.get("/t").await;
+    assert_eq!((is_hit(&hit), hit.header_all("set-cookie")), (true, vec![]));
+}

@@ -181,3 +181,19 @@ async fn a_connection_is_not_offered_again_while_the_cache_is_still_filled() {
         assert_eq!((response.text().as_str(), response.header("connection")), ("made", Some("close")), "{stage}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_1_what_a_hook_answers_in_place_of_the_origin_has_variants() {
+    let origin = Origin::hello().await;
+    let answer = ["respond 200 made", "cache-control max-age=60", "vary accept-language"];
+    let edge = scripted(&origin, "origin-request", &answer).await;
+    for outcome in ["miss", "hit", "hit"] {
+        for language in ["de", "fr"] {
+            let response = edge.get_with("/t", &[("Accept-Language", language)]).await;
+            assert_eq!(response.text(), "made");
+            let told = response.header("cache-status").expect("a status");
+            assert_eq!(told.contains("hit"), outcome == "hit", "{language} {outcome}: {told}");
+        }
+    }
+    assert_eq!(origin.count(), 0);
+}

@@ -77,8 +77,8 @@ impl MokaHit {
         self.meta().id()
     }
 
-    /// Whether it was stale from its first moment, as what says `no-cache` is: each request has to have it checked, so none
-    /// gains by waiting for another's check.
+    /// Whether it was stale from its first moment, as what says `no-cache` is, and may not answer while it is fetched again
+    /// either: each request has to have it checked, so none gains by waiting for another's check.
     pub fn is_never_fresh(&self) -> bool {
         self.meta().is_never_fresh()
     }

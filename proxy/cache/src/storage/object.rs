@@ -185,9 +185,10 @@ impl Meta {
         self.id
     }
 
-    /// Whether it was stale from its first moment: it is there to be checked on each use.
+    /// Whether it was stale from its first moment, and may not answer while it is fetched again: it is there to be checked on
+    /// each use.
     pub(super) fn is_never_fresh(&self) -> bool {
-        self.fresh_until <= self.epoch
+        self.fresh_until <= self.epoch && self.stale_while_revalidate == 0
     }
 
     /// The length the header promises; `None` when it does not or when the status has no body.
@@ -262,6 +263,11 @@ impl Stored {
         self.0.meta.variance
     }
 
+    /// Names its body.
+    pub fn id(&self) -> ObjectId {
+        self.0.meta.id
+    }
+
     /// When its fetch began.
     pub fn mark(&self) -> Mark {
         self.0.meta.mark()
@@ -325,11 +331,14 @@ impl Object {
         Self { forms, ..Self::new(Arc::new(fresh), self.body.clone()) }
     }
 
-    /// The same, stale since `now` at the latest.
-    pub(super) fn expired(&self, now: SystemTime) -> Self {
+    /// The same, stale since `now` at the latest. A `retired` one never answers stale any more.
+    pub(super) fn expired(&self, now: SystemTime, retired: bool) -> Self {
         let meta = &*self.meta;
         let (header, identity, label) = (meta.header.clone(), Arc::clone(&meta.identity), meta.label.clone());
-        let meta = Meta { header, identity, label, fresh_until: meta.fresh_until.min(now), ..*meta };
+        let mut meta = Meta { header, identity, label, fresh_until: meta.fresh_until.min(now), ..*meta };
+        if retired {
+            (meta.stale_while_revalidate, meta.stale_if_error) = (0, 0);
+        }
         Self { forms: self.forms.refreshed(&meta), ..Self::new(Arc::new(meta), self.body.clone()) }
     }
 

@@ -29,6 +29,7 @@ pub(super) fn cache(head: &RequestHeader, ctx: &mut RequestCtx) -> Option<Cache>
         Lookup::Disabled => "all TTLs of the policy are zero",
         Lookup::Method => "only GET and HEAD are looked up",
         Lookup::Upgrade => "the connection becomes another protocol",
+        Lookup::Condition => "`If-Match` and `If-Unmodified-Since` are for the origin to evaluate",
     };
     let cacheable = asked == Lookup::Asked;
     let parts = if cacheable { key_of(head, ctx).map(|key| key.parts()) } else { None };
