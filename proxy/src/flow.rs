@@ -388,15 +388,11 @@ impl ProxyHttp for Flow {
         head: &mut ResponseHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
+        if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+            return viewer::interim(session, head, ctx).map_err(|fault| stop(ctx, fault));
+        }
         if let Some(conn) = ctx.conn.as_ref().filter(|_conn| ctx.swept) {
             conn.origin_restarts();
-        }
-        if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
-            viewer::clean(session, head, ctx);
-            // RFC 9110, 8.6 and 9112, 6.1.
-            head.remove_header(&TRANSFER_ENCODING);
-            head.remove_header(&CONTENT_LENGTH);
-            return Ok(());
         }
         silence::answered(ctx, head.status == StatusCode::SWITCHING_PROTOCOLS);
         viewer::framing(head).map_err(|fault| stop(ctx, fault))?;
