@@ -53,7 +53,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_config::Stage;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::TRANSFER_ENCODING;
 use http::{Method, StatusCode, Version};
 use pingora::cache::key::HashBinary;
 use pingora::cache::storage::HitHandler;
@@ -61,7 +61,7 @@ use pingora::cache::{CacheKey, CacheMeta, CachePhase, ForcedFreshness, RespCache
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
-use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session, range_header_filter};
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 
@@ -232,6 +232,8 @@ impl Flow {
         ctx.id = identity::request_id(&session.req_header().headers);
         // RFC 9110, 15.2: HTTP/1.0 knows no interim responses.
         session.set_ignore_info_resp(ctx.version == Version::HTTP_10);
+        // What comes before its turn does not end the answer that is in work.
+        session.set_pipelining_enabled(true);
         let server = &ctx.snapshot.config.server;
         session.set_read_timeout(Some(server.read_timeout));
         session.set_write_timeout(Some(server.write_timeout));
@@ -360,8 +362,9 @@ impl ProxyHttp for Flow {
         req: &mut RequestHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
-        if !request_body::is_sent(session, ctx) {
-            silence::begins(ctx);
+        match request_body::is_sent(session, ctx) {
+            true => silence::uploads(ctx),
+            false => silence::begins(ctx),
         }
         origin::prepare(req, ctx, ctx.keyed)
             .and_then(|()| origin::finish(req, ctx))
@@ -572,26 +575,7 @@ impl ProxyHttp for Flow {
         head: &mut ResponseHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> RangeType {
-        if ctx.coded {
-            // Ranges are cut from the plain form.
-            return RangeType::None;
-        }
-        let req = session.req_header();
-        if !range::is_asked(req) || !conditions::is_strong_range(&req.headers, &head.headers) {
-            return RangeType::None;
-        }
-        match range::asked(&req.headers) {
-            range::Asked::Parts | range::Asked::Nothing if range::is_empty(head) => {
-                range::refuse(head);
-                RangeType::Invalid
-            }
-            range::Asked::Parts => range_header_filter(req, head, Some(range::MAX_RANGES)),
-            range::Asked::Nothing if head.status == StatusCode::OK && head.headers.contains_key(CONTENT_LENGTH) => {
-                range::refuse(head);
-                RangeType::Invalid
-            }
-            range::Asked::Nothing | range::Asked::Mixed => RangeType::None,
-        }
+        range::cut(session.req_header(), head, ctx.coded)
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<RequestCtx>) {
@@ -599,6 +583,8 @@ impl ProxyHttp for Flow {
         let left = matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
         let gone = ctx.own_conn().is_some_and(|conn| conn.is_gone());
         let aborted = (error.is_some() && left) || gone;
+        // Or what came early would be the next request, and nobody would have looked at its bytes.
+        session.set_pipelining_enabled(false);
         log::finished(&self.core, session, ctx, aborted);
     }
 

@@ -4,7 +4,9 @@
 use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::proxy::{RangeType, range_header_filter};
 
+use super::conditions;
 use super::edits::set;
 
 /// Ranges of one request that are served; with more it gets the whole.
@@ -15,6 +17,29 @@ pub(super) const MAX_RANGES: usize = 200;
 #[must_use]
 pub(super) fn is_asked(req: &RequestHeader) -> bool {
     req.headers.contains_key(RANGE) && req.method == Method::GET && is_valid(&req.headers)
+}
+
+/// Which parts of a body go out; a head whose answer has none becomes that of a 416. Of a `coded` one there are none: they are cut
+/// from the plain form.
+pub(super) fn cut(req: &RequestHeader, head: &mut ResponseHeader, coded: bool) -> RangeType {
+    if coded {
+        return RangeType::None;
+    }
+    if !is_asked(req) || !conditions::is_strong_range(&req.headers, &head.headers) {
+        return RangeType::None;
+    }
+    match asked(&req.headers) {
+        Asked::Parts | Asked::Nothing if is_empty(head) => {
+            refuse(head);
+            RangeType::Invalid
+        }
+        Asked::Parts => range_header_filter(req, head, Some(MAX_RANGES)),
+        Asked::Nothing if head.status == StatusCode::OK && head.headers.contains_key(CONTENT_LENGTH) => {
+            refuse(head);
+            RangeType::Invalid
+        }
+        Asked::Nothing | Asked::Mixed => RangeType::None,
+    }
 }
 
 /// What becomes of a well formed `Range` before pingora looks at it.
