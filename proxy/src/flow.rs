@@ -478,6 +478,10 @@ impl ProxyHttp for Flow {
         if head.status.is_informational() {
             return Ok(());
         }
+        if let (Some(conn), false) = (ctx.own_conn(), session.as_mut().is_body_done()) {
+            // It comes before the end of the request: a viewer that is still sending must get to read it.
+            conn.ending.linger();
+        }
         match viewer::finish(session, head, ctx).await {
             Ok(()) => body::detour(ctx),
             // pingora would answer a failed hit with a bare 500: the stored answer is replaced on its way.
@@ -583,6 +587,9 @@ impl ProxyHttp for Flow {
         let left = matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
         let gone = ctx.own_conn().is_some_and(|conn| conn.is_gone());
         let aborted = (error.is_some() && left) || gone;
+        if let (Some(conn), None) = (ctx.own_conn(), error) {
+            conn.ending.whole();
+        }
         // Or what came early would be the next request, and nobody would have looked at its bytes.
         session.set_pipelining_enabled(false);
         log::finished(&self.core, session, ctx, aborted);
