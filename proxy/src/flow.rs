@@ -53,7 +53,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use edgeweir_cache::storage::MokaHit;
 use edgeweir_config::Stage;
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::TRANSFER_ENCODING;
 use http::{Method, StatusCode, Version};
 use pingora::cache::key::HashBinary;
 use pingora::cache::storage::HitHandler;
@@ -232,6 +232,8 @@ impl Flow {
         ctx.id = identity::request_id(&session.req_header().headers);
         // RFC 9110, 15.2: HTTP/1.0 knows no interim responses.
         session.set_ignore_info_resp(ctx.version == Version::HTTP_10);
+        // What comes before its turn does not end the answer that is in work.
+        session.set_pipelining_enabled(true);
         let server = &ctx.snapshot.config.server;
         session.set_read_timeout(Some(server.read_timeout));
         session.set_write_timeout(Some(server.write_timeout));
@@ -360,8 +362,9 @@ impl ProxyHttp for Flow {
         req: &mut RequestHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
-        if !request_body::is_sent(session, ctx) {
-            silence::begins(ctx);
+        match request_body::is_sent(session, ctx) {
+            true => silence::uploads(ctx),
+            false => silence::begins(ctx),
         }
         origin::prepare(req, ctx, ctx.keyed)
             .and_then(|()| origin::finish(req, ctx))
@@ -388,15 +391,11 @@ impl ProxyHttp for Flow {
         head: &mut ResponseHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
+        if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+            return viewer::interim(session, head, ctx).map_err(|fault| stop(ctx, fault));
+        }
         if let Some(conn) = ctx.conn.as_ref().filter(|_conn| ctx.swept) {
             conn.origin_restarts();
-        }
-        if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
-            viewer::clean(session, head, ctx);
-            // RFC 9110, 8.6 and 9112, 6.1.
-            head.remove_header(&TRANSFER_ENCODING);
-            head.remove_header(&CONTENT_LENGTH);
-            return Ok(());
         }
         silence::answered(ctx, head.status == StatusCode::SWITCHING_PROTOCOLS);
         viewer::framing(head).map_err(|fault| stop(ctx, fault))?;
@@ -476,6 +475,10 @@ impl ProxyHttp for Flow {
     ) -> Result<()> {
         if head.status.is_informational() {
             return Ok(());
+        }
+        if let (Some(conn), false) = (ctx.own_conn(), session.as_mut().is_body_done()) {
+            // It comes before the end of the request: a viewer that is still sending must get to read it.
+            conn.ending.linger();
         }
         match viewer::finish(session, head, ctx).await {
             Ok(()) => body::detour(ctx),
@@ -584,6 +587,11 @@ impl ProxyHttp for Flow {
         let left = matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
         let gone = ctx.own_conn().is_some_and(|conn| conn.is_gone());
         let aborted = (error.is_some() && left) || gone;
+        if let (Some(conn), None) = (ctx.own_conn(), error) {
+            conn.ending.whole();
+        }
+        // Or what came early would be the next request, and nobody would have looked at its bytes.
+        session.set_pipelining_enabled(false);
         log::finished(&self.core, session, ctx, aborted);
     }
 

@@ -5,6 +5,7 @@ pub mod chunks;
 pub mod clock;
 pub mod conn;
 pub mod connections;
+pub mod ending;
 pub mod frames;
 pub mod head;
 pub mod proxy_protocol;

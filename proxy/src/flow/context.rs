@@ -143,6 +143,10 @@ pub struct RequestCtx {
     pub origin_length: Option<HeaderValue>,
     /// The status of the origin's answer.
     pub origin_status: Option<u16>,
+    /// The version of the origin's answer; HTTP/1.1 for what is stored.
+    pub origin_version: http::Version,
+    /// Interim answers (1xx) of the origin so far.
+    pub interim: u32,
     /// The viewer's fields are on the origin's answer already.
     pub told: bool,
     /// Why the response was not stored.
@@ -340,6 +344,8 @@ impl RequestCtx {
             reads: Vec::new(),
             origin_length: None,
             origin_status: None,
+            origin_version: http::Version::HTTP_11,
+            interim: 0,
             told: false,
             not_stored: None,
             stored: false,

@@ -10,7 +10,7 @@ use http::header::{
     UPGRADE, USER_AGENT,
 };
 use http::uri::{PathAndQuery, Uri};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{HeaderName, HeaderValue, Method, Version};
 use pingora::http::{IntoCaseHeaderName, RequestHeader};
 
 use super::authority::Authority;
@@ -255,6 +255,8 @@ fn authority(req: &mut RequestHeader, http2: bool) -> Result<Authority, Fault> {
         None => req.uri.authority().map(|authority| authority.as_str().as_bytes()),
     };
     let authority = match (named, host) {
+        // RFC 9112, 3.2: also where the target says it.
+        (Some(_), None) if req.version == Version::HTTP_11 => return Err(Fault::BadHost),
         (Some(named), host) => {
             let authority = Authority::parse(named).ok_or(Fault::BadHost)?;
             // RFC 9113, 8.3.1: one that disagrees makes the request malformed.
@@ -287,6 +289,12 @@ fn absolute_form(raw: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((scheme, rest.get(..end)?, rest.get(end..)?))
 }
 
+/// Whether there is nothing but what URIs are written in (RFC 3986, 2), and some that browsers do not encode. `runtime::head`
+/// sees to it for HTTP/1.
+fn is_ascii_text(target: &str) -> bool {
+    target.bytes().all(|byte| matches!(byte, 0x21..=0x7e))
+}
+
 /// Brings the target into origin form with one spelling of the path.
 fn target(req: &mut RequestHeader) -> Result<(bool, bool, Option<Box<str>>), Fault> {
     if !req.raw_path_is_utf8() {
@@ -297,10 +305,19 @@ fn target(req: &mut RequestHeader) -> Result<(bool, bool, Option<Box<str>>), Fau
         return if req.method == Method::OPTIONS { Ok((false, true, None)) } else { Err(Fault::BadTarget) };
     }
     let http2 = req.uri.authority().is_some();
+    if req.version == Version::HTTP_2 && !req.uri.path_and_query().is_some_and(|target| is_ascii_text(target.as_str()))
+    {
+        return Err(Fault::BadTarget);
+    }
     let absolute = match absolute_form(raw) {
         Some((scheme, _authority, rest)) if !http2 => {
             if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
                 return Err(Fault::BadTarget);
+            }
+            if rest.is_empty() && req.method == Method::OPTIONS {
+                // RFC 9112, 3.2.4: it is about the server.
+                req.set_uri(Uri::from_static("*"));
+                return Ok((false, true, None));
             }
             Some(std::str::from_utf8(rest).map_err(|_invalid| Fault::BadTarget)?.to_owned())
         }
@@ -484,11 +501,6 @@ pub(super) fn set(req: &mut RequestHeader, name: impl IntoCaseHeaderName, value:
     if let Err(error) = req.insert_header(name, value) {
         tracing::error!(%error, "a request field could not be set");
     }
-}
-
-/// The first value of a field, if it is text.
-pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use edgeweir_config::AddressHeader;
 
 use super::context::{Keyed, RequestCtx};
 use super::forwarded;
-use super::gate::text;
 use crate::fault::Fault;
 use crate::snapshot::{KeySource, Snapshot};
 
@@ -75,9 +74,12 @@ pub(super) fn hop_address(hop: &str) -> Option<IpAddr> {
     Some(inner.to_canonical())
 }
 
-/// Whether the viewer spoke TLS: a trusted proxy's answer, or the socket's.
+/// Whether the viewer spoke TLS: a trusted proxy's answer, or the socket's. Of several the last one is the proxy's own: what is
+/// further left anybody may have written.
 fn https(tls: bool, headers: &HeaderMap) -> bool {
-    text(headers, &X_FORWARDED_PROTO).map_or(tls, |proto| proto.eq_ignore_ascii_case("https"))
+    let last = headers.get_all(X_FORWARDED_PROTO).into_iter().next_back();
+    let proto = last.and_then(|line| line.as_bytes().rsplit(|&byte| byte == b',').next());
+    proto.map_or(tls, |proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"))
 }
 
 /// The request's id: the one it came with, if that is harmless in logs and headers, or a new one of 32 hex digits.
@@ -231,6 +233,27 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(hop_address(hop).map(|found| found.to_string()).as_deref(), address, "{hop}");
+        }
+    }
+
+    #[test]
+    fn the_last_word_on_the_scheme_counts() {
+        for (lines, wanted) in [
+            (&["https"][..], true),
+            (&["HTTPS"], true),
+            (&["http"], false),
+            (&[], true),
+            (&["http", "https"], true),
+            (&["https", "http"], false),
+            (&["http, https"], true),
+            (&["https ,http"], false),
+            (&["https", ""], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(X_FORWARDED_PROTO, line.parse().expect("a value"));
+            }
+            assert_eq!(https(true, &headers), wanted, "{lines:?}");
         }
     }
 

@@ -13,6 +13,7 @@ use pingora::http::RequestHeader;
 use super::context::RequestCtx;
 use super::facts::viewer_headers;
 use super::identity::{X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REQUEST_ID};
+use super::viewer::via;
 use super::{compress, edits, gate, identity, parts};
 use crate::fault::Fault;
 use crate::sigv4::Signer;
@@ -40,6 +41,9 @@ pub(crate) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: 
         let Some(origin) = ctx.origin() else { return Err(Fault::Internal) };
         if let Some(host) = &origin.host_header {
             parts.headers.insert(HOST, host.clone());
+        } else if !parts.headers.contains_key(HOST) {
+            // HTTP/1.0 knows none, and what the origin gets is HTTP/1.1 or HTTP/2 (RFC 9112, 3.2).
+            parts.headers.insert(HOST, origin.own_host.clone());
         }
         if let Some(signer) = &origin.signer {
             clean_for_bucket(parts, signer)?;
@@ -88,13 +92,7 @@ fn clean_for_bucket(parts: &mut Parts, signer: &Signer) -> Result<(), Fault> {
 }
 
 fn forwarded(headers: &mut HeaderMap, ctx: &RequestCtx, cacheable: bool) {
-    // RFC 9110, 7.6.3: a gateway says in each request what it received.
-    let via = match ctx.version {
-        http::Version::HTTP_10 => HeaderValue::from_static("1.0 edgeweir"),
-        http::Version::HTTP_2 => HeaderValue::from_static("2.0 edgeweir"),
-        _ => HeaderValue::from_static("1.1 edgeweir"),
-    };
-    headers.append(VIA, via);
+    headers.append(VIA, via(ctx.version));
     let Some(conn) = &ctx.conn else { return };
     // The gate dropped what an untrusted viewer sent. Of what a trusted proxy passed on, the chain starts with the viewer.
     if let Some(chain) = &ctx.forwarded_for {

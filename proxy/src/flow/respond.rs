@@ -29,6 +29,10 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
     }
     if fault == Fault::ViewerGone || session.response_written().is_some_and(|head| !head.status.is_informational()) {
         session.set_keepalive(None);
+        if let Some(conn) = ctx.own_conn() {
+            // What was sent is cut off, and must not look like a whole answer.
+            conn.ending.reset();
+        }
         return Ok(());
     }
     let (mut head, mut body) = answers::made(fault, session.req_header(), ctx)?;
@@ -165,12 +169,14 @@ pub(super) async fn write(
     } else {
         set(&mut head, CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
-    if !session.as_mut().is_body_done() {
-        // The rest of the body is not wanted: the connection closes, but not before the answer is read.
+    let rest = !session.as_mut().is_body_done();
+    if rest {
+        // The rest of the body is not wanted: the connection closes.
         session.set_keepalive(None);
-        if let Some(conn) = &ctx.conn {
-            conn.linger();
-        }
+    }
+    if let Some(conn) = ctx.conn.as_ref().filter(|_conn| rest || ctx.fault.is_some_and(Fault::closes)) {
+        // But not before the answer is read. What was wrong may have ended the body for pingora, and not for the viewer.
+        conn.ending.linger();
     }
     let no_body = bodyless || body.is_empty() || session.req_header().method == Method::HEAD;
     session.write_response_header(Box::new(head), no_body).await?;
@@ -180,6 +186,9 @@ pub(super) async fn write(
     }
     if !no_body {
         session.write_response_body(Some(body), true).await?;
+    }
+    if let Some(conn) = ctx.own_conn() {
+        conn.ending.whole();
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ pub(super) fn arrange(session: &mut Session, ctx: &mut RequestCtx, peer: &mut Ht
         }
         return;
     }
+    let patience = peer.options.read_timeout;
     peer.options.read_timeout = None;
     if session.is_upgrade_req() {
         // The viewer's silence is no fault as long as the origin speaks.
@@ -31,6 +32,21 @@ pub(super) fn arrange(session: &mut Session, ctx: &mut RequestCtx, peer: &mut Ht
     } else if !request_body::is_sent(session, ctx) {
         // The watch over the answer begins before the head is written.
         peer.options.write_timeout = None;
+    } else {
+        // An origin that takes nothing more stops the viewer, whom nobody listens to then: the sweep could only end the
+        // connection. So pingora has a timer too, and one that ends after those of the viewer and of the sweep.
+        let viewer = ctx.snapshot.config.server.read_timeout;
+        peer.options.read_timeout = patience.map(|patience| idle(ctx).unwrap_or_default().max(patience + viewer));
+    }
+}
+
+/// Watches over an upload from now on, until its end: in all that time somebody has to do something. The viewer has a deadline
+/// of its own, which is shorter; who is late here is the origin.
+pub(super) fn uploads(ctx: &RequestCtx) {
+    if let (Some(conn), Some(origin)) = (ctx.own_conn(), ctx.origin()) {
+        let origin = &origin.config;
+        let limit = origin.write_timeout + origin.read_timeout + ctx.snapshot.config.server.read_timeout;
+        conn.await_origin(limit, ctx.swept);
     }
 }
 
@@ -54,7 +70,7 @@ pub(super) fn answered(ctx: &RequestCtx, upgraded: bool) {
     }
 }
 
-/// The viewer has said something on an upgraded connection.
+/// The viewer has said something: of its body, or on an upgraded connection.
 pub(super) fn viewer_speaks(ctx: &RequestCtx) {
     if let (true, Some(conn)) = (ctx.swept, &ctx.conn) {
         conn.origin_restarts();

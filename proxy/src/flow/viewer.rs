@@ -19,6 +19,8 @@ use crate::fault::Fault;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 pub(super) const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+/// Interim answers (1xx) to one request.
+const MAX_INTERIM: u32 = 64;
 
 /// Forgets how the origin spelled field names (see the gate), and drops what it says to its next hop only, before anything
 /// is stored. Its reason phrase stays.
@@ -34,6 +36,7 @@ pub(super) fn clean(session: &Session, head: &mut ResponseHeader, ctx: &mut Requ
     parts::of_response(head, |parts| {
         // Room for what is told.
         parts.headers.reserve(3);
+        ctx.origin_version = parts.version;
         if parts.version == Version::HTTP_10 {
             // The edge's own, not the origin's (RFC 9112, 2.3).
             parts.version = Version::HTTP_11;
@@ -45,6 +48,23 @@ pub(super) fn clean(session: &Session, head: &mut ResponseHeader, ctx: &mut Requ
             tell(&mut parts.headers, parts.status, ctx, status);
         }
     });
+}
+
+/// An interim answer goes on to the viewer (RFC 9110, 15.2), unless there were too many: they have no end that a time could be
+/// measured to.
+///
+/// # Errors
+/// `OriginProtocol` for one too many.
+pub(super) fn interim(session: &Session, head: &mut ResponseHeader, ctx: &mut RequestCtx) -> Result<(), Fault> {
+    ctx.interim += 1;
+    if ctx.interim > MAX_INTERIM {
+        return Err(Fault::OriginProtocol);
+    }
+    clean(session, head, ctx);
+    // RFC 9110, 8.6 and 9112, 6.1.
+    head.remove_header(&TRANSFER_ENCODING);
+    head.remove_header(&CONTENT_LENGTH);
+    Ok(())
 }
 
 /// Adds the fields that the viewer gets with each answer of an origin or of the cache, and takes off what is for caches.
@@ -66,9 +86,18 @@ fn tell(headers: &mut HeaderMap, http_status: StatusCode, ctx: &RequestCtx, stat
     if ctx.behavior().is_some_and(|behavior| behavior.cors.is_some()) {
         cors::tell(headers, ctx);
     }
-    headers.append(VIA, HeaderValue::from_static("1.1 edgeweir"));
+    headers.append(VIA, via(ctx.origin_version));
     headers.append(CACHE_STATUS, status);
     headers.insert(X_REQUEST_ID, ctx.id.clone());
+}
+
+/// What the edge says in `Via` of a message: the version that it came in (RFC 9110, 7.6.3).
+pub(super) fn via(received: Version) -> HeaderValue {
+    HeaderValue::from_static(match received {
+        Version::HTTP_10 => "1.0 edgeweir",
+        Version::HTTP_2 => "2.0 edgeweir",
+        _ => "1.1 edgeweir",
+    })
 }
 
 /// One length and no coding but `chunked`, so that whoever comes after reads what was read here (RFC 9112, 6; RFC 9110, 8.6).

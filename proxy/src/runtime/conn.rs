@@ -5,16 +5,18 @@
 //! the flow) and linger until the viewer has read it. It knows nothing of requests.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
+use httpdate::HttpDate;
 use pingora::http::ResponseHeader;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::{ALPN, SslDigest};
@@ -22,11 +24,13 @@ use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
     UniqueIDType,
 };
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::connections::{ConnFacts, Place};
+use super::ending::last_word;
 use super::frames::{CALM_DOWN, FrameLimits, Frames};
 use super::head::{HeadCheck, HeadFlaw};
 
@@ -72,6 +76,8 @@ pub struct Conn {
     blocked: bool,
     /// The other tasks that are ready were let through before what waits is written.
     gave_way: bool,
+    /// The viewer was told that nothing more comes.
+    shut: bool,
     http2: bool,
     facts: Arc<ConnFacts>,
     digest: Arc<ProxyDigest>,
@@ -119,6 +125,7 @@ impl Conn {
             told: None,
             blocked: false,
             gave_way: false,
+            shut: false,
             http2,
             facts,
             digest,
@@ -157,6 +164,7 @@ impl Conn {
     /// A new head is awaited, of at most `limit` bytes.
     pub fn await_head(&mut self, limit: usize) {
         self.answered = false;
+        self.facts.ending.reset();
         self.facts.set_date(None);
         self.facts.hold_back();
         self.head.restart(limit);
@@ -205,7 +213,7 @@ impl Conn {
             if frames.between() {
                 self.out.extend_from_slice(&CALM_DOWN);
                 // The viewer is at its work still: a reset must not take the word from it.
-                self.facts.linger();
+                self.facts.ending.linger();
             }
         }
         Err(io::Error::new(io::ErrorKind::ConnectionAborted, flood.as_str()))
@@ -241,21 +249,23 @@ impl Conn {
         if self.http2 || self.answered || !self.facts.awaits_head() {
             return false;
         }
-        match bytes.get(..12) {
-            Some(b"HTTP/1.1 400") => self.facts.refuse(HeadFlaw::Malformed),
-            Some(b"HTTP/1.1 405") => self.facts.refuse(HeadFlaw::Connect),
-            // What follows a refusal is its body.
-            _ => {}
+        // What follows a refusal is its body.
+        if bytes.starts_with(b"HTTP/1.1 400") {
+            self.facts.refuse(HeadFlaw::Malformed);
         }
         self.facts.last_word() != 0
     }
 
     /// Writes the answer of a connection that closes over a head the flow never saw.
     fn say_last_word(&mut self) {
-        if let (false, false, Some(word)) = (self.http2, self.answered, last_word(self.facts.last_word())) {
+        if self.http2 || self.answered {
+            return;
+        }
+        let now = || HttpDate::from(SystemTime::now());
+        if let Some(word) = last_word(self.facts.last_word(), now, self.head.is_of_head()) {
             self.out.extend_from_slice(&word);
             self.answered = true;
-            self.facts.linger();
+            self.facts.ending.linger();
         }
     }
 
@@ -280,7 +290,7 @@ impl Conn {
             self.facts.head_begins();
         }
         if let Err(flaw) = self.head.feed(bytes) {
-            self.head = HeadCheck::done();
+            self.head.give_up();
             self.facts.refuse(flaw);
             tracing::debug!(peer = %self.facts.peer, flaw = flaw.as_str(), "request head refused");
             return Err(io::Error::new(io::ErrorKind::InvalidData, flaw.as_str()));
@@ -426,10 +436,11 @@ impl AsyncWrite for Conn {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.say_last_word();
         ready!(self.poll_out(cx))?;
-        if self.facts.lingers() {
+        if self.facts.ending.lingers() {
             // The drop closes gently.
             return Poll::Ready(Ok(()));
         }
+        self.shut = true;
         match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
@@ -464,39 +475,57 @@ fn put_date(head: &mut [u8], date: &[u8]) {
     }
 }
 
-/// The whole answer of a connection that closes over a head the flow never saw.
-fn last_word(status: u16) -> Option<Vec<u8>> {
-    let (reason, message) = match status {
-        400 => ("Bad Request", "Bad Request"),
-        405 => ("Method Not Allowed", "Method Not Allowed"),
-        408 => ("Request Timeout", "Request Timeout"),
-        414 => ("URI Too Long", "URI Too Long"),
-        504 => ("Gateway Timeout", "Gateway Timeout"),
-        431 => ("Request Header Fields Too Large", "Request Header Fields Too Large"),
-        _ => return None,
-    };
-    let body = format!("{{\"message\":\"{message}\"}}");
-    let length = body.len();
-    // RFC 9110, 15.5.6: with a 405 it must be sent.
-    let allow = if status == 405 { "Allow: GET, HEAD, OPTIONS, PUT, POST, PATCH, DELETE\r\n" } else { "" };
-    Some(
-        format!(
-            "HTTP/1.1 {status} {reason}\r\nServer: edgeweir\r\n{allow}Content-Type: application/json\r\n\
-             Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-        )
-        .into_bytes(),
-    )
+impl Conn {
+    /// Tells an HTTP/2 viewer which requests were seen, unless it was told already (RFC 9113, 6.8).
+    fn say_goodbye(&mut self) {
+        let goodbye = self.frames.as_ref().and_then(|frames| frames.goodbye());
+        if let (Some(goodbye), None, false) = (goodbye, self.facts.flood(), self.facts.is_gone()) {
+            self.out.extend_from_slice(&goodbye);
+        }
+    }
+
+    /// Whether closing now would reset the connection, or could, and so take from the viewer what it has not read yet.
+    fn should_linger(&self) -> bool {
+        if self.facts.ending.lingers() {
+            return true;
+        }
+        if self.facts.is_gone() || self.blocked || !(self.shut || self.may_end()) {
+            return false;
+        }
+        // A whole answer that pingora does not close after: it found bytes that come too early.
+        (self.facts.ending.is_whole() && !self.shut) || self.has_unread()
+    }
+
+    /// Whether the viewer may be told that nothing more comes: no answer is cut off by it. A body can end with its connection
+    /// (RFC 9112, 9.8: a TLS closure is what tells it from one that was cut). HTTP/2 has its own ends.
+    fn may_end(&self) -> bool {
+        self.http2 || !self.answered || self.facts.ending.is_whole()
+    }
+
+    /// Whether the viewer has sent what nobody has read.
+    fn has_unread(&self) -> bool {
+        let socket = match &self.transport {
+            Transport::Plain(stream) => stream,
+            Transport::Tls(stream) => stream.get_ref().0,
+            Transport::Gone => return false,
+        };
+        SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|there| there > 0)
+    }
 }
 
 impl Drop for Conn {
     fn drop(&mut self) {
         self.say_last_word();
-        let linger = self.facts.lingers();
+        self.say_goodbye();
         // Most often there is room in the socket's buffer, so this does not wait. Nor does it let others through: it is
         // asked once.
         self.gave_way = true;
         let _flushed = self.flush().now_or_never();
-        if !linger || LINGERING_NOW.load(Ordering::Relaxed) >= LINGERING {
+        if !self.should_linger() || LINGERING_NOW.load(Ordering::Relaxed) >= LINGERING {
+            if !self.shut && !self.blocked && !self.facts.is_gone() && self.may_end() {
+                // TLS says so itself (RFC 8446, 6.1). As above, it most often need not wait.
+                let _shut = AsyncWriteExt::shutdown(self).now_or_never();
+            }
             return;
         }
         let transport = std::mem::replace(&mut self.transport, Transport::Gone);

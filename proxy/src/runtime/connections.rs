@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use super::ending::Ending;
 use super::frames::Flood;
 use super::head::HeadFlaw;
 
@@ -67,8 +68,8 @@ pub struct ConnFacts {
     last_word: AtomicU16,
     /// A request came.
     met: AtomicBool,
-    /// Close only after the viewer stopped sending, so that it can read the answer.
-    linger: AtomicBool,
+    /// How it is to close.
+    pub ending: Ending,
     /// Ends the connection's task; it drops its future, and the connection with it.
     task: Arc<TaskHandle>,
     /// The `Date` of the answer that is written next.
@@ -330,17 +331,6 @@ impl ConnFacts {
     pub fn last_word(&self) -> u16 {
         self.last_word.load(Ordering::Relaxed)
     }
-
-    /// When the connection closes, read on for a moment, so that the viewer gets to read its answer (RFC 9112, 9.6).
-    pub fn linger(&self) {
-        self.linger.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether to linger.
-    #[must_use]
-    pub fn lingers(&self) -> bool {
-        self.linger.load(Ordering::Relaxed)
-    }
 }
 
 /// Why a connection is not taken.
@@ -567,7 +557,7 @@ impl Place {
             errands: Mutex::default(),
             last_word: AtomicU16::new(0),
             met: AtomicBool::new(false),
-            linger: AtomicBool::new(false),
+            ending: Ending::default(),
             task: Arc::clone(&self.task),
         });
         let mut table = self.table.table.lock();

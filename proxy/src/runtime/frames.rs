@@ -46,6 +46,10 @@ impl Flood {
 /// GOAWAY with `ENHANCE_YOUR_CALM` (RFC 9113, sections 6.8 and 7). It names no stream: whatever was in work ends with the
 /// connection.
 pub const CALM_DOWN: [u8; HEADER + 8] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 11];
+/// `GOAWAY` (RFC 9113, section 6).
+const GOAWAY: u8 = 7;
+/// `HEADERS`.
+const HEADERS: u8 = 1;
 
 /// Finds the headers of frames in a stream of bytes.
 #[derive(Debug, Default)]
@@ -58,7 +62,7 @@ struct Walker {
 }
 
 impl Walker {
-    fn walk(&mut self, mut bytes: &[u8], mut frame: impl FnMut(u8, u8)) {
+    fn walk(&mut self, mut bytes: &[u8], mut frame: impl FnMut(u8, u32)) {
         while !bytes.is_empty() {
             if self.rest > 0 {
                 let skip = usize::try_from(self.rest).unwrap_or(usize::MAX).min(bytes.len());
@@ -74,10 +78,10 @@ impl Walker {
             self.have += take;
             bytes = others;
             if self.have == HEADER {
-                let [a, b, c, kind, flags, ..] = self.header;
+                let [a, b, c, kind, _flags, stream @ ..] = self.header;
                 self.rest = u32::from_be_bytes([0, a, b, c]);
                 self.have = 0;
-                frame(kind, flags);
+                frame(kind, u32::from_be_bytes(stream) & 0x7fff_ffff);
             }
         }
     }
@@ -123,6 +127,12 @@ pub struct Frames {
     written: Walker,
     /// Bytes sent since the last grant of window.
     sent: u64,
+    /// The last stream that the viewer opened.
+    last: u32,
+    /// Something was written: the first must be the edge's SETTINGS (RFC 9113, section 3.4).
+    greeted: bool,
+    /// The viewer was told that the connection ends.
+    told: bool,
     resets: Bucket,
     control: Bucket,
 }
@@ -135,6 +145,9 @@ impl Frames {
             read: Walker { rest: PREFACE, ..Walker::default() },
             written: Walker::default(),
             sent: 0,
+            last: 0,
+            greeted: false,
+            told: false,
             resets: Bucket::new(limits.resets),
             control: Bucket::new(limits.control),
         }
@@ -145,12 +158,16 @@ impl Frames {
     /// # Errors
     /// What there is too much of.
     pub fn read(&mut self, bytes: &[u8], now: impl Fn() -> u64) -> Result<(), Flood> {
-        let Self { read, resets, control, sent, .. } = self;
+        let Self { read, resets, control, sent, last, .. } = self;
         let mut flood = None;
-        read.walk(bytes, |kind, _flags| {
+        read.walk(bytes, |kind, stream| {
             let fits = match kind {
                 // DATA, HEADERS, CONTINUATION: h2 counts them.
-                0 | 1 | 9 => return,
+                HEADERS => {
+                    *last = stream.max(*last);
+                    return;
+                }
+                0 | 9 => return,
                 3 => resets.take(now()),
                 8 => std::mem::take(sent) >= WORTH_A_GRANT || control.take(now()),
                 _ => control.take(now()),
@@ -165,7 +182,25 @@ impl Frames {
     /// Looks at what is written.
     pub fn written(&mut self, bytes: &[u8]) {
         self.sent = self.sent.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        self.written.walk(bytes, |_kind, _flags| {});
+        let Self { written, greeted, told, .. } = self;
+        written.walk(bytes, |kind, _stream| {
+            *greeted = true;
+            *told |= kind == GOAWAY;
+        });
+    }
+
+    /// What a connection says that closes without a fault: GOAWAY with `NO_ERROR` and the last stream that was seen, so that the
+    /// viewer knows which requests it can send again (RFC 9113, section 6.8). None if it was said, or a frame is half written.
+    #[must_use]
+    pub fn goodbye(&self) -> Option<[u8; HEADER + 8]> {
+        if !self.greeted || self.told || !self.between() {
+            return None;
+        }
+        let mut frame = [0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        if let Some(last) = frame.get_mut(HEADER..HEADER + 4) {
+            last.copy_from_slice(&self.last.to_be_bytes());
+        }
+        Some(frame)
     }
 
     /// Whether a frame of our own can be written now.
@@ -255,6 +290,26 @@ mod tests {
             frames.read(&grant, || 0).is_ok()
         });
         assert_eq!(dribble.count(), 30);
+    }
+
+    #[test]
+    fn goodbye_is_said_once_between_frames_and_names_the_last_stream() {
+        let mut frames = connected();
+        assert_eq!(frames.goodbye(), None, "SETTINGS come first");
+        frames.written(&frame(4, &[]));
+        assert_eq!(frames.goodbye(), Some([0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+        let mut head = frame(HEADERS, &[7; 30]);
+        head[7] = 2;
+        head[8] = 5;
+        frames.read(&head, || 0).unwrap();
+        frames.read(&frame(HEADERS, &[7; 30]), || 0).unwrap();
+        assert_eq!(frames.goodbye().expect("words")[9..], [0, 0, 2, 5, 0, 0, 0, 0]);
+        frames.written(&frame(0, &[0; 9])[..4]);
+        assert_eq!(frames.goodbye(), None);
+        frames.written(&frame(0, &[0; 9])[4..]);
+        assert!(frames.goodbye().is_some());
+        frames.written(&frame(GOAWAY, &[0; 8]));
+        assert_eq!(frames.goodbye(), None);
     }
 
     #[test]

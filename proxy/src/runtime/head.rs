@@ -28,13 +28,11 @@ pub enum HeadFlaw {
     ChunkSize,
     /// pingora's parser refused it.
     Malformed,
-    /// The method CONNECT: this is no tunnel.
-    Connect,
 }
 
 impl HeadFlaw {
     /// All flaws.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::BareLineFeed,
         Self::RequestLine,
         Self::Target,
@@ -43,7 +41,6 @@ impl HeadFlaw {
         Self::TooLarge,
         Self::ChunkSize,
         Self::Malformed,
-        Self::Connect,
     ];
 
     /// The status that answers it.
@@ -56,7 +53,6 @@ impl HeadFlaw {
             | Self::Fragment
             | Self::ChunkSize
             | Self::Malformed => 400,
-            Self::Connect => 405,
             Self::TargetTooLong => 414,
             Self::TooLarge => 431,
         }
@@ -68,7 +64,6 @@ impl HeadFlaw {
         match self {
             Self::BareLineFeed | Self::ChunkSize => Fault::BadFraming,
             Self::RequestLine | Self::Malformed => Fault::BadRequest,
-            Self::Connect => Fault::MethodNotAllowed,
             Self::Target | Self::Fragment => Fault::BadTarget,
             Self::TargetTooLong => Fault::UrlTooLong,
             Self::TooLarge => Fault::HeadersTooLarge,
@@ -87,7 +82,6 @@ impl HeadFlaw {
             Self::TooLarge => "headers-too-large",
             Self::ChunkSize => "chunk-size",
             Self::Malformed => "malformed",
-            Self::Connect => "connect",
         }
     }
 }
@@ -106,6 +100,8 @@ pub struct HeadCheck {
     spaces: u8,
     /// Bytes of the current line, without its end.
     line: usize,
+    /// How many bytes of `HEAD ` the request line begins with.
+    head: usize,
     /// How the current line begins, to know `Transfer-Encoding` by.
     name: [u8; CODING.len()],
     /// The head has that field: a chunked body follows, or the request is refused.
@@ -113,7 +109,10 @@ pub struct HeadCheck {
     chunks: ChunkCheck,
 }
 
-const CODING: &[u8] = b"transfer-encoding";
+/// With its colon: the names of other fields begin with these letters too.
+const CODING: &[u8] = b"transfer-encoding:";
+/// How the request line begins of a method whose answers have no body.
+const HEAD: &[u8] = b"HEAD ";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
@@ -134,6 +133,7 @@ impl HeadCheck {
             previous: 0,
             spaces: 0,
             line: 0,
+            head: 0,
             name: [0; CODING.len()],
             coded: false,
             chunks: ChunkCheck::default(),
@@ -155,6 +155,17 @@ impl HeadCheck {
     #[must_use]
     pub fn in_head(&self) -> bool {
         matches!(self.part, Part::RequestLine | Part::Fields)
+    }
+
+    /// Whether the last head that was begun is one of a `HEAD`: also when it was refused.
+    #[must_use]
+    pub fn is_of_head(&self) -> bool {
+        self.head == HEAD.len()
+    }
+
+    /// Gives the head up: what follows is not looked at.
+    pub fn give_up(&mut self) {
+        self.part = Part::Done;
     }
 
     /// Bytes of the head seen so far.
@@ -205,6 +216,9 @@ impl HeadCheck {
     /// Reads up to the end of the request line; returns the bytes used.
     fn request_line(&mut self, bytes: &[u8]) -> Result<usize, HeadFlaw> {
         for (at, &byte) in bytes.iter().enumerate() {
+            if self.head == self.line && HEAD.get(self.line) == Some(&byte) {
+                self.head += 1;
+            }
             match byte {
                 b'\n' if self.previous != b'\r' => return Err(HeadFlaw::BareLineFeed),
                 // An empty line before the request line is skipped (RFC 9112, 2.2).
@@ -292,9 +306,11 @@ mod tests {
 
     #[test]
     fn verdicts_do_not_depend_on_how_the_bytes_are_cut() {
-        let cases: [(&[u8], Result<bool, HeadFlaw>); 17] = [
+        let cases: [(&[u8], Result<bool, HeadFlaw>); 19] = [
             (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;a\r\nx\r\n0\r\n\r\n", Ok(true)),
             (b"POST / HTTP/1.1\r\ntransfer-encodinG: chunked\r\n\r\n1;a\nb\r\nx\r\n", Err(HeadFlaw::BareLineFeed)),
+            (b"POST / HTTP/1.1\r\nTransfer-Encoding-X: 1\r\n\r\nno chunk\n", Ok(true)),
+            (b"POST / HTTP/1.1\r\nTransfer-Encoding:\r\n\r\nno chunk\r\n", Err(HeadFlaw::ChunkSize)),
             (b"POST / HTTP/1.1\r\nX: Transfer-Encoding\r\n\r\nanything\n", Ok(true)),
             (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", Ok(true)),
             (b"GET / HTTP/1.1\r\n\r\nbody \n# with anything", Ok(true)),
@@ -314,6 +330,28 @@ mod tests {
         for (head, wanted) in cases {
             for step in 1..=head.len() {
                 assert_eq!(check(head, step), wanted, "{} by {step}", head.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_is_known_as_one_of_head() {
+        for (bytes, wanted) in [
+            (&b"HEAD / HTTP/1.1\r\n\r\n"[..], true),
+            (b"\r\n\r\nHEAD /a#b HTTP/1.1\r\n\r\n", true),
+            (b"HEAD ", true),
+            (b"HEAD", false),
+            (b"GET /HEAD / HTTP/1.1\r\n", false),
+            (b"HEADS / HTTP/1.1\r\n", false),
+            (b"XHEAD / HTTP/1.1\r\n", false),
+            (b"head / HTTP/1.1\r\n", false),
+        ] {
+            for step in 1..=bytes.len() {
+                let mut check = HeadCheck::done();
+                check.restart(1024);
+                // Some are refused: that does not change what was asked.
+                let _flaw = bytes.chunks(step).try_for_each(|part| check.feed(part));
+                assert_eq!(check.is_of_head(), wanted, "{} by {step}", bytes.escape_ascii());
             }
         }
     }

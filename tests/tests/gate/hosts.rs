@@ -12,6 +12,7 @@ async fn rfc9112_3_2_missing_repeated_or_bad_host_is_refused() {
         &[
             b"GET /t HTTP/1.1\r\n\r\n",
             b"GET /t HTTP/1.1\r\nX-A: 1\r\n\r\n",
+            b"GET http://site.test/t HTTP/1.1\r\n\r\n",
             b"GET /t HTTP/1.1\r\nHost:\r\n\r\n",
             b"GET /t HTTP/1.1\r\nHost: \t \r\n\r\n",
             b"GET /t HTTP/1.1\r\nHost: site.test\r\nHost: site.test\r\n\r\n",

@@ -142,6 +142,21 @@ async fn rfc9113_8_1_1_a_body_that_is_not_as_long_as_it_says_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rfc3986_bytes_that_no_uri_has_are_refused_in_paths() {
+    let cases = ["/t\u{e4}", "/t?q=\u{e4}", "/\u{202e}", "/t\u{7f}"];
+    let (edge, origin) = mirrored().await;
+    for path in cases {
+        let outcome = outcome(&edge, &[METHOD, SCHEME, AUTHORITY, (":path", path)]).await;
+        assert!(outcome.refused(), "{outcome:?} for {path:?}");
+    }
+    assert_eq!(origin.heads(), 0);
+    for path in ["/t|\"{}", "/~t?q=<a>"] {
+        let outcome = outcome(&edge, &[METHOD, SCHEME, AUTHORITY, (":path", path)]).await;
+        assert!(outcome.refused() || outcome == Outcome::Status(200), "{outcome:?} for {path:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fragment_does_not_reach_the_origin() {
     let (edge, origin) = mirrored().await;
     let outcome = outcome(&edge, &[METHOD, SCHEME, AUTHORITY, (":path", "/a#b")]).await;

@@ -1,6 +1,7 @@
 //! Limits of heads: CloudFront's by default, others by config.
 
 use edgeweir_tests::edge::TestEdge;
+use edgeweir_tests::hostile;
 use edgeweir_tests::origin::Origin;
 
 use crate::support::{assert_still_serving, mirrored, refused};
@@ -31,6 +32,47 @@ async fn heads_over_32768_bytes_are_431() {
     refused(&edge, &origin, &[431], &head("/t", &lines(33))).await;
     refused(&edge, &origin, &[431], &head("/t", &format!("X-One: {}\r\n", "a".repeat(40_000)))).await;
     assert_still_serving(&edge).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_9_3_2_refusals_of_head_have_no_body_and_all_have_a_date() {
+    let origin = hostile::always(hostile::silent()).await;
+    let config = r#"
+        [server]
+        header_timeout = "500ms"
+        [origins.main]
+        url = "http://{origin}"
+        read_timeout = "500ms"
+        [distributions.site]
+        hosts = ["site.test"]
+        origin = "main"
+    "#;
+    let edge = TestEdge::start(config, &origin.address()).await;
+    for method in ["HEAD", "GET"] {
+        for (status, rest) in [
+            (400, "/a#b HTTP/1.1\r\nHost: site.test\r\n\r\n".to_owned()),
+            (400, "/a HTTP/1.1\r\nHost: site.test\r\nX-A\r\n\r\n".to_owned()),
+            (404, "/a HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n".to_owned()),
+            (414, format!("{} HTTP/1.1\r\nHost: site.test\r\n\r\n", target_of(40_000))),
+            (431, format!("/a HTTP/1.1\r\nX-One: {}\r\n\r\n", "a".repeat(40_000))),
+            (408, "/a HTTP/1.1\r\nHost: si".to_owned()),
+            (504, "/a HTTP/1.1\r\nHost: site.test\r\nConnection: close\r\n\r\n".to_owned()),
+            // One more behind it: the sweep ends the connection then.
+            (504, "/a HTTP/1.1\r\nHost: site.test\r\n\r\nGET".to_owned()),
+        ] {
+            let mut raw = edge.connect().await;
+            raw.send(format!("{method} {rest}")).await;
+            let response = raw.response_to(method).await;
+            let shown = rest.get(..60.min(rest.len())).unwrap_or_default();
+            assert_eq!(response.status, status, "{method} {shown}");
+            assert!(
+                response.header("date").is_some_and(|date| date.ends_with(" GMT")),
+                "{method} {shown}: {response:?}"
+            );
+            assert!(response.header("content-length").is_some_and(|length| length != "0"), "{method} {shown}");
+            raw.assert_closed().await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! Methods, and `Expect`.
 
 use edgeweir_tests::edge::TestEdge;
+use edgeweir_tests::h2_raw::{Outcome, RawH2};
+use edgeweir_tests::http2::Client;
 use edgeweir_tests::origin::{Origin, Reply};
 
 use crate::support::{assert_still_serving, mirrored, passed, refused};
@@ -23,8 +25,34 @@ async fn trace_and_unknown_methods_are_405_with_allow() {
 #[tokio::test(flavor = "multi_thread")]
 async fn connect_is_refused() {
     let (edge, origin) = mirrored().await;
-    for target in ["site.test:443", "127.0.0.1:22", "/t"] {
+    for target in ["site.test:443", "/t"] {
         let case = format!("CONNECT {target} HTTP/1.1\r\nHost: site.test\r\n\r\n");
+        let response = refused(&edge, &origin, &[405], case.as_bytes()).await;
+        assert!(response.header("allow").is_some_and(|allow| allow.contains("GET")), "{target}");
+        assert!(response.header("x-request-id").is_some(), "{target}");
+    }
+    let mut raw = RawH2::connect(edge.address()).await;
+    raw.headers(1, &[(":method", "CONNECT"), (":authority", "site.test:443")], false).await;
+    assert_eq!(raw.outcome(1).await, Outcome::Status(405));
+    let mut client = Client::connect(edge.address()).await;
+    let connect = http::Request::connect("site.test:443").body(()).expect("a valid request");
+    let response = client.request(connect, b"").await;
+    assert_eq!((response.status, response.header("allow").is_some()), (405, true));
+    for line in edge.log_lines(4).await {
+        assert_eq!((&line["status"], &line["method"]), (&405.into(), &"CONNECT".into()), "{line}");
+    }
+    assert_eq!(origin.heads(), 0);
+    // What a tunnel would carry is no request.
+    let mut raw = edge.connect().await;
+    raw.send("CONNECT site.test:443 HTTP/1.1\r\nHost: site.test\r\n\r\nGET /t HTTP/1.1\r\nHost: site.test\r\n\r\n")
+        .await;
+    assert_eq!(raw.response().await.status, 405);
+    raw.assert_closed().await;
+    // The parser below the edge refuses what names two hosts.
+    for (target, host) in
+        [("127.0.0.1:22", "site.test"), ("site.test:443", "other.test"), ("site.test:443", "user@site.test")]
+    {
+        let case = format!("CONNECT {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
         refused(&edge, &origin, &[400, 405], case.as_bytes()).await;
     }
     assert_still_serving(&edge).await;

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use edgeweir_tests::edge::TestEdge;
 use edgeweir_tests::hostile;
-use edgeweir_tests::origin::{Origin, Reply};
+use edgeweir_tests::http2::{self, Client};
+use edgeweir_tests::origin::{Origin, Reply, Step};
 use edgeweir_tests::raw::{Raw, Response, framing};
 
 const CONFIG: &str = r#"
@@ -73,8 +74,33 @@ async fn a_head_that_never_ends_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn interim_responses_without_end_are_given_up() {
-    let status = answer(hostile::endless_interim()).await.status;
-    assert!(matches!(status, 502 | 504), "{status}");
+    let response = answer(hostile::endless_interim()).await;
+    assert!(matches!(response.status, 502 | 504), "{}", response.status);
+    assert!(response.interim.len() <= 64, "{}", response.interim.len());
+    // Also where the answer is not for the cache (the time for the head holds), and over HTTP/2 (their number does).
+    let origin = hostile::always(hostile::endless_interim()).await;
+    let edge = TestEdge::start(CONFIG, &origin.address()).await;
+    let response = edge.request("POST", "/t", &[], b"x").await;
+    assert!(matches!(response.status, 502 | 504), "{}", response.status);
+    let mut client = Client::connect(edge.address()).await;
+    for (method, body) in [("GET", &b""[..]), ("POST", b"x")] {
+        let response = client.request(http2::request(method, "site.test", "/t", &[]), body).await;
+        assert!(matches!(response.status, 502 | 504), "{method}: {}", response.status);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_interim_responses_do_not_put_the_deadline_off() {
+    let mut steps = Vec::new();
+    for _ in 0..100 {
+        steps.push(Step::Pause(Duration::from_millis(300)));
+        steps.push(Step::Send("HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n".into()));
+    }
+    let origin = hostile::always(Reply::script(steps)).await;
+    let edge = TestEdge::start(CONFIG, &origin.address()).await;
+    let response = edge.request("POST", "/t", &[], b"x").await;
+    assert_eq!(response.status, 504);
+    assert!(response.interim.len() < 6, "{}", response.interim.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! What origins get beside the viewer's own words: `Host`, forwarding fields, `Via`, ids, secrets. And what viewers get.
 
 use edgeweir_tests::edge::{Setup, TestEdge};
+use edgeweir_tests::h2_origin::H2Origin;
+use edgeweir_tests::hostile;
 use edgeweir_tests::origin::{Origin, Received, Reply};
 
 async fn received(config: &str, headers: &[(&str, &str)]) -> Received {
@@ -74,6 +76,49 @@ async fn rfc9110_7_6_3_via_is_appended() {
     assert!(at_origin.starts_with("1.0 outer, 1.1 "), "{at_origin}");
     // A gateway may, but need not, add itself to responses.
     assert!(response.header_all("via").join(", ").starts_with("1.1 inner"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_7_6_3_via_says_the_version_that_the_answer_came_in() {
+    let old = hostile::always(hostile::http10()).await;
+    let new = H2Origin::echo(None).await;
+    for (address, keys, wanted) in
+        [(old.address(), "", "1.0 edgeweir"), (new.address(), "http = \"h2-only\"", "2.0 edgeweir")]
+    {
+        let edge = TestEdge::start(&config(keys), &address).await;
+        assert_eq!(edge.get("/t").await.header_all("via"), [wanted]);
+        // Without a look at the cache.
+        assert_eq!(edge.request("POST", "/t", &[], b"x").await.header_all("via"), [wanted]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9112_3_2_an_origin_gets_a_host_also_for_http_1_0() {
+    let old = Origin::mirror().await;
+    let new = H2Origin::echo(None).await;
+    for (address, keys) in
+        [(old.address(), "host_header = \"viewer\""), (new.address(), "http = \"h2-only\"\nhost_header = \"viewer\"")]
+    {
+        let edge = TestEdge::start(&config(keys).replace("site.test", "*"), &address).await;
+        let response = edge.exchange("GET /t HTTP/1.0\r\n\r\n").await;
+        assert_eq!(response.status, 200, "{}", response.text());
+        let named = edge.exchange("GET /t HTTP/1.0\r\nHost: named.test\r\n\r\n").await;
+        assert_eq!(named.status, 200);
+    }
+    let hosts: Vec<_> = old.requests().iter().map(|request| request.header_all("host").concat()).collect();
+    assert_eq!(hosts, [old.address(), "named.test".to_owned()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_scheme_that_proxies_tell_counts() {
+    let config = format!("trusted_proxies = [\"127.0.0.1/32\"]\n{}", config(""));
+    for (lines, scheme) in [
+        (&[("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "http")][..], "http"),
+        (&[("X-Forwarded-Proto", "http"), ("X-Forwarded-Proto", "https")], "https"),
+        (&[("X-Forwarded-Proto", "http, https")], "https"),
+    ] {
+        assert_eq!(received(&config, lines).await.header_all("x-forwarded-proto"), [scheme], "{lines:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,8 @@ mod acme;
 mod browser;
 mod buckets;
 mod certificates;
+mod closing;
+mod early;
 mod error_pages;
 mod faults;
 mod forwarding;

@@ -6,6 +6,9 @@ use edgeweir_tests::edge::TestEdge;
 use edgeweir_tests::hostile;
 use edgeweir_tests::origin::{Origin, Reply, Step};
 use edgeweir_tests::raw::framing;
+use edgeweir_tests::wait::{deadline, deadline_of};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const CONFIG: &str = r#"
     [server]
@@ -59,8 +62,81 @@ async fn a_request_that_waits_in_line_does_not_keep_a_silent_origin_alive() {
     raw.send("GET /one HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
     edgeweir_tests::wait::until("the origin is asked", || origin.heads() == 1).await;
     raw.send("GET /two HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
-    // Whatever it is told: it does not wait for ever.
-    raw.rest().await;
+    assert_eq!(raw.response().await.status, 504);
+    raw.assert_closed().await;
+    assert_eq!(origin.heads(), 1, "the second one is dropped with the connection");
+}
+
+/// Accepts connections and reads nothing of them.
+async fn deaf() -> (String, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
+    let address = listener.local_addr().expect("the listener is bound").to_string();
+    let task = tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            kept.push(stream);
+        }
+    });
+    (address, task)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_the_origin_does_not_take_is_504() {
+    let (address, origin) = deaf().await;
+    let limits =
+        "read_timeout = \"900ms\"\nwrite_timeout = \"500ms\"\nmax_requests = 1\nqueue = \"50ms\"\n[cache_policies";
+    let config = CONFIG.replacen("read_timeout = \"900ms\"\n    [cache_policies", limits, 1);
+    assert_ne!(config, CONFIG);
+    let edge = TestEdge::start(&config, &address).await;
+    for _ in 0..2 {
+        let stream = TcpStream::connect(edge.address()).await.expect("the edge accepts");
+        let (mut read, mut write) = stream.into_split();
+        let upload = tokio::spawn(async move {
+            let head = "POST /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: 50000000\r\n\r\n";
+            let mut sent = write.write_all(head.as_bytes()).await;
+            while sent.is_ok() {
+                sent = write.write_all(&[b'a'; 65536]).await;
+            }
+        });
+        let mut answer = Vec::new();
+        // The edge need not read it all, so the end may be a reset.
+        let _end = deadline("an answer", read.read_to_end(&mut answer)).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        // The second one finds the place of the first one free.
+        assert!(
+            answer.starts_with("HTTP/1.1 504 ") && answer.ends_with("{\"message\":\"Gateway Timeout\"}"),
+            "{answer:?}"
+        );
+        upload.abort();
+    }
+    for line in edge.log_lines(2).await {
+        assert_eq!((&line["status"], &line["fault"]), (&504.into(), &"origin-timeout".into()), "{line}");
+    }
+    origin.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_takes_an_upload_slowly_is_waited_for() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a loopback port is free");
+    let address = listener.local_addr().expect("the listener is bound").to_string();
+    const LENGTH: usize = 8 << 20;
+    let origin = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let (mut taken, mut part) = (0, vec![0; 1 << 20]);
+        while taken < LENGTH {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            taken += stream.read(&mut part).await.expect("a part of the body");
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.expect("an open connection");
+        stream
+    });
+    let edge = TestEdge::start(CONFIG, &address).await;
+    let mut raw = edge.connect().await;
+    raw.send(format!("POST /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: {LENGTH}\r\n\r\n")).await;
+    deadline_of(Duration::from_secs(20), "the upload", raw.try_send(&vec![b'a'; LENGTH])).await.expect("all is taken");
+    let response = deadline_of(Duration::from_secs(20), "an answer", raw.try_response_to("POST")).await;
+    assert_eq!(response.expect("a whole answer").text(), "ok");
+    origin.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
