@@ -15,7 +15,8 @@ fn admitted(table: &ClientBuckets, client: Client, now: Nanos, tries: u32) -> u3
 #[test]
 fn each_client_has_its_own_bucket() {
     let table = table(1.0, 5, 1024);
-    let clients: Vec<Client> = (0..300_u32).map(|number| table.client(&number.to_be_bytes())).collect();
+    // Few enough that no set of the table is ever full, whatever the hash: 300 filled one in every tenth run.
+    let clients: Vec<Client> = (0..60_u32).map(|number| table.client(&number.to_be_bytes())).collect();
     for client in &clients {
         assert_eq!(admitted(&table, *client, Nanos::ZERO, 9), 5);
     }
