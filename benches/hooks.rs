@@ -1,4 +1,5 @@
-//! A hook's call from end to end: fresh instance, call, checked verdict, instance dropped. Needs `make guests`.
+//! A hook's call from end to end: fresh instance, call, checked verdict, instance dropped. Core modules, as the SDK makes
+//! them, and the same as components. Needs `make guests`.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -105,11 +106,17 @@ fn call() -> Call {
 }
 
 /// A test guest, from the target directory that this bench was built into.
-fn guest(engine: &HookEngine, name: &str) -> Arc<Hook> {
+fn guest(engine: &HookEngine, name: &str, component: bool) -> Arc<Hook> {
     let exe = std::env::current_exe().expect("a running binary has a path");
     let target = exe.ancestors().nth(3).expect("the bench runs from its target directory");
     let path = target.join(format!("wasm32-unknown-unknown/hook/examples/{}.wasm", name.replace('-', "_")));
     let wasm = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; run `make guests`", path.display()));
+    let wasm = if component {
+        let encoder = wit_component::ComponentEncoder::default().module(&wasm);
+        encoder.and_then(|mut encoder| encoder.encode()).expect("the guest describes its world")
+    } else {
+        wasm
+    };
     let limits = HookLimits { timeout: Duration::from_secs(5), memory: 16 << 20, concurrent: 1000 };
     engine.load(name, &wasm, limits).expect("the guest loads")
 }
@@ -120,17 +127,19 @@ fn fresh_call(c: &mut Criterion) {
     let mut group = c.benchmark_group("hook_call");
     // `big-data` is `header-edit` with 8 MiB of data.
     for name in ["no-op", "header-edit", "typical", "big-data"] {
-        let hook = guest(&engine, name);
-        // The call comes back each time and goes in again, as between the stages of a request.
-        let mut waiting = Some(call());
-        group.bench_function(name, |b| {
-            b.iter(|| {
-                let call = waiting.take().expect("the call comes back");
-                let done = runtime.block_on(hook.viewer_request(call));
-                waiting = Some(done.call);
-                done.verdict.expect("a verdict")
+        for (kind, component) in [("", false), ("/component", true)] {
+            let hook = guest(&engine, name, component);
+            // The call comes back each time and goes in again, as between the stages of a request.
+            let mut waiting = Some(call());
+            group.bench_function(format!("{name}{kind}"), |b| {
+                b.iter(|| {
+                    let call = waiting.take().expect("the call comes back");
+                    let done = runtime.block_on(hook.viewer_request(call));
+                    waiting = Some(done.call);
+                    done.verdict.expect("a verdict")
+                });
             });
-        });
+        }
     }
     group.finish();
 }

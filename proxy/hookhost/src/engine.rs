@@ -13,6 +13,7 @@ use wasmtime::component::Linker;
 
 use crate::artefact::ArtefactCache;
 use crate::compiler::Compiler;
+use crate::direct;
 use crate::hook::{Hook, HookLimits, Program};
 use crate::host;
 use crate::keys::Keys;
@@ -63,6 +64,8 @@ pub struct HookEngine {
 pub(crate) struct Inner {
     pub(crate) wasmtime: wasmtime::Engine,
     pub(crate) linker: Linker<CallState>,
+    /// For core modules.
+    pub(crate) direct: wasmtime::Linker<CallState>,
     pub(crate) limits: EngineLimits,
     pub(crate) services: Arc<dyn HostServices>,
     pub(crate) keys: Keys,
@@ -107,12 +110,13 @@ impl HookEngine {
         }
         let wasmtime = wasmtime::Engine::new(&config::wasmtime(limits)).map_err(set_up)?;
         let linker = host::linker(&wasmtime).map_err(set_up)?;
+        let direct = direct::linker(&wasmtime).map_err(set_up)?;
         let ticker = Ticker::start(wasmtime.weak()).map_err(EngineError::Thread)?;
         let cache = cache_dir.and_then(|dir| ArtefactCache::open(dir, &wasmtime));
         let programs = Mutex::default();
         let keys = Keys::default();
         let slow = SlowLane::default();
-        let inner = Inner { wasmtime, linker, limits, services, keys, ticker, slow, cache, compiler, programs };
+        let inner = Inner { wasmtime, linker, direct, limits, services, keys, ticker, slow, cache, compiler, programs };
         Ok(Self { inner: Arc::new(inner) })
     }
 

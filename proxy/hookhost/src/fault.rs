@@ -2,6 +2,7 @@
 
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
+use crate::load::rewrite::WRAPPER;
 use crate::{Stage, Violation};
 
 /// Longest text that a fault carries, in bytes; more is cut.
@@ -153,7 +154,9 @@ fn frames(backtrace: &WasmBacktrace) -> String {
         Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
         None => format!("function {}", frame.func_index()),
     };
-    let names: Vec<String> = backtrace.frames().iter().map(name).collect();
+    // What the edge has put between a hook's functions is none of them.
+    let added = |frame: &&wasmtime::FrameInfo| frame.func_name().is_some_and(|name| name.starts_with(WRAPPER));
+    let names: Vec<String> = backtrace.frames().iter().filter(|frame| !added(frame)).map(name).collect();
     let inner = |name: &&String| PANICKING.iter().any(|part| name.trim_start_matches('<').starts_with(part));
     let skip = names.iter().take_while(inner).count();
     // Something is better than nothing.
@@ -182,6 +185,11 @@ pub(crate) struct MemoryLimit(pub(crate) usize);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Refusal(pub(crate) &'static str);
+
+/// A hook's data are not what the canonical ABI wants.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Broken(pub(crate) &'static str);
 
 /// Cuts a text at a character boundary.
 pub(crate) fn cut(mut text: String, max: usize) -> Box<str> {

@@ -82,7 +82,7 @@ impl ResponseView for Response {
 }
 
 /// A call with a request and a response.
-fn call() -> Call {
+pub(crate) fn call() -> Call {
     let viewer = ViewerFacts {
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         port: None,

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use wasmtime::component::InstancePre;
 use wasmtime::{Store, UpdateDeadline};
 
+use crate::direct::Direct;
 use crate::engine::{EngineLimits, Inner, lane};
 use crate::keys::Keys;
 use crate::load::{LoadError, Shape, too_much_memory};
@@ -25,7 +26,7 @@ use stages::{Authorizer, Exports, OriginRequest, OriginResponse, StageCall, View
 
 /// Most bytes that a hook may hand over in one call of an imported function or as its result: enough for the largest
 /// body that is allowed, so that a larger one is still refused by its rule.
-const MAX_HANDOVER: usize = 8 << 20;
+pub(crate) const MAX_HANDOVER: usize = 8 << 20;
 
 /// Limits of one hook's calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +57,29 @@ impl HookLimits {
     }
 }
 
+/// What is instantiated for a call.
+pub(crate) enum Code {
+    Component {
+        pre: InstancePre<CallState>,
+        exports: Exports,
+        check: Option<SettingsCheck>,
+    },
+    /// A core module by itself.
+    Direct(Direct),
+}
+
+impl Code {
+    /// A component, whose functions have the contract's types.
+    pub(crate) fn component(pre: InstancePre<CallState>, shape: &Shape) -> Result<Self, LoadError> {
+        let exports = Exports::new(&pre, &shape.stages)?;
+        let check = shape.checks_settings.then(|| SettingsCheck::new(&pre)).transpose()?;
+        Ok(Self::Component { pre, exports, check })
+    }
+}
+
 /// Compiled code, shared by all hooks with the same bytes.
 pub(crate) struct Program {
-    pre: InstancePre<CallState>,
-    exports: Exports,
-    check: Option<SettingsCheck>,
+    code: Code,
     shape: Shape,
     memory: usize,
     version: Box<str>,
@@ -71,16 +90,9 @@ pub(crate) struct Program {
 
 impl Program {
     /// `memory` is what an instance starts with, in bytes.
-    pub(crate) fn new(
-        pre: InstancePre<CallState>,
-        shape: Shape,
-        memory: usize,
-        version: String,
-    ) -> Result<Self, LoadError> {
-        let exports = Exports::new(&pre, &shape.stages)?;
-        let check = shape.checks_settings.then(|| SettingsCheck::new(&pre)).transpose()?;
+    pub(crate) fn new(code: Code, shape: Shape, memory: usize, version: String) -> Self {
         let (version, passed, start) = (version.into(), AtomicBool::new(false), lane::Start::default());
-        Ok(Self { pre, exports, check, shape, memory, version, passed, start })
+        Self { code, shape, memory, version, passed, start }
     }
 }
 
@@ -108,6 +120,12 @@ impl Hook {
         let places = usize::try_from(limits.concurrent).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let counters = engine.services.counters(name);
         Ok(Arc::new(Self { name: name.into(), program, limits, places: Semaphore::new(places), engine, counters }))
+    }
+
+    /// Whether it is a core module by itself.
+    #[cfg(test)]
+    pub(crate) fn is_direct(&self) -> bool {
+        matches!(self.program.code, Code::Direct(_))
     }
 
     /// The name that it was loaded with.
@@ -221,7 +239,7 @@ impl Hook {
         let mut store = self.store(Some(S::STAGE), call, deadline);
         let verdict = {
             let _ticking = self.engine.ticker.tick();
-            let called = S::handle(&self.program.exports, &self.program.pre, &mut store);
+            let called = S::handle(&self.program.code, &mut store);
             let ended = tokio::time::timeout_at(deadline, called).await;
             store.data_mut().end_output();
             match ended {

@@ -5,7 +5,7 @@ mod crypto;
 mod device;
 mod facts;
 mod fetch;
-mod grants;
+pub(crate) mod grants;
 mod jwks;
 mod log;
 mod message;

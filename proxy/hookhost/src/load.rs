@@ -2,20 +2,24 @@
 
 mod contract;
 mod module;
+pub(crate) mod rewrite;
 mod wasi;
 
 pub(crate) use contract::Shape;
 pub(crate) use module::to_component;
 
 use ring::digest::{SHA256, digest as ring_digest};
+use wasmtime::Module;
 use wasmtime::component::Component;
 
 use crate::artefact::{Verified, hex};
+use crate::direct::Direct;
 use crate::engine::Inner;
-use crate::hook::Program;
+use crate::hook::{Code, Program};
 use crate::precompiled;
 
 pub(crate) use contract::interface as interface_of;
+use rewrite::Plan;
 
 /// Largest hook, in bytes, as uploaded: not compressed.
 pub const MAX_WASM: usize = 10 << 20;
@@ -108,28 +112,57 @@ pub(crate) fn program(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Pro
     if wasm.len() > MAX_WASM {
         return Err(LoadError::TooLarge { size: wasm.len() });
     }
-    let component = component(engine, key, wasm)?;
-    let shape = contract::check(&engine.wasmtime, &component)?;
-    let demands = contract::demands(&component)?;
+    let compiled = compiled(engine, key, wasm)?;
+    let component = match &compiled {
+        Compiled::Component(component) | Compiled::Direct(component, _) => component,
+    };
+    let shape = contract::check(&engine.wasmtime, component)?;
+    let demands = contract::demands(component)?;
     if demands.memory > engine.limits.max_memory {
         return Err(too_much_memory(demands.memory, engine.limits.max_memory));
     }
-    let pre = if contract::imports_wasi(&engine.wasmtime, &component) {
+    let pre = if contract::imports_wasi(&engine.wasmtime, component) {
         let mut linker = engine.linker.clone();
-        wasi::define(&mut linker, &engine.wasmtime, &component).map_err(prepare)?;
-        linker.instantiate_pre(&component)
+        wasi::define(&mut linker, &engine.wasmtime, component).map_err(prepare)?;
+        linker.instantiate_pre(component)
     } else {
-        engine.linker.instantiate_pre(&component)
+        engine.linker.instantiate_pre(component)
     };
     let pre = pre.map_err(|error| LoadError::Mismatch { detail: format!("{error:#}") })?;
-    Program::new(pre, shape, demands.memory, hex(key))
+    // Of a core module's component only the types count: they are the contract's if this passes.
+    let code = Code::component(pre, &shape)?;
+    let code = match &compiled {
+        Compiled::Component(_) => code,
+        Compiled::Direct(_, module) => Code::Direct(Direct::new(&engine.direct, module)?),
+    };
+    Ok(Program::new(code, shape, demands.memory, hex(key)))
+}
+
+/// What the compiler makes of a hook.
+enum Compiled {
+    Component(Component),
+    /// The component whose types stand for a core module's, and the module.
+    Direct(Component, Module),
+}
+
+impl Compiled {
+    fn of(engine: &wasmtime::Engine, direct: bool, artefact: &Verified) -> wasmtime::Result<Self> {
+        if direct {
+            precompiled::parts(engine, artefact).map(|(skeleton, module)| Self::Direct(skeleton, module))
+        } else {
+            precompiled::component(engine, artefact).map(Self::Component)
+        }
+    }
 }
 
 /// Compiled, from the cache if it is there.
-fn component(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Component, LoadError> {
-    if let Some(artefact) = engine.cache.as_ref().and_then(|cache| cache.read(key)) {
-        match precompiled::component(&engine.wasmtime, &artefact) {
-            Ok(component) => return Ok(component),
+fn compiled(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Compiled, LoadError> {
+    let direct = Plan::of(wasm).is_some();
+    // What is compiled in another way has another name. The number changes with what `rewrite` does.
+    let key = if direct { digest(&[b"direct-1".as_slice(), key].concat()) } else { *key };
+    if let Some(artefact) = engine.cache.as_ref().and_then(|cache| cache.read(&key)) {
+        match Compiled::of(&engine.wasmtime, direct, &artefact) {
+            Ok(compiled) => return Ok(compiled),
             Err(error) => tracing::warn!(%error, "a compiled hook does not fit this engine; it is compiled again"),
         }
     }
@@ -138,27 +171,33 @@ fn component(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Component, L
         None => compile(&engine.wasmtime, wasm)?,
     });
     // Also refuses what needs more than the pool has.
-    let component = precompiled::component(&engine.wasmtime, &artefact)
+    let compiled = Compiled::of(&engine.wasmtime, direct, &artefact)
         .map_err(|error| LoadError::Compile { detail: format!("{error:#}") })?;
     if let Some(cache) = &engine.cache {
-        cache.write(key, artefact.bytes());
+        cache.write(&key, artefact.bytes());
     }
-    Ok(component)
+    Ok(compiled)
 }
 
 /// Checks and compiles WASM in this process.
 pub(crate) fn compile(engine: &wasmtime::Engine, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
-    let encoded;
+    let refused = |error: wasmtime::Error| LoadError::Compile { detail: format!("{error:#}") };
     // Magic number, then a layer and a version: a core module is version 1, a component layer 1.
-    let wasm = match wasm.first_chunk::<8>() {
-        Some(b"\0asm\x01\0\0\0") => {
-            encoded = to_component(engine, wasm)?;
-            &encoded
-        }
-        Some([0, b'a', b's', b'm', _, _, 1, 0]) => wasm,
-        _ => return Err(LoadError::NotWasm),
-    };
-    engine.precompile_component(wasm).map_err(|error| LoadError::Compile { detail: format!("{error:#}") })
+    match wasm.first_chunk::<8>() {
+        Some(b"\0asm\x01\0\0\0") => match Plan::of(wasm) {
+            Some(plan) => {
+                Module::validate(engine, wasm).map_err(refused)?;
+                let skeleton = to_component(engine, &plan.skeleton())?;
+                let module = plan.rewritten().map_err(|detail| LoadError::Compile { detail })?;
+                let skeleton = engine.precompile_component(&skeleton).map_err(refused)?;
+                let module = engine.precompile_module(&module).map_err(refused)?;
+                Ok(precompiled::join(&skeleton, &module))
+            }
+            None => engine.precompile_component(&to_component(engine, wasm)?).map_err(refused),
+        },
+        Some([0, b'a', b's', b'm', _, _, 1, 0]) => engine.precompile_component(wasm).map_err(refused),
+        _ => Err(LoadError::NotWasm),
+    }
 }
 
 pub(crate) fn too_much_memory(needs: usize, allows: usize) -> LoadError {

@@ -2,14 +2,14 @@
 //!
 //! # Safety argument
 //!
-//! `Component::deserialize` trusts its input: it maps machine code and tables that wasmtime's own compiler wrote and checks
+//! `Component::deserialize` and `Module::deserialize` trust their input: they map machine code and tables that wasmtime's own compiler wrote and check
 //! only a header (wasmtime version, target, compiler settings). Bytes made by somebody else could run anything with the
 //! rights of this process. So the only bytes that may come here are those that this program wrote, and:
 //!
 //! 1. **The type.** The function takes a [`Verified`], which only `artefact::read` makes and `load`, of what the compiler
 //!    returned. Bytes of a hook's author, of the network or of the configuration never become one: hooks are always given
 //!    as WASM and compiled by this program.
-//! 2. **The origin.** The compiler is `Engine::precompile_component`, in this process or in a child that this process started
+//! 2. **The origin.** The compiler is `Engine::precompile_component` or `precompile_module`, in this process or in a child that this process started
 //!    with the same program (`compiler`). The child's answer comes over a pipe that nobody else has; the edge's own
 //!    program is `/proc/self/exe`, which cannot be exchanged while it runs. `artefact::write` is the only writer of the
 //!    directory; it writes what the compiler returned. The directory is created with mode 0700 and files with mode 0600. At
@@ -20,10 +20,12 @@
 //!    writes and files under a wrong name. It does not protect against an attacker with write access; point 2 does.
 //! 4. **No change after the check.** The bytes are read into memory once, checked there and used from there. The file is
 //!    not mapped, so that a later change of the file has no effect.
-//! 5. **The right engine.** The file's name holds the SHA-256 of the WASM and the engine's compatibility hash: another
-//!    wasmtime version or configuration looks for another name. Where names agree by accident of the hash's truncation,
+//! 5. **The right engine.** The file's name holds a SHA-256 of the WASM and the engine's compatibility hash: another
+//!    wasmtime version or configuration looks for another name. Where an artefact has two parts, the first eight bytes say
+//!    where the second starts; wasmtime's header says whether a part is a component or a module, and is checked. Where names agree by accident of the hash's truncation,
 //!    wasmtime's header check refuses with an error.
 
+use wasmtime::Module;
 use wasmtime::component::Component;
 
 use crate::artefact::Verified;
@@ -38,4 +40,26 @@ pub(crate) fn component(engine: &wasmtime::Engine, artefact: &Verified) -> wasmt
     // SAFETY: the bytes are what wasmtime's compiler gave this program, unchanged: points 1 to 4 above. That they fit
     // this engine is checked by wasmtime: point 5.
     unsafe { Component::deserialize(engine, artefact.bytes()) }
+}
+
+/// An artefact of two parts: the component whose types stand for a core module's, and the module.
+pub(crate) fn join(skeleton: &[u8], module: &[u8]) -> Vec<u8> {
+    let length = (skeleton.len() as u64).to_le_bytes();
+    [&length[..], skeleton, module].concat()
+}
+
+/// The parts of a verified artefact that [`join`] made.
+///
+/// # Errors
+///
+/// When the artefact is for another wasmtime version or configuration, or is not of two parts.
+#[expect(unsafe_code, reason = "as above")]
+pub(crate) fn parts(engine: &wasmtime::Engine, artefact: &Verified) -> wasmtime::Result<(Component, Module)> {
+    let parts = artefact.bytes().split_first_chunk().and_then(|(length, rest)| {
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        rest.split_at_checked(length)
+    });
+    let (skeleton, module) = parts.ok_or_else(|| wasmtime::Error::msg("the artefact has no two parts"))?;
+    // SAFETY: as in `component`; both parts are whole answers of wasmtime's compiler, put together by this program.
+    unsafe { Ok((Component::deserialize(engine, skeleton)?, Module::deserialize(engine, module)?)) }
 }

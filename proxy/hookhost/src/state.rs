@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::ResourceLimiter;
 
+use crate::direct;
 use crate::fault::{MemoryLimit, Refusal};
 use crate::hook::Hook;
 use crate::host::wasi::Wasi;
@@ -30,6 +31,8 @@ pub(crate) struct CallState {
     pub(crate) reads: Option<Box<ReadSet>>,
     /// Most linear memory so far, in bytes.
     pub(crate) memory: usize,
+    /// Of a core module, how values come and go.
+    pub(crate) direct: direct::State,
     /// None unless the hook uses WASI.
     pub(crate) wasi: Option<Box<Wasi>>,
 }
@@ -49,6 +52,7 @@ impl CallState {
             last_error: None,
             reads,
             memory: 0,
+            direct: direct::State::default(),
             wasi: None,
         }
     }

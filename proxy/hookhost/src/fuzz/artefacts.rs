@@ -188,13 +188,27 @@ fn valid(engine: &wasmtime::Engine, bytes: &[u8]) -> bool {
     }
 }
 
+/// A verdict in words, or a fault's label.
+async fn run_stage(hook: &Arc<crate::Hook>, stage: crate::Stage) -> Result<String, &'static str> {
+    fn told<V: std::fmt::Debug>(verdict: Result<V, crate::HookFault>) -> Result<String, &'static str> {
+        verdict.map(|verdict| format!("{verdict:?}")).map_err(|fault| fault.label())
+    }
+    match stage {
+        crate::Stage::ViewerRequest => told(hook.viewer_request(call()).await.verdict),
+        crate::Stage::OriginRequest => told(hook.origin_request(call()).await.verdict),
+        crate::Stage::OriginResponse => told(hook.origin_response(call()).await.verdict),
+        crate::Stage::ViewerResponse => told(hook.viewer_response(call()).await.verdict),
+        crate::Stage::Authorizer => told(hook.authorizer(call()).await.verdict),
+    }
+}
+
 fn run(count: u64, compiled_most: u64) {
     let limits = EngineLimits { slots: 4, ..EngineLimits::default() };
     let engine = HookEngine::new(limits, None, Arc::new(Silent)).expect("an engine");
     let checker = wasmtime::Engine::new(&config::compiler()).expect("an engine");
     let seeds = seeds(&checker);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let (mut validated, mut compiled, mut loaded) = (0_u64, 0_u64, 0_u64);
+    let (mut validated, mut compiled, mut loaded, mut direct) = (0_u64, 0_u64, 0_u64, 0_u64);
     let (mut verdicts, mut faults) = (0_u64, std::collections::BTreeMap::<&str, u64>::new());
     let (mut slow_check, mut slow_load, mut slow_call) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     for nth in 0..count {
@@ -220,30 +234,32 @@ fn run(count: u64, compiled_most: u64) {
         compiled += 1;
         let Ok(hook) = hook else { continue };
         loaded += 1;
+        // A core module by itself has a twin: the component of it, which is to do the same.
+        let twin = hook.is_direct().then(|| {
+            let component = crate::load::to_component(&checker, &bytes).expect("it was made one before");
+            engine.load("mutant", &component, limits).expect("the component of a hook is one")
+        });
+        direct += u64::from(twin.is_some());
         for stage in hook.stages() {
-            let label = step(&mut slow_call, seed, || {
-                runtime.block_on(async {
-                    match stage {
-                        crate::Stage::ViewerRequest => hook.viewer_request(call()).await.verdict.err(),
-                        crate::Stage::OriginRequest => hook.origin_request(call()).await.verdict.err(),
-                        crate::Stage::OriginResponse => hook.origin_response(call()).await.verdict.err(),
-                        crate::Stage::ViewerResponse => hook.viewer_response(call()).await.verdict.err(),
-                        crate::Stage::Authorizer => hook.authorizer(call()).await.verdict.err(),
-                    }
-                })
-            });
-            match label {
-                None => verdicts += 1,
-                Some(fault) => *faults.entry(fault.label()).or_default() += 1,
+            let ended = step(&mut slow_call, seed, || runtime.block_on(run_stage(&hook, *stage)));
+            match &ended {
+                Ok(_) => verdicts += 1,
+                Err(label) => *faults.entry(*label).or_default() += 1,
+            }
+            let Some(twin) = &twin else { continue };
+            let expected = step(&mut slow_call, seed, || runtime.block_on(run_stage(twin, *stage)));
+            // How far a hook without end gets is nobody's promise.
+            if ended != Err("timeout") && expected != Err("timeout") {
+                assert_eq!(ended, expected, "by itself and as a component, {stage}; FUZZ_SEED={seed}");
             }
         }
     }
     println!(
-        "{count} artefacts: {validated} valid, {compiled} compiled, {loaded} taken as hooks; calls: {verdicts} verdicts, \
+        "{count} artefacts: {validated} valid, {compiled} compiled, {loaded} taken as hooks, {direct} of them by themselves; calls: {verdicts} verdicts, \
          {faults:?}; the slowest check took {slow_check:?}, compilation {slow_load:?}, call {slow_call:?}"
     );
     assert!(validated > count / 50 && validated < count, "{validated} of {count} valid");
-    assert!(loaded > 0 && verdicts > 0 && !faults.is_empty());
+    assert!(loaded > direct && direct > 0 && verdicts > 0 && !faults.is_empty());
 }
 
 #[test]

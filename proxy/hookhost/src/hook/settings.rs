@@ -8,7 +8,7 @@ use http::{HeaderMap, Version};
 use tokio::time::Instant;
 use wasmtime::component::InstancePre;
 
-use super::Hook;
+use super::{Code, Hook};
 use crate::bindings::stages::settings_check as raw;
 use crate::fault::cut;
 use crate::load::LoadError;
@@ -48,7 +48,7 @@ pub enum CheckFault {
 }
 
 /// Where a program's `validate` is.
-pub(super) struct SettingsCheck(raw::GuestIndices);
+pub(crate) struct SettingsCheck(raw::GuestIndices);
 
 impl SettingsCheck {
     /// Looks the function up and checks its type.
@@ -72,13 +72,15 @@ impl Hook {
         settings: &str,
         grants: Option<Arc<Grants>>,
     ) -> Result<(), CheckFault> {
-        let Some(check) = &self.program.check else { return Ok(()) };
+        if !self.program.shape.checks_settings {
+            return Ok(());
+        }
         let call = no_request(distribution, behavior, settings, grants);
         // On a thread of its own: the caller's may belong to a runtime already.
         let run = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
             let runtime = runtime.map_err(CheckFault::Runtime)?;
-            Ok(runtime.block_on(self.run_check(check, call, stage, settings))?)
+            Ok(runtime.block_on(self.run_check(call, stage, settings))?)
         };
         let ran: Result<_, CheckFault> =
             std::thread::scope(|scope| match std::thread::Builder::new().spawn_scoped(scope, run) {
@@ -90,7 +92,6 @@ impl Hook {
 
     async fn run_check(
         self: &Arc<Self>,
-        check: &SettingsCheck,
         call: Call,
         stage: Stage,
         settings: &str,
@@ -100,9 +101,16 @@ impl Hook {
         store.data_mut().bound_at = Some(stage);
         let _ticking = self.engine.ticker.tick();
         let called = async {
-            let instance = self.program.pre.instantiate_async(&mut store).await?;
-            let guest = check.0.load(&mut store, &instance)?;
-            guest.call_validate(&mut store, settings).await
+            match &self.program.code {
+                Code::Component { pre, check: Some(check), .. } => {
+                    let instance = pre.instantiate_async(&mut store).await?;
+                    let guest = check.0.load(&mut store, &instance)?;
+                    guest.call_validate(&mut store, settings).await
+                }
+                // Whoever has no check was not asked for one.
+                Code::Component { check: None, .. } => Ok(Ok(())),
+                Code::Direct(direct) => direct.check(settings, &mut store).await,
+            }
         };
         let ended = tokio::time::timeout_at(deadline, called).await;
         store.data_mut().end_output();

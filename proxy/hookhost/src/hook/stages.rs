@@ -4,6 +4,7 @@ use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{InstancePre, Lift};
 
+use super::Code;
 use crate::bindings::stages as raw;
 use crate::load::LoadError;
 use crate::rules::{self, Allowed, Violation};
@@ -11,7 +12,7 @@ use crate::state::CallState;
 use crate::{AuthorizerVerdict, Call, RequestVerdict, ResponseEdit, Stage};
 
 /// Where a program's stage functions are.
-pub(super) struct Exports {
+pub(crate) struct Exports {
     viewer_request: Option<raw::viewer_request::GuestIndices>,
     origin_request: Option<raw::origin_request::GuestIndices>,
     origin_response: Option<raw::origin_response::GuestIndices>,
@@ -89,8 +90,7 @@ pub(super) trait StageCall: 'static {
 
     /// Instantiates and calls; none if the program does not export the stage.
     fn handle(
-        exports: &Exports,
-        pre: &InstancePre<CallState>,
+        code: &Code,
         store: &mut Store<CallState>,
     ) -> impl Future<Output = wasmtime::Result<Option<Result<Self::Raw, String>>>> + Send;
 
@@ -107,10 +107,13 @@ macro_rules! stage_call {
             type Verdict = $verdict;
 
             async fn handle(
-                exports: &Exports,
-                pre: &InstancePre<CallState>,
+                code: &Code,
                 store: &mut Store<CallState>,
             ) -> wasmtime::Result<Option<Result<Self::Raw, String>>> {
+                let (pre, exports) = match code {
+                    Code::Component { pre, exports, .. } => (pre, exports),
+                    Code::Direct(direct) => return direct.stage(Self::STAGE, store).await,
+                };
                 let Some(indices) = &exports.$field else { return Ok(None) };
                 let instance = pre.instantiate_async(&mut *store).await?;
                 let guest = indices.load(&mut *store, &instance)?;

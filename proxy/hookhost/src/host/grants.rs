@@ -10,7 +10,7 @@ use crate::Grants;
 use crate::state::CallState;
 
 /// What `key-value.get` returns.
-type Got = Result<Option<Arc<[u8]>>, String>;
+pub(crate) type Got = Result<Option<Arc<[u8]>>, String>;
 
 /// Adds both interfaces.
 pub(super) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
@@ -26,12 +26,21 @@ pub(super) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
     let mut secrets = linker.instance("edgeweir:hook/secrets@0.1.0")?;
     secrets.func_wrap("get", |store: StoreContextMut<'_, CallState>, (name,): (WasmStr,)| {
         let name = name.to_str(&store)?;
-        let granted = store.data().call.grants.as_deref().map_or(&[][..], |grants| &grants.secrets);
-        let found: Option<Arc<[u8]>> =
-            granted.iter().find(|(known, _)| **known == *name).map(|(_, secret)| Arc::clone(secret));
-        Ok((found,))
+        Ok((secret(store.data(), &name),))
     })?;
     Ok(())
+}
+
+/// A secret that the binding grants.
+pub(crate) fn secret(state: &CallState, name: &str) -> Option<Arc<[u8]>> {
+    let granted = state.call.grants.as_deref().map_or(&[][..], |grants| &grants.secrets);
+    granted.iter().find(|(known, _)| **known == *name).map(|(_, secret)| Arc::clone(secret))
+}
+
+/// What a store that the binding grants has under a key.
+pub(crate) fn value(state: &mut CallState, store: &str, key: &str) -> Got {
+    let granted = find(state.call.grants.as_deref(), store)?;
+    Ok(state.call.pins.entries(&granted).get(key).map(Arc::clone))
 }
 
 fn look_up(store: &mut StoreContextMut<'_, CallState>, name: &WasmStr, key: &WasmStr) -> wasmtime::Result<Got> {
