@@ -63,7 +63,7 @@ use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, RangeType, Session};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use self::{context::RequestCtx, route::Subject};
 use crate::edge::Core;
@@ -229,7 +229,7 @@ impl Flow {
         }
         ctx.conn = conn;
         ctx.version = session.req_header().version;
-        ctx.id = identity::request_id(&session.req_header().headers);
+        ctx.id = identity::new_id();
         // RFC 9110, 15.2: HTTP/1.0 knows no interim responses.
         session.set_ignore_info_resp(ctx.version == Version::HTTP_10);
         // What comes before its turn does not end the answer that is in work.
@@ -584,6 +584,10 @@ impl ProxyHttp for Flow {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<RequestCtx>) {
         silence::ends(ctx);
+        // Where an answer comes from the cache, nobody was told before that its viewer does not take it.
+        if let (None, Some(error)) = (ctx.fault, error.filter(|error| *error.esource() == ErrorSource::Downstream)) {
+            ctx.fault = Some(Fault::of(error));
+        }
         let left = matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
         let gone = ctx.own_conn().is_some_and(|conn| conn.is_gone());
         let aborted = (error.is_some() && left) || gone;

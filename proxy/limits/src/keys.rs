@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwapOption;
 use hash::PrefixHasher;
 pub use hash::{KeyHash, KeyHashError};
 pub use live::LiveKeys;
@@ -46,13 +47,24 @@ pub struct Key {
     pub plans: Arc<[PlanId]>,
     /// What it has used, once it was used.
     usage: OnceLock<Arc<KeyUsage>>,
+    /// One of its slots: almost always its only one, found without the list of all.
+    slot: ArcSwapOption<Slot>,
 }
 
 impl Key {
     /// An enabled key that never ends.
     #[must_use]
     pub fn new(hash: KeyHash, id: &str, name: &str, plans: Arc<[PlanId]>) -> Self {
-        Self { hash, id: id.into(), name: name.into(), enabled: true, until: None, plans, usage: OnceLock::new() }
+        Self {
+            hash,
+            id: id.into(),
+            name: name.into(),
+            enabled: true,
+            until: None,
+            plans,
+            usage: OnceLock::new(),
+            slot: ArcSwapOption::empty(),
+        }
     }
 
     /// The same key as another one, with another value, name or plan: what that one has used is used.
@@ -70,7 +82,16 @@ impl Key {
 
     /// Its tokens and requests in a plan; see [`KeyUsage`].
     pub fn slot(&self, plan: &UsagePlan, snapshot: u64, now: Nanos, made: impl FnOnce(&Arc<Meter>)) -> Arc<Slot> {
-        self.usage().slot(&self.id, plan, snapshot, now, made)
+        let known = self.slot.load();
+        if let Some(slot) = known.as_ref().filter(|slot| KeyUsage::is_current(slot, plan, snapshot)) {
+            return Arc::clone(slot);
+        }
+        let slot = self.usage().slot(&self.id, plan, snapshot, now, made);
+        // That of another plan stays: two plans in turn would only drive each other out.
+        if known.as_ref().is_none_or(|known| known.plan == slot.plan) {
+            self.slot.store(Some(Arc::clone(&slot)));
+        }
+        slot
     }
 
     /// Whether it opens anything at a moment, in seconds since 1970.

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::bucket::{Bucket, Wait};
 use crate::clients::{Client, ClientBuckets};
+use crate::keys::Slot;
 use crate::throttle::Throttle;
 use crate::time::Nanos;
 pub use level::LevelKind;
@@ -93,6 +94,14 @@ impl<'a> Levels<'a> {
     #[must_use]
     pub fn with(mut self, level: LevelKind, bucket: impl Into<Option<&'a Arc<Bucket>>>) -> Self {
         self.sources[level.index()] = bucket.into().map(Source::One);
+        self
+    }
+
+    /// As [`Levels::with`], for the bucket of a key in a plan; without one there is no limit.
+    #[must_use]
+    pub fn with_slot(mut self, level: LevelKind, slot: &'a Arc<Slot>) -> Self {
+        let holder = slot.with_tokens();
+        self.sources[level.index()] = holder.and_then(|holder| Some(Source::Key(holder, holder.bucket()?)));
         self
     }
 
@@ -190,15 +199,15 @@ impl Ticket {
 
     /// How each level of the ticket stands at `now`, in the order of [`LevelKind`].
     pub fn standings(&self, now: Nanos) -> impl Iterator<Item = Standing> {
-        self.held.iter().map(move |(level, taken)| {
-            let source = taken.source();
-            Standing {
+        self.held.iter().filter_map(move |(level, taken)| {
+            let source = taken.source()?;
+            Some(Standing {
                 level: *level,
                 throttle: source.throttle(),
                 remaining: source.remaining(now),
                 next_after: source.next_after(now),
                 reset_after: source.reset_after(now),
-            }
+            })
         })
     }
 

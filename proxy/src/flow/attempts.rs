@@ -2,10 +2,12 @@
 //!
 //! Nothing was sent: any request may go to another address of the same origin, and GET, HEAD and OPTIONS to the next member
 //! of a group (CloudFront: "Origin failover"). Something was sent: only these go on, without a body, and only while nothing
-//! of an answer was used. What may have had an effect is never sent twice.
+//! of an answer was used. What may have had an effect is never sent twice. The exception is a kept connection that turns out
+//! to be closed: any idempotent request is sent once more, over a new one (RFC 9110, 9.2.2).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 use pingora::http::ResponseHeader;
@@ -30,8 +32,8 @@ pub struct Attempts {
     pub count: usize,
     /// Those of this member that failed.
     failures: usize,
-    /// Kept connections of this member that turned out to be closed.
-    closed: usize,
+    /// The kept connection to this member turned out to be closed.
+    closed: bool,
     /// Addresses of this member that failed.
     tried: Vec<SocketAddr>,
     /// All members are left out: they are asked in order all the same.
@@ -98,7 +100,7 @@ fn go_on(ctx: &mut RequestCtx, why: &'static str) {
     let from = ctx.origin().map(Arc::clone);
     let attempts = &mut ctx.attempts;
     attempts.member += 1;
-    (attempts.failures, attempts.closed) = (0, 0);
+    (attempts.failures, attempts.closed) = (0, false);
     (attempts.seat, attempts.place) = (None, None);
     attempts.tried.clear();
     (ctx.fault, ctx.origin_status) = (None, None);
@@ -113,6 +115,12 @@ fn anew(ctx: &RequestCtx) {
     if let Some(conn) = ctx.own_conn() {
         conn.origin_is_done();
     }
+}
+
+/// No kept connection is used for this peer, and its own is not kept.
+fn over_a_new_connection(peer: &mut HttpPeer) {
+    peer.group_key = fastrand::u64(..);
+    peer.options.idle_timeout = Some(Duration::ZERO);
 }
 
 /// The address that is asked next.
@@ -130,6 +138,9 @@ pub(super) async fn peer(core: &Core, session: &mut Session, ctx: &mut RequestCt
                 // An attempt after whose silence another may follow is not for the sweep, which speaks to the viewer's side.
                 let goes_on = safe && (ctx.attempts.probe || has_next(ctx));
                 silence::arrange(session, ctx, &mut peer, goes_on);
+                if ctx.attempts.closed {
+                    over_a_new_connection(&mut peer);
+                }
                 ctx.origin_address = peer._address.as_inet().copied().filter(|address| !address.ip().is_unspecified());
                 return Ok(peer);
             }
@@ -245,6 +256,12 @@ fn is_answered(session: &Session) -> bool {
     session.response_written().is_some_and(|head| !head.status.is_informational())
 }
 
+/// Whether nothing of an answer came: pingora says how much did where a head was cut off, and writes end before any.
+fn is_unanswered(error: &Error) -> bool {
+    let context = error.context.as_ref().map_or("", |context| context.as_str());
+    !context.contains("already read: ") || context.ends_with("already read: 0")
+}
+
 /// An attempt failed after its connection came about. Says whether there is another.
 pub(super) fn broke_off(
     session: &mut Session,
@@ -257,9 +274,11 @@ pub(super) fn broke_off(
         error.set_retry(true);
         return error;
     }
-    // An idle connection that the origin has closed in the meantime: whatever can be sent again is (RFC 9110, 9.2.2).
+    // An idle connection that the origin has closed in the meantime, before it said a word of an answer: whatever can be sent
+    // again is, once (RFC 9110, 9.2.2).
     let again = session.req_header().method.is_idempotent()
-        && ctx.attempts.closed < MAX_ATTEMPTS
+        && !ctx.attempts.closed
+        && (only_reads(session) || is_unanswered(&error))
         && !session.as_ref().retry_buffer_truncated()
         && ctx.held.as_ref().is_none_or(|held| held.can_be_sent_again());
     if again {
@@ -268,7 +287,7 @@ pub(super) fn broke_off(
         error.set_retry(false);
     }
     if error.retry() {
-        ctx.attempts.closed += 1;
+        ctx.attempts.closed = true;
         ctx.attempts.seat = None;
         return error;
     }

@@ -22,12 +22,15 @@ const MAX_ID: usize = 128;
 pub(super) const MAX_HOPS: usize = 32;
 
 /// Settles who asks, and whether by TLS: by the connection, or, if a trusted proxy made it, by what that says in the field
-/// that the configuration names.
+/// that the configuration names. Such a proxy may name the request too; nobody else's id is taken.
 pub(super) fn meet(snapshot: &Snapshot, peer: SocketAddr, tls: bool, headers: &HeaderMap, ctx: &mut RequestCtx) {
     ctx.client = (peer.ip(), Some(peer.port()));
     ctx.https = tls;
     if snapshot.config.trusted_proxies.is_empty() || !snapshot.trusts(peer.ip()) {
         return;
+    }
+    if let Some(id) = given_id(headers) {
+        ctx.id = id.clone();
     }
     match snapshot.config.viewer.address_header {
         AddressHeader::XForwardedFor => {
@@ -82,16 +85,16 @@ fn https(tls: bool, headers: &HeaderMap) -> bool {
     proto.map_or(tls, |proto| proto.trim_ascii().eq_ignore_ascii_case(b"https"))
 }
 
-/// The request's id: the one it came with, if that is harmless in logs and headers, or a new one of 32 hex digits.
-#[must_use]
-pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
+/// The id that a request came with, if it is harmless in logs and headers.
+fn given_id(headers: &HeaderMap) -> Option<&HeaderValue> {
     let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'=');
-    if let Some(id) = headers.get(X_REQUEST_ID)
-        && (1..=MAX_ID).contains(&id.len())
-        && id.as_bytes().iter().all(harmless)
-    {
-        return id.clone();
-    }
+    let id = headers.get(X_REQUEST_ID)?;
+    ((1..=MAX_ID).contains(&id.len()) && id.as_bytes().iter().all(harmless)).then_some(id)
+}
+
+/// A new id for a request: 32 hex digits at random.
+#[must_use]
+pub(crate) fn new_id() -> HeaderValue {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut digits = [b'0'; 32];
     for (pair, byte) in digits.chunks_exact_mut(2).zip(fastrand::u128(..).to_be_bytes()) {
@@ -279,13 +282,14 @@ mod tests {
         let with = |id: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(X_REQUEST_ID, id.parse().expect("a value"));
-            request_id(&headers)
+            given_id(&headers).cloned()
         };
-        assert_eq!(with("abc-123"), "abc-123");
+        assert_eq!(with("abc-123").expect("it is harmless"), "abc-123");
         for id in ["", "a b", "a\"b", &"x".repeat(129)] {
-            let made = with(id);
-            assert!(made.len() == 32 && made.as_bytes().iter().all(u8::is_ascii_hexdigit), "{id}: {made:?}");
+            assert_eq!(with(id), None, "{id}");
         }
-        assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+        let made = new_id();
+        assert!(made.len() == 32 && made.as_bytes().iter().all(u8::is_ascii_hexdigit), "{made:?}");
+        assert_ne!(made, new_id());
     }
 }

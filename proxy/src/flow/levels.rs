@@ -55,7 +55,7 @@ impl<'a> Subject<'a> {
             .and_then(|limits| limits.buckets(self.at, &self.behavior.label, self.method));
         match buckets {
             Some(buckets) => levels.with_client(LevelKind::KeyMethod, buckets, key_client(keyed)),
-            None => levels.with(LevelKind::Key, keyed.slot.bucket.as_ref()),
+            None => levels.with_slot(LevelKind::Key, &keyed.slot),
         }
     }
 

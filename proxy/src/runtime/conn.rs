@@ -504,12 +504,23 @@ impl Conn {
 
     /// Whether the viewer has sent what nobody has read.
     fn has_unread(&self) -> bool {
-        let socket = match &self.transport {
-            Transport::Plain(stream) => stream,
-            Transport::Tls(stream) => stream.get_ref().0,
-            Transport::Gone => return false,
-        };
-        SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]).is_ok_and(|there| there > 0)
+        self.socket().is_some_and(|socket| socket.peek(&mut [MaybeUninit::uninit()]).is_ok_and(|there| there > 0))
+    }
+
+    /// The answer is cut off anyway: its bytes that the viewer does not take need not stay with the kernel, which would keep
+    /// megabytes of them, for as long as the viewer likes, for a connection that the edge counts as closed.
+    fn reset_at_close(&self) {
+        if let Some(Err(error)) = self.socket().map(|socket| socket.set_linger(Some(Duration::ZERO))) {
+            tracing::trace!(%error, "the connection ends without a reset");
+        }
+    }
+
+    fn socket(&self) -> Option<SockRef<'_>> {
+        match &self.transport {
+            Transport::Plain(stream) => Some(SockRef::from(stream)),
+            Transport::Tls(stream) => Some(SockRef::from(stream.get_ref().0)),
+            Transport::Gone => None,
+        }
     }
 }
 
@@ -525,6 +536,9 @@ impl Drop for Conn {
             if !self.shut && !self.blocked && !self.facts.is_gone() && self.may_end() {
                 // TLS says so itself (RFC 8446, 6.1). As above, it most often need not wait.
                 let _shut = AsyncWriteExt::shutdown(self).now_or_never();
+            }
+            if self.blocked {
+                self.reset_at_close();
             }
             return;
         }

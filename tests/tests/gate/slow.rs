@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use edgeweir_tests::edge::TestEdge;
-use edgeweir_tests::origin::Origin;
+use edgeweir_tests::origin::{Origin, Reply};
 use edgeweir_tests::raw::Raw;
 use edgeweir_tests::wait::{deadline, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const CONFIG: &str = r#"
     [server]
@@ -138,4 +139,23 @@ async fn connections_in_all_are_capped() {
     }
     assert!(!served(&mut edge.connect().await).await, "a third one is not served");
     assert!(served(&mut kept[1]).await, "the others go on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_that_takes_nothing_more_is_reset_and_the_log_says_so() {
+    let origin = Origin::start(|_| Reply::new(200, &[("cache-control", "max-age=60")], &vec![b'x'; 20_000_000])).await;
+    let config = CONFIG.replace("keepalive_timeout = \"1s\"", "write_timeout = \"500ms\"");
+    let edge = TestEdge::start(&format!("[cache]\nmax_object = \"32MiB\"\n{config}"), &origin.address()).await;
+    // Once from the origin, then from the cache.
+    for (number, outcome) in ["miss", "hit"].into_iter().enumerate() {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        let mut stream = socket.connect(edge.address()).await.expect("a connection");
+        stream.write_all(b"GET /big HTTP/1.1\r\nHost: site.test\r\n\r\n").await.expect("the edge reads");
+        let line = edge.log_lines(number + 1).await.pop().expect("a line");
+        assert_eq!((&line["cache"], &line["aborted"]), (&outcome.into(), &true.into()), "{line}");
+        assert_eq!(line["fault"], "viewer-gone", "{line}");
+        let error = stream.read_to_end(&mut Vec::new()).await.expect_err("a reset, not an end");
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{outcome}");
+    }
 }

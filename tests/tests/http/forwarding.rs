@@ -140,11 +140,16 @@ async fn each_request_has_an_id_that_origin_viewer_and_log_share() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_id_that_could_do_harm_in_a_log_is_replaced() {
-    let received = received(&config(""), &[("X-Request-Id", "evil\u{22}id")]).await;
-    let ids = received.header_all("x-request-id");
-    assert_eq!(ids.len(), 1);
-    assert!(!ids[0].contains("evil"), "{ids:?}");
+async fn only_a_trusted_proxy_names_a_request_and_not_with_what_harms_a_log() {
+    let trusting = format!("trusted_proxies = [\"127.0.0.1\"]\n{}", config(""));
+    for (config, id, taken) in
+        [(&config(""), "an-id", false), (&trusting, "an-id", true), (&trusting, "evil\u{22}id", false)]
+    {
+        let received = received(config, &[("X-Request-Id", id)]).await;
+        let ids = received.header_all("x-request-id");
+        assert_eq!((ids.len(), ids[0] == id), (1, taken), "{ids:?}");
+        assert!(!ids[0].contains("evil"), "{ids:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use edgeweir_tests::edge::TestEdge;
 use edgeweir_tests::gate::Gate;
+use edgeweir_tests::hostile;
 use edgeweir_tests::origin::{Origin, Reply, Step};
 use edgeweir_tests::wait::until;
 
@@ -35,6 +36,39 @@ async fn idle_origin_connections_are_closed_after_their_time() {
     until("the idle connection is closed", || origin.open_connections() == 0).await;
     assert_eq!(edge.get("/t").await.status, 200);
     assert_eq!(origin.connections(), 2);
+}
+
+/// What asks for an effect is sent again only where the connection was kept, nothing of an answer came, and once, over a new
+/// connection (RFC 9110, 9.2.2), however many kept ones there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_an_effect_is_sent_once_more_at_most() {
+    for (reply, method, sent) in [
+        (hostile::closes_at_once(), "DELETE", 2),
+        (hostile::closes_in_head(), "DELETE", 1),
+        (hostile::resets_in_head(), "PUT", 1),
+        (hostile::closes_at_once(), "POST", 1),
+    ] {
+        let gate = Gate::new();
+        let hold = gate.clone();
+        let answer = reply.clone();
+        let origin = Origin::start(move |request| match request.target() {
+            "/effect" => answer.clone(),
+            _ => Reply::ok("kept").after(&hold),
+        })
+        .await;
+        let edge = TestEdge::plain(&origin.address()).await;
+        let asked: Vec<_> = ["/1", "/2", "/3", "/4", "/5", "/6"].map(|path| edge.get(path)).into();
+        let opened = async {
+            until("six connections", || origin.heads() == 6).await;
+            gate.open();
+        };
+        let (answers, ()) = tokio::join!(futures_util::future::join_all(asked), opened);
+        assert!(answers.iter().all(|answer| answer.status == 200));
+        let refused = edge.request(method, "/effect", &[], b"").await;
+        let effects = origin.requests().iter().filter(|request| request.target() == "/effect").count();
+        assert_eq!((refused.status, effects), (502, sent), "{method} {reply:?}");
+        assert_eq!(edge.get("/after").await.status, 200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

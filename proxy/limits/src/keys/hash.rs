@@ -83,7 +83,12 @@ impl KeyHash {
 
 impl PartialEq for KeyHash {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        // By words: the library takes slices byte by byte, each behind a barrier.
+        let (mine, _) = self.0.as_chunks::<8>();
+        let (others, _) = other.0.as_chunks::<8>();
+        let word = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
+        let differs = mine.iter().zip(others).fold(0, |all, (mine, other)| all | (word(mine) ^ word(other)));
+        differs.ct_eq(&0).into()
     }
 }
 

@@ -171,7 +171,7 @@ fn why(name: &HeaderName, ctx: &RequestCtx) -> String {
         "x-forwarded-for" => "the viewer's address and the proxies that are trusted",
         "x-forwarded-proto" => "what the viewer spoke",
         "x-forwarded-host" => "the host that the viewer asked for",
-        "x-request-id" => "the id of the request, a new one for each unless the viewer sends one",
+        "x-request-id" => "the id of the request, a new one for each unless a trusted proxy sends one",
         "accept-encoding" => "what of it is in the cache key, by `accept_encoding` of the policy",
         "authorization" | "x-amz-date" | "x-amz-content-sha256" | "x-amz-security-token" => {
             "`sigv4` of the origin signs"

@@ -42,7 +42,7 @@ pub(super) fn explain(args: &Args, snapshot: Snapshot, clock: &dyn Clock) -> any
     });
     ctx.conn = Some(place.enter(peer, peer, tls));
     ctx.version = Version::HTTP_11;
-    ctx.id = identity::request_id(&original.headers);
+    ctx.id = identity::new_id();
     if args.country.is_some() {
         ctx.geo = Some(Arc::new(GeoFacts { country: args.country, ..GeoFacts::default() }));
     }
