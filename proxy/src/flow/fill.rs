@@ -1,8 +1,8 @@
 //! A viewer whose request fills the cache while others read along: neither its slowness nor its leaving is theirs.
 //!
 //! As long as the answer may be stored, the viewer reads it from the store as all others do, and a write to it that waits is set
-//! aside while more comes from the origin (`runtime/patient` on HTTP/2, pingora's own on HTTP/1). Of what is not to be stored,
-//! and read by this viewer alone, the origin is asked for no more than the viewer takes.
+//! aside while more comes from the origin (`runtime/patient` on HTTP/2, pingora's own on HTTP/1). Of what turns out not to be
+//! stored the origin is asked for no more than the viewer takes.
 
 use std::sync::atomic::Ordering;
 
@@ -39,8 +39,8 @@ pub(super) fn begins(session: &mut Session, ctx: &mut RequestCtx) {
 
 /// A part of the body is about to be written; nothing is set aside at this moment.
 pub(super) fn goes_on(session: &mut Session) {
-    let alone = own_reader(session).is_some_and(|own| own.is_for_one());
-    session.set_proxy_tasks_enabled(!alone);
+    let refused = own_reader(session).is_some_and(|own| own.is_refused());
+    session.set_proxy_tasks_enabled(!refused);
 }
 
 /// Notes that the viewer has left while the cache goes on to be filled.

@@ -66,7 +66,9 @@ async fn a_first_viewer_in_chunks_stalls_nobody_either() {
     until("the origin is asked", || origin.count() == 1).await;
     is_whole(&edge, "/t", SIZE).await;
     let slow = first.response().await;
-    assert_eq!(slow.body.length, SIZE);
+    let mut sum = Sum::default();
+    sum.add(&pattern_bytes(SIZE));
+    assert_eq!((slow.body.length, slow.body.sum), (SIZE, sum.0));
     assert_eq!(origin.count(), 1);
     // Its connection is as good as new.
     first.send(format!("GET /t HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
@@ -145,4 +147,25 @@ async fn a_first_viewer_that_leaves_leaves_nothing_behind() {
         assert!(line["fault"].is_null() || line["fault"] == "viewer-gone", "{line}");
         assert_ne!(line["cache_why"], "storage-error", "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_is_too_large_the_origin_is_read_as_fast_as_the_viewer_takes_it() {
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncache-control: max-age=60\r\n\r\n";
+    let size = 64 << 20;
+    let steps = vec![Step::Send(head.into()), Step::FillChunks(size), Step::Send("0\r\n\r\n".into())];
+    let origin = Origin::start(move |_| Reply::script(steps.clone())).await;
+    let edge = edge(&origin, "16MiB", "4MiB").await;
+    let mut first = edge.connect().await;
+    first.send(format!("GET /t HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
+    until("the origin is asked", || origin.count() == 1).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let held = edge.metric("edgeweir_cache_in_flight_bytes", &[]).await;
+    // What it was behind when that turned out, and the window.
+    assert!(held <= f64::from(10 << 20), "{held} bytes");
+    let slow = deadline_of(Duration::from_secs(30), "the first viewer reads", first.response()).await;
+    let mut sum = Sum::default();
+    sum.add(&pattern_bytes(size));
+    assert_eq!((slow.status, slow.body.length, slow.body.sum), (200, size, sum.0));
+    assert_eq!(edge.metric("edgeweir_cache_in_flight_bytes", &[]).await, 0.0);
 }

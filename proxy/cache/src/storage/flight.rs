@@ -216,12 +216,6 @@ impl Flight {
         self.progress.lock().end == End::Open
     }
 
-    /// Whether it is read by one only, and not to be stored.
-    pub(super) fn is_for_one(&self) -> bool {
-        let progress = self.progress.lock();
-        progress.refused.is_some() && progress.readers.iter().flatten().count() == 1
-    }
-
     /// All pieces, if the response may be stored now that it is written to the end.
     pub(super) fn pieces(&self) -> Result<Vec<Bytes>, NotStored> {
         let progress = self.progress.lock();

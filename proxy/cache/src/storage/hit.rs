@@ -116,9 +116,9 @@ impl MokaHit {
         matches!(&self.source, Source::Following { flight, .. } if flight.is_open())
     }
 
-    /// Whether nobody else reads it, and it will not be stored.
-    pub fn is_for_one(&self) -> bool {
-        matches!(&self.source, Source::Following { flight, .. } if flight.is_for_one())
+    /// Whether it is on its way as the origin sends it, and will not be stored.
+    pub fn is_refused(&self) -> bool {
+        matches!(&self.source, Source::Following { flight, .. } if self.coding.is_none() && flight.is_refused())
     }
 
     /// Nothing more is read: nothing is kept for this reader, and nobody waits for it.

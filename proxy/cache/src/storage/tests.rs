@@ -259,7 +259,7 @@ async fn what_is_refused_gives_its_room_to_others() {
     assert!(find(storage, "/b").await.is_some());
     // Who leaves takes all that is kept for him along, and the write ends.
     let reader = own.as_any_mut().downcast_mut::<MokaHit>().unwrap();
-    assert!(reader.is_for_one() && reader.is_awaited());
+    assert!(reader.is_refused() && reader.is_awaited());
     reader.leave();
     assert_eq!(storage.stats().in_flight_bytes, 0);
     let error = large.write_body(Bytes::from(vec![1; 1_000]), false).await.unwrap_err();
