@@ -17,6 +17,7 @@ pub mod context;
 mod cors;
 pub(crate) mod edits;
 mod facts;
+mod fill;
 mod forwarded;
 pub mod gate;
 mod generated;
@@ -29,6 +30,7 @@ pub(crate) mod leaks;
 mod levels;
 mod log;
 mod matching;
+mod meet;
 pub(crate) mod origin;
 mod pages;
 mod parts;
@@ -68,7 +70,6 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use self::{context::RequestCtx, route::Subject};
 use crate::edge::Core;
 use crate::fault::Fault;
-use crate::runtime::conn::ConnHandle;
 
 /// pingora's application: what it calls for each request.
 pub struct Flow {
@@ -87,7 +88,7 @@ fn stop(ctx: &mut RequestCtx, fault: Fault) -> Box<Error> {
 impl Flow {
     /// Steps 2 to 6: gate, route, identity, throttle, viewer-request. Returns whether the viewer has its answer.
     async fn admit(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool, Fault> {
-        self.meet(session, ctx);
+        meet::begins(session, ctx);
         if ctx.conn.is_none() && pages::begin(session, ctx) {
             return Ok(false);
         }
@@ -213,31 +214,6 @@ impl Flow {
                 Ok(false)
             }
         }
-    }
-
-    /// Takes what is known before the head is checked: the connection, the id.
-    fn meet(&self, session: &mut Session, ctx: &mut RequestCtx) {
-        let conn = session
-            .digest()
-            .and_then(|digest| digest.proxy_digest.as_ref())
-            .and_then(|digest| digest.user_data.as_ref())
-            .and_then(|data| data.downcast_ref::<ConnHandle>())
-            .map(|handle| Arc::clone(&handle.0));
-        if let Some(conn) = &conn {
-            conn.head_ends();
-            ctx.conn_reused = conn.meets();
-        }
-        ctx.conn = conn;
-        ctx.version = session.req_header().version;
-        ctx.id = identity::new_id();
-        // RFC 9110, 15.2: HTTP/1.0 knows no interim responses.
-        session.set_ignore_info_resp(ctx.version == Version::HTTP_10);
-        // What comes before its turn does not end the answer that is in work.
-        session.set_pipelining_enabled(true);
-        let server = &ctx.snapshot.config.server;
-        session.set_read_timeout(Some(server.read_timeout));
-        session.set_write_timeout(Some(server.write_timeout));
-        session.set_total_drain_timeout(Some(server.read_timeout.min(Duration::from_secs(5))));
     }
 }
 
@@ -441,11 +417,14 @@ impl ProxyHttp for Flow {
 
     fn upstream_response_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<Option<Duration>> {
+        if *ctx.viewer_left.get_mut() {
+            fill::without_viewer(session, ctx)?;
+        }
         if end_of_stream {
             silence::ends(ctx);
         } else if let (true, Some(conn)) = (ctx.swept, &ctx.conn) {
@@ -481,7 +460,7 @@ impl ProxyHttp for Flow {
             conn.ending.linger();
         }
         match viewer::finish(session, head, ctx).await {
-            Ok(()) => body::detour(ctx),
+            Ok(()) => body::detour(ctx).map(|()| fill::begins(session, ctx)),
             // pingora would answer a failed hit with a bare 500: the stored answer is replaced on its way.
             Err(fault) if session.cache.enabled() && session.cache.phase() == CachePhase::Hit => {
                 respond::replace(session.req_header(), head, ctx, fault).map_err(|_error| stop(ctx, fault))
@@ -497,6 +476,9 @@ impl ProxyHttp for Flow {
         _end_of_stream: bool,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<Option<Duration>> {
+        if ctx.fills {
+            fill::goes_on(session);
+        }
         if let Some(replacement) = &mut ctx.replacement {
             // Once, in place of the first part; nothing in place of the others.
             *body = replacement.take();
@@ -584,13 +566,16 @@ impl ProxyHttp for Flow {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<RequestCtx>) {
         silence::ends(ctx);
-        // Where an answer comes from the cache, nobody was told before that its viewer does not take it.
-        if let (None, Some(error)) = (ctx.fault, error.filter(|error| *error.esource() == ErrorSource::Downstream)) {
-            ctx.fault = Some(Fault::of(error));
-        }
-        let left = matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
+        let left = *ctx.viewer_left.get_mut();
+        // Of one whose answer comes from the cache, or goes there, nobody was told before.
+        let untold = match error.filter(|error| *error.esource() == ErrorSource::Downstream) {
+            Some(error) => Some(Fault::of(error)),
+            None => left.then_some(Fault::ViewerGone),
+        };
+        ctx.fault = ctx.fault.or(untold);
+        let by_viewer = matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
         let gone = ctx.own_conn().is_some_and(|conn| conn.is_gone());
-        let aborted = (error.is_some() && left) || gone;
+        let aborted = (error.is_some() && by_viewer) || gone || left;
         if let (Some(conn), None) = (ctx.own_conn(), error) {
             conn.ending.whole();
         }
@@ -604,8 +589,9 @@ impl ProxyHttp for Flow {
         _session: &Session,
         ctx: &Box<RequestCtx>,
         error: &Error,
-        _context: ProxyWarnLogContext,
+        context: ProxyWarnLogContext,
     ) -> bool {
+        fill::told(ctx, context);
         tracing::debug!(request_id = ctx.id(), %error, "an attempt failed");
         true
     }

@@ -8,6 +8,7 @@ pub mod connections;
 pub mod ending;
 pub mod frames;
 pub mod head;
+pub mod patient;
 pub mod proxy_protocol;
 pub mod random;
 pub mod resolver;

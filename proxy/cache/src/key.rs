@@ -13,7 +13,7 @@ mod selection;
 use http::{HeaderMap, HeaderName, Method};
 use pingora::cache::CacheKey;
 
-pub use cookies::filtered_cookies;
+pub use cookies::{Forwarded, filtered_cookies, forwarded_cookies};
 pub use parts::KeyPart;
 pub(crate) use parts::{RawPart, raw as raw_parts};
 pub use query::filtered_query;

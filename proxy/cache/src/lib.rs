@@ -33,7 +33,9 @@ pub mod vary;
 pub use admission::Admit;
 pub use compress::Coding;
 pub use freshness::{Decision, Freshness, Reason, RequestFacts, Rules, SetCookie, Times, Ttl, decide, own_lifetime};
-pub use key::{KeyBuilder, MethodClass, Names, Selection, filtered_cookies, filtered_query};
+pub use key::{
+    Forwarded, KeyBuilder, MethodClass, Names, Selection, filtered_cookies, filtered_query, forwarded_cookies,
+};
 pub use outcome::{CacheOutcome, CacheStatus, Forward};
 pub use purge::{Label, Mark, Purges, Tags};
 pub use request_directives::{RequestDirectives, Wish};

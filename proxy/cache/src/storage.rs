@@ -7,7 +7,8 @@
 //! What turns out too large while it is written goes on to the viewers that follow it but is not stored: then only a
 //! window is kept. Pingora writes and reads such a response in one task, so the writer cannot wait for its reader;
 //! instead each write is delayed the longer the fuller the window is, which holds the origin back. A reader that does
-//! not move for half a minute loses its place and gets an error.
+//! not move for half a minute loses its place and gets an error. A reader that was far behind when it turned out that the
+//! response will not be stored is given the time it needs: its window begins with what it is behind.
 //!
 //! Eviction is moka's TinyLFU unless the operator wants LRU. What has just been written may not be let in: that is moka's to
 //! decide, some time after the insert, and those who read along do not depend on it. `examples/admission.rs` compares the two:
@@ -64,7 +65,7 @@ pub struct Limits {
     /// Bytes of the largest body that is stored; at most `capacity` and just under 4 GiB.
     pub max_object: u64,
     /// Bytes that writes in flight may hold together. A write that finds them used up is not stored. On top comes the
-    /// window of each write that is not stored, about 4 MiB at most.
+    /// window of each write that is not stored, 4 MiB at most.
     pub in_flight: u64,
     /// Which objects make room.
     pub eviction: Eviction,
@@ -101,6 +102,13 @@ struct Window {
     delay: Duration,
     /// So many steps at most. A reader that does not move in the longest delay is dropped.
     steps: u32,
+}
+
+impl Window {
+    /// Bytes that wait in a window whose reader does not move, until it is dropped.
+    fn most(&self) -> u64 {
+        self.free + self.step * (u64::from(self.steps) + 1)
+    }
 }
 
 /// 1 ms doubled 15 times is 33 s: what a reader has to show a sign of life.
@@ -268,7 +276,7 @@ impl MokaStorage {
             entries: self.entry_count(),
             weighted_bytes: self.weighted_size(),
             in_flight: self.flights.count(),
-            in_flight_bytes: self.flights.budget().used(),
+            in_flight_bytes: self.flights.budget().held(),
             too_large: count(&self.counts.too_large),
             over_budget: count(&self.counts.over_budget),
             aborted: count(&self.counts.aborted),

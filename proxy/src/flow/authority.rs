@@ -66,6 +66,13 @@ impl Authority {
         }
     }
 
+    /// The same without a port that says nothing: the scheme's own, or an empty one. None if it is without already.
+    #[must_use]
+    pub fn plain(&self, https: bool) -> Option<Self> {
+        let text = self.without_default_port(https);
+        (text.len() < self.text.len()).then(|| Self { text: text.into(), host: self.host })
+    }
+
     /// The host alone, without the dot of a fully qualified name.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -77,6 +84,22 @@ impl Authority {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_that_say_nothing_are_left_out() {
+        for (text, https, plain) in [
+            ("a.test:80", false, Some("a.test")),
+            ("a.test:", true, Some("a.test")),
+            ("[::1]:443", true, Some("[::1]")),
+            ("a.test:80", true, None),
+            ("a.test:8080", false, None),
+            ("a.test", false, None),
+            ("", false, None),
+        ] {
+            let authority = Authority::parse(text.as_bytes()).unwrap_or_else(Authority::none);
+            assert_eq!(authority.plain(https).as_ref().map(Authority::as_str), plain, "{text}");
+        }
+    }
 
     #[test]
     fn hosts() {

@@ -104,6 +104,10 @@ pub(super) fn forced(
         session.cache.set_cache_lock(None, None);
     }
     if ctx.background {
+        if !fresh && meta.serve_stale_if_error(SystemTime::now()) {
+            // It goes on to answer for a while, should this fail too.
+            ctx.cover = hit.object();
+        }
         return None;
     }
     let wish = match heeds_viewer(&ctx.behavior()?.cache, ctx) {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use edgeweir_cache::storage::{ObjectId, Stored};
 use edgeweir_cache::{CacheOutcome, Mark, Reason, Tags, Validation};
@@ -157,6 +158,10 @@ pub struct RequestCtx {
     pub fetch_mark: Option<Mark>,
     /// That of the stored object that was found.
     pub object_generation: u64,
+    /// Its request fills the cache, and a write to it that waits is set aside.
+    pub fills: bool,
+    /// It left while its request fills the cache.
+    pub viewer_left: AtomicBool,
     /// The viewer has what the cache has, and gets a 304.
     pub viewer_has: bool,
     /// The edge compressed what it stored.
@@ -351,6 +356,8 @@ impl RequestCtx {
             stored: false,
             fetch_mark: None,
             object_generation: 0,
+            fills: false,
+            viewer_left: AtomicBool::new(false),
             viewer_has: false,
             coded: false,
             object_tags: Tags::default(),

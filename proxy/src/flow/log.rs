@@ -138,7 +138,9 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], f
         duration_us: facts.duration_us,
         origin_us: facts.origin_us,
         cache: facts.outcome,
-        cache_why: cache::why(session, ctx),
+        // That nobody was left to write it for is no error of the store's.
+        cache_why: cache::why(session, ctx)
+            .filter(|why| *why != "storage-error" || !matches!(ctx.fault, Some(Fault::ViewerGone))),
         cache_generation: ctx.outcome.map_or(0, |outcome| cache::generation(ctx, outcome)),
         key_parameter: ctx.key_parameter(),
         key_name: ctx.key.as_ref().map(|caller| &*caller.key.name),

@@ -1,6 +1,6 @@
 //! What the origin gets: the viewer's request, cleaned by the gate, with what the edge knows added and hooks' edits on top.
 
-use edgeweir_cache::{Selection, filtered_cookies, filtered_query};
+use edgeweir_cache::{Forwarded, Selection, filtered_query, forwarded_cookies};
 use edgeweir_config::Stage;
 use http::header::{
     ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, TRANSFER_ENCODING,
@@ -129,10 +129,12 @@ fn only_the_key(req: &mut Parts, ctx: &RequestCtx) -> Result<(), Fault> {
             req.uri = gate::target_of(req.uri.path(), kept.as_deref())?;
         }
     }
-    if req.headers.contains_key(COOKIE) && policy.sent_cookies != Selection::All {
-        match filtered_cookies(&req.headers, &policy.sent_cookies) {
-            Some(kept) => drop(req.headers.insert(COOKIE, kept)),
-            None => drop(req.headers.remove(COOKIE)),
+    if req.headers.contains_key(COOKIE) {
+        // Also where all are sent: their order and what is between them is not in the key.
+        match forwarded_cookies(&req.headers, &policy.sent_cookies) {
+            Forwarded::AsSent => {}
+            Forwarded::As(kept) => drop(req.headers.insert(COOKIE, kept)),
+            Forwarded::Nothing => drop(req.headers.remove(COOKIE)),
         }
     }
     Ok(())

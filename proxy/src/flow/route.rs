@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::MAX_FORWARDS;
+use http::header::{HOST, MAX_FORWARDS};
 use http::{HeaderValue, Method};
 use pingora::http::RequestHeader;
 
@@ -43,6 +43,14 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
     let keeps_hops = ctx.believed_hops > 0 && ctx.forwarded_for.is_none();
     let passed = gate::check(head, wire, &snapshot.config, keeps_hops)?;
     ctx.authority = passed.authority;
+    if let Some(plain) = ctx.authority.plain(ctx.https) {
+        // One spelling, in the key and to the origin, which may make links of it.
+        if head.headers.contains_key(HOST) {
+            let host = HeaderValue::from_str(plain.as_str()).map_err(|_invalid| Fault::BadHost)?;
+            gate::set(head, HOST, host);
+        }
+        ctx.authority = plain;
+    }
     ctx.expects = passed.expects;
     ctx.closes = passed.closes;
     if passed.asterisk || is_for_the_edge(head) {

@@ -240,3 +240,45 @@ async fn answers_to_cookies_outside_the_key_need_a_lifetime() {
         assert_eq!(origin.count(), if stored { 1 } else { 2 });
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_origin_gets_cookies_as_the_key_has_them() {
+    let origin = counting(CACHED).await;
+    let edge = with_policy(&origin, "cookies = \"all\"").await;
+    for (cookie, body, sent) in [
+        ("$user=alice", "1", "$user=alice"),
+        ("$user=bob", "2", "$user=bob"),
+        ("b=2;a=1;; ", "3", "a=1; b=2"),
+        ("a=1; b=2", "3", ""),
+        ("a=1 ; b=3", "4", "a=1; b=3"),
+        ("$Version=1; a=1", "5", "$Version=1; a=1"),
+    ] {
+        assert_eq!(edge.get_with("/a", &[("Cookie", cookie)]).await.text(), body, "{cookie}");
+        if !sent.is_empty() {
+            assert_eq!(origin.requests().last().and_then(|request| request.header("cookie")), Some(sent), "{cookie}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_that_says_nothing_is_neither_in_the_key_nor_told() {
+    let origin = counting(CACHED).await;
+    let config = "[origins.main]\nurl = \"http://{origin}\"\nhost_header = \"viewer\"\n\
+                  [distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n";
+    let edge = TestEdge::start(config, &origin.address()).await;
+    for (host, number, told) in [
+        ("site.test:80", 1, "site.test"),
+        ("site.test", 1, ""),
+        ("site.test:", 1, ""),
+        ("SITE.test:8080", 2, "site.test:8080"),
+        ("site.test:443", 3, "site.test:443"),
+    ] {
+        assert_eq!(get(edge.address(), host, "/a", &[]).await.text(), number.to_string(), "{host}");
+        let asked = origin.requests();
+        assert_eq!(asked.len(), number, "{host}");
+        let last = &asked[number - 1];
+        if !told.is_empty() {
+            assert_eq!((last.header("host"), last.header("x-forwarded-host")), (Some(told), Some(told)), "{host}");
+        }
+    }
+}

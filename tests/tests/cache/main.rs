@@ -19,6 +19,7 @@ mod mixed;
 mod parts_of_stale;
 mod purging;
 mod ranges;
+mod slow_viewers;
 mod stale;
 mod storing;
 mod support;

@@ -268,3 +268,26 @@ async fn a_failure_that_is_covered_is_covered_for_a_while_without_asking_again()
     assert!(tells(&edge.get("/a").await, "fwd=stale"), "and found well");
     assert!(is_hit(&edge.get("/a").await));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_fails_is_not_tried_again_for_each_request() {
+    let good = || Reply::new(200, &[("cache-control", "max-age=1, stale-while-revalidate=600")], "old");
+    let origin = Origin::start(move |_| good()).await;
+    let config = format!(
+        "[origins.main]\nurl = \"http://{{origin}}\"\nfailure_memory = \"1h\"\n\
+         [distributions.site]\nhosts = [\"{HOST}\"]\norigin = \"main\"\n"
+    );
+    let edge = TestEdge::start(&config, &origin.address()).await;
+    assert_eq!(edge.get("/t").await.text(), "old");
+    origin.answer(|_| hostile::resets_at_once());
+    let_expire().await;
+    assert_eq!(edge.get("/t").await.text(), "old");
+    until("a refresh", || origin.count() > 1).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let tries = origin.count();
+    for _ in 0..20 {
+        assert_eq!(edge.get("/t").await.text(), "old");
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(origin.count(), tries, "the object answers, and nobody tries");
+}

@@ -1,7 +1,7 @@
 //! Takes `Cookie` lines apart (RFC 6265 §5.4, leniently) and sorts what is kept by name, as CloudFront does.
 //!
-//! Cookies without `=` count as a name alone; empty ones and those whose name begins with `$` (RFC 2965's attributes)
-//! are dropped. Bytes are taken as sent.
+//! Cookies without `=` count as a name alone; empty ones are dropped. Bytes are taken as sent. `$` begins a name like any other
+//! (RFC 6265 has no attributes in requests).
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
@@ -30,6 +30,44 @@ pub fn filtered_cookies(request: &HeaderMap, selection: &Selection) -> Option<He
         write_joined(kept, &mut value);
         HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).ok()
     })
+}
+
+/// What becomes of a request's cookies when only what is in the key may be forwarded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Forwarded {
+    /// They are as the key has them.
+    AsSent,
+    /// In the key's spelling.
+    As(HeaderValue),
+    /// None goes along.
+    Nothing,
+}
+
+/// As [`filtered_cookies`], without an allocation where the request has the key's own spelling already: one line, sorted, no
+/// empty cookies, one blank after each semicolon.
+pub fn forwarded_cookies(request: &HeaderMap, selection: &Selection) -> Forwarded {
+    let as_sent =
+        with_kept(request, selection, |kept| if kept.is_empty() { None } else { Some(is_joined(request, kept)) });
+    match as_sent {
+        None => Forwarded::Nothing,
+        Some(true) => Forwarded::AsSent,
+        Some(false) => filtered_cookies(request, selection).map_or(Forwarded::Nothing, Forwarded::As),
+    }
+}
+
+/// Whether the request has these cookies just as [`write_joined`] writes them.
+fn is_joined(request: &HeaderMap, cookies: &[Cookie<'_>]) -> bool {
+    let mut lines = request.get_all(COOKIE).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else { return false };
+    let mut rest = line.as_bytes();
+    for (at, cookie) in cookies.iter().enumerate() {
+        let between: &[u8] = if at > 0 { b"; " } else { b"" };
+        match rest.strip_prefix(between).and_then(|rest| rest.strip_prefix(cookie.text)) {
+            Some(after) => rest = after,
+            None => return false,
+        }
+    }
+    rest.is_empty()
 }
 
 /// Calls `then` with the kept cookies, sorted by name and then by place.
@@ -74,5 +112,5 @@ fn kept<'a>(request: &'a HeaderMap, selection: &Selection) -> impl Iterator<Item
             let end = text.iter().position(|byte| *byte == b'=').unwrap_or(text.len());
             Cookie { name: text[..end].trim_ascii_end(), place, text }
         })
-        .filter(|cookie| !cookie.text.is_empty() && !cookie.name.starts_with(b"$") && selection.keeps(cookie.name))
+        .filter(|cookie| !cookie.text.is_empty() && selection.keeps(cookie.name))
 }

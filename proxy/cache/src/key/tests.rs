@@ -216,12 +216,24 @@ fn cookies_are_sorted_lenient_and_case_sensitive() {
         filtered_cookies(&headers(lines), selection).map(|value| value.to_str().unwrap().to_owned())
     };
     let all = Selection::All;
-    assert_eq!(value(&["b=2;a=1", " $Path=/; ; c"], &all).as_deref(), Some("a=1; b=2; c"));
+    assert_eq!(value(&["b=2;a=1", " $Path=/; ; c"], &all).as_deref(), Some("$Path=/; a=1; b=2; c"));
     assert_eq!(value(&["a=2; a=1; a = 3"], &all).as_deref(), Some("a=2; a=1; a = 3"));
     let only = Selection::only(["id"]);
     assert_eq!(value(&["ID=1; id=2=\"x\"; other=3"], &only).as_deref(), Some("id=2=\"x\""));
     assert_eq!(value(&["ID=1"], &only), None);
     assert_eq!(value(&["a=1"], &Selection::None), None);
+    for line in ["a=1", "$user=alice; a=1; b", "a=1; a=2"] {
+        assert_eq!(forwarded_cookies(&headers(&[line]), &all), Forwarded::AsSent, "{line}");
+    }
+    for (line, sent) in
+        [("b; a", "a; b"), ("a; ", "a"), ("a;b", "a; b"), ("a ; b", "a; b"), (";a", "a"), ("ab; a", "a; ab")]
+    {
+        let sent = Forwarded::As(HeaderValue::from_static(sent));
+        assert_eq!(forwarded_cookies(&headers(&[line]), &all), sent, "{line}");
+    }
+    assert_eq!(forwarded_cookies(&headers(&["a", "b"]), &all), Forwarded::As(HeaderValue::from_static("a; b")));
+    assert_eq!(forwarded_cookies(&headers(&["a=1; id=1"]), &only), Forwarded::As(HeaderValue::from_static("id=1")));
+    assert_eq!(forwarded_cookies(&headers(&[" ;; "]), &all), Forwarded::Nothing);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! One response being written, and those who read it meanwhile.
 //!
 //! As long as it may be stored all its pieces are kept. Once it may not (too large, no room, purged), or once it is, only
-//! those that some reader has not had yet are kept; of what is not stored, within a window. It must not know where it is
-//! stored.
+//! those that some reader has not had yet are kept; of what is not stored, within a window. What is neither to be stored nor
+//! read by anybody ends at once. It must not know where it is stored.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -65,7 +65,13 @@ struct Progress {
     /// Pieces that were dropped in front of `pieces`.
     dropped: usize,
     held: u64,
+    /// What of `held` is in the budget, and what is beside it.
+    counted: (u64, u64),
     written: u64,
+    /// Bytes that may wait without any delay, once it is not to be stored: what waited then, or less if less waits by now.
+    free: u64,
+    /// When a piece was last given up because all had had it, once it is not to be stored.
+    freed: Option<Instant>,
     keep: Keep,
     refused: Option<NotStored>,
     end: End,
@@ -80,6 +86,18 @@ impl Progress {
             self.keep = Keep::Unread;
             self.refused = Some(why);
         }
+    }
+
+    /// Whether there were readers, and none is left, of what will not be stored.
+    fn is_abandoned(&self) -> bool {
+        self.refused.is_some() && !self.readers.is_empty() && self.readers.iter().all(Option::is_none)
+    }
+
+    fn drop_front(&mut self) {
+        if let Some(piece) = self.pieces.pop_front() {
+            self.held -= piece.len() as u64;
+        }
+        self.dropped += 1;
     }
 }
 
@@ -106,7 +124,10 @@ impl Flight {
             pieces: VecDeque::new(),
             dropped: 0,
             held: 0,
+            counted: (0, 0),
             written: 0,
+            free: u64::MAX,
+            freed: None,
             keep: Keep::All,
             refused: None,
             end: End::Open,
@@ -145,20 +166,32 @@ impl Flight {
         let windowed = {
             let mut progress = self.progress.lock();
             let bytes = piece.len() as u64;
-            let room = self.budget.take(bytes);
             progress.written += bytes;
             progress.held += bytes;
             progress.pieces.push_back(piece);
             if progress.written > self.max_object {
                 progress.refuse(NotStored::TooLarge);
-            } else if !room {
+            }
+            if !self.count(&mut progress) {
                 progress.refuse(NotStored::OverBudget);
             }
             self.drop_read(&mut progress);
+            if progress.is_abandoned() {
+                return Err("nobody is left to read what is not stored");
+            }
             progress.keep == Keep::Unread
         };
         self.grown.notify_waiters();
         if windowed { self.hold_back().await } else { Ok(()) }
+    }
+
+    /// Brings the budget up to what is held. A window is on top of it: of what is not stored only what is beyond that counts.
+    /// False if there was no room for more.
+    fn count(&self, progress: &mut Progress) -> bool {
+        let beside = if progress.refused.is_some() { progress.held.min(self.window.most()) } else { 0 };
+        let target = (progress.held - beside, beside);
+        let before = std::mem::replace(&mut progress.counted, target);
+        self.budget.count(before, target)
     }
 
     /// Keeps the response from being stored.
@@ -176,6 +209,11 @@ impl Flight {
     /// Whether anybody reads it.
     pub(super) fn has_readers(&self) -> bool {
         self.progress.lock().readers.iter().any(Option::is_some)
+    }
+
+    /// Whether more is to come.
+    pub(super) fn is_open(&self) -> bool {
+        self.progress.lock().end == End::Open
     }
 
     /// All pieces, if the response may be stored now that it is written to the end.
@@ -277,36 +315,42 @@ impl Flight {
         // Who fell behind gets an error, so nothing is kept for them.
         let keeping_up = progress.readers.iter().flatten().filter(|next| **next >= progress.dropped);
         let slowest = keeping_up.copied().min().unwrap_or(end);
+        if progress.dropped < slowest || progress.freed.is_none() {
+            progress.freed = Some(Instant::now());
+        }
         while progress.dropped < slowest {
-            self.drop_front(progress);
+            progress.drop_front();
         }
-    }
-
-    fn drop_front(&self, progress: &mut Progress) {
-        if let Some(piece) = progress.pieces.pop_front() {
-            progress.held -= piece.len() as u64;
-            self.budget.give_back(piece.len() as u64);
-        }
-        progress.dropped += 1;
+        progress.free = progress.free.min(progress.held).max(self.window.free);
+        self.count(progress);
     }
 
     /// Delays the writer by how full the window is; see the parent module on why it may not simply wait.
     async fn hold_back(&self) -> Result<(), &'static str> {
-        let Some((delay, longest)) = self.delay() else { return Ok(()) };
+        let Some(delay) = self.delay() else { return Ok(()) };
         let room = async {
             while self.delay().is_some() {
                 self.drained.notified().await;
             }
         };
         let still_full = tokio::time::timeout(delay, room).await.is_err();
-        if still_full && longest { self.drop_laggards() } else { Ok(()) }
+        if still_full && self.is_stuck() { self.drop_laggards() } else { Ok(()) }
     }
 
-    /// The delay of a write now, and whether it is the longest there is.
-    fn delay(&self) -> Option<(Duration, bool)> {
-        let ahead = self.progress.lock().held.checked_sub(self.window.free + 1)?;
+    /// The delay of a write now.
+    fn delay(&self) -> Option<Duration> {
+        let ahead = {
+            let progress = self.progress.lock();
+            progress.held.checked_sub(progress.free.saturating_add(1))?
+        };
         let steps = u32::try_from(ahead / self.window.step).unwrap_or(u32::MAX).min(self.window.steps);
-        Some((self.window.delay * (1 << steps), steps == self.window.steps))
+        Some(self.window.delay * (1 << steps))
+    }
+
+    /// Whether the slowest reader has not moved for as long as a write may be delayed.
+    fn is_stuck(&self) -> bool {
+        let longest = self.window.delay * (1 << self.window.steps);
+        self.progress.lock().freed.is_some_and(|freed| freed.elapsed() >= longest)
     }
 
     /// Empties the window down to its free part. Who still needed that gets an error; so does the writer, if there is
@@ -314,8 +358,10 @@ impl Flight {
     fn drop_laggards(&self) -> Result<(), &'static str> {
         let mut progress = self.progress.lock();
         while progress.held > self.window.free {
-            self.drop_front(&mut progress);
+            progress.drop_front();
         }
+        progress.freed = Some(Instant::now());
+        self.count(&mut progress);
         let others = progress.readers.iter().flatten().any(|next| *next >= progress.dropped);
         drop(progress);
         self.grown.notify_waiters();
@@ -343,6 +389,7 @@ fn catch_up(pieces: &VecDeque<Bytes>, from: usize, first: Bytes) -> (usize, Byte
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.budget.give_back(self.progress.get_mut().held);
+        let counted = self.progress.get_mut().counted;
+        self.budget.count(counted, (0, 0));
     }
 }

@@ -33,7 +33,7 @@ impl Flights {
         Self {
             shards: std::iter::repeat_with(Shard::default).take(SHARDS).collect(),
             next_id: AtomicU64::new(0),
-            budget: Arc::new(Budget { used: AtomicU64::new(0), limit: budget }),
+            budget: Arc::new(Budget { used: AtomicU64::new(0), beside: AtomicU64::new(0), limit: budget }),
         }
     }
 
@@ -105,20 +105,26 @@ impl Flights {
 #[derive(Debug)]
 pub(super) struct Budget {
     used: AtomicU64,
+    /// What the windows of those hold that are not stored.
+    beside: AtomicU64,
     limit: u64,
 }
 
 impl Budget {
-    pub(super) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
+    /// All that is held, with what is beside the budget.
+    pub(super) fn held(&self) -> u64 {
+        self.used.load(Ordering::Relaxed) + self.beside.load(Ordering::Relaxed)
     }
 
-    /// Counts bytes that are held now; `false` when that is more than the limit.
-    pub(super) fn take(&self, bytes: u64) -> bool {
-        self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.limit
-    }
-
-    pub(super) fn give_back(&self, bytes: u64) {
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    /// Counts what one write holds, in the budget and beside it, where it was counted otherwise before; `false` when more of
+    /// it is in the budget than before, and that is more than the limit.
+    pub(super) fn count(&self, before: (u64, u64), now: (u64, u64)) -> bool {
+        if before.1 != now.1 {
+            // Wraps, as a sum of differences may.
+            self.beside.fetch_add(now.1.wrapping_sub(before.1), Ordering::Relaxed);
+        }
+        let more = now.0.wrapping_sub(before.0);
+        let used = self.used.fetch_add(more, Ordering::Relaxed).wrapping_add(more);
+        now.0 <= before.0 || used <= self.limit
     }
 }

@@ -27,8 +27,16 @@ pub struct MokaHit {
 }
 
 enum Source {
-    Stored { object: Arc<Object>, at: usize, end: usize },
-    Following { flight: Arc<Flight>, reader: usize },
+    Stored {
+        object: Arc<Object>,
+        at: usize,
+        end: usize,
+    },
+    /// `None` once it has left.
+    Following {
+        flight: Arc<Flight>,
+        reader: Option<usize>,
+    },
 }
 
 impl MokaHit {
@@ -51,7 +59,7 @@ impl MokaHit {
 
     pub(super) fn following(flight: Arc<Flight>, seen: Mark, coding: Option<Coding>) -> Option<Self> {
         let reader = flight.join()?;
-        Some(Self { source: Source::Following { flight, reader }, seen, coding })
+        Some(Self { source: Source::Following { flight, reader: Some(reader) }, seen, coding })
     }
 
     /// The generation of purges before the fetch began that brought or confirmed this response.
@@ -102,6 +110,25 @@ impl MokaHit {
     pub fn is_in_flight(&self) -> bool {
         matches!(self.source, Source::Following { .. })
     }
+
+    /// Whether more of it is to come from the origin.
+    pub fn is_awaited(&self) -> bool {
+        matches!(&self.source, Source::Following { flight, .. } if flight.is_open())
+    }
+
+    /// Whether it is on its way as the origin sends it, and will not be stored.
+    pub fn is_refused(&self) -> bool {
+        matches!(&self.source, Source::Following { flight, .. } if self.coding.is_none() && flight.is_refused())
+    }
+
+    /// Nothing more is read: nothing is kept for this reader, and nobody waits for it.
+    pub fn leave(&mut self) {
+        if let Source::Following { flight, reader } = &mut self.source
+            && let Some(reader) = reader.take()
+        {
+            flight.leave(reader);
+        }
+    }
 }
 
 #[async_trait]
@@ -113,7 +140,8 @@ impl HandleHit for MokaHit {
                 *at += piece.as_ref().map_or(0, Bytes::len);
                 Ok(piece)
             }
-            Source::Following { flight, reader } => flight.read(*reader).await.or_else(failed),
+            Source::Following { flight, reader: Some(reader) } => flight.read(*reader).await.or_else(failed),
+            Source::Following { reader: None, .. } => failed("a reader that has left"),
         }
     }
 
@@ -156,8 +184,6 @@ impl HandleHit for MokaHit {
 
 impl Drop for MokaHit {
     fn drop(&mut self) {
-        if let Source::Following { flight, reader } = &self.source {
-            flight.leave(*reader);
-        }
+        self.leave();
     }
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use pingora::Result;
 use pingora::cache::storage::{HandleMiss, MissFinishType};
+use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::flight::{Flight, NotStored};
 use super::object::{Body, Meta, Object};
@@ -62,7 +62,11 @@ fn add_one(counter: &AtomicU64) {
 impl HandleMiss for MokaMiss {
     async fn write_body(&mut self, data: Bytes, _eof: bool) -> Result<()> {
         // Whether the body is whole is judged in `finish`: pingora always calls it at a good end.
-        self.flight.write(data).await.or_else(failed)
+        // That nobody reads it is no fault of the edge's.
+        let left = |why: &'static str| {
+            Error::create(ErrorType::ConnectionClosed, ErrorSource::Downstream, Some(why.into()), None)
+        };
+        self.flight.write(data).await.map_err(left)
     }
 
     async fn finish(mut self: Box<Self>) -> Result<MissFinishType> {

@@ -238,9 +238,56 @@ async fn what_nobody_reads_and_nobody_stores_is_freed_at_once() {
     miss.write_body(Bytes::from(vec![1; 900]), false).await.unwrap();
     assert_eq!(storage.stats().in_flight_bytes, 900);
     drop(own);
-    assert_eq!(storage.stats().in_flight_bytes, 900);
-    miss.write_body(Bytes::from(vec![1; 900]), false).await.unwrap();
+    assert_eq!(storage.stats().in_flight_bytes, 900, "it may still be stored");
+    assert!(miss.write_body(Bytes::from(vec![1; 900]), false).await.is_err(), "it goes on for nobody");
     assert_eq!(storage.stats().in_flight_bytes, 0);
+}
+
+#[tokio::test]
+async fn what_is_refused_gives_its_room_to_others() {
+    let window = Window { free: 1_000, step: 100, delay: Duration::from_millis(1), steps: 3 };
+    let storage = MokaStorage::leak_with(Limits { window, in_flight: 5_000, ..Limits::new(4 * MB, 10_000) });
+    let (mut large, mut own) = begin(storage, "/a", &meta_with(&[])).await;
+    for _ in 0..5 {
+        large.write_body(Bytes::from(vec![1; 1_000]), false).await.unwrap();
+    }
+    // Nobody has read anything of it yet: one more does not fit.
+    large.write_body(Bytes::from(vec![1; 1_000]), false).await.unwrap();
+    assert_eq!(storage.stats().in_flight_bytes, 6_000, "it is told whole");
+    // What is in its window leaves room.
+    put(storage, "/b", &[2; 400]).await;
+    assert!(find(storage, "/b").await.is_some());
+    // Who leaves takes all that is kept for him along, and the write ends.
+    let reader = own.as_any_mut().downcast_mut::<MokaHit>().unwrap();
+    assert!(reader.is_refused() && reader.is_awaited());
+    reader.leave();
+    assert_eq!(storage.stats().in_flight_bytes, 0);
+    let error = large.write_body(Bytes::from(vec![1; 1_000]), false).await.unwrap_err();
+    assert_eq!((error.etype(), error.esource()), (&ErrorType::ConnectionClosed, &ErrorSource::Downstream));
+}
+
+#[tokio::test]
+async fn a_reader_far_behind_when_its_response_is_refused_gets_all_of_it() {
+    let window = Window { free: 1_000, step: 500, delay: Duration::from_millis(1), steps: 5 };
+    let storage = MokaStorage::leak_with(Limits { window, ..Limits::new(4 * MB, 20_000) });
+    let (mut miss, mut own) = begin(storage, "/a", &meta_with(&[])).await;
+    for _ in 0..20 {
+        miss.write_body(Bytes::from(vec![1; 1_000]), false).await.unwrap();
+    }
+    let reader = tokio::spawn(async move {
+        let mut read = 0;
+        // In pieces that fit its own pace: half a mebibyte at most is given at once, here all that there is.
+        while let Some(piece) = own.read_body().await.unwrap() {
+            read += piece.len();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        read
+    });
+    for _ in 0..60 {
+        miss.write_body(Bytes::from(vec![1; 1_000]), false).await.unwrap();
+    }
+    miss.finish().await.unwrap();
+    assert_eq!(reader.await.unwrap(), 80_000);
 }
 
 #[tokio::test]
