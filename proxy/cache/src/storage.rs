@@ -96,7 +96,7 @@ impl From<Eviction> for EvictionPolicy {
 struct Window {
     /// Bytes that wait without any delay.
     free: u64,
-    /// Each so many bytes above `free` double the delay of a write.
+    /// Each so many bytes above `free` double the delay of a write, up to a second until the last step.
     step: u64,
     /// The delay of the first step.
     delay: Duration,

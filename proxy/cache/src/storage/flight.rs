@@ -20,6 +20,9 @@ use crate::compress::Coding;
 /// At most so much is given to a reader at once when it is behind in a window.
 const CATCH_UP: usize = 512 << 10;
 
+/// Doublings of a write's delay until its window is full: about a second.
+const SOON: u32 = 10;
+
 /// A response being written.
 pub(super) struct Flight {
     meta: Arc<Meta>,
@@ -343,7 +346,9 @@ impl Flight {
             let progress = self.progress.lock();
             progress.held.checked_sub(progress.free.saturating_add(1))?
         };
-        let steps = u32::try_from(ahead / self.window.step).unwrap_or(u32::MAX).min(self.window.steps);
+        let steps = u32::try_from(ahead / self.window.step).unwrap_or(u32::MAX);
+        // Not longer as long as there is room: who waits here does not see its viewer leave.
+        let steps = if steps < self.window.steps { steps.min(SOON) } else { self.window.steps };
         Some(self.window.delay * (1 << steps))
     }
 

@@ -2,6 +2,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, ETAG, HeaderName, LAST_MODIFIED};
+use pingora::ErrorSource;
 use pingora::cache::key::CompactCacheKey;
 use pingora::cache::trace::Span;
 
