@@ -29,6 +29,7 @@ pub(crate) mod leaks;
 mod levels;
 mod log;
 mod matching;
+mod measure;
 pub(crate) mod origin;
 mod pages;
 mod parts;
@@ -43,6 +44,7 @@ pub(crate) mod route;
 mod signed;
 mod silence;
 pub(crate) mod throttle;
+mod told;
 mod viewer;
 mod watched;
 
@@ -317,9 +319,7 @@ impl ProxyHttp for Flow {
             Box::pin(respond::fault(session, ctx, Fault::NotStored)).await?;
             return Ok(false);
         }
-        if session.cache.enabled() {
-            cache::fetch_begins(self.core.cache.storage, ctx);
-        }
+        cache::fetch_begins(self.core.cache.storage, session, ctx);
         if ctx.expects {
             // The request is let through, so the viewer may send its body: not every origin says so.
             Box::pin(request_body::let_it_come(session, ctx)).await.map_err(|fault| stop(ctx, fault))?;
@@ -441,7 +441,7 @@ impl ProxyHttp for Flow {
 
     fn upstream_response_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end_of_stream: bool,
         ctx: &mut Box<RequestCtx>,
@@ -455,6 +455,7 @@ impl ProxyHttp for Flow {
             // Once, in place of the first part; nothing in place of the others.
             *body = made.take();
         }
+        measure::passes(&self.core.cache, session, body.as_ref(), end_of_stream, ctx);
         Ok(None)
     }
 
@@ -585,8 +586,7 @@ impl ProxyHttp for Flow {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Box<RequestCtx>) {
         silence::ends(ctx);
         let left = matches!(ctx.fault, Some(Fault::ViewerGone | Fault::ViewerTimeout));
-        let gone = ctx.own_conn().is_some_and(|conn| conn.is_gone());
-        let aborted = (error.is_some() && left) || gone;
+        let aborted = (error.is_some() && left) || ctx.own_conn().is_some_and(|conn| conn.is_gone());
         if let (Some(conn), None) = (ctx.own_conn(), error) {
             conn.ending.whole();
         }

@@ -14,7 +14,7 @@ use super::edits::set;
 use super::hooks;
 use super::identity::X_REQUEST_ID;
 use super::route::Subject;
-use super::viewer::X_CACHE;
+use super::viewer::{CACHE_STATUS, X_CACHE};
 use super::{access, answers, cache, cors, headers, pages, parts, throttle};
 use crate::fault::Fault;
 
@@ -57,6 +57,9 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
             body = made;
         }
         ctx.new_body = None;
+    }
+    if let Some(status) = cache::status_of_fault(session, ctx, fault) {
+        set(&mut head, CACHE_STATUS, status);
     }
     write(session, ctx, head, body).await
 }
