@@ -485,7 +485,7 @@ impl ProxyHttp for Flow {
             Ok(()) => body::detour(ctx),
             // pingora would answer a failed hit with a bare 500: the stored answer is replaced on its way.
             Err(fault) if session.cache.enabled() && session.cache.phase() == CachePhase::Hit => {
-                respond::replace(session.req_header(), head, ctx, fault).map_err(|_error| stop(ctx, fault))
+                respond::replace(session, head, ctx, fault).map_err(|_error| stop(ctx, fault))
             }
             Err(fault) => Err(stop(ctx, fault)),
         }

@@ -6,7 +6,7 @@ use edgeweir_hookhost::GeneratedResponse;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use pingora::Result;
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use super::context::RequestCtx;
@@ -68,14 +68,12 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
 ///
 /// # Errors
 /// If pingora refuses the head.
-pub(super) fn replace(
-    request: &RequestHeader,
-    head: &mut ResponseHeader,
-    ctx: &mut RequestCtx,
-    fault: Fault,
-) -> Result<()> {
+pub(super) fn replace(session: &Session, head: &mut ResponseHeader, ctx: &mut RequestCtx, fault: Fault) -> Result<()> {
     ctx.fault = Some(fault);
-    let (mut answer, body) = answers::made(fault, request, ctx)?;
+    let (mut answer, body) = answers::made(fault, session.req_header(), ctx)?;
+    if let Some(status) = cache::status_of_fault(session, ctx, fault) {
+        set(&mut answer, CACHE_STATUS, status);
+    }
     set(&mut answer, CONTENT_LENGTH, HeaderValue::from(body.len()));
     common(&mut answer, ctx);
     *head = answer;
