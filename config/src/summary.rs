@@ -2,6 +2,8 @@
 
 mod origins;
 
+use std::time::Duration;
+
 use crate::model::{
     Acme, ApiKey, Backend, Behavior, CachePolicy, CallerName, Config, Distribution, Each, GeoList, GeoRestriction,
     Hook, Jwks, JwksSource, KeySource, KeyValueSource, KeyValueStore, Limits, Listener, LogTarget, Quota, QuotaPeriod,
@@ -85,7 +87,25 @@ fn target(target: &LogTarget) -> String {
 
 fn cache_policy(policy: &CachePolicy) -> Vec<String> {
     let ttls = [policy.min_ttl, policy.default_ttl, policy.max_ttl].map(format_duration).join(" / ");
-    vec![policy.name.clone(), if policy.disabled() { "not cached".to_owned() } else { ttls }]
+    let errors = format_errors(&policy.behaviour.errors);
+    vec![policy.name.clone(), if policy.disabled() { "not cached".to_owned() } else { ttls }, errors]
+}
+
+/// What errors live at least: the preset of behaviors that name none has the name of one that they may name, and no such times.
+fn format_errors(errors: &[(u16, Duration)]) -> String {
+    let mut by_time: Vec<(Duration, Vec<String>)> = Vec::new();
+    for (status, ttl) in errors {
+        match by_time.iter_mut().find(|(time, _)| time == ttl) {
+            Some((_, statuses)) => statuses.push(status.to_string()),
+            None => by_time.push((*ttl, vec![status.to_string()])),
+        }
+    }
+    let of_time = |(ttl, statuses): &(Duration, Vec<String>)| match ttl.is_zero() {
+        true => format!("never {}", statuses.join(" ")),
+        false => format!("{} {}", format_duration(*ttl), statuses.join(" ")),
+    };
+    let words: Vec<String> = by_time.iter().map(of_time).collect();
+    if words.is_empty() { String::new() } else { format!("errors: {}", words.join(", ")) }
 }
 
 fn hook(hook: &Hook) -> Vec<String> {

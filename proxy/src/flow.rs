@@ -30,6 +30,7 @@ pub(crate) mod leaks;
 mod levels;
 mod log;
 mod matching;
+mod measure;
 mod meet;
 pub(crate) mod origin;
 mod pages;
@@ -45,6 +46,7 @@ pub(crate) mod route;
 mod signed;
 mod silence;
 pub(crate) mod throttle;
+mod told;
 mod viewer;
 mod watched;
 
@@ -293,9 +295,7 @@ impl ProxyHttp for Flow {
             Box::pin(respond::fault(session, ctx, Fault::NotStored)).await?;
             return Ok(false);
         }
-        if session.cache.enabled() {
-            cache::fetch_begins(self.core.cache.storage, ctx);
-        }
+        cache::fetch_begins(self.core.cache.storage, session, ctx);
         if ctx.expects {
             // The request is let through, so the viewer may send its body: not every origin says so.
             Box::pin(request_body::let_it_come(session, ctx)).await.map_err(|fault| stop(ctx, fault))?;
@@ -434,6 +434,7 @@ impl ProxyHttp for Flow {
             // Once, in place of the first part; nothing in place of the others.
             *body = made.take();
         }
+        measure::passes(&self.core.cache, session, body.as_ref(), end_of_stream, ctx);
         Ok(None)
     }
 
@@ -463,7 +464,7 @@ impl ProxyHttp for Flow {
             Ok(()) => body::detour(ctx).map(|()| fill::begins(session, ctx)),
             // pingora would answer a failed hit with a bare 500: the stored answer is replaced on its way.
             Err(fault) if session.cache.enabled() && session.cache.phase() == CachePhase::Hit => {
-                respond::replace(session.req_header(), head, ctx, fault).map_err(|_error| stop(ctx, fault))
+                respond::replace(session, head, ctx, fault).map_err(|_error| stop(ctx, fault))
             }
             Err(fault) => Err(stop(ctx, fault)),
         }

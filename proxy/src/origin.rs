@@ -298,12 +298,16 @@ impl Origin {
 
     /// Notes that no connection came about.
     pub fn failed(&self) {
-        self.addresses.failed(&*self.outside.clock, self.config.failure_memory);
+        if self.addresses.failed(&*self.outside.clock, self.config.failure_memory) {
+            tracing::warn!(origin = self.config.name, "an origin is down: no connection comes about");
+        }
     }
 
     /// Notes that it answered.
     pub fn answered(&self) {
-        self.addresses.answered();
+        if self.addresses.answered() {
+            tracing::info!(origin = self.config.name, "an origin answers again");
+        }
     }
 
     /// Whether no connection came about lately.

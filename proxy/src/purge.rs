@@ -54,6 +54,9 @@ pub enum BadOrder {
     /// Not `host/path`.
     #[error("not a URL: `{0}`")]
     BadUrl(String),
+    /// A fragment, which no request has.
+    #[error("a `#` begins a fragment, which is no part of what is asked for: leave it out, or write `%23`: `{0}`")]
+    Fragment(String),
     /// An empty tag, or one that would be two.
     #[error("a tag has no commas and no blanks, and is not empty: `{0}`")]
     BadTag(String),
@@ -112,6 +115,7 @@ impl Order {
             items.push(Item { scope: scope.clone(), target: Target::Prefix(String::new()) });
         }
         for url in &self.urls {
+            check_fragment(url)?;
             let rest = url.split_once("://").map_or(url.as_str(), |(_scheme, rest)| rest);
             let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
             let (index, scope) = by_host(snapshot, host, url)?;
@@ -127,6 +131,7 @@ impl Order {
                 items.push(Item { scope: scope.clone(), target: Target::Tag(checked(tag)?) });
                 continue;
             }
+            check_fragment(path)?;
             let index = match (&self.distribution, snapshot.distributions.as_slice()) {
                 (Some(name), _) => by_name(snapshot, name)?,
                 (None, [_only]) => 0,
@@ -140,6 +145,10 @@ impl Order {
         }
         Ok(items)
     }
+}
+
+fn check_fragment(text: &str) -> Result<(), BadOrder> {
+    if text.contains('#') { Err(BadOrder::Fragment(text.to_owned())) } else { Ok(()) }
 }
 
 fn checked(tag: &str) -> Result<String, BadOrder> {

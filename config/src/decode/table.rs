@@ -66,11 +66,20 @@ fn report_unknown(table: &DeTable<'_>, known: &[&'static str], out: &mut Report)
             out.push(
                 Problem::error("unknown-key", key.span(), format!("unknown key `{}`", name.escape_debug()))
                     .label("not a key of this table")
-                    .maybe_help(suggest::did_you_mean(name, known.iter().copied(), "keys")),
+                    .maybe_help(
+                        elsewhere(name, out).or_else(|| suggest::did_you_mean(name, known.iter().copied(), "keys")),
+                    ),
             );
         }
     }
     misspelt
+}
+
+/// Where a key belongs that is often put into another table.
+fn elsewhere(name: &str, out: &Report) -> Option<String> {
+    let path = out.path();
+    let distribution = path.strip_prefix("distributions.").filter(|rest| !rest.contains('.'))?;
+    (name == "cache_policy").then(|| format!("write it in a behavior, `[[distributions.{distribution}.behaviors]]`"))
 }
 
 /// One key of a table, for its JSON Schema.

@@ -1,7 +1,9 @@
 //! The cache and its policies.
 
+use toml::Spanned;
+
 use super::{has_geo, in_list, no_duplicates, viewer};
-use crate::decode::Time;
+use crate::decode::{Text, Time};
 use crate::model::{ViewerDirectives, ViewerFact};
 use crate::report::{Problem, Report};
 use crate::resolve::{DEFAULT_CAPACITY, PRESETS, viewer_prefix};
@@ -11,9 +13,12 @@ use crate::units::{format_duration, format_size};
 /// Most names in one list of a policy.
 const MAX_NAMES: usize = 64;
 
-/// Headers that cannot be in a cache key: CloudFront Developer Guide, "HTTP request headers and CloudFront behavior",
-/// and for the viewer's address, ASN and TLS "Add CloudFront request headers".
-const NOT_IN_KEY: [&str; 20] = [
+/// Headers that cannot be in a cache key: CloudFront Developer Guide, "HTTP request headers and CloudFront behavior", and for
+/// the viewer's address, ASN and TLS "Add CloudFront request headers".
+///
+/// Then those that the edge writes itself into what origins get, anew for each request: viewers' requests do not have them, or
+/// have others, so a key made of what viewers send would mix up answers that differ by them.
+const NOT_IN_KEY: [&str; 23] = [
     "cache-control",
     "cloudfront-viewer-address",
     "cloudfront-viewer-asn",
@@ -30,11 +35,28 @@ const NOT_IN_KEY: [&str; 20] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
-    "x-amz-cf-id",
+    "x-amz-cf-*",
     "x-edge-*",
-    "x-forwarded-proto",
     "x-real-ip",
+    // The edge's own.
+    "forwarded",
+    "via",
+    "x-forwarded-*",
+    "x-request-id",
 ];
+
+/// Statuses from 400 on that are never stored: a question to one viewer, or an answer that depends on what is not in the key
+/// (RFC 9110, 15.5, and RFC 6585). The cache has the same list, as those that it stores `Never`.
+const NEVER_STORED: [u16; 11] = [401, 407, 412, 416, 417, 421, 428, 429, 431, 505, 511];
+
+/// Why a life is not to be given to errors with this status, if it is not.
+pub(super) fn never_stored(status: u16) -> Option<(String, String)> {
+    let never: Vec<String> = NEVER_STORED.map(|status| status.to_string()).to_vec();
+    NEVER_STORED.contains(&status).then(|| {
+        let help = format!("remove it; all statuses from 400 to 599 can be stored but {}", never.join(", "));
+        (format!("an answer with the status {status} is never stored"), help)
+    })
+}
 
 pub(super) fn check(file: &File, out: &mut Report) {
     if let Some(cache) = file.cache.value()
@@ -65,6 +87,7 @@ pub(super) fn check(file: &File, out: &mut Report) {
         check_ttls(policy, out);
         check_key(policy, (geo, viewer_prefix(file)), out);
         check_errors(policy, out);
+        check_collapse(policy, out);
         check_trust(policy, file, out);
     }
 }
@@ -78,7 +101,24 @@ fn check_errors(policy: &CachePolicy, out: &mut Report) {
                 Problem::error("bad-status", status.span(), format!("`{text}` is no status of an error"))
                     .help("write a status from 400 to 599, such as `404`"),
             );
+        } else if let Some((message, help)) = text.parse().ok().and_then(never_stored) {
+            out.push(Problem::error("no-effect", status.span(), message).help(help));
         }
+    }
+}
+
+/// Without `collapse` nothing is fetched in the background, so nothing answers while it is.
+fn check_collapse(policy: &CachePolicy, out: &mut Report) {
+    let (Some(collapse), Some(stale)) = (policy.collapse.given(), policy.stale_while_revalidate.given()) else {
+        return;
+    };
+    if collapse.get_ref().0.is_zero() && !stale.get_ref().0.is_zero() {
+        out.push(
+            Problem::warning("no-effect", stale.span(), "nothing is fetched in the background")
+                .label("does nothing")
+                .also(collapse.span(), "with `collapse = \"0s\"` no request waits for another's fetch")
+                .help("leave `collapse` out, or remove `stale_while_revalidate`"),
+        );
     }
 }
 
@@ -141,6 +181,8 @@ fn check_key(policy: &CachePolicy, known: (bool, &str), out: &mut Report) {
             }
             let help = match name {
                 "cookie" => "choose cookies with `cookies = [ … ]`".to_owned(),
+                "x-forwarded-host" => "put `\"Host\"` in the key: the edge makes it of that".to_owned(),
+                "x-forwarded-proto" => "remove it; the scheme is in every key".to_owned(),
                 _ => "remove it; it differs between connections or is the edge's own".to_owned(),
             };
             out.push(
@@ -162,8 +204,33 @@ fn check_key(policy: &CachePolicy, known: (bool, &str), out: &mut Report) {
     ] {
         let Some(selection) = field.given() else { continue };
         let (Selection::Only(names) | Selection::Except(names)) = selection.get_ref() else { continue };
+        check_names(names, what, out);
         no_duplicates(names, what, |name| &name.0, out);
         too_many(names.len(), selection.span(), what, out);
+    }
+}
+
+/// Names that select nothing: a star is a name like any other, and cookies have a key of their own.
+fn check_names(names: &[Spanned<Text>], what: &str, out: &mut Report) {
+    for name in names {
+        let text = name.get_ref().0.as_str();
+        if text.contains('*') && what != "query parameter" {
+            out.push(
+                Problem::error("no-effect", name.span(), format!("`{text}` is the name of no {what}"))
+                    .label("`*` stands for nothing else here")
+                    .help("write names in full, or \"all\" in place of the list"),
+            );
+        } else if text == "*" {
+            out.push(
+                Problem::warning("no-effect", name.span(), "this is the parameter that is called `*`")
+                    .help("write \"all\" in place of the list if you mean all of them"),
+            );
+        } else if what == "header" && text.eq_ignore_ascii_case("cookie") {
+            out.push(
+                Problem::error("no-effect", name.span(), "cookies are not chosen by `forward_headers`")
+                    .help("choose cookies with `cookies`, which puts them in the key, or `forward_cookies`"),
+            );
+        }
     }
 }
 

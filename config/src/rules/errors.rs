@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use toml::Spanned;
 
-use super::first_or_report;
+use super::{cache, first_or_report};
 use crate::decode::{Field, Text};
 use crate::report::{Problem, Report};
 use crate::schema::{Distribution, ErrorResponse, File};
@@ -25,6 +25,11 @@ pub(super) fn check(file: &File, out: &mut Report) {
 
 fn check_response(written: &Spanned<ErrorResponse>, distribution: &Distribution, out: &mut Report) {
     let response = written.get_ref();
+    if let (Some(status), Some(ttl)) = (response.status.given(), response.ttl.given())
+        && let Some((message, help)) = cache::never_stored(u16::try_from(status.get_ref().0).unwrap_or_default())
+    {
+        out.push(Problem::error("no-effect", ttl.span(), message).help(help));
+    }
     if let Some(page) = response.page.given() {
         check_page(page, distribution, out);
         return;

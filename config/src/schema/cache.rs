@@ -85,7 +85,8 @@ table! {
         /// not say, up to 365d. Default: "1d".
         stale_if_error: Opt<Time<0, YEAR>>,
         /// Shortest time that errors stay fresh, by status from 400 to 599: { 404 = "1m", 503 = "5s" }. Such a status is
-        /// stored also if the origin does not say how long it lives; with "0s" never.
+        /// stored also if the origin does not say how long it lives; with "0s" never. Not for 401, 407, 412, 416, 417, 421, 428,
+        /// 429, 431, 505 and 511, which are never stored.
         errors: Opt<Named<Time<0, YEAR>>>,
         /// Responses that set cookies: "refuse" does not store them, "strip" stores them without the cookies. Default:
         /// "refuse".

@@ -173,7 +173,11 @@ pub fn decide(request: &RequestFacts<'_>, response: &ResponseHeader, rules: &Rul
     let policy = &rules.ttl;
     let times = request.revalidated.unwrap_or_else(|| Times::of(&response.headers));
     let Some(lifetime) = lifetime::of(request, response, &told, &times, rules, now) else {
-        return Decision::Refuse(if request.unkeyed_cookies { Reason::UnkeyedCookies } else { Reason::NotExplicit });
+        return Decision::Refuse(match rules.error_ttl(response.status) {
+            Some(_zero) => Reason::ErrorTtlZero,
+            None if request.unkeyed_cookies => Reason::UnkeyedCookies,
+            None => Reason::NotExplicit,
+        });
     };
     if policy.max.is_zero() {
         return Decision::Refuse(Reason::TtlZero);
@@ -222,7 +226,7 @@ const LONGEST: Duration = Duration::from_secs(MAX_DELTA_SECONDS as u64);
 
 /// The seconds in which the response may be used stale: while it is fetched again, and when the origin fails. What the
 /// origin says wins over the policy; nothing wins over `must-revalidate`. The policy's windows are for responses that
-/// were `fresh` once and are no failures themselves.
+/// were `fresh` once and are no failures themselves; no stored error covers another by the policy's word.
 fn stale_windows(directives: &ResponseDirectives, rules: &Rules, status: StatusCode, fresh: bool) -> (u32, u32) {
     if directives.forbids_stale() {
         return (0, 0);
@@ -232,7 +236,7 @@ fn stale_windows(directives: &ResponseDirectives, rules: &Rules, status: StatusC
     let window = |asked: Option<u32>, policy: u32| asked.unwrap_or(if unasked { policy } else { 0 }).min(longest);
     (
         window(directives.stale_while_revalidate, rules.stale_while_revalidate),
-        window(directives.stale_if_error, rules.stale_if_error),
+        window(directives.stale_if_error, if status.is_client_error() { 0 } else { rules.stale_if_error }),
     )
 }
 

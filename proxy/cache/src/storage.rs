@@ -26,10 +26,11 @@ mod miss;
 mod object;
 mod recode;
 mod room;
+mod sweep;
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -52,10 +53,11 @@ use miss::MokaMiss;
 use object::{KeyHasher, Meta, Object, Slot};
 
 use crate::compress::Wanted;
-use crate::purge::{Item, Judgement, Mark, Probe, Purges};
+use crate::purge::{Identity, Item, Judgement, Label, Mark, Probe, Purges};
 
 pub use hit::MokaHit;
 pub use object::{ObjectId, Stored};
+pub use sweep::Sweep;
 
 /// The limits of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +149,8 @@ pub struct MokaStorage {
     /// Bodies that may be compressed while they come; most of the time they wait for their origin.
     recoders: Arc<Semaphore>,
     next_object: AtomicU64,
+    /// A sweep is at work.
+    sweeping: AtomicBool,
 }
 
 /// Why written responses were not stored, since the start.
@@ -250,6 +254,7 @@ impl MokaStorage {
             compressors,
             recoders,
             next_object,
+            sweeping: AtomicBool::new(false),
         }))
     }
 
@@ -311,6 +316,24 @@ impl MokaStorage {
             }
         }
         held
+    }
+
+    /// Bytes of the largest body that is stored.
+    pub fn max_object(&self) -> u64 {
+        self.limits.max_object
+    }
+
+    /// Whether a purge or an unsafe method was about a response since its fetch began: then it will not be stored.
+    pub fn is_overtaken(&self, key: &CacheKey, label: &Label) -> bool {
+        let now = self.purges.mark();
+        if now == label.mark {
+            return false;
+        }
+        let bytes = key.primary_key();
+        let since = label.mark.generation;
+        self.purges.is_touched(self.purges.place(bytes), label.mark)
+            || (since != now.generation
+                && !matches!(self.purges.judge(&Identity::of_key(bytes), &label.tags, since), Judgement::Untouched(_)))
     }
 
     /// Whether no purge and no unsafe method was about a response since its fetch began.
@@ -488,5 +511,7 @@ fn failed<T>(why: &'static str) -> Result<T> {
 
 #[cfg(test)]
 mod purge_tests;
+#[cfg(test)]
+mod sweep_tests;
 #[cfg(test)]
 mod tests;

@@ -45,9 +45,15 @@ impl Receipt {
 }
 
 impl Core {
-    /// Purges, at a cost that does not depend on what the cache holds. `by` says who wanted it, for the log.
+    /// Purges, at a cost that does not depend on what the cache holds; what was purged is freed behind. `by` says who wanted it, for the log.
     pub fn purge(&self, items: &[Item], mode: Mode, by: &str) -> Receipt {
         let generation = self.cache.storage.purges().purge(items, mode, std::time::SystemTime::now());
+        if mode == Mode::Hard
+            && let (Some(sweep), Ok(runtime)) =
+                (self.cache.storage.begin_sweep(), tokio::runtime::Handle::try_current())
+        {
+            runtime.spawn(sweep.run());
+        }
         tracing::info!(
             generation,
             mode = mode.as_str(),

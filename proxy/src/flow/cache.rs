@@ -1,34 +1,31 @@
 //! The cache on the way of a request: whether it is asked, under which key, what may be stored, and what the viewer is told.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use edgeweir_cache::admission::Asking;
 use edgeweir_cache::compress::Wanted;
 use edgeweir_cache::freshness::{Times, stored_header};
-use edgeweir_cache::outcome::refusal;
 use edgeweir_cache::storage::{MokaHit, Stored};
 use edgeweir_cache::{
-    CacheOutcome, CacheStatus, Decision, Forward, KeyBuilder, Label, MethodClass, MokaStorage, Reason,
-    RequestDirectives, RequestFacts, Selection, Tags, Wish, decide, filtered_cookies, vary,
+    CacheOutcome, Decision, KeyBuilder, Label, MethodClass, MokaStorage, Reason, RequestDirectives, RequestFacts,
+    Selection, Tags, Wish, decide, filtered_cookies, vary,
 };
-use edgeweir_config::ViewerDirectives;
+use edgeweir_config::{Stage, ViewerDirectives};
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, COOKIE, HOST, PRAGMA, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::cache::key::{CacheHashKey as _, HashBinary};
 use pingora::cache::predictor::CacheablePredictor as _;
-use pingora::cache::{
-    CacheKey, CacheMeta, CacheOptionOverrides, CachePhase, ForcedFreshness, NoCacheReason, RespCacheable,
-};
+use pingora::cache::{CacheKey, CacheMeta, CacheOptionOverrides, ForcedFreshness, NoCacheReason, RespCacheable};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 
 use super::context::RequestCtx;
 use super::facts::viewer_fact;
-use super::{attempts, compress, conditions, leaks, request_body, revalidate};
+pub(super) use super::told::{outcome, status, status_of_fault, why, x_cache};
+use super::{attempts, compress, conditions, leaks, measure, request_body, revalidate};
 use crate::edge::{CacheParts, Core};
 use crate::runtime::clock::Clock;
 use crate::snapshot::{Behavior, CachePolicy, ViewerFact};
@@ -56,6 +53,7 @@ pub(super) fn enable(session: &mut Session, cache: &CacheParts, ctx: &mut Reques
     let bodyless = !request_body::is_sent(session, ctx);
     let decided = lookup(session.req_header(), bodyless, session.is_upgrade_req(), behavior);
     let (collapse, admits) = (behavior.cache.collapse, behavior.cache.admit.is_some());
+    ctx.lookup = Some(decided);
     ctx.keyed = matches!(decided, Lookup::Asked | Lookup::Condition);
     if decided != Lookup::Asked {
         return;
@@ -260,10 +258,16 @@ pub(super) fn variance(stored: &HeaderMap, req: &HeaderMap, ctx: &mut RequestCtx
         .collect();
     let normalised = ctx.behavior().is_some_and(|behavior| !behavior.cache.accept_encoding.is_empty());
     let keyed = normalised.then_some(&ACCEPT_ENCODING);
-    if facts.is_empty() {
+    let cookies = sent_cookies(stored, req, ctx);
+    if facts.is_empty() && cookies.is_none() {
         return vary::variance_beside(stored, req, keyed);
     }
     let mut seen = req.clone();
+    match cookies {
+        Some(Some(sent)) => drop(seen.insert(COOKIE, sent)),
+        Some(None) => drop(seen.remove(COOKIE)),
+        None => {}
+    }
     for (name, fact) in facts {
         match viewer_fact(fact, ctx) {
             Some(value) => drop(seen.insert(name, value)),
@@ -271,6 +275,22 @@ pub(super) fn variance(stored: &HeaderMap, req: &HeaderMap, ctx: &mut RequestCtx
         }
     }
     vary::variance_beside(stored, &seen, keyed)
+}
+
+/// The cookies that the origin got, where an answer varies by cookies and it gets other ones than the viewer sent. None where
+/// somebody on the way may have read the others and made something of them: then all count.
+#[expect(clippy::option_option, reason = "they may be other ones, and these may be none")]
+fn sent_cookies(stored: &HeaderMap, req: &HeaderMap, ctx: &RequestCtx) -> Option<Option<HeaderValue>> {
+    let behavior = ctx.behavior()?;
+    let read = ctx.has_hooks_at(Stage::ViewerRequest)
+        || ctx.has_hooks_at(Stage::OriginRequest)
+        || behavior.authorizer.is_some();
+    let policy = &behavior.cache;
+    let varies = policy.sent_cookies != Selection::All
+        && !read
+        && req.contains_key(COOKIE)
+        && vary::names(stored).any(|name| name.eq_ignore_ascii_case(COOKIE.as_str().as_bytes()));
+    varies.then(|| filtered_cookies(req, &policy.sent_cookies))
 }
 
 /// Whether the viewer wants a stored answer or none.
@@ -282,6 +302,7 @@ pub(super) fn only_if_cached(session: &Session) -> bool {
 /// Notes what was found in the store. Its place is only taken by what is fetched from now on.
 pub(super) fn found(hit: &MokaHit, fresh: bool, ctx: &mut RequestCtx) {
     ctx.object_generation = hit.generation();
+    ctx.found_stale = !fresh;
     ctx.coded = hit.coding().is_some();
     if !fresh {
         // As of the look-up: a purge since then is about what the origin confirms, too.
@@ -289,9 +310,13 @@ pub(super) fn found(hit: &MokaHit, fresh: bool, ctx: &mut RequestCtx) {
     }
 }
 
-/// Notes up to which purges and invalidations the origin is asked, before it is.
-pub(super) fn fetch_begins(storage: &MokaStorage, ctx: &mut RequestCtx) {
-    ctx.fetch_mark.get_or_insert_with(|| storage.purges().mark());
+/// Notes up to which purges and invalidations the origin is asked, before it is; or that the key was not looked up.
+pub(super) fn fetch_begins(storage: &MokaStorage, session: &Session, ctx: &mut RequestCtx) {
+    if session.cache.enabled() {
+        ctx.fetch_mark.get_or_insert_with(|| storage.purges().mark());
+    } else {
+        ctx.bypassed = session.cache.bypassing();
+    }
 }
 
 /// Takes the tags of a response and of its hooks, and, unless the policy sends them, the fields they came in.
@@ -363,6 +388,14 @@ pub(super) fn storable(
         return revalidate::refuse(storage, session, head.status, ctx, Reason::TooLarge, now);
     }
     match decide(&facts, head, &rules, now) {
+        Decision::Store(_)
+            if session.cache.bypassing() && measure::was_too_large(session) && measure::is_open(head) =>
+        {
+            // Its end will tell.
+            ctx.measured = (req.method == Method::GET).then_some(0);
+            ctx.not_stored = Some(Reason::TooLarge);
+            RespCacheable::Uncacheable(NoCacheReason::ResponseTooLarge)
+        }
         Decision::Store(_) if session.cache.bypassing() => {
             // The key was not looked up, as its last answer could not be stored; so nothing was done for this one that is
             // done for what is stored (tags, generation, the whole in place of a range). The next one will be.
@@ -378,13 +411,19 @@ pub(super) fn storable(
             if let Some(ttl) = hook_ttl.filter(|_ttl| freshness.fresh_until > freshness.epoch) {
                 freshness.fresh_until = freshness.created + ttl;
             }
-            ctx.stored = true;
+            ctx.measured = measure::is_open(head).then_some(0);
             let (mut header, left_out) = stored_header(head, &rules);
             ctx.left_out = left_out;
             revalidate::date(&mut header, Times::of(&head.headers), now);
             let mut meta = freshness.into_meta(header);
             let mark = ctx.fetch_mark.unwrap_or_default();
-            meta.extensions_mut().insert(Label { mark, tags: ctx.object_tags.clone() });
+            let label = Label { mark, tags: ctx.object_tags.clone() };
+            // Who has asked before may follow it all the same.
+            match session.cache.maybe_cache_key().is_some_and(|key| storage.is_overtaken(key, &label)) {
+                true => ctx.not_stored = Some(Reason::Purged),
+                false => ctx.stored = true,
+            }
+            meta.extensions_mut().insert(label);
             RespCacheable::Cacheable(meta)
         }
         Decision::Refuse(reason) => revalidate::refuse(storage, session, head.status, ctx, reason, now),
@@ -397,94 +436,4 @@ fn delay(ctx: &RequestCtx) -> Duration {
         (Some(asked), Some(answered)) => Duration::from_nanos(answered.saturating_sub(asked)),
         _ => Duration::ZERO,
     }
-}
-
-/// What the cache did, once the answer's head is known.
-#[must_use]
-pub(super) fn outcome(session: &Session, ctx: &RequestCtx) -> CacheOutcome {
-    if ctx.origin_down && session.cache.phase() == CachePhase::Hit {
-        return CacheOutcome::Stale;
-    }
-    let waited = session.cache.lock_duration().is_some_and(|waited| !waited.is_zero());
-    CacheOutcome::of(session.cache.phase(), waited)
-}
-
-/// Bytes of the longest `Cache-Status`: its parameters with the largest numbers, and a detail of 64 escaped characters.
-const MAX_STATUS: usize = 320;
-
-/// `Cache-Status` (RFC 9211) for the viewer.
-#[must_use]
-pub(super) fn status(session: &Session, ctx: &RequestCtx, outcome: CacheOutcome) -> HeaderValue {
-    if outcome == CacheOutcome::Bypass && ctx.not_stored.is_none() {
-        let read = matches!(session.req_header().method, Method::GET | Method::HEAD);
-        return HeaderValue::from_static(if read { "edgeweir; fwd=bypass" } else { "edgeweir; fwd=method" });
-    }
-    let ttl = session.cache.enabled().then(|| session.cache.maybe_cache_meta()).flatten().map(|meta| {
-        let now = SystemTime::now();
-        match meta.fresh_until().duration_since(now) {
-            Ok(left) => i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            Err(late) => i64::try_from(late.duration().as_secs()).map_or(i64::MIN, |late| -late),
-        }
-    });
-    let status = CacheStatus {
-        forward: forward(session, ctx, outcome),
-        forward_status: ctx.origin_status,
-        ttl,
-        stored: ctx.stored,
-        generation: generation(ctx, outcome),
-        detail: why(session, ctx),
-        ..CacheStatus::new(outcome)
-    };
-    let mut text = [0; MAX_STATUS];
-    let mut rest = &mut text[..];
-    // What is too long for it is left as far as it goes, which nothing is.
-    let _always = write!(rest, "{status}");
-    let left = rest.len();
-    HeaderValue::from_bytes(&text[..MAX_STATUS - left]).unwrap_or_else(|_invalid| HeaderValue::from_static("edgeweir"))
-}
-
-/// Why the request went on to the origin (RFC 9211, 2.2).
-fn forward(session: &Session, ctx: &RequestCtx, outcome: CacheOutcome) -> Option<Forward> {
-    match outcome {
-        // It was asked, and failed.
-        CacheOutcome::Stale if ctx.covered.is_some() => Some(Forward::Stale),
-        CacheOutcome::Expired | CacheOutcome::Revalidated if ctx.checked => Some(Forward::Request),
-        CacheOutcome::Miss if session.cache.maybe_cache_key().is_some_and(|key| key.get_variance_key().is_some()) => {
-            Some(Forward::VaryMiss)
-        }
-        outcome => outcome.forward(),
-    }
-}
-
-/// Why the cache did what it did: what kept the answer from being stored, or let a stale one answer.
-#[must_use]
-pub(super) fn why(session: &Session, ctx: &RequestCtx) -> Option<&'static str> {
-    if let Some(reason) = ctx.not_stored {
-        return Some(reason.as_str());
-    }
-    match session.cache.phase() {
-        CachePhase::Stale if ctx.covered.is_some() => Some("stale-if-error"),
-        CachePhase::StaleUpdating => Some("stale-while-revalidate"),
-        CachePhase::Hit if ctx.origin_down => Some("origin-down"),
-        phase => refusal(phase),
-    }
-}
-
-/// `X-Cache` in CloudFront's words (as its answers have it; AWS lists them nowhere), of an answer with this status. None for
-/// what neither cache, origin nor hook had a part in: preflights, purges.
-#[must_use]
-pub(super) fn x_cache(ctx: &RequestCtx, status: u16) -> Option<HeaderValue> {
-    let made = ctx.origin_status.is_none() && ctx.outcome.is_some_and(|outcome| !outcome.is_served_from_cache());
-    let said = match (ctx.fault, ctx.outcome) {
-        _ if ctx.redirected => "Redirect from cloudfront",
-        (Some(fault), _) => fault.x_cache(),
-        _ if ctx.answered_by_hook || made => "LambdaGeneratedResponse from cloudfront",
-        (None, None) if ctx.origin_status.is_none() => return None,
-        // A page does not make it another answer, whatever status it comes with.
-        _ if status >= 400 || ctx.paged => "Error from cloudfront",
-        (None, Some(CacheOutcome::Hit | CacheOutcome::Stale | CacheOutcome::Collapsed)) => "Hit from cloudfront",
-        (None, Some(CacheOutcome::Revalidated)) => "RefreshHit from cloudfront",
-        _ => "Miss from cloudfront",
-    };
-    Some(HeaderValue::from_static(said))
 }

@@ -14,6 +14,7 @@ use pingora::http::RequestHeader;
 
 use super::attempts::Attempts;
 use super::authority::Authority;
+use super::cache::Lookup;
 use super::quota::{Charge, Exceeded};
 use super::request_body::Held;
 use crate::fault::Fault;
@@ -132,6 +133,14 @@ pub struct RequestCtx {
     pub background: bool,
     /// The viewer's directives did not let a fresh object answer.
     pub checked: bool,
+    /// What was decided about asking the cache, once it was.
+    pub(crate) lookup: Option<Lookup>,
+    /// The key is remembered as one whose answers cannot be stored: it was not looked up.
+    pub bypassed: bool,
+    /// A stale object was found last.
+    pub found_stale: bool,
+    /// Bytes of the body so far, where it may turn out larger than what is stored.
+    pub measured: Option<u64>,
     /// A stale object answered in place of this fault.
     pub covered: Option<Fault>,
     /// A stale object that may answer if the origin fails.
@@ -343,6 +352,10 @@ impl RequestCtx {
             left_out: Vec::new(),
             background: false,
             checked: false,
+            lookup: None,
+            bypassed: false,
+            found_stale: false,
+            measured: None,
             covered: None,
             cover: None,
             origin_down: false,

@@ -6,7 +6,7 @@ use edgeweir_hookhost::GeneratedResponse;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 use pingora::Result;
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 
 use super::context::RequestCtx;
@@ -14,7 +14,7 @@ use super::edits::set;
 use super::hooks;
 use super::identity::X_REQUEST_ID;
 use super::route::Subject;
-use super::viewer::X_CACHE;
+use super::viewer::{CACHE_STATUS, X_CACHE};
 use super::{access, answers, cache, cors, headers, pages, parts, throttle};
 use crate::fault::Fault;
 
@@ -58,6 +58,9 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
         }
         ctx.new_body = None;
     }
+    if let Some(status) = cache::status_of_fault(session, ctx, fault) {
+        set(&mut head, CACHE_STATUS, status);
+    }
     write(session, ctx, head, body).await
 }
 
@@ -65,14 +68,12 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
 ///
 /// # Errors
 /// If pingora refuses the head.
-pub(super) fn replace(
-    request: &RequestHeader,
-    head: &mut ResponseHeader,
-    ctx: &mut RequestCtx,
-    fault: Fault,
-) -> Result<()> {
+pub(super) fn replace(session: &Session, head: &mut ResponseHeader, ctx: &mut RequestCtx, fault: Fault) -> Result<()> {
     ctx.fault = Some(fault);
-    let (mut answer, body) = answers::made(fault, request, ctx)?;
+    let (mut answer, body) = answers::made(fault, session.req_header(), ctx)?;
+    if let Some(status) = cache::status_of_fault(session, ctx, fault) {
+        set(&mut answer, CACHE_STATUS, status);
+    }
     set(&mut answer, CONTENT_LENGTH, HeaderValue::from(body.len()));
     common(&mut answer, ctx);
     *head = answer;

@@ -17,7 +17,7 @@ use super::identity::X_REQUEST_ID;
 use super::{body, cache, compress, cors, edits, headers as policy_headers, hooks, pages, parts, throttle};
 use crate::fault::Fault;
 
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 pub(super) const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// Interim answers (1xx) to one request.
 const MAX_INTERIM: u32 = 64;
@@ -29,6 +29,8 @@ pub(super) fn clean(session: &Session, head: &mut ResponseHeader, ctx: &mut Requ
     let may_freshen = ctx.keyed && session.req_header().method == Method::HEAD;
     ctx.told = !head.status.is_informational()
         && !session.cache.enabled()
+        // Then the answer's own reason is told.
+        && !ctx.bypassed
         && !may_freshen
         && !ctx.has_hooks_at(Stage::OriginResponse)
         && !ctx.has_hooks_at(Stage::ViewerResponse);

@@ -74,6 +74,9 @@ impl Place {
     }
 }
 
+/// The log is told at most so often that an origin is down, in nanoseconds.
+const TOLD_EVERY: u64 = 10_000_000_000;
+
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Addresses {
@@ -84,6 +87,10 @@ pub(super) struct Addresses {
     looking: AtomicBool,
     /// Until when the origin counts as down, in nanoseconds of the clock.
     down_until: AtomicU64,
+    /// When the log was last told that it is down, in nanoseconds of the clock; zero before the first time.
+    told_at: AtomicU64,
+    /// The log was told that it is down, and not yet that it answers.
+    told: AtomicBool,
     /// Only one request at a time waits for the first answer with a look-up of its own; the others wait for it.
     first: tokio::sync::Mutex<()>,
 }
@@ -107,6 +114,8 @@ impl Addresses {
             known: ArcSwapOption::default(),
             looking: AtomicBool::new(false),
             down_until: AtomicU64::new(0),
+            told_at: AtomicU64::new(0),
+            told: AtomicBool::new(false),
             first: tokio::sync::Mutex::new(()),
         };
         let before = old.and_then(|old| old.known.load_full());
@@ -210,16 +219,25 @@ impl Addresses {
         looked.await.map_err(|_elapsed| LookupError::Timeout(host()))?
     }
 
-    /// Notes that no connection came about.
-    pub(super) fn failed(&self, clock: &dyn Clock, memory: Duration) {
+    /// Notes that no connection came about. Whether the log is to be told: not while it knows, nor again and again of one that
+    /// answers in between.
+    pub(super) fn failed(&self, clock: &dyn Clock, memory: Duration) -> bool {
         self.down_until.store(after(clock, memory), Ordering::Relaxed);
+        let (now, last) = (clock.monotonic().max(1), self.told_at.load(Ordering::Relaxed));
+        if self.told.load(Ordering::Relaxed) || (last != 0 && now < last.saturating_add(TOLD_EVERY)) {
+            return false;
+        }
+        self.told_at.store(now, Ordering::Relaxed);
+        !self.told.swap(true, Ordering::Relaxed)
     }
 
-    /// Notes that it answered.
-    pub(super) fn answered(&self) {
-        if self.down_until.load(Ordering::Relaxed) != 0 {
-            self.down_until.store(0, Ordering::Relaxed);
+    /// Notes that it answered. Whether the log was told that it is down.
+    pub(super) fn answered(&self) -> bool {
+        if self.down_until.load(Ordering::Relaxed) == 0 {
+            return false;
         }
+        self.down_until.store(0, Ordering::Relaxed);
+        self.told.swap(false, Ordering::Relaxed)
     }
 
     /// Whether no connection came about lately.
@@ -237,4 +255,40 @@ fn endpoints(addresses: Vec<SocketAddr>, before: Option<&Vec<Arc<Endpoint>>>) ->
 
 fn after(clock: &dyn Clock, pause: Duration) -> u64 {
     clock.monotonic().saturating_add(u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    struct Hand(AtomicU64);
+
+    impl Clock for Hand {
+        fn monotonic(&self) -> u64 {
+            self.0.load(Ordering::Relaxed)
+        }
+
+        fn wall(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH
+        }
+    }
+
+    #[test]
+    fn the_log_is_told_of_each_change_and_not_of_each_failure() {
+        const SECOND: u64 = 1_000_000_000;
+        let addresses = Addresses::new(&[("127.0.0.1".to_owned(), 1)], None);
+        let clock = Hand(AtomicU64::new(SECOND));
+        let memory = Duration::from_secs(1);
+        assert!(!addresses.answered(), "it was not down");
+        assert_eq!([addresses.failed(&clock, memory), addresses.failed(&clock, memory)], [true, false]);
+        assert!(addresses.are_down(&clock));
+        assert_eq!([addresses.answered(), addresses.answered()], [true, false]);
+        assert!(!addresses.are_down(&clock));
+        // One that fails now and then is told of every ten seconds.
+        assert_eq!([addresses.failed(&clock, memory), addresses.answered()], [false, false]);
+        clock.0.store(12 * SECOND, Ordering::Relaxed);
+        assert_eq!([addresses.failed(&clock, memory), addresses.answered()], [true, true]);
+    }
 }

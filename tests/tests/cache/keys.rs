@@ -230,6 +230,29 @@ async fn a_policy_chooses_what_is_forwarded_beside_the_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_edge_itself_writes_towards_origins_cannot_be_in_a_key() {
+    let origin = Origin::start(|_| Reply::new(200, CACHED, "body")).await;
+    // The host in the key, or the origin does not see the viewer's.
+    let edge = with_policy(&origin, "headers = [\"Host\"]").await;
+    edge.get("/t").await;
+    let received = origin.only_request();
+    let mut refused = Vec::new();
+    for (name, _) in received.head.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
+        let config = format!(
+            "[origins.main]\nurl = \"http://{{origin}}\"\n[cache_policies.test]\nheaders = [\"{name}\"]\n\
+             [distributions.site]\nhosts = [\"*\"]\norigin = \"main\"\n\
+             [[distributions.site.behaviors]]\ncache_policy = \"test\"\n"
+        );
+        let told = edge.reload(&config).await.expect_err(name);
+        assert!(told.contains("cannot be in a cache key"), "{name}: {told}");
+        refused.push(name.to_ascii_lowercase());
+    }
+    for name in ["via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"] {
+        assert!(refused.iter().any(|refused| refused == name), "{name}: {refused:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn answers_to_cookies_outside_the_key_need_a_lifetime() {
     for (fields, stored) in [(CACHED, true), (&[][..], false)] {
         let origin = Origin::start(move |_| Reply::new(200, fields, "body")).await;

@@ -12,7 +12,7 @@ use edgeweir_tests::wait::until;
 use edgeweir_tests::wire::Framing;
 use serde_json::json;
 
-use crate::support::{cache_status, counting, is_hit, with_policy};
+use crate::support::{cache_status, counting, is_hit, tells, with_policy};
 
 const FRESH: &[(&str, &str)] = &[("cache-control", "max-age=600")];
 
@@ -184,7 +184,8 @@ async fn a_fetch_whose_head_comes_after_the_purge_is_not_stored_either() {
     until("the fetch", || origin.count() == 1).await;
     edge.purge(&json!({ "paths": ["/t"] })).await;
     gate.open();
-    assert_eq!(generation(&first.await.expect("no panic")), 0);
+    let first = first.await.expect("no panic");
+    assert_eq!((generation(&first), tells(&first, "stored"), tells(&first, "detail=purged")), (0, false, true));
     origin.answer(|_| Reply::new(200, FRESH, "new"));
     assert_eq!(edge.get("/t").await.text(), "new");
 }
@@ -300,6 +301,42 @@ async fn the_log_tells_of_generations() {
     let lines = edge.log_lines(2).await;
     assert_eq!((lines[0].get("cache_generation"), &lines[1]["cache_generation"]), (None, &json!(1)));
     assert!(edge.metric("edgeweir_cache_purges_total", &[]).await >= 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_purged_frees_its_room_without_being_asked_for() {
+    let origin = counting(FRESH).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    for target in ["/a/1", "/a/2", "/b/1", "/c"] {
+        edge.get(target).await;
+    }
+    for (order, left) in [(json!({ "paths": ["/b/*"], "soft": true }), 4.0), (json!({ "paths": ["/a/*"] }), 2.0)] {
+        edge.purge(&order).await;
+        let mut entries = f64::NAN;
+        for _ in 0..500 {
+            entries = edge.metric("edgeweir_cache_entries", &[]).await;
+            if entries <= left {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(entries, left, "{order}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fragment_names_nothing() {
+    let origin = counting(FRESH).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    edge.get("/t").await;
+    for order in
+        [json!({ "paths": ["/t#top"] }), json!({ "urls": ["http://site.test/t#top"] }), json!({ "paths": ["/t#*"] })]
+    {
+        let (status, answer) = edge.purge(&order).await;
+        let told = answer["error"].as_str().unwrap_or_default();
+        assert!(status == 422 && told.contains("fragment"), "{answer}");
+    }
+    assert!(is_hit(&edge.get("/t").await));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -248,7 +248,7 @@ async fn rfc9110_15_5_17_the_origins_416_is_not_stored() {
     let origin =
         Origin::start(|_| Reply::new(416, &[("content-range", "bytes */9"), ("cache-control", "max-age=60")], ""))
             .await;
-    let edge = with_policy(&origin, "errors = { 416 = \"1m\" }").await;
+    let edge = with_policy(&origin, "min_ttl = \"1m\"").await;
     for _ in 0..2 {
         let response = edge.get_with("/t", &[("Range", "bytes=100-")]).await;
         assert_eq!((response.status, response.header("content-range")), (416, Some("bytes */9")));

@@ -231,6 +231,18 @@ async fn an_origin_that_is_down_is_not_tried_for_each_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stored_error_covers_no_failure_unless_the_origin_says_so() {
+    for (told, covers) in [(&[][..], false), (&[("cache-control", "max-age=1, stale-if-error=600")], true)] {
+        let origin = Origin::start(move |_| Reply::new(404, told, "none")).await;
+        let edge = with_policy(&origin, "stale_if_error = \"1h\"\nerrors = { 404 = \"1s\" }").await;
+        assert!(tells(&edge.get("/t").await, "stored"));
+        let_expire().await;
+        origin.answer(|_| Reply::new(503, &[], "down"));
+        assert_eq!(edge.get("/t").await.status, if covers { 404 } else { 503 });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failure_that_is_covered_is_covered_for_a_while_without_asking_again() {
     let failing = Arc::new(AtomicBool::new(false));
     let origin = {

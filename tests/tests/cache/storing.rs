@@ -3,7 +3,7 @@
 use edgeweir_tests::edge::TestEdge;
 use edgeweir_tests::origin::{Origin, Reply};
 
-use crate::support::{age, cache_status, counting, is_hit};
+use crate::support::{age, cache_status, counting, is_hit, with_policy};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_request_is_a_hit() {
@@ -247,7 +247,7 @@ async fn the_cache_survives_a_reload() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_can_store_answers_without_their_cookies() {
     let origin = counting(&[("cache-control", "max-age=60"), ("set-cookie", "a=1"), ("set-cookie", "b=2")]).await;
-    let edge = crate::support::with_policy(&origin, "set_cookie = \"strip\"").await;
+    let edge = with_policy(&origin, "set_cookie = \"strip\"").await;
     assert_eq!(edge.get("/t").await.header_all("set-cookie"), ["a=1", "b=2"], "it was made for this viewer");
     let hit = edge.get("/t").await;
     assert_eq!((is_hit(&hit), hit.header_all("set-cookie")), (true, vec![]));
@@ -260,7 +260,7 @@ async fn errors_are_stored_for_as_long_as_the_policy_says() {
     {
         let origin = Origin::start(move |_| Reply::new(status, fields, "no")).await;
         let policy = "errors = { 404 = \"1m\", 503 = \"1m\", 410 = \"0s\" }";
-        let edge = crate::support::with_policy(&origin, policy).await;
+        let edge = with_policy(&origin, policy).await;
         edge.get("/t").await;
         let second = edge.get("/t").await;
         assert_eq!((second.status, is_hit(&second)), (status, hit), "{status}");
@@ -271,7 +271,7 @@ async fn errors_are_stored_for_as_long_as_the_policy_says() {
 async fn rfc9111_4_2_2_a_lifetime_is_guessed_where_the_policy_says_so() {
     for (policy, hit) in [("heuristic = true", true), ("", false)] {
         let origin = counting(&[("last-modified", "Thu, 01 Jan 2015 00:00:00 GMT")]).await;
-        let edge = crate::support::with_policy(&origin, policy).await;
+        let edge = with_policy(&origin, policy).await;
         edge.get("/t").await;
         assert_eq!(is_hit(&edge.get("/t").await), hit, "{policy}");
     }
@@ -290,6 +290,13 @@ async fn rfc9111_3_statuses_with_a_lifetime_are_stored() {
             assert_eq!((response.status, is_hit(&response)), (status, turn == "second"), "{status}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_the_policy_forbids_to_store_says_so() {
+    let origin = Origin::start(|_| Reply::new(503, &[("cache-control", "max-age=60")], "down")).await;
+    let edge = with_policy(&origin, "errors = { 503 = \"0s\" }").await;
+    assert_eq!(cache_status(&edge.get("/t").await), ["fwd=uri-miss", "fwd-status=503", "detail=error-ttl-zero"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,8 @@
 use edgeweir_tests::edge::TestEdge;
 use edgeweir_tests::origin::{Origin, Reply};
 
+use serde_json::json;
+
 use crate::support::{age, cache_status, counting, is_hit, let_expire, tells, with_policy};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,7 +20,87 @@ async fn rfc9211_2_2_why_a_request_went_forward() {
         assert!(cache_status(&response).iter().any(|word| word.starts_with("ttl=")), "{header}");
     }
     assert_eq!(cache_status(&edge.request("DELETE", "/t", &[], b"").await), ["fwd=method"]);
-    assert_eq!(cache_status(&edge.request("GET", "/t", &[], b"x").await), ["fwd=bypass"]);
+    assert_eq!(cache_status(&edge.request("GET", "/t", &[], b"x").await), ["fwd=bypass", "detail=request-body"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_not_looked_up_says_why() {
+    let origin =
+        Origin::start(|_| Reply::new(200, &[("cache-control", "max-age=60"), ("etag", "\"v\"")], "body")).await;
+    let edge = with_policy(&origin, "").await;
+    let conditional = edge.get_with("/t", &[("If-Match", "\"v\"")]).await;
+    assert_eq!(cache_status(&conditional), ["fwd=bypass", "detail=condition"]);
+    let off = with_policy(&origin, "min_ttl = \"0s\"\ndefault_ttl = \"0s\"\nmax_ttl = \"0s\"").await;
+    assert_eq!(cache_status(&off.get("/t").await), ["fwd=bypass", "detail=disabled"]);
+    for (edge, why) in [(&edge, "condition"), (&off, "disabled")] {
+        let line = &edge.log_lines(1).await[0];
+        assert_eq!((&line["cache"], &line["cache_why"]), (&json!("bypass"), &json!(why)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remembered_key_says_why_this_answer_is_not_stored_either() {
+    let origin = Origin::start(|_| Reply::new(200, &[("cache-control", "no-store")], "body")).await;
+    let edge = with_policy(&origin, "").await;
+    assert_eq!(cache_status(&edge.get("/t").await), ["fwd=uri-miss", "fwd-status=200", "detail=no-store"]);
+    origin.answer(|_| Reply::new(200, &[("cache-control", "private")], "body"));
+    for method in ["GET", "HEAD", "GET"] {
+        let told = cache_status(&edge.request(method, "/t", &[], b"").await);
+        assert_eq!(told, ["fwd=bypass", "fwd-status=200", "detail=private"], "{method}");
+    }
+    let lines = edge.log_lines(4).await;
+    assert_eq!((&lines[0]["cache"], &lines[0]["cache_why"]), (&json!("miss"), &json!("no-store")));
+    for line in &lines[1..] {
+        assert_eq!((&line["cache"], &line["cache_why"]), (&json!("bypass"), &json!("private")));
+    }
+    origin.answer(|_| Reply::new(200, &[("cache-control", "max-age=60")], "body"));
+    assert_eq!(cache_status(&edge.get("/t").await), ["fwd=bypass", "fwd-status=200", "detail=deferred"]);
+    assert!(tells(&edge.get("/t").await, "stored"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9211_2_2_what_was_stale_is_no_miss_though_its_successor_is_not_stored() {
+    for (status, control, detail) in
+        [(200, "no-store", "no-store"), (404, "no-cache", "no-cache"), (503, "private", "private")]
+    {
+        let stored = [("cache-control", "max-age=1, must-revalidate")];
+        let origin = Origin::start(move |_| Reply::new(200, &stored, "body")).await;
+        let edge = with_policy(&origin, "").await;
+        edge.get("/t").await;
+        let_expire().await;
+        origin.answer(move |_| Reply::new(status, &[("cache-control", control)], "new"));
+        let told = cache_status(&edge.get("/t").await);
+        assert_eq!(told, ["fwd=stale", &format!("fwd-status={status}"), &format!("detail={detail}")]);
+        assert_eq!(edge.log_lines(2).await[1]["cache"], "expired");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9211_answers_of_the_edge_itself_say_what_the_cache_did() {
+    let origin = Origin::start(|_| Reply::new(200, &[("cache-control", "max-age=1, must-revalidate")], "body")).await;
+    let edge = with_policy(&origin, "").await;
+    let only = [("Cache-Control", "only-if-cached")];
+    let cold = edge.get_with("/t", &only).await;
+    assert_eq!((cold.status, cache_status(&cold)), (504, vec!["detail=not-stored".to_owned()]));
+    edge.get("/t").await;
+    let_expire().await;
+    let stale = edge.get_with("/t", &only).await;
+    assert_eq!((stale.status, cache_status(&stale)), (504, vec!["detail=not-stored".to_owned()]));
+    origin.answer(|_| Reply::new(304, &[], ""));
+    let unasked = edge.get("/new").await;
+    assert_eq!(
+        (unasked.status, cache_status(&unasked)),
+        (502, ["fwd=uri-miss", "fwd-status=304", "detail=origin-protocol"].map(str::to_owned).to_vec())
+    );
+    drop(origin);
+    for (target, forward) in [("/new", "fwd=uri-miss"), ("/t", "fwd=stale")] {
+        let dead = edge.get(target).await;
+        assert_eq!(
+            (dead.status, cache_status(&dead)),
+            (502, vec![forward.to_owned(), "detail=origin-connect".to_owned()])
+        );
+    }
+    assert_eq!(edge.request("BREW", "/t", &[], b"").await.header("cache-status"), None, "the cache had no part in it");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,8 @@
 use edgeweir_tests::edge::TestEdge;
 use edgeweir_tests::origin::{Origin, Reply};
 
+use crate::support::with_policy;
+
 async fn varying(vary: &'static str) -> Origin {
     Origin::start(move |request| {
         let text = format!(
@@ -27,6 +29,36 @@ async fn rfc9111_4_1_variants_are_kept_apart_and_both_are_hit() {
         assert!(edge.get("/t").await.text().starts_with("-|"));
     }
     assert_eq!(origin.count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_4_1_variants_by_cookie_go_by_the_cookies_that_the_origin_got() {
+    for (policy, fetched) in
+        [("cookies = [\"lang\"]", 3), ("forward_cookies = [\"lang\"]", 3), ("cookies = \"all\"", 6), ("", 1)]
+    {
+        let origin = Origin::start(|request| {
+            let fields = [("cache-control", "max-age=60"), ("vary", "Cookie, X-A")];
+            Reply::new(200, &fields, request.header("cookie").unwrap_or("none"))
+        })
+        .await;
+        let edge = with_policy(&origin, policy).await;
+        for session in ["1", "2", "3"] {
+            for language in ["de", "fr"] {
+                let cookie = format!("sid={session}; lang={language}");
+                let got = edge.get_with("/t", &[("Cookie", &cookie)]).await.text();
+                let sent = match policy {
+                    "" => "none".to_owned(),
+                    "cookies = \"all\"" => cookie,
+                    _ => format!("lang={language}"),
+                };
+                assert_eq!(got, sent, "{policy}");
+            }
+        }
+        if policy.contains("lang") {
+            assert_eq!(edge.get_with("/t", &[("Cookie", "sid=9")]).await.text(), "none", "{policy}");
+        }
+        assert_eq!(origin.count(), fetched, "{policy}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

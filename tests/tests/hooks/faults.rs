@@ -188,10 +188,14 @@ async fn failures_at_response_stages_are_faults_too_and_not_stored() {
     for stage in ["origin-response", "viewer-response"] {
         let origin = Origin::start(|_| Reply::new(200, &[("cache-control", "max-age=60")], "secret")).await;
         let edge = scripted(&origin, stage, &["set connection close"]).await;
-        for _ in 0..2 {
+        for turn in 0..2 {
             let response = edge.get("/t").await;
             assert_eq!(response.status, 502, "{stage}");
             assert!(!response.text().contains("secret"), "{stage}");
+            let told = response.header("cache-status").expect("the cache had its part in it");
+            let asked = stage == "origin-response" || turn == 0;
+            assert_eq!(told.contains("fwd=uri-miss; fwd-status=200"), asked, "{stage}: {told}");
+            assert!(told.ends_with("; detail=hook-invalid"), "{stage}: {told}");
         }
         let stored = if stage == "viewer-response" { 1 } else { 2 };
         assert_eq!(origin.count(), stored, "fetches at {stage}");

@@ -50,11 +50,15 @@ pub enum Reason {
     AlreadyStale,
     /// The body is larger than the store takes.
     TooLarge,
+    /// The policy forbids to store errors with this status.
+    ErrorTtlZero,
+    /// A purge or an unsafe method came after the origin was asked.
+    Purged,
 }
 
 impl Reason {
     /// All reasons, for metrics that want every label from the start.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Method,
         Self::RequestNoStore,
         Self::StatusNotCacheable,
@@ -76,6 +80,8 @@ impl Reason {
         Self::TtlZero,
         Self::AlreadyStale,
         Self::TooLarge,
+        Self::ErrorTtlZero,
+        Self::Purged,
     ];
 
     /// The label: lower case and dashes, a token of RFC 9110 §5.6.2.
@@ -102,6 +108,8 @@ impl Reason {
             Self::TtlZero => "ttl-zero",
             Self::AlreadyStale => "already-stale",
             Self::TooLarge => "too-large",
+            Self::ErrorTtlZero => "error-ttl-zero",
+            Self::Purged => "purged",
         }
     }
 

@@ -267,7 +267,7 @@ fn errors_live_as_the_policy_says_or_longer() {
     assert_eq!(remaining(with(404, &[(CACHE_CONTROL, "max-age=1")])), 30);
     assert_eq!(remaining(with(503, &[])), 5);
     assert_eq!(remaining(with(503, &[(CACHE_CONTROL, "max-age=60")])), 60);
-    assert_eq!(with(410, &[(CACHE_CONTROL, "max-age=60")]), Decision::Refuse(Reason::NotExplicit));
+    assert_eq!(with(410, &[(CACHE_CONTROL, "max-age=60")]), Decision::Refuse(Reason::ErrorTtlZero));
     assert_eq!(with(500, &[]), Decision::Refuse(Reason::NotExplicit));
     assert_eq!(with(503, &[(CACHE_CONTROL, "no-store")]), Decision::Refuse(Reason::NoStore));
     assert_eq!(remaining(with(200, &[])), 86_400);
@@ -286,6 +286,8 @@ fn the_policys_stale_windows_are_for_origins_that_say_nothing() {
         (stored(found).stale_while_revalidate, stored(found).stale_if_error)
     };
     assert_eq!(windows(200, "max-age=9"), (11, 22));
+    assert_eq!(windows(404, "max-age=9"), (11, 0), "an error covers no failure by the policy's word");
+    assert_eq!(windows(404, "max-age=9, stale-if-error=5"), (11, 5));
     assert_eq!(windows(200, "max-age=9, stale-if-error=0, stale-while-revalidate=3"), (3, 0));
     for value in ["max-age=9, must-revalidate", "max-age=9, proxy-revalidate", "s-maxage=9", "no-cache", "max-age=0"] {
         assert_eq!(windows(200, value), (0, 0), "{value}");

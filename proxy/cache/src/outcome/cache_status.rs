@@ -51,7 +51,8 @@ impl Forward {
 pub struct CacheStatus<'a> {
     /// What the cache did.
     pub outcome: CacheOutcome,
-    /// Why the request went forward; written for outcomes that did.
+    /// Why the request went forward; written for outcomes that did. None for one that was not forwarded, be it answered from
+    /// the store or not.
     pub forward: Option<Forward>,
     /// The status of the origin's answer, if it was asked.
     pub forward_status: Option<u16>,
@@ -86,7 +87,9 @@ impl fmt::Display for CacheStatus<'_> {
         f.write_str(NAME)?;
         // `hit` and `fwd` exclude each other (RFC 9211 §2.2).
         match self.forward {
-            None => f.write_str("; hit")?,
+            None if self.outcome.is_served_from_cache() => f.write_str("; hit")?,
+            // Neither: the answer was made here (RFC 9211 §2).
+            None => {}
             Some(forward) => {
                 write!(f, "; fwd={}", forward.as_str())?;
                 if let Some(status) = self.forward_status {
@@ -154,6 +157,12 @@ mod tests {
         assert_eq!(purged.to_string(), "edgeweir; hit; ttl=5; gen=12");
         let method = CacheStatus { forward: Some(Forward::Method), ..new(CacheOutcome::Bypass) };
         assert_eq!(method.to_string(), "edgeweir; fwd=method");
+    }
+
+    #[test]
+    fn rfc9211_2_what_was_made_here_is_neither_hit_nor_forwarded() {
+        let made = CacheStatus { forward: None, detail: Some("not-stored"), ..new(CacheOutcome::Miss) };
+        assert_eq!(made.to_string(), "edgeweir; detail=not-stored");
     }
 
     #[test]
