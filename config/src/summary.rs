@@ -215,7 +215,8 @@ fn worst(state: &State, plan: &UsagePlan) -> Vec<Vec<String>> {
         let (over, under) = match shared {
             true => (
                 "over: one more burst for 0.5 s when an edge comes",
-                "under: the part of an edge that died, for 3 s; of those that are asked less than others",
+                "under: the part of an edge that died, for 3 s and until the room of the others has filled; of those that \
+                 are asked less than others",
             ),
             false => (
                 "over: one more burst at a restart; the double while two processes serve at a take-over",
@@ -223,6 +224,10 @@ fn worst(state: &State, plan: &UsagePlan) -> Vec<Vec<String>> {
             ),
         };
         rows.push(vec![plan.name.clone(), "rate".to_owned(), over.to_owned(), under.to_owned()]);
+    }
+    if let (Some(limit), true) = (plan.concurrency, shared) {
+        let over = format!("over: each edge lets {limit} in");
+        rows.push(vec![plan.name.clone(), "at once".to_owned(), over, "under: none".to_owned()]);
     }
     rows
 }

@@ -17,6 +17,19 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads a file that somebody named on the command line: a pipe too (`<(command)`, `/dev/stdin`), which may wait for its writer.
+///
+/// # Errors
+/// What the system says; `InvalidInput` for more than `limit` bytes.
+pub(crate) fn read_stream(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    match u64::try_from(bytes.len()).is_ok_and(|len| len <= limit) {
+        true => Ok(bytes),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("it has more than {limit} bytes"))),
+    }
+}
+
 /// Tells one state of a file from the next: a file that was put in its place has another inode, one that was written to
 /// another time or size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +61,19 @@ impl Stamp {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn streams_are_read_to_their_end_or_bound() {
+        use std::io::Write as _;
+        use std::os::fd::AsRawFd as _;
+        for (limit, fits) in [(5, true), (4, false)] {
+            let (reader, mut writer) = std::io::pipe().unwrap();
+            writer.write_all(b"12345").unwrap();
+            drop(writer);
+            let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+            assert_eq!(super::read_stream(path.as_ref(), limit).is_ok_and(|read| read == b"12345"), fits);
+        }
+    }
+
     #[test]
     fn only_regular_files_and_only_so_much() {
         let folder = tempfile::tempdir().unwrap();

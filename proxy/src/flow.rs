@@ -107,7 +107,7 @@ impl Flow {
         if ctx.closes {
             session.set_keepalive(None);
         }
-        match subject? {
+        match subject.map_err(|fault| throttle::without_key(ctx, fault, session.req_header(), &*self.core.clock))? {
             Subject::Behavior => {}
             Subject::Cache => {
                 Box::pin(purge::serve(&self.core, session, ctx)).await.map_err(|_error| Fault::ViewerGone)?;

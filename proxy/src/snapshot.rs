@@ -74,6 +74,9 @@ pub struct Snapshot {
     pub geo: Option<Arc<Geo>>,
     /// The API keys of the configuration.
     pub keys: KeyTable,
+    /// Parameters of queries that have API keys in some distribution: redacted wherever they come, since a request may be
+    /// refused before it is known whose it is, and pages of one distribution are the `Referer` on another.
+    pub key_parameters: Box<[Box<str>]>,
     /// All usage plans.
     pub plans: Plans,
     /// Other limits of a plan's keys, by plan.
@@ -111,6 +114,17 @@ pub struct Distribution {
     pub errors: errors::ErrorResponses,
     /// Where its viewers put their API key.
     pub key_source: KeySource,
+}
+
+impl Distribution {
+    /// The parameter of the query that has the API key, if that is where viewers put it.
+    #[must_use]
+    pub fn key_parameter(&self) -> Option<&str> {
+        match &self.key_source {
+            KeySource::Query(name) => Some(name),
+            KeySource::Header(_) => None,
+        }
+    }
 }
 
 /// Where viewers put their API key.

@@ -3,6 +3,7 @@
 //! A thread of its own (the keeper) has the store and is the only one that waits for it. Requests take from leases in
 //! memory ([`edgeweir_limits::Meter`]); the keeper gets the next lease while the last one is being used.
 
+mod counter;
 pub mod csv;
 mod embedded;
 mod keeper;
@@ -12,6 +13,7 @@ mod redis;
 mod store;
 mod usage;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -134,7 +136,13 @@ impl State {
             }
             Place::Server { folder, url, prefix } => {
                 let node = random::id(NODE);
-                let server = redis::Server { url: url.to_string(), prefix: prefix.to_string(), folder, node };
+                let server = redis::Server {
+                    url: url.to_string(),
+                    prefix: prefix.to_string(),
+                    folder,
+                    node,
+                    seen: RefCell::default(),
+                };
                 Box::new(move || server.open().map(|store| Box::new(store) as Box<dyn Store>))
             }
         };

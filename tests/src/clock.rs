@@ -12,13 +12,21 @@ pub struct TestClock {
     wall: SystemTime,
     running: bool,
     added: Mutex<Duration>,
+    /// How far the time of day is ahead.
+    ahead: Mutex<Duration>,
 }
 
 impl TestClock {
     /// Stands still until [`TestClock::advance`].
     #[must_use]
     pub fn frozen() -> Self {
-        Self { started: Instant::now(), wall: SystemTime::now(), running: false, added: Mutex::default() }
+        Self {
+            started: Instant::now(),
+            wall: SystemTime::now(),
+            running: false,
+            added: Mutex::default(),
+            ahead: Mutex::default(),
+        }
     }
 
     /// Runs with real time.
@@ -30,6 +38,11 @@ impl TestClock {
     /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         *self.added.lock().expect("no panic while locked") += by;
+    }
+
+    /// Makes the time of day wrong by so much, in place of what it was wrong by before; the stopwatch goes on.
+    pub fn be_ahead(&self, by: Duration) {
+        *self.ahead.lock().expect("no panic while locked") = by;
     }
 
     fn elapsed(&self) -> Duration {
@@ -46,6 +59,7 @@ impl Clock for TestClock {
     }
 
     fn wall(&self) -> SystemTime {
-        self.wall + self.elapsed() - Duration::from_secs(1_000)
+        let ahead = *self.ahead.lock().expect("no panic while locked");
+        self.wall + self.elapsed() + ahead - Duration::from_secs(1_000)
     }
 }

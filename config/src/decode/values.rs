@@ -269,7 +269,7 @@ impl Decode for Rate {
         // NaN is in no range.
         let number = number.filter(|n: &f64| *n == 0.0 || (*n >= 1e-6 && *n <= 1e9));
         if number.is_none() {
-            out_of_range(node, key, "0.000001", "1000000000", out);
+            out_of_range(node, key, "0.000001 (or 0, with `burst = 0`)", "1000000000", out);
         }
         number.map(Self)
     }

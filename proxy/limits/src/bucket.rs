@@ -57,8 +57,8 @@ impl Bucket {
         Self { throttle, scale: Scale::new(&throttle), born: now, cell: Cell::full() }
     }
 
-    /// A bucket with other parameters that remembers what was spent of `old`: as many tokens as `old` misses at `now` are
-    /// missing from the new one, down to empty. So a reload, however often it happens, gives no tokens away.
+    /// A bucket with other parameters that has the tokens that `old` has at `now`, or as many of them as it holds: room that is
+    /// new starts empty. So reloads, however often and whatever the bursts between, give no tokens away.
     #[must_use]
     pub fn carry_over(old: &Self, throttle: Throttle, now: Nanos) -> Self {
         let bucket = Self::new(throttle, now);
@@ -66,7 +66,7 @@ impl Bucket {
         bucket
     }
 
-    /// Makes this bucket, not yet in use, miss the tokens that `old` misses at `now`.
+    /// Makes this bucket, not yet in use, have no more than the tokens that `old` has at `now`.
     pub(crate) fn inherit(&self, old: &Self, now: Nanos) {
         let ticks = self.scale.converted(old.debt(now), &old.scale);
         self.cell.owe(self.ticks(now), ticks);

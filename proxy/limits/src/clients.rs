@@ -81,7 +81,7 @@ impl ClientBuckets {
         }
     }
 
-    /// A table with other parameters that remembers what each client spent in `old`.
+    /// A table with other parameters where each client has the tokens that it has in `old`, or as many as a bucket holds now.
     #[must_use]
     pub fn carry_over(old: &Self, throttle: Throttle, clients: usize, now: Nanos) -> Self {
         let table = Self::new(throttle, clients, now, old.hasher.clone());
@@ -89,9 +89,15 @@ impl ClientBuckets {
         table
     }
 
-    /// Makes the clients of this table, not yet in use, miss the tokens that they miss in `old`, which has the same hasher.
+    /// Makes the clients of this table, not yet in use, have no more than the tokens that they have in `old`, which has the
+    /// same hasher.
     pub(crate) fn inherit(&self, old: &Self, now: Nanos) {
         let (then, now) = (old.ticks(now), self.ticks(now));
+        // Those who are not in it had a full bucket there, which may be less than one here.
+        let grown = self.scale.converted(0, &old.scale);
+        if grown > 0 {
+            self.sets.iter().for_each(|set| set.owe(now, grown));
+        }
         for (tag, cell) in old.sets.iter().flat_map(Set::clients) {
             let debt = cell.debt(&old.scale, then);
             if debt > 0 {

@@ -274,20 +274,30 @@ impl Meter {
         self.owed.fetch_add(1, Relaxed);
     }
 
-    /// What the store is asked for, in a period. None without a quota.
+    /// What the store is asked for, in a period. None without a quota. What goes back and what is owed is in this question
+    /// from now on and in no other one, whatever happens to the quota while the store is asked: so it is booked once.
     #[must_use]
     pub fn demand(&self, period: u32) -> Option<Demand> {
         let (quota, returned) = {
-            let books = self.books.lock();
-            (books.quota?, books.returned.filter(|(of, _)| *of == period).map_or(0, |(_, count)| count))
+            let mut books = self.books.lock();
+            let quota = books.quota?;
+            (quota, books.returned.take().filter(|(of, _)| *of == period).map_or(0, |(_, count)| count))
         };
         let (of, left) = unpack(self.lease.load(Acquire));
-        Some(Demand { quota, left: if of == period { left } else { 0 }, owed: self.owed.load(Relaxed), returned })
+        Some(Demand { quota, left: if of == period { left } else { 0 }, owed: self.owed.swap(0, Relaxed), returned })
     }
 
     /// The store has booked what the demand says, and granted this. A lease of nothing says that the limit is reached.
     pub fn grant(&self, lease: Lease, demand: &Demand) {
-        self.owed.fetch_sub(demand.owed, Relaxed);
+        let mut books = self.books.lock();
+        if books.quota != Some(demand.quota) {
+            // Another limit came while the store was asked: this lease is not for it, and nobody takes from it.
+            if books.quota.is_some_and(|quota| quota.period == demand.quota.period) {
+                books.keep(lease.period, lease.granted);
+            }
+            self.asked.store(false, Relaxed);
+            return;
+        }
         let mut packed = self.lease.load(Acquire);
         loop {
             let (of, left) = unpack(packed);
@@ -298,18 +308,7 @@ impl Meter {
                 Err(current) => packed = current,
             }
         }
-        {
-            let mut books = self.books.lock();
-            if books.quota != Some(demand.quota) {
-                // Another limit came while the store was asked: this lease is not for it.
-                let (of, left) = unpack(self.lease.swap(0, AcqRel));
-                books.keep(of, left);
-                self.asked.store(false, Relaxed);
-                return;
-            }
-            books.returned = None;
-            books.standing = Some((lease.period, lease.limit, lease.leased));
-        }
+        books.standing = Some((lease.period, lease.limit, lease.leased));
         // Half of it: the next one comes while the other half is used. After a lease of nothing the rest is used up first.
         let left = unpack(self.lease.load(Relaxed)).1;
         self.low.store(if lease.granted > 0 { left.div_ceil(2) } else { 0 }, Relaxed);
@@ -323,10 +322,10 @@ impl Meter {
         self.asked.store(false, Relaxed);
     }
 
-    /// The store may have heard the question or not: what was to be given back with it is lost, and whoever comes next asks
-    /// again.
-    pub fn lost_question(&self) {
-        self.books.lock().returned = None;
+    /// The store may have heard the question or not: what was to be given back with it is lost, what is owed is booked with
+    /// the next one, and whoever comes next asks again.
+    pub fn lost_question(&self, demand: &Demand) {
+        self.owed.fetch_add(demand.owed, Relaxed);
         self.asked.store(false, Relaxed);
     }
 
@@ -336,20 +335,23 @@ impl Meter {
         self.asked.load(Relaxed)
     }
 
-    /// Takes all that is left of the lease, to give it back to the store.
+    /// Takes all that is left of leases, to give it back to the store.
     #[must_use]
     pub fn surrender(&self) -> Option<(u32, u64)> {
+        let mut books = self.books.lock();
+        let returned = books.returned.take();
         let mut packed = self.lease.load(Acquire);
         loop {
             let (of, left) = unpack(packed);
             if left == 0 {
-                return None;
+                return returned;
             }
             match self.lease.compare_exchange_weak(packed, pack(of, 0), AcqRel, Acquire) {
                 Ok(_) => {
                     // It is somebody else's now; whether there is more is the store's to say.
                     self.spent.store(0, Relaxed);
-                    return Some((of, left));
+                    let kept = returned.filter(|(period, _)| *period == of).map_or(0, |(_, count)| count);
+                    return Some((of, left + kept));
                 }
                 Err(current) => packed = current,
             }

@@ -156,7 +156,7 @@ mod tests {
         let changed = draft.bucket("a", throttle(1.0, 20)).unwrap();
         let _while_drafting = bucket.reserve(START, 4).unwrap();
         draft.commit(START);
-        assert_eq!(changed.remaining(START), 13);
+        assert_eq!(changed.remaining(START), 3);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod args;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, bail};
 use bytes::Bytes;
@@ -167,7 +168,8 @@ fn parts(text: &str) -> Vec<(usize, &str)> {
 
 /// The file goes in parts of whole lines, each under the header line. With `--fail-on-warnings` all of it is tried first.
 fn import(args: &Import) -> anyhow::Result<bool> {
-    let bytes = files::read(&args.file, MAX_FILE).with_context(|| format!("cannot read `{}`", args.file.display()))?;
+    let bytes =
+        files::read_stream(&args.file, MAX_FILE).with_context(|| format!("cannot read `{}`", args.file.display()))?;
     let text = String::from_utf8(bytes).with_context(|| format!("`{}` is not UTF-8 text", args.file.display()))?;
     let Some(socket) = args.edge.socket() else { return Ok(false) };
     let Some((header, rest)) = text.split_once('\n') else { bail!("`{}` has no keys", args.file.display()) };
@@ -225,12 +227,15 @@ fn list(args: &List) -> anyhow::Result<bool> {
         output::out(&format!("{}\n", Value::Array(all)));
         return Ok(true);
     }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let mut rows = vec![["id", "name", "plans", "state", "expires"].map(str::to_owned).to_vec()];
     rows.extend(all.iter().map(|key| {
         let plans: Vec<String> = key["plans"].as_array().into_iter().flatten().map(word).collect();
         let expires = key["expires"].as_u64().map_or_else(|| "-".to_owned(), |at| period::date(at / period::DAY));
+        let ended = key["expires"].as_u64().is_some_and(|at| at <= now);
         let state = match (key["enabled"].as_bool(), key["source"].as_str()) {
             (Some(false), _) => "disabled",
+            _ if ended => "ended",
             (_, Some("config")) => "enabled (configuration)",
             _ => "enabled",
         };

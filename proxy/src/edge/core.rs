@@ -168,6 +168,7 @@ impl Core {
             draft.commit(now);
             if !snapshot.config.usage_plans.is_empty() || kept.is_used() {
                 kept.start();
+                kept.tell_shared_values(&snapshot.keys);
             }
             Ok::<_, BuildError>((snapshot, engine, buckets, metrics))
         })

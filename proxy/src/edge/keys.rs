@@ -60,7 +60,7 @@ pub(super) async fn call(core: &Core, call: Call) -> Result<Answer, KeyError> {
         Call::Change(id, change) => Ok(Answer::Json(200, state.change_key(&id, change, &snapshot).await?.shown())),
         Call::Rotate(id, how) => {
             let overlap = how.overlap_seconds.unwrap_or(OVERLAP);
-            Ok(Answer::Json(200, made(state.rotate_key(&id, how.value, overlap).await?)))
+            Ok(Answer::Json(200, made(state.rotate_key(&id, how.value, overlap, &snapshot).await?)))
         }
         Call::Delete(id) => {
             state.delete_key(&id).await?;

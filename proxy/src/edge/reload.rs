@@ -210,6 +210,7 @@ impl EdgeControl {
             draft.commit(Nanos(core.clock.monotonic()));
             if !snapshot.config.usage_plans.is_empty() {
                 core.state.start();
+                core.state.tell_shared_values(&snapshot.keys);
             }
             core.snapshot.store(Arc::new(snapshot));
             Ok::<_, StartError>(number)

@@ -21,7 +21,7 @@ use crate::fault::Fault;
 use crate::geo::GeoFacts;
 use crate::origin::{Origin, OriginGroup};
 use crate::runtime::connections::ConnFacts;
-use crate::snapshot::{Behavior, Distribution, KeySource, Snapshot};
+use crate::snapshot::{Behavior, Distribution, Snapshot};
 
 /// See the module's text.
 pub struct RequestCtx {
@@ -470,15 +470,6 @@ impl RequestCtx {
             self.geo = Some(Arc::new(geo.lookup(self.client.0)));
         }
         self.geo.as_ref()
-    }
-
-    /// The parameter of the query that has the API key, if that is where viewers put it.
-    #[must_use]
-    pub fn key_parameter(&self) -> Option<&str> {
-        match &self.distribution()?.key_source {
-            KeySource::Query(name) => Some(name),
-            KeySource::Header(_) => None,
-        }
     }
 
     /// The limit that refused, for the log.

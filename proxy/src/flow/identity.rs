@@ -108,7 +108,8 @@ pub(crate) fn new_id() -> HeaderValue {
     HeaderValue::from_maybe_shared(Bytes::from_owner(digits)).unwrap_or_else(|_invalid| HeaderValue::from_static("-"))
 }
 
-/// Whether this is a CORS preflight (Fetch, "CORS-preflight request"): it carries no credentials, so it needs no key.
+/// Whether this is a CORS preflight (Fetch, "CORS-preflight request"). Browsers send no key with it, so where the edge
+/// answers it, it needs none; one that goes to the origin is a request as any other.
 #[must_use]
 pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
     method == Method::OPTIONS
@@ -120,13 +121,8 @@ pub(crate) fn is_preflight(method: &Method, headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// `Forbidden` for a missing, unknown or disabled key and for one without a plan here: they look the same, as in API Gateway.
-pub(super) fn api_key(
-    ctx: &mut RequestCtx,
-    method: &Method,
-    headers: &HeaderMap,
-    query: Option<&str>,
-) -> Result<(), Fault> {
-    if !ctx.behavior().is_some_and(|behavior| behavior.api_key_required) || is_preflight(method, headers) {
+pub(super) fn api_key(ctx: &mut RequestCtx, headers: &HeaderMap, query: Option<&str>) -> Result<(), Fault> {
+    if !ctx.behavior().is_some_and(|behavior| behavior.api_key_required) {
         return Ok(());
     }
     let by_authorizer = ctx.behavior().is_some_and(|behavior| behavior.authorizer.is_some());

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use edgeweir_hookhost::Caller;
-use edgeweir_limits::{Client, InFlight, LevelKind, Levels};
+use edgeweir_limits::{InFlight, LevelKind, Levels};
 use http::{HeaderMap, Method};
 
 use super::context::{Keyed, Refusal, RequestCtx};
@@ -44,7 +44,7 @@ impl<'a> Subject<'a> {
         })
     }
 
-    /// The bucket of the key in its plan: the method's where the plan has one, in place of the plan's own (API Gateway:
+    /// The bucket of the key in its plan, by its id, which all its values share: the method's where the plan has one, in place of the plan's own (API Gateway:
     /// "Throttle requests to your REST APIs", "override the throttling limit for a specific method").
     pub(super) fn of_key(&self, levels: Levels<'a>) -> Levels<'a> {
         let Some(keyed) = self.key else { return levels };
@@ -54,7 +54,7 @@ impl<'a> Subject<'a> {
             .get(keyed.plan)
             .and_then(|limits| limits.buckets(self.at, &self.behavior.label, self.method));
         match buckets {
-            Some(buckets) => levels.with_client(LevelKind::KeyMethod, buckets, key_client(keyed)),
+            Some(buckets) => levels.with_client(LevelKind::KeyMethod, buckets, buckets.client(keyed.key.id.as_bytes())),
             None => levels.with_slot(LevelKind::Key, &keyed.slot),
         }
     }
@@ -136,7 +136,8 @@ impl<'a> Subject<'a> {
         let Some(keyed) = self.key else { return Ok(()) };
         let gauges = self.snapshot.plan_limits.get(keyed.plan).and_then(|limits| limits.gauges.as_ref());
         if let Some(gauges) = gauges {
-            inside.push(gauges.enter(key_client(keyed)).ok_or(Refusal::Concurrency(LevelKind::Key, gauges.limit()))?);
+            let entered = gauges.enter(gauges.client(keyed.key.id.as_bytes()));
+            inside.push(entered.ok_or(Refusal::Concurrency(LevelKind::Key, gauges.limit()))?);
         }
         Ok(())
     }
@@ -170,9 +171,4 @@ impl<'a> Subject<'a> {
         };
         Some(said.unwrap_or_default().as_bytes())
     }
-}
-
-/// The key as a client: by its hash, which is the same after a reload.
-fn key_client(keyed: &Keyed) -> Client {
-    Client::of(keyed.key.hash.prefix())
 }

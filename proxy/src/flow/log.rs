@@ -142,7 +142,7 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], f
         cache_why: cache::why(session, ctx)
             .filter(|why| *why != "storage-error" || !matches!(ctx.fault, Some(Fault::ViewerGone))),
         cache_generation: ctx.outcome.map_or(0, |outcome| cache::generation(ctx, outcome)),
-        key_parameter: ctx.key_parameter(),
+        key_parameters: &ctx.snapshot.key_parameters,
         key_name: ctx.key.as_ref().map(|caller| &*caller.key.name),
         plan: ctx.key.as_ref().map(|caller| &*caller.slot.meter.plan),
         principal: ctx.caller.as_ref().and_then(|caller| caller.principal()),

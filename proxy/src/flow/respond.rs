@@ -202,7 +202,8 @@ pub(super) fn common(head: &mut ResponseHeader, ctx: &RequestCtx) {
         set(head, X_CACHE, said);
     }
     set(head, X_REQUEST_ID, ctx.id.clone());
-    if let Some(standing) = &ctx.standing {
+    // A refusal has told how the limit stands that refused.
+    if let (Some(standing), None, None) = (&ctx.standing, &ctx.refused, &ctx.exceeded) {
         throttle::tell_standing(head, standing);
     }
     if let Some(policy) = ctx.behavior().and_then(|behavior| behavior.headers.as_deref()) {

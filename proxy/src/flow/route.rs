@@ -93,7 +93,7 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
         Some(path) if !behavior.raw_path => gate::use_normal_path(head, &path)?,
         normal => ctx.normal_path = normal,
     }
-    identity::api_key(ctx, &head.method, &head.headers, head.uri.query())?;
+    identity::api_key(ctx, &head.headers, head.uri.query())?;
     Ok(Subject::Behavior)
 }
 

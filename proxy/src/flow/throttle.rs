@@ -50,6 +50,22 @@ pub(crate) fn reserve(
     }
 }
 
+/// Charges a request whose key is refused at all levels but the key's: who tries keys is held up like everybody else. Gives
+/// the fault, which is `Throttled` if there is no room; others than a refused key are left as they are.
+#[cold]
+pub(super) fn without_key(ctx: &mut RequestCtx, fault: Fault, head: &RequestHeader, clock: &dyn Clock) -> Fault {
+    if fault != Fault::Forbidden {
+        return fault;
+    }
+    match reserve(ctx, &head.method, &head.headers, clock) {
+        Ok(ticket) => {
+            ticket.into_iter().for_each(Ticket::commit);
+            fault
+        }
+        Err(throttled) => throttled,
+    }
+}
+
 /// Reserves what needs the authorizer's word: levels of callers that it names, and if `named` those of the key that it named.
 ///
 /// # Errors

@@ -19,10 +19,11 @@ const MAX_VALUE: usize = 80;
 
 /// Notes what a request hook decided; the run is the last of `ctx.hooks`.
 pub(super) fn request(ctx: &mut RequestCtx, verdict: &Result<RequestVerdict, HookFault>) {
-    let own = ctx.key_parameter().filter(|_name| ctx.notes.is_some()).map(str::to_owned);
     if let Some(notes) = &mut ctx.notes {
         notes.push(match verdict {
-            Ok(RequestVerdict::Next(edits)) => list(edits.iter().map(|edit| request_edit(edit, own.as_deref()))),
+            Ok(RequestVerdict::Next(edits)) => {
+                list(edits.iter().map(|edit| request_edit(edit, &ctx.snapshot.key_parameters)))
+            }
             Ok(RequestVerdict::Respond(response)) => answer(response),
             Err(fault) => chain(fault),
         });
@@ -171,7 +172,7 @@ fn list(edits: impl Iterator<Item = String>) -> String {
     edits.collect::<Vec<_>>().join(", ")
 }
 
-fn request_edit(edit: &RequestEdit, own: Option<&str>) -> String {
+fn request_edit(edit: &RequestEdit, own: &[Box<str>]) -> String {
     match edit {
         RequestEdit::Header(edit) => header(edit),
         RequestEdit::Path(path) => format!("path {}", short(path)),
@@ -265,7 +266,7 @@ mod tests {
             (RequestEdit::Query(None), "no query"),
             (RequestEdit::CacheKey("x\u{1b}[2J".into()), "cache key x\u{fffd}[2J"),
         ] {
-            assert_eq!(request_edit(&edit, None), words);
+            assert_eq!(request_edit(&edit, &[]), words);
         }
         for (edit, words) in [
             (ResponseEdit::Ttl(Duration::from_mins(1)), "fresh for 60 s"),

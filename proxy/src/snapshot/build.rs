@@ -172,6 +172,7 @@ pub fn build(
         nodes: builder.nodes,
         hosts: HostIndex::new(&config.distributions),
         hooks,
+        key_parameters: distributions.iter().filter_map(Distribution::key_parameter).map(Box::from).collect(),
         tells_heads: distributions
             .iter()
             .flat_map(|distribution| &distribution.behaviors)
@@ -322,6 +323,17 @@ impl Builder<'_> {
                     }
                 },
             };
+            // One that was so before is told, and no reason to refuse what else has changed.
+            if self.old.is_some_and(|old| old.keys.find(&hash).is_none())
+                && let Some(stored) = self.materials.state.live.find(&hash)
+            {
+                let text = format!(
+                    "API key `{}` has the value of the stored key `{}`: write another one, or remove that: `edgeweir keys \
+                     delete {}`",
+                    written.name, stored.id, stored.id
+                );
+                self.problem_at(config, &["api_keys", &at.to_string(), "key"], text);
+            }
             let plans = written.plans.iter().filter_map(|plan| config.usage_plans.get(plan.0));
             let plans = self.materials.state.names.set(plans.map(|plan| plan.name.as_str()));
             let id = format!("{OF_CONFIG}{}", written.name);
@@ -333,10 +345,22 @@ impl Builder<'_> {
                 None => key,
             }));
         }
-        KeyTable::new(keys).unwrap_or_else(|error| {
+        let keys = KeyTable::new(keys).unwrap_or_else(|error| {
             self.problem(error.to_string());
             KeyTable::default()
-        })
+        });
+        let before = self.old;
+        for gone in before.iter().flat_map(|old| old.keys.iter()).filter(|old| keys.find(&old.hash).is_none()) {
+            // Who takes a value out of use means it.
+            if let Some(stored) = self.materials.state.live.find(&gone.hash) {
+                self.problem(format!(
+                    "the value that API key `{}` had until now would go on as that of the stored key `{}`: remove that \
+                     first: `edgeweir keys delete {}`",
+                    gone.name, stored.id, stored.id
+                ));
+            }
+        }
+        keys
     }
 
     fn key_source(&mut self, config: &model::Config, distribution: &model::Distribution) -> KeySource {

@@ -5,15 +5,21 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use edgeweir_limits::{Lease, Period};
-use redb::{Builder, ConcurrencyMode, Database, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition};
+use redb::{
+    Builder, ConcurrencyMode, Database, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition,
+    WriteTransaction,
+};
 
+use super::counter::Counter;
 use super::record::KeyRecord;
-use super::store::{Ask, Changes, Counter, Return, Row, Store, StoreError};
+use super::store::{Ask, Changes, Return, Row, Store, StoreError};
 
 /// Name of the file in the state folder.
 pub(super) const FILE: &str = "state.redb";
 
-/// By plan, key and period: what is leased.
+/// By plan, key and period: what is leased, as JSON.
+const QUOTAS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("quotas");
+/// The same as earlier versions had it; read where there is nothing in the other one.
 const COUNTERS: TableDefinition<'_, &str, (u32, u32, u64, u32, u64)> = TableDefinition::new("counters");
 /// By day, plan and key: requests and refusals.
 const LEDGER: TableDefinition<'_, (u32, &str, &str), (u64, u64)> = TableDefinition::new("ledger");
@@ -50,6 +56,7 @@ impl Embedded {
         let database = builder.create(&path).map_err(database)?;
         let transaction = database.begin_write().map_err(self::database)?;
         for opened in [
+            transaction.open_table(QUOTAS).map(drop),
             transaction.open_table(COUNTERS).map(drop),
             transaction.open_table(LEDGER).map(drop),
             transaction.open_table(KEYS).map(drop),
@@ -72,23 +79,60 @@ fn counter_name(plan: &str, key: &str, period: Period) -> String {
     format!("{plan}\0{key}\0{}", period.as_str())
 }
 
-type Counters<'t> = Table<'t, &'static str, (u32, u32, u64, u32, u64)>;
-
-fn read_counter(counters: &Counters<'_>, name: &str, number: u32) -> Result<Counter, StoreError> {
-    let found = counters.get(name).map_err(database)?;
-    Ok(found.map_or_else(
-        || Counter::starting(number),
-        |row| {
-            let (first, number, leased, before, of_before) = row.value();
-            Counter { first, number, leased, before: (before, of_before) }
-        },
-    ))
+/// The counters of a transaction.
+struct Counters<'t> {
+    quotas: Table<'t, &'static str, &'static [u8]>,
+    earlier: Table<'t, &'static str, (u32, u32, u64, u32, u64)>,
 }
 
-fn write_counter(counters: &mut Counters<'_>, name: &str, counter: &Counter) -> Result<(), StoreError> {
-    let Counter { first, number, leased, before: (before, of_before) } = *counter;
-    counters.insert(name, (first, number, leased, before, of_before)).map_err(database)?;
-    Ok(())
+impl<'t> Counters<'t> {
+    fn open(transaction: &'t WriteTransaction) -> Result<Self, StoreError> {
+        let quotas = transaction.open_table(QUOTAS).map_err(database)?;
+        Ok(Self { quotas, earlier: transaction.open_table(COUNTERS).map_err(database)? })
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Counter>, StoreError> {
+        if let Some(row) = self.quotas.get(name).map_err(database)? {
+            return Ok(Some(serde_json::from_slice(row.value())?));
+        }
+        let earlier = self.earlier.get(name).map_err(database)?;
+        Ok(earlier.map(|row| {
+            let (first, number, leased, before, of_before) = row.value();
+            Counter::of_two(first, (number, leased), (before, of_before))
+        }))
+    }
+
+    fn write(&mut self, name: &str, counter: &Counter) -> Result<(), StoreError> {
+        self.quotas.insert(name, serde_json::to_vec(counter)?.as_slice()).map_err(database)?;
+        Ok(())
+    }
+
+    /// Drops what a key has used in all plans. Names begin with the plan: from each plan it is one jump to the next.
+    fn drop_key(&mut self, key: &str) -> Result<(), StoreError> {
+        let mut plan = self.plan_from("")?;
+        while let Some(name) = plan {
+            for period in [Period::Day, Period::Week, Period::Month] {
+                let counter = counter_name(&name, key, period);
+                self.quotas.remove(counter.as_str()).map_err(database)?;
+                self.earlier.remove(counter.as_str()).map_err(database)?;
+            }
+            plan = self.plan_from(&format!("{name}\u{1}"))?;
+        }
+        Ok(())
+    }
+
+    /// The first plan from a text on that has a counter.
+    fn plan_from(&self, start: &str) -> Result<Option<String>, StoreError> {
+        let plan = |name: &str| name.split('\0').next().unwrap_or_default().to_owned();
+        let mut plans = Vec::with_capacity(2);
+        if let Some(first) = self.quotas.range(start..).map_err(database)?.next() {
+            plans.push(plan(first.map_err(database)?.0.value()));
+        }
+        if let Some(first) = self.earlier.range(start..).map_err(database)?.next() {
+            plans.push(plan(first.map_err(database)?.0.value()));
+        }
+        Ok(plans.into_iter().min())
+    }
 }
 
 impl Store for Embedded {
@@ -97,15 +141,15 @@ impl Store for Embedded {
         let mut leases = Vec::with_capacity(asks.len());
         let mut changed = false;
         {
-            let mut counters = transaction.open_table(COUNTERS).map_err(database)?;
+            let mut counters = Counters::open(&transaction)?;
             for ask in asks {
                 let name = counter_name(&ask.plan, &ask.key, ask.quota.period);
-                let before = read_counter(&counters, &name, ask.number)?;
-                let mut counter = before;
+                let before = counters.read(&name)?;
+                let mut counter = before.clone().unwrap_or_else(|| Counter::starting(ask.number));
                 leases.push(counter.lease(ask, 1));
-                if counter != before {
+                if before.as_ref() != Some(&counter) {
                     changed = true;
-                    write_counter(&mut counters, &name, &counter)?;
+                    counters.write(&name, &counter)?;
                 }
             }
         }
@@ -121,12 +165,12 @@ impl Store for Embedded {
     fn give_back(&mut self, returns: &[Return]) -> Result<(), StoreError> {
         let transaction = self.database.begin_write().map_err(database)?;
         {
-            let mut counters = transaction.open_table(COUNTERS).map_err(database)?;
+            let mut counters = Counters::open(&transaction)?;
             for Return { plan, key, period, number, count } in returns {
                 let name = counter_name(plan, key, *period);
-                let mut counter = read_counter(&counters, &name, *number)?;
+                let Some(mut counter) = counters.read(&name)? else { continue };
                 counter.give_back(*number, *count);
-                write_counter(&mut counters, &name, &counter)?;
+                counters.write(&name, &counter)?;
             }
         }
         transaction.commit().map_err(database)
@@ -183,6 +227,7 @@ impl Store for Embedded {
             let mut keys = transaction.open_table(KEYS).map_err(database)?;
             let mut values = transaction.open_table(VALUES).map_err(database)?;
             let mut changes = transaction.open_table(CHANGES).map_err(database)?;
+            let mut counters = Counters::open(&transaction)?;
             let mut revision = changes.last().map_err(database)?.map_or(0, |(revision, _)| revision.value());
             let puts = put.iter().map(|record| (record.id.as_str(), Some(record)));
             for (id, record) in gone.iter().map(|id| (id.as_str(), None)).chain(puts) {
@@ -212,7 +257,10 @@ impl Store for Embedded {
                         }
                         keys.insert(id, serde_json::to_vec(record)?.as_slice()).map_err(database)?;
                     }
-                    None => drop(keys.remove(id).map_err(database)?),
+                    None => {
+                        drop(keys.remove(id).map_err(database)?);
+                        counters.drop_key(id)?;
+                    }
                 }
                 revision += 1;
                 changes.insert(revision, line.as_str()).map_err(database)?;

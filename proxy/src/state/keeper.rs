@@ -1,10 +1,11 @@
 //! The thread that has the store: gets leases, books usage, follows changes of keys, opens the store again when it failed.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Weak, mpsc};
 use std::time::{Duration, Instant};
 
-use edgeweir_limits::{KeyHash, Meter};
+use edgeweir_limits::{Key, KeyHash, Meter, period};
 
 use super::store::{Ask, Changes, Return, Row, Store, StoreError};
 use super::{News, Open, State, unix};
@@ -24,6 +25,11 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const BATCH: usize = 1_024;
 /// Rows and keys that are written or read at once.
 const PAGE: usize = 5_000;
+/// How far a clock may step back, in seconds, before that is told.
+const STEP: u64 = 3_600;
+/// How long the clock is watched before old rows of the ledger are dropped: one that is wrong at the start of a machine is
+/// put right soon after it.
+const SETTLED: Duration = Duration::from_secs(600);
 /// Days that the ledger goes back.
 pub(super) const LEDGER_DAYS: u64 = 400;
 
@@ -63,12 +69,20 @@ pub(super) struct Keeper {
     looked: Instant,
     doubted: Instant,
     forgot: Option<u64>,
+    /// When it began, in seconds since 1970 and by a clock that nobody sets.
+    started: (u64, Instant),
+    /// Ids of keys that the store has lost: they stay in use.
+    kept: HashSet<Box<str>>,
+    /// The latest time that the clock said, in seconds since 1970.
+    latest: u64,
 }
 
 impl Keeper {
     pub(super) fn new(state: Weak<State>, clock: Arc<dyn Clock>, news: Arc<News>, open: Open) -> Self {
         let now = Instant::now();
+        let started = (unix(&*clock), now);
         Self {
+            started,
             state,
             clock,
             news,
@@ -83,6 +97,8 @@ impl Keeper {
             looked: now,
             doubted: now,
             forgot: None,
+            kept: HashSet::new(),
+            latest: 0,
         }
     }
 
@@ -189,6 +205,18 @@ impl Keeper {
     }
 
     fn opened(&mut self, store: Box<dyn Store>) {
+        if store.has_forgotten()
+            && let Some(state) = self.state.upgrade()
+        {
+            // An emptied server takes no key from those who are known: that would be worse than what it lost.
+            let mut known = Vec::with_capacity(state.live.len());
+            state.live.for_each(|key| known.push(key.id.clone()));
+            self.kept = known.into_iter().collect();
+            tracing::error!(
+                keys = self.kept.len(),
+                "the state store has lost its API keys: those that are known stay in use"
+            );
+        }
         self.store = Some(store);
         self.retry = (Instant::now(), RETRY.0);
         if self.news.away.swap(false, Relaxed) {
@@ -226,8 +254,12 @@ impl Keeper {
         if self.queue.is_empty() {
             return;
         }
-        let waiting = std::mem::take(&mut self.queue);
+        let mut waiting = std::mem::take(&mut self.queue);
+        // Whoever gave up while the store was away may have asked again: one question for each meter.
+        waiting.sort_unstable_by_key(Arc::as_ptr);
+        waiting.dedup_by(|one, other| Arc::ptr_eq(one, other));
         let unix = unix(&*self.clock);
+        self.watch_clock(unix);
         for meters in waiting.chunks(BATCH) {
             let mut asking = Vec::with_capacity(meters.len());
             let mut asks = Vec::with_capacity(meters.len());
@@ -264,11 +296,26 @@ impl Keeper {
                         self.news.granted.fetch_add(1, Relaxed);
                     }
                 }
-                Err(_told) => asking.iter().for_each(|(meter, _)| meter.lost_question()),
+                Err(_told) => asking.iter().for_each(|(meter, demand)| meter.lost_question(demand)),
             }
         }
         self.tell_concern_if_open();
         self.news.leases.notify_waiters();
+    }
+
+    /// Tells of a clock that was ahead. Periods later than now have counts of their own, which do no harm to the present one.
+    fn watch_clock(&mut self, unix: u64) {
+        let back = self.latest.saturating_sub(unix);
+        if back > STEP {
+            let (was, is) = (period::date(self.latest / period::DAY), period::date(unix / period::DAY));
+            tracing::error!(
+                was,
+                is,
+                seconds = back,
+                "the clock stepped back: check it; quotas count on in the periods of now"
+            );
+        }
+        self.latest = if back > STEP { unix } else { self.latest.max(unix) };
     }
 
     fn tell_concern_if_open(&mut self) {
@@ -310,10 +357,12 @@ impl Keeper {
         (!rows.is_empty()).then(|| (random::id(16), rows))
     }
 
-    /// Drops old rows of the ledger, once a day.
+    /// Drops old rows of the ledger, once a day; not if the clock was set meanwhile, as all of them would be old for one that
+    /// is years ahead.
     fn forget(&mut self) {
-        let today = unix(&*self.clock) / edgeweir_limits::period::DAY;
-        if self.forgot == Some(today) {
+        let (now, run) = (unix(&*self.clock), self.started.1.elapsed());
+        let today = now / period::DAY;
+        if self.forgot == Some(today) || run < SETTLED || now.abs_diff(self.started.0 + run.as_secs()) > period::DAY {
             return;
         }
         let before = u32::try_from(today.saturating_sub(LEDGER_DAYS)).unwrap_or(u32::MAX);
@@ -336,13 +385,7 @@ impl Keeper {
         }
         if changes.all {
             let Ok(records) = self.all_keys() else { return };
-            let forgot = self.store.as_ref().is_some_and(|store| store.has_forgotten());
-            if forgot && records.is_empty() {
-                // A server that was emptied takes no key from those who are known: that would be worse than what it lost.
-                self.revision = changes.revision;
-                return;
-            }
-            let mut keys = Vec::with_capacity(records.len());
+            let mut keys = self.lost_keys(&state, &records);
             for record in &records {
                 let earlier = record.secrets.iter().find_map(|secret| {
                     state.live.find(&KeyHash::from_hex(&secret.sha256).ok()?).filter(|key| *key.id == *record.id)
@@ -355,6 +398,20 @@ impl Keeper {
             apply(&state, &changes);
         }
         self.revision = changes.revision;
+    }
+
+    /// Keys that the store has lost and that are not there again.
+    fn lost_keys(&self, state: &State, records: &[super::KeyRecord]) -> Vec<Arc<Key>> {
+        let mut lost = Vec::with_capacity(records.len());
+        if !self.kept.is_empty() {
+            let there: HashSet<&str> = records.iter().map(|record| &*record.id).collect();
+            state.live.for_each(|key| {
+                if self.kept.contains(&key.id) && !there.contains(&*key.id) {
+                    lost.push(Arc::clone(key));
+                }
+            });
+        }
+        lost
     }
 
     fn all_keys(&mut self) -> Result<Vec<super::KeyRecord>, StoreError> {

@@ -1,8 +1,8 @@
 //! Keys that people make, change, rotate and remove while the edge runs. Must not know how the order came.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use edgeweir_limits::KeyHash;
+use edgeweir_limits::{KeyHash, KeyTable};
 use serde::Deserialize;
 
 use super::csv::Line;
@@ -119,6 +119,7 @@ impl State {
         let value = wish.value.clone().unwrap_or_else(|| random::letters(MADE));
         let record = self.record(wish, &value)?;
         check_plans(&record.plans, snapshot)?;
+        check_free(&value, snapshot)?;
         self.put(vec![record.clone()]).await?;
         Ok(Made { record, value: (!given).then_some(value) })
     }
@@ -127,6 +128,9 @@ impl State {
         check_value(value)?;
         check_texts(&wish.name, &wish.description, &wish.metadata)?;
         let now = self.unix();
+        if wish.expires.is_some_and(|expires| expires <= now) {
+            return bad("the key would have ended before it is made: `expires` is in the past");
+        }
         Ok(KeyRecord {
             id: random::id(ID),
             name: wish.name,
@@ -140,6 +144,19 @@ impl State {
             secrets: vec![Secret::of(value.as_bytes())],
             version: 0,
         })
+    }
+
+    /// Names keys of the configuration whose value a key of the store has too.
+    pub(crate) fn tell_shared_values(&self, keys: &KeyTable) {
+        for key in keys.iter() {
+            if let Some(other) = self.live.find(&key.hash) {
+                tracing::error!(
+                    key = &*key.name,
+                    stored = &*other.id,
+                    "a key of the configuration has the value of a stored key, and goes before it: remove the stored one"
+                );
+            }
+        }
     }
 
     async fn put(&self, records: Vec<KeyRecord>) -> Result<(), KeyError> {
@@ -193,13 +210,20 @@ impl State {
     ///
     /// # Errors
     /// [`KeyError`].
-    pub async fn rotate_key(&self, id: &str, value: Option<String>, overlap: u64) -> Result<Made, KeyError> {
+    pub async fn rotate_key(
+        &self,
+        id: &str,
+        value: Option<String>,
+        overlap: u64,
+        snapshot: &Snapshot,
+    ) -> Result<Made, KeyError> {
         if overlap > OVERLAP {
             return bad("the overlap is at most a year");
         }
         let given = value.is_some();
         let value = value.unwrap_or_else(|| random::letters(MADE));
         check_value(&value)?;
+        check_free(&value, snapshot)?;
         let (now, new) = (self.unix(), Secret::of(value.as_bytes()));
         let record = self
             .edit(id, move |record| {
@@ -268,10 +292,11 @@ impl State {
         snapshot: &Snapshot,
     ) -> Result<Wanted, KeyError> {
         let mut records: Vec<KeyRecord> = Vec::with_capacity(lines.len());
-        let mut at = std::collections::HashMap::new();
+        let mut at = HashMap::new();
         for Line { number, wish } in lines {
             let value = wish.value.clone().unwrap_or_default();
-            let made = check_plans(&wish.plans, snapshot).and_then(|()| self.record(wish, &value));
+            let free = check_plans(&wish.plans, snapshot).and_then(|()| check_free(&value, snapshot));
+            let made = free.and_then(|()| self.record(wish, &value));
             match made {
                 Ok(record) => {
                     let sha256 = record.secrets.first().map(|secret| secret.sha256.clone()).unwrap_or_default();
@@ -298,22 +323,44 @@ impl State {
     }
 }
 
-/// Puts imported records in; those whose value is known become the key that has it.
-fn replace(store: &mut dyn Store, mut records: Vec<KeyRecord>) -> Result<Vec<String>, StoreError> {
-    for record in &mut records {
-        let Some(secret) = record.secrets.first() else { continue };
-        let Some(id) = store.key_with(&secret.sha256)? else { continue };
-        if let Some(earlier) = store.key(&id)? {
-            record.id = earlier.id;
-            record.created = earlier.created;
-            record.metadata = earlier.metadata;
-            record.expires = earlier.expires;
-            record.secrets = earlier.secrets;
-            record.version = earlier.version + 1;
+/// Puts imported records in; those whose value is known become the key that has it. Of several lines with values of one key
+/// (it was rotated) the last one counts, as of several with one value.
+fn replace(store: &mut dyn Store, records: Vec<KeyRecord>) -> Result<Vec<String>, StoreError> {
+    let mut wanted: Vec<KeyRecord> = Vec::with_capacity(records.len());
+    let mut known = HashMap::new();
+    for mut record in records {
+        let earlier = match record.secrets.first() {
+            Some(secret) => store.key_with(&secret.sha256)?.map(|id| store.key(&id)).transpose()?.flatten(),
+            None => None,
+        };
+        let Some(earlier) = earlier else {
+            wanted.push(record);
+            continue;
+        };
+        record.id = earlier.id;
+        record.created = earlier.created;
+        record.metadata = earlier.metadata;
+        record.expires = earlier.expires;
+        record.secrets = earlier.secrets;
+        record.version = earlier.version + 1;
+        match known.get(&record.id).and_then(|&at: &usize| wanted.get_mut(at)) {
+            Some(line) => *line = record,
+            None => {
+                known.insert(record.id.clone(), wanted.len());
+                wanted.push(record);
+            }
         }
     }
-    store.change_keys(&records, &[])?;
-    Ok(records.into_iter().map(|record| record.id).collect())
+    store.change_keys(&wanted, &[])?;
+    Ok(wanted.into_iter().map(|record| record.id).collect())
+}
+
+/// No key of the configuration has this value: it would be unclear whose request it is.
+fn check_free(value: &str, snapshot: &Snapshot) -> Result<(), KeyError> {
+    match snapshot.keys.find(&KeyHash::of(value.as_bytes())) {
+        Some(key) => Err(StoreError::Taken { id: key.id.to_string() }.into()),
+        None => Ok(()),
+    }
 }
 
 fn check_value(value: &str) -> Result<(), KeyError> {

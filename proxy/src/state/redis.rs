@@ -6,6 +6,7 @@
 
 mod scripts;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use edgeweir_limits::{Lease, Period};
 use redis::{Connection, Pipeline};
 
 use self::scripts::{BOOK, CHANGE_KEYS, GIVE_BACK, HEARTBEAT, LEASE};
+use super::counter;
 use super::record::KeyRecord;
 use super::store::{Ask, Changes, Return, Row, Store, StoreError};
 use crate::runtime::random;
@@ -25,6 +27,9 @@ const ALIVE: (u64, Duration) = (3, Duration::from_millis(500));
 const KEPT: u64 = 400 * 86_400;
 /// Changes that are remembered.
 const REMEMBERED: i64 = 10_000;
+/// What is said of a server whose mark is gone, until the edge is started again.
+const LOST: &str = "it has lost what it knew (it was emptied, or is another one): quotas are not exact in this period, and \
+                    the API keys that edges knew stay in use there until they are restarted: import them again before";
 /// Name of the file that knows the server's mark.
 const MARK: &str = "redis-mark";
 
@@ -38,6 +43,8 @@ pub(super) struct Server {
     pub(super) folder: PathBuf,
     /// This edge among others.
     pub(super) node: String,
+    /// The server's mark as this process has seen it, and whether it was another one at any time.
+    pub(super) seen: RefCell<(Option<String>, bool)>,
 }
 
 /// See the module's text.
@@ -66,13 +73,12 @@ impl Server {
             redis::cmd("SET").arg(&name).arg(random::id(20)).arg("NX").query(&mut connection)?;
         let mark: String = redis::cmd("GET").arg(&name).query(&mut connection)?;
         let mut concerns = durability(&mut connection)?;
-        let forgot = remember(&self.folder, &mark).is_some_and(|known| known != mark);
-        if forgot {
-            concerns.insert(
-                0,
-                "it has lost what it knew (it was emptied, or is another one): quotas are not exact in this period"
-                    .to_owned(),
-            );
+        let in_file = remember(&self.folder, &mark);
+        let (seen, ever) = &mut *self.seen.borrow_mut();
+        let forgot = seen.replace(mark.clone()).or(in_file).is_some_and(|known| known != mark);
+        *ever |= forgot;
+        if *ever {
+            concerns.insert(0, LOST.to_owned());
         }
         let concern = (!concerns.is_empty()).then(|| concerns.join("; "));
         let mut shared = Shared {
@@ -159,7 +165,8 @@ impl Store for Shared {
             let command = pipeline.cmd("EVAL").arg(LEASE).arg(2).arg(self.name("mark"));
             command.arg(self.counter(&ask.plan, &ask.key, quota.period)).arg(&self.mark).arg(ask.number);
             command.arg(quota.limit).arg(quota.offset).arg(quota.lease).arg(ask.left).arg(ask.owed);
-            command.arg(ask.returned).arg(self.nodes.0).arg(KEPT);
+            command.arg(ask.returned).arg(self.nodes.0).arg(KEPT).arg(counter::KEPT);
+            command.arg(counter::GONE);
         }
         let answers: Vec<(i64, u64, u64)> = pipeline.query(&mut self.connection)?;
         let lease = |(ask, (granted, limit, leased)): (&Ask, (i64, u64, u64))| {
@@ -267,7 +274,12 @@ impl Store for Shared {
     }
 
     fn changes(&mut self, since: u64) -> Result<Changes, StoreError> {
-        let revision: Option<u64> = redis::cmd("GET").arg(self.name("revision")).query(&mut self.connection)?;
+        let (mark, revision): (Option<String>, Option<u64>) =
+            redis::cmd("MGET").arg(self.name("mark")).arg(self.name("revision")).query(&mut self.connection)?;
+        if mark.as_ref() != Some(&self.mark) {
+            // Emptied under our feet: no keys does not mean that all keys were removed.
+            return Err(StoreError::Forgot);
+        }
         let revision = revision.unwrap_or(0);
         if revision == since {
             return Ok(Changes { revision, ..Changes::default() });

@@ -1,4 +1,4 @@
-//! What a store of keys, quotas and usage is asked, and how leases are decided. Must not know any store.
+//! What a store of keys, quotas and usage is asked. Must not know any store.
 
 use edgeweir_limits::{Lease, Period, Quota};
 use serde::{Deserialize, Serialize};
@@ -75,7 +75,7 @@ pub(crate) trait Store: Send {
         None
     }
 
-    /// Whether it has lost what it knew since it was last seen.
+    /// Whether it was found, when it was opened, to have lost what it knew.
     fn has_forgotten(&self) -> bool {
         false
     }
@@ -198,98 +198,4 @@ pub struct Row {
     pub requests: u64,
     /// Requests that the quota refused.
     pub refused: u64,
-}
-
-/// What a store keeps for one key in one plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Counter {
-    /// Number of the key's first period.
-    pub first: u32,
-    /// Number of the latest period.
-    pub number: u32,
-    /// What of its limit is leased.
-    pub leased: u64,
-    /// The period before it: a clock may go back a little.
-    pub before: (u32, u64),
-}
-
-impl Counter {
-    /// A counter that begins with a period.
-    #[must_use]
-    pub(super) const fn starting(number: u32) -> Self {
-        Self { first: number, number, leased: 0, before: (0, 0) }
-    }
-
-    fn of(&mut self, number: u32) -> Option<&mut u64> {
-        if number > self.number {
-            self.before = (self.number, self.leased);
-            (self.number, self.leased) = (number, 0);
-        }
-        if number == self.number {
-            Some(&mut self.leased)
-        } else if number == self.before.0 {
-            Some(&mut self.before.1)
-        } else {
-            None
-        }
-    }
-
-    /// Books what was owed and given back, then leases. A period that is long over has nothing.
-    pub(super) fn lease(&mut self, ask: &Ask, nodes: u64) -> Lease {
-        let first = self.first;
-        let Some(leased) = self.of(ask.number) else {
-            return Lease { period: ask.number, granted: 0, limit: 0, leased: 0 };
-        };
-        *leased = leased.saturating_sub(ask.returned).saturating_add(ask.owed);
-        let limit = ask.quota.limit_in(ask.number, first);
-        let left = limit.saturating_sub(*leased);
-        // What the meter has is a part of its lease: never more than the lease lies unused.
-        let granted = ask.quota.lease_of(left, nodes).saturating_sub(ask.left);
-        *leased += granted;
-        Lease { period: ask.number, granted, limit, leased: *leased }
-    }
-
-    /// Takes back what was not used.
-    pub(super) fn give_back(&mut self, number: u32, count: u64) {
-        if number > self.number {
-            return;
-        }
-        if let Some(leased) = self.of(number) {
-            *leased = leased.saturating_sub(count);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use edgeweir_limits::Counts;
-
-    use super::*;
-
-    fn ask(number: u32, left: u64, owed: u64, returned: u64) -> Ask {
-        let quota = Quota { limit: 100, offset: 40, period: Period::Day, lease: 10, counts: Counts::default() };
-        Ask { plan: "p".into(), key: "k".into(), number, quota, left, owed, returned }
-    }
-
-    #[test]
-    fn leases_are_counted_by_period() {
-        let mut counter = Counter::starting(5);
-        let mut lease = |ask: Ask, nodes| {
-            let Lease { granted, limit, leased, .. } = counter.lease(&ask, nodes);
-            (granted, limit, leased)
-        };
-        assert_eq!(lease(ask(5, 0, 0, 0), 1), (10, 60, 10), "the first period has less");
-        assert_eq!(lease(ask(5, 4, 0, 0), 1), (6, 60, 16), "what is left is a part of the lease");
-        assert_eq!(lease(ask(5, 0, 42, 0), 1), (1, 60, 59), "owed, and near the limit");
-        assert_eq!(lease(ask(5, 0, 5, 0), 1), (0, 60, 64), "owed beyond the limit");
-        assert_eq!(lease(ask(5, 0, 0, 6), 1), (1, 60, 59));
-        assert_eq!(lease(ask(6, 0, 0, 0), 1), (10, 100, 10), "the next period has all");
-        assert_eq!(lease(ask(6, 0, 0, 0), 30), (2, 100, 12), "shared by many");
-        assert_eq!(lease(ask(5, 0, 0, 0), 1), (1, 60, 60), "a clock that went back");
-        assert_eq!(lease(ask(4, 0, 0, 0), 1), (0, 0, 0), "long over");
-        counter.give_back(6, 10);
-        counter.give_back(5, 1);
-        counter.give_back(7, 9);
-        assert_eq!(counter, Counter { first: 5, number: 6, leased: 2, before: (5, 59) });
-    }
 }

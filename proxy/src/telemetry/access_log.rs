@@ -78,8 +78,8 @@ pub struct Record<'a> {
     pub cache_why: Option<&'a str>,
     /// The generation of purges that the content is from; not written if it is 0.
     pub cache_generation: u64,
-    /// The parameter of the query that has the API key: it is redacted.
-    pub key_parameter: Option<&'a str>,
+    /// Parameters of the query that may have an API key: they are redacted.
+    pub key_parameters: &'a [Box<str>],
     /// Name of the API key (never the key).
     pub key_name: Option<&'a str>,
     /// Usage plan of the key.
@@ -190,7 +190,7 @@ pub fn serialize(line: &mut Vec<u8>, record: &Record<'_>) {
     object.text("host", record.host);
     object.text("path", record.path);
     if let Some(query) = record.query {
-        quoted(object.key("query"), |buffer| redact::query(buffer, query, record.key_parameter));
+        quoted(object.key("query"), |buffer| redact::query(buffer, query, record.key_parameters));
     }
     object.text("http_version", record.http_version.as_bytes());
     object.maybe("tls_version", record.tls_version);
@@ -198,7 +198,7 @@ pub fn serialize(line: &mut Vec<u8>, record: &Record<'_>) {
         object.text("user_agent", agent);
     }
     if let Some(referer) = record.referer {
-        quoted(object.key("referer"), |buffer| redact::url(buffer, referer, record.key_parameter));
+        quoted(object.key("referer"), |buffer| redact::url(buffer, referer, record.key_parameters));
     }
     object.maybe("country", record.country);
     object.maybe("distribution", record.distribution);

@@ -39,9 +39,9 @@ const PARTS: &[&str] =
 /// Longest name that is looked at, in bytes; the value of a longer one is always dropped.
 const MAX_NAME: usize = 96;
 
-/// Appends a query (without `?`) as the inside of a JSON string. `own` is another sensitive name: the parameter with the
-/// API key.
-pub(crate) fn query(buffer: &mut Vec<u8>, query: &[u8], own: Option<&str>) {
+/// Appends a query (without `?`) as the inside of a JSON string. `own` are other sensitive names: the parameters with API
+/// keys.
+pub(crate) fn query(buffer: &mut Vec<u8>, query: &[u8], own: &[Box<str>]) {
     // Cut here and not in `fragment`, so that the whole query is bounded and not only each value.
     let (kept, cut) = match query.get(..MAX_TEXT) {
         Some(kept) if query.len() > MAX_TEXT => (kept, true),
@@ -66,7 +66,7 @@ pub(crate) fn query(buffer: &mut Vec<u8>, query: &[u8], own: Option<&str>) {
 
 /// Appends a URL (of a `Referer`) as the inside of a JSON string: user information and fragment are dropped, the query
 /// is redacted.
-pub(super) fn url(buffer: &mut Vec<u8>, url: &[u8], own: Option<&str>) {
+pub(super) fn url(buffer: &mut Vec<u8>, url: &[u8], own: &[Box<str>]) {
     let (rest, tail) = split_at(url, b'#');
     let (before, search) = split_at(rest, b'?');
     match before.windows(3).position(|window| window == b"://") {
@@ -96,7 +96,7 @@ pub(super) fn url(buffer: &mut Vec<u8>, url: &[u8], own: Option<&str>) {
 
 /// Where the value of a sensitive parameter begins in what stands between two `&`. It is dropped up to the next `&`: any
 /// other separator may as well be a part of it.
-fn secret_at(pair: &[u8], own: Option<&str>) -> Option<usize> {
+fn secret_at(pair: &[u8], own: &[Box<str>]) -> Option<usize> {
     let (mut name, mut at) = (0, 0);
     while let Some(rest) = pair.get(at..).filter(|rest| !rest.is_empty()) {
         let equals = match rest {
@@ -128,10 +128,10 @@ fn split_at(value: &[u8], separator: u8) -> (&[u8], &[u8]) {
 
 /// Whether the value of a parameter of this name is dropped.
 pub(crate) fn is_sensitive(name: &[u8]) -> bool {
-    is_secret(name, None)
+    is_secret(name, &[])
 }
 
-fn is_secret(name: &[u8], own: Option<&str>) -> bool {
+fn is_secret(name: &[u8], own: &[Box<str>]) -> bool {
     let mut folded = [0_u8; MAX_NAME];
     let mut len = 0;
     let mut bytes = name.iter().copied();
@@ -148,7 +148,7 @@ fn is_secret(name: &[u8], own: Option<&str>) -> bool {
     // Letters and digits only, as in `folded`; a name without any is every name.
     let alike =
         |own: &str| own.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase()).eq(folded.bytes());
-    if own.is_some_and(alike) {
+    if own.iter().any(|own| alike(own)) {
         return true;
     }
     NAMES.binary_search(&folded).is_ok() || PARTS.iter().any(|part| folded.contains(part))
@@ -169,13 +169,13 @@ mod tests {
 
     fn redacted(text: &str) -> String {
         let mut buffer = Vec::new();
-        query(&mut buffer, text.as_bytes(), Some("My-Own"));
+        query(&mut buffer, text.as_bytes(), &["other".into(), "My-Own".into()]);
         String::from_utf8(buffer).unwrap()
     }
 
     fn redacted_url(text: &str) -> String {
         let mut buffer = Vec::new();
-        url(&mut buffer, text.as_bytes(), Some("My-Own"));
+        url(&mut buffer, text.as_bytes(), &["other".into(), "My-Own".into()]);
         String::from_utf8(buffer).unwrap()
     }
 
@@ -284,8 +284,8 @@ mod tests {
         #[test]
         fn any_bytes_are_valid_json(value in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut buffer = vec![b'"'];
-            query(&mut buffer, &value, None);
-            url(&mut buffer, &value, None);
+            query(&mut buffer, &value, &[]);
+            url(&mut buffer, &value, &[]);
             buffer.push(b'"');
             serde_json::from_slice::<String>(&buffer).unwrap();
         }

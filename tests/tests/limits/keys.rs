@@ -97,16 +97,25 @@ async fn a_plan_opens_only_its_distributions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn preflights_need_no_key() {
+async fn preflights_that_go_to_the_origin_need_a_key() {
     let origin = Origin::hello().await;
     let edge = frozen(CONFIG, &origin).await;
     let preflight = [("Origin", "https://app.test"), ("Access-Control-Request-Method", "GET")];
     let response = edge.request("OPTIONS", "/api/t", &preflight, b"").await;
-    assert!(matches!(response.status, 200 | 204), "{}", response.status);
+    assert_eq!((response.status, origin.heads()), (403, 0), "anybody can write these fields");
     for headers in [&[] as &[(&str, &str)], &preflight[..1], &preflight[1..]] {
         let response = edge.request("OPTIONS", "/api/t", headers, b"").await;
         assert_eq!(response.status, 403, "an OPTIONS that is no preflight: {headers:?}");
     }
+    // Where the origin answers them, they have a behavior of their own.
+    let own = "[[distributions.site.behaviors]]\npath = \"/api/*\"\nmatch = { methods = [\"OPTIONS\"] }\n";
+    let first = "[[distributions.site.behaviors]]\n    path = \"/api/*\"";
+    edge.reload(&CONFIG.replace(first, &format!("{own}{first}"))).await.expect("a good config");
+    assert_eq!(edge.request("OPTIONS", "/api/t", &preflight, b"").await.status, 200);
+    // Where the edge answers them, they need none.
+    let cors = "cors = { origins = [\"*\"] }\n    hosts = [\"site.test\"]";
+    edge.reload(&CONFIG.replace("hosts = [\"site.test\"]", cors)).await.expect("a good config");
+    assert_eq!(edge.request("OPTIONS", "/api/t", &preflight, b"").await.status, 204);
     for method in ["GET", "POST", "DELETE"] {
         let response = edge.request(method, "/api/t", &preflight, b"").await;
         assert_eq!(response.status, 403, "{method} with the fields of a preflight");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use edgeweir_tests::edge::{HOST, Setup, TestEdge};
 use edgeweir_tests::gate::Gate;
 use edgeweir_tests::origin::{Origin, Reply};
+use edgeweir_tests::process::admin_with;
 use edgeweir_tests::raw::request_bytes;
 use edgeweir_tests::wait::until;
 
@@ -165,6 +166,42 @@ async fn a_key_has_limits_by_method_in_place_of_its_own() {
     assert_eq!(refused.header("ratelimit-policy"), Some(r#""key-method";q=2;w=2"#));
 }
 
+/// Makes a key of the plan `basic`; gives its value, and another one that it has besides.
+async fn rotated(edge: &TestEdge) -> (String, String) {
+    let call = async |path: &str, body: &str| -> serde_json::Value {
+        let answer = admin_with(&edge.admin_socket(), "POST", path, body.as_bytes()).await;
+        serde_json::from_str(&answer.text()).expect("JSON")
+    };
+    let made = call("/v1/keys", r#"{ "name": "acme", "plans": ["basic"] }"#).await;
+    let again = call(&format!("/v1/keys/{}/rotate", made["id"].as_str().expect("an id")), "{}").await;
+    let value = |answer: &serde_json::Value| answer["value"].as_str().expect("a value").to_owned();
+    (value(&made), value(&again))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_values_of_a_key_have_one_bucket_and_one_gauge() {
+    let plan = r#"
+        [usage_plans.basic]
+        method_throttles = [{ method = "POST", rate = 1, burst = 3 }]
+        concurrency = 1
+    "#;
+    let (edge, origin, gate) = held(&config(plan, "", "api_key_required = true")).await;
+    let (old, new) = rotated(&edge).await;
+    let mut connection = edge.connect().await;
+    connection.send(request_bytes("GET", HOST, "/narrow/t", &[("x-api-key", &old)], b"")).await;
+    until("it is at the origin", || origin.heads() == 1).await;
+    let refused = edge.get_with("/narrow/t", &[("x-api-key", &new)]).await;
+    assert_eq!(refused.header("ratelimit-policy"), Some(r#""key";q=1;qu="concurrent-requests""#));
+    drop((gate, connection, edge));
+
+    let origin = Origin::hello().await;
+    let edge = frozen(&config(plan, "", "api_key_required = true"), &origin).await;
+    let (old, new) = rotated(&edge).await;
+    assert_eq!(passed(&edge, "POST", "/narrow/t", &[("x-api-key", &old)], 2).await, 2);
+    assert_eq!(passed(&edge, "POST", "/narrow/t", &[("x-api-key", &new)], 5).await, 1);
+    assert_eq!(passed(&edge, "POST", "/narrow/t", &[("x-api-key", &old)], 5).await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn buckets_of_addresses_survive_a_reload() {
     let origin = Origin::hello().await;
@@ -172,8 +209,11 @@ async fn buckets_of_addresses_survive_a_reload() {
     let edge = frozen(&text, &origin).await;
     assert_eq!(from(&edge, "/t", "192.0.2.1", 4).await, 4);
     edge.reload(&text.replace("burst = 5", "burst = 7")).await.expect("a good config");
-    assert_eq!(from(&edge, "/t", "192.0.2.1", 9).await, 3, "three more, not seven");
-    assert_eq!(from(&edge, "/t", "192.0.2.2", 9).await, 7);
+    assert_eq!(from(&edge, "/t", "192.0.2.1", 9).await, 1, "one was left; room that is new starts empty");
+    assert_eq!(from(&edge, "/t", "192.0.2.2", 9).await, 5);
+    edge.advance(Duration::from_secs(2));
+    assert_eq!(from(&edge, "/t", "192.0.2.1", 9).await, 2);
+    assert_eq!(from(&edge, "/t", "192.0.2.3", 9).await, 7);
 }
 
 /// An edge whose origin answers when the gate opens.

@@ -121,6 +121,8 @@ async fn bad_wishes_change_nothing_and_say_why() {
         (json!({ "name": "x", "value": "short" }), 422, "20 to 128"),
         (json!({ "name": "x", "value": "with blanks 0123456789" }), 422, "letters"),
         (json!({ "name": "x", "value": value }), 409, id.as_str()),
+        (json!({ "name": "x", "value": "written-key-0123456789abcdef" }), 409, "`config:written`"),
+        (json!({ "name": "x", "expires": 1 }), 422, "past"),
     ] {
         let (status, answer) = call(&edge, "POST", "/v1/keys", &wish).await;
         let error = answer["error"].as_str().unwrap_or_default();
@@ -166,6 +168,48 @@ async fn files_of_api_gateway_are_imported() {
     let (_, list) = call(&edge, "GET", "/v1/keys", &Value::Null).await;
     assert!(list.to_string().contains("renamed") && !list.to_string().contains("apikey1234"), "{list}");
     assert_eq!(import("", "Name,Kee\n").await.0, 422);
+    let (code, ids, warnings, answer) = import("", "Name,Key\nx,written-key-0123456789abcdef\n").await;
+    assert_eq!((code, ids, warnings), (200, 0, 1), "{answer}");
+    assert!(answer.to_string().contains("line 2: another key has this value: `config:written`"), "{answer}");
+    // Both values of a key that was rotated: it is one key.
+    let (id, old) = create(&edge, &json!({ "name": "acme", "plans": ["basic"] })).await;
+    let (_, again) = call(&edge, "POST", &format!("/v1/keys/{id}/rotate"), &json!({})).await;
+    let new = again["value"].as_str().expect("a value");
+    let text = format!("Name,Key,UsagePlanIds\none,{old},basic\ntwo,{new},basic\nthree,{old}3,basic\n");
+    let (code, ids, warnings, answer) = import("", &text).await;
+    assert_eq!((code, ids, warnings, &answer["ids"][0]), (200, 2, 0, &json!(id)), "{answer}");
+    assert_eq!(call(&edge, "GET", &format!("/v1/keys/{id}"), &Value::Null).await.1["name"], "two");
+    assert_eq!((status(&edge, &old).await, status(&edge, new).await), (200, 200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_is_one_keys_in_the_configuration_or_in_the_store() {
+    let origin = Origin::hello().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let text = format!("state_dir = {:?}\n{CONFIG}", folder.path().join("state"));
+    let (file, socket) = (folder.path().join("edgeweir.toml"), folder.path().join("state/admin.sock"));
+    let start = async |text: &str| Setup::new(text).file(&file).set("origin", &origin.address()).frozen().start().await;
+    let shared = "a-value-that-two-keys-have-0123";
+    let with = text.replace("written-key-0123456789abcdef", shared);
+    let edge = start(&text).await;
+    let wish = json!({ "name": "stored", "plans": ["basic"], "value": shared }).to_string();
+    let made = admin_with(&socket, "POST", "/v1/keys", wish.as_bytes()).await;
+    let made: Value = serde_json::from_str(&made.text()).expect("JSON");
+    let id = made["id"].as_str().expect("an id");
+    let error = edge.reload(&with).await.expect_err("a value that a stored key has");
+    assert!(error.contains("`written`") && error.contains(&format!("edgeweir keys delete {id}")), "{error}");
+    assert_eq!((status(&edge, "written-key-0123456789abcdef").await, status(&edge, shared).await), (200, 200));
+    assert!(edge.shutdown().await);
+    // Who starts with both of them is told, and can change what is not about them.
+    let edge = start(&with).await;
+    assert_eq!(status(&edge, shared).await, 200);
+    edge.reload(&format!("viewer_headers = []\n{with}")).await.expect("a good config");
+    // But not take the value out of use, as it would go on.
+    let error = edge.reload(&text).await.expect_err("a value that goes on");
+    assert!(error.contains(&format!("edgeweir keys delete {id}")), "{error}");
+    assert_eq!(admin_with(&socket, "DELETE", &format!("/v1/keys/{id}"), b"").await.status, 200);
+    edge.reload(&text).await.expect("a good config");
+    assert_eq!((status(&edge, "written-key-0123456789abcdef").await, status(&edge, shared).await), (200, 403));
 }
 
 #[tokio::test(flavor = "multi_thread")]

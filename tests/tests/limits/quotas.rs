@@ -1,5 +1,6 @@
 //! Quotas: what is admitted, what counts, when it begins anew, and what the viewer is told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use edgeweir_tests::edge::{Setup, TestEdge};
@@ -121,6 +122,37 @@ async fn a_quota_begins_anew_with_the_calendar() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_ahead_closes_no_key_and_opens_none() {
+    let origin = origin().await;
+    let edge = frozen(&config("quota = { limit = 6, period = \"DAY\", lease = 2 }"), &origin).await;
+    let mut sum = admitted(&edge, KEY, "/t", 3).await;
+    for years in [70, 1, 30] {
+        edge.clock().be_ahead(Duration::from_secs(years * 366 * DAY));
+        assert_eq!(admitted(&edge, KEY, "/t", 1).await, 1);
+        edge.clock().be_ahead(Duration::ZERO);
+        sum += admitted(&edge, KEY, "/t", 1).await;
+    }
+    sum += admitted(&edge, KEY, "/t", 9).await;
+    // What was left of a lease is lost at each jump, but for the last one.
+    assert!((4..=6).contains(&sum), "{sum}");
+    for day in 0..12 {
+        edge.advance(Duration::from_secs(DAY));
+        assert_eq!(admitted(&edge, KEY, "/t", 8).await, 6, "{day}");
+    }
+    // It was wrong for weeks: today is lost, the next day is not.
+    for day in 0..12 {
+        edge.clock().be_ahead(Duration::from_secs(20 * 366 * DAY + day * DAY));
+        assert_eq!(admitted(&edge, KEY, "/t", 1).await, 1);
+    }
+    edge.clock().be_ahead(Duration::ZERO);
+    assert_eq!(admitted(&edge, KEY, "/t", 3).await, 0);
+    for day in 0..12 {
+        edge.advance(Duration::from_secs(DAY));
+        assert_eq!(admitted(&edge, KEY, "/t", 8).await, 6, "{day}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_counts_is_configured() {
     let origin = origin().await;
     let quota = |counts: &str| format!("quota = {{ limit = 4, period = \"DAY\", lease = 2, {counts} }}");
@@ -164,6 +196,11 @@ async fn a_throttle_and_a_quota_take_nothing_from_each_other() {
     edge.advance(Duration::from_secs(4));
     // Two are left; what the quota refuses costs no token.
     assert_eq!(statuses(&edge, 5).await, ["hello", "hello", EXCEEDED, EXCEEDED, EXCEEDED]);
+    let refused = ask(&edge, KEY, "/t").await;
+    for name in ["ratelimit", "ratelimit-policy"] {
+        let told = refused.header_all(name);
+        assert!(told.len() == 1 && told[0].starts_with("\"quota\";"), "of what has refused: {told:?}");
+    }
     let remaining = edge.metric("edgeweir_plan_throttled_requests_total", &["\"basic\"", "\"key\""]).await;
     assert!((remaining - 2.0).abs() < 0.1, "{remaining}");
     // Where refusals by a throttle count, they do.
@@ -180,7 +217,7 @@ async fn a_refused_credential_spends_nothing() {
     for _ in 0..5 {
         assert_eq!(ask(&edge, "unknown-key-0123456789abcdefg", "/t").await.status, 403);
         assert_eq!(ask(&edge, KEY, "/elsewhere/t").await.status, 403, "a plan that this behavior does not take");
-        assert_eq!(edge.request("OPTIONS", "/t", &PREFLIGHT, b"").await.status, 200);
+        assert_eq!(edge.request("OPTIONS", "/t", &PREFLIGHT, b"").await.status, 403);
     }
     assert_eq!(admitted(&edge, KEY, "/t", 5).await, 3);
 }
@@ -205,6 +242,30 @@ async fn a_reload_keeps_what_is_used_and_takes_another_limit() {
     assert_eq!(admitted(&edge, KEY, "/t", 5).await, 0, "what was used is known still");
 }
 
+/// Questions for leases are on their way while the limit changes to and fro.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_the_limit_give_nothing_twice() {
+    let origin = origin().await;
+    let plan = |limit: usize| config(&format!("quota = {{ limit = {limit}, period = \"DAY\", lease = 150 }}"));
+    let edge = Arc::new(frozen(&plan(1_500), &origin).await);
+    let viewers: Vec<_> = (0..8)
+        .map(|_| {
+            let edge = Arc::clone(&edge);
+            tokio::spawn(async move { admitted(&edge, KEY, "/t", 400).await })
+        })
+        .collect();
+    let mut round = 0;
+    while viewers.iter().any(|viewer| !viewer.is_finished()) {
+        round += 1;
+        edge.reload(&plan(1_500 + round % 2)).await.expect("a good config");
+    }
+    let mut sum = 0;
+    for viewer in viewers {
+        sum += viewer.await.expect("a viewer");
+    }
+    assert!(sum <= 1_501, "{sum} after {round} changes");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_forgets_nothing() {
     let origin = origin().await;
@@ -226,10 +287,10 @@ async fn requests_at_once_get_exactly_the_quota() {
     let origin = origin().await;
     for lease in [1, 7, 100] {
         let plan = format!("quota = {{ limit = 100, period = \"DAY\", lease = {lease} }}");
-        let edge = std::sync::Arc::new(frozen(&config(&plan), &origin).await);
+        let edge = Arc::new(frozen(&config(&plan), &origin).await);
         let viewers: Vec<_> = (0..16)
             .map(|_| {
-                let edge = std::sync::Arc::clone(&edge);
+                let edge = Arc::clone(&edge);
                 tokio::spawn(async move { admitted(&edge, KEY, "/t", 15).await })
             })
             .collect();

@@ -184,6 +184,21 @@ async fn no_key_is_in_anything_that_the_edge_writes_or_says() {
                 texts.push((format!("answer to {target}"), answer.text()));
             }
         }
+        // Refused or answered before anybody knows whose they are, and a page of one site as the referrer on another.
+        for (method, host, fields) in [
+            ("OPTIONS", "query.test", "Max-Forwards: 0\r\n".to_owned()),
+            ("POST", "query.test", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n".to_owned()),
+            ("TRACE", "query.test", String::new()),
+            ("GET", "query.test", "Expect: the-unexpected\r\n".to_owned()),
+            ("GET", "query.test:x", String::new()),
+            ("GET", "query.test\r\nHost: site.test", String::new()),
+            ("GET", "site.test", format!("Referer: https://query.test/?k={key}\r\n")),
+            ("GET", "nobody.test", format!("Referer: https://query.test/?a=1&%6b={key}\r\n")),
+        ] {
+            let head = format!("{method} /t?k={key} HTTP/1.1\r\nHost: {host}\r\n{fields}Connection: close\r\n\r\n");
+            let answer = raw::exchange(address, head).await;
+            texts.push((format!("answer to {method} {host} {fields}"), answer.text()));
+        }
     }
     for path in ["/metrics", "/v1/status", "/readyz", "/v1/usage", "/v1/usage?format=csv", "/v1/keys"] {
         texts.push((path.to_owned(), edge.admin("GET", path).await.text()));

@@ -206,6 +206,66 @@ async fn a_server_that_forgets_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_emptied_while_it_runs_takes_no_key() {
+    let (origin, redis) = (Origin::hello().await, Redis::start().await);
+    let config = config("quota = { limit = 60, period = \"MONTH\", lease = 4 }", "");
+    let (one, two) = (edge(&config, &origin, &redis).await, edge(&config, &origin, &redis).await);
+    let make = async |name: &str| -> (String, String) {
+        let wish = json!({ "name": name, "plans": ["basic"] }).to_string();
+        let made = admin_with(&one.admin_socket(), "POST", "/v1/keys", wish.as_bytes()).await.text();
+        let made: Value = serde_json::from_str(&made).expect("JSON");
+        (made["id"].as_str().expect("an id").to_owned(), made["value"].as_str().expect("a value").to_owned())
+    };
+    let (_, old) = make("old").await;
+    until("both know it", async || status(&one, &old).await == 200 && status(&two, &old).await == 200).await;
+    redis.say("FLUSHALL").await;
+    for edge in [&one, &two] {
+        until("the loss is named", async || {
+            edge.admin("GET", "/readyz").await.text().contains("has lost what it knew")
+        })
+        .await;
+        assert_eq!(status(edge, &old).await, 200, "a key that was known is known still");
+    }
+    let (id, new) = make("new").await;
+    until("both know it", async || status(&one, &new).await == 200 && status(&two, &new).await == 200).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for edge in [&one, &two] {
+        assert_eq!((status(edge, &old).await, status(edge, &new).await), (200, 200));
+        assert!(edge.admin("GET", "/readyz").await.text().contains("has lost what it knew"), "it stays named");
+    }
+    let gone = admin_with(&two.admin_socket(), "DELETE", &format!("/v1/keys/{id}"), b"").await;
+    assert_eq!(gone.status, 200, "{}", gone.text());
+    until("it is gone", async || status(&one, &new).await == 403).await;
+    assert_eq!(status(&one, &old).await, 200);
+    // An edge that starts now has what the server has.
+    assert_eq!(status(&edge(&config, &origin, &redis).await, &old).await, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_ahead_harms_no_other_day() {
+    let (origin, redis) = (Origin::hello().await, Redis::start().await);
+    let edge = edge(&config("quota = { limit = 6, period = \"DAY\", lease = 2 }", ""), &origin, &redis).await;
+    let day = Duration::from_secs(86_400);
+    assert_eq!(status(&edge, KEY).await, 200);
+    // Wrong for longer than counts are kept.
+    for wrong in 0..12 {
+        edge.clock().be_ahead(day * (20_000 + wrong));
+        assert_eq!(status(&edge, KEY).await, 200, "{wrong}");
+    }
+    edge.clock().be_ahead(Duration::ZERO);
+    assert_eq!(status(&edge, KEY).await, 429, "nobody knows any more what was leased today");
+    for days in 1..12 {
+        edge.clock().be_ahead(day * days);
+        assert_eq!(drain(&edge).await, 6, "{days}");
+    }
+    for back in [11, 9, 10, 20_011] {
+        edge.clock().be_ahead(day * back);
+        let more = drain(&edge).await;
+        assert!(if back < 20_000 { more == 0 } else { more <= 5 }, "{back}: {more}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rates_are_divided_between_the_edges_that_live() {
     let (origin, redis) = (Origin::hello().await, Redis::start().await);
     let config = config("throttle = { rate = 0.001, burst = 40 }", "");

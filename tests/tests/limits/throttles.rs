@@ -121,6 +121,20 @@ async fn a_wrong_key_takes_nothing_from_a_right_one() {
     assert_eq!(admitted(&edge, 9).await, 5);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_tries_keys_is_held_up_like_everybody_else() {
+    let origin = Origin::hello().await;
+    let edge = frozen(&format!("[limits]\nper_address = {{ rate = 1, burst = 4 }}\n{KEYED}"), &origin).await;
+    for _ in 0..4 {
+        assert_eq!(with_key(&edge, "wrong-key-0123456789abcdefghi").await.status, 403);
+    }
+    let refused = with_key(&edge, "wrong-key-0123456789abcdefghi").await;
+    assert_eq!((refused.status, refused.text().as_str()), (429, TOO_MANY));
+    assert_eq!(edge.get("/api/t").await.status, 429, "no key is no better");
+    edge.advance(Duration::from_secs(4));
+    assert_eq!(admitted(&edge, 9).await, 4);
+}
+
 /// Levels of a behavior and its distribution.
 const SHARED: &str = r#"
     [origins.main]
@@ -178,7 +192,12 @@ async fn counters_survive_a_reload() {
     edge.reload(&format!("{KEYED}\nviewer_headers = []\n")).await.expect("a good config");
     assert_eq!(admitted(&edge, 4).await, 1, "one of five was left");
     edge.reload(&KEYED.replace("burst = 5", "burst = 8")).await.expect("a good config");
-    assert_eq!(admitted(&edge, 8).await, 3, "three more, not eight");
+    assert_eq!(admitted(&edge, 8).await, 0, "room that is new starts empty");
+    edge.reload(&KEYED.replace("burst = 5", "burst = 2")).await.expect("a good config");
+    edge.reload(&KEYED.replace("burst = 5", "burst = 8")).await.expect("a good config");
+    assert_eq!(admitted(&edge, 8).await, 0, "reloads make no tokens");
+    edge.advance(Duration::from_secs(60));
+    assert_eq!(admitted(&edge, 9).await, 8);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,6 +234,8 @@ async fn a_rate_and_a_burst_of_zero_close_a_method() {
     edge.reload(&config.replace(closed, "method_throttles = { DELETE = { rate = 1, burst = 2 } }\n"))
         .await
         .expect("good");
+    assert_eq!(edge.request("DELETE", "/t", &[], b"").await.status, 429, "it begins empty");
+    edge.advance(Duration::from_secs(5));
     let mut passed = 0;
     for _ in 0..4 {
         passed += usize::from(edge.request("DELETE", "/t", &[], b"").await.status == 200);

@@ -175,8 +175,8 @@ fn a_key_and_its_throttles() {
         &site,
         &[url, "-X", "OPTIONS", "-H", "Origin: https://a.test", "-H", "Access-Control-Request-Method: PUT"],
     );
-    assert_eq!(told["api_key"]["why"], "a CORS preflight carries no credentials");
-    assert_eq!(told["refused"], Value::Null);
+    assert_eq!(told["api_key"]["why"], "`api_key_required` is set");
+    assert_eq!(told["refused"]["status"], 403, "the edge does not answer it, so it needs a key: {told}");
 }
 
 /// Requests that are refused, the fault, and a word of the reason.

@@ -45,11 +45,12 @@ impl Scale {
         Self { shift: shift as i32, interval, fill: interval * u64::from(burst) }
     }
 
-    /// So many ticks of `old` as ticks of this scale that stand for as many tokens, rounded up, at most a fill.
+    /// What a bucket of this scale misses that has the tokens of one of `old` that misses so many ticks: no token more, and
+    /// no more than it holds. Room that the other one did not have is empty.
     pub(crate) fn converted(&self, ticks: u64, old: &Self) -> u64 {
         // Spans of a bucket are below 2^53 ticks: exact as f64.
-        let tokens = ticks as f64 / old.interval as f64;
-        ((tokens * self.interval as f64).ceil() as u64).min(self.fill)
+        let tokens = old.fill.saturating_sub(ticks) as f64 / old.interval as f64;
+        self.fill - ((tokens * self.interval as f64).floor() as u64).min(self.fill)
     }
 
     /// Whole tokens in a bucket that is full in so many ticks.

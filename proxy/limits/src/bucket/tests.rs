@@ -92,17 +92,26 @@ fn refunds_of_stacked_charges_do_not_add_up_to_more() {
 }
 
 #[test]
-fn carry_over_keeps_what_was_spent() {
+fn carry_over_keeps_what_is_left() {
     let old = bucket(1.0, 10);
     let _kept = old.reserve(Nanos::ZERO, 6).unwrap();
     let now = Nanos::from_secs(1);
     let carry = |rate, burst| Bucket::carry_over(&old, Throttle::new(rate, burst).unwrap(), now).remaining(now);
     assert_eq!(carry(1.0, 10), 5);
     assert_eq!(carry(50.0, 10), 5);
-    assert_eq!(carry(1.0, 100), 95);
-    assert_eq!(carry(1.0, 5), 0);
-    assert_eq!(carry(1.0, 3), 0);
-    assert_eq!(carry(1e-6, u32::MAX), u32::MAX - 5);
+    assert_eq!(carry(1.0, 100), 5);
+    assert_eq!(carry(1.0, 5), 5);
+    assert_eq!(carry(1.0, 3), 3);
+    assert_eq!(carry(1e-6, u32::MAX), 5);
+    let empty = bucket(1.0, 3_000);
+    let _spent = empty.reserve(Nanos::ZERO, 3_000).unwrap();
+    let throttle = |burst| Throttle::new(if burst == 0 { 0.0 } else { 1.0 }, burst).unwrap();
+    for between in [0, 5] {
+        let small = Bucket::carry_over(&empty, throttle(between), Nanos::ZERO);
+        let large = Bucket::carry_over(&small, throttle(3_000), Nanos::ZERO);
+        assert_eq!(large.remaining(Nanos::ZERO), 0, "{between} in between");
+        assert_eq!(large.remaining(Nanos::from_secs(7)), 7);
+    }
 }
 
 #[test]

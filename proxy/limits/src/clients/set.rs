@@ -43,6 +43,11 @@ impl Set {
         &self.cells[way]
     }
 
+    /// Makes all buckets of a set that is not in use yet miss so much, those that nobody has too.
+    pub(super) fn owe(&self, now: u64, ticks: u64) {
+        self.cells.iter().for_each(|cell| cell.owe(now, ticks));
+    }
+
     /// All clients that are in.
     pub(super) fn clients(&self) -> impl Iterator<Item = (u64, &Cell)> {
         let tagged = self.tags.iter().map(|tag| tag.load(SeqCst)).zip(&self.cells);

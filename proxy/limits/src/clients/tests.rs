@@ -90,8 +90,15 @@ fn other_parameters_forget_nothing() {
     assert!(old.reserve(client, Nanos::ZERO, 6).is_ok());
     let new = ClientBuckets::carry_over(&old, Throttle::new(5.0, 8).unwrap(), 4096, Nanos::from_secs(1));
     assert_eq!(new.client(b"192.0.2.1"), client);
-    assert_eq!(new.remaining(client, Nanos::from_secs(1)), 3);
+    assert_eq!(new.remaining(client, Nanos::from_secs(1)), 5);
     assert_eq!(new.remaining(new.client(b"192.0.2.2"), Nanos::from_secs(1)), 8);
+    // Room that is new is empty, for those too whom the table does not know.
+    let wide = ClientBuckets::carry_over(&new, Throttle::new(5.0, 100).unwrap(), 4096, Nanos::from_secs(1));
+    assert_eq!(wide.remaining(client, Nanos::from_secs(1)), 5);
+    for (seconds, left) in [(1, 8), (2, 13), (60, 100)] {
+        assert_eq!(wide.remaining(wide.client(b"192.0.2.2"), Nanos::from_secs(seconds)), left);
+    }
+    assert!(wide.reserve(wide.client(b"192.0.2.3"), Nanos::from_secs(1), 9).is_err());
 }
 
 proptest! {

@@ -70,10 +70,17 @@ fn another_limit_counts_at_once() {
     assert_eq!(meter.take(5), Take::Empty { ask: true });
     let demand = meter.demand(5).unwrap();
     assert_eq!((demand.left, demand.returned), (0, 9));
-    // A lease for a limit that is not in force any more goes back too.
+    // A lease for a limit that is not in force any more goes back too; the nine are booked and do not go back again.
     meter.set_quota(Some(quota(30, 10)));
     meter.grant(Lease { period: 5, granted: 3, limit: 20, leased: 4 }, &demand);
-    assert_eq!((meter.demand(5).unwrap().left, meter.demand(5).unwrap().returned), (0, 12));
+    let demand = meter.demand(5).unwrap();
+    assert_eq!((demand.left, demand.returned), (0, 3));
+    meter.lost_question(&demand);
+    assert_eq!(meter.demand(5).unwrap().returned, 0, "the store may have heard it");
+    grant(&meter, 5, 4, 30, 8);
+    meter.set_quota(Some(quota(40, 10)));
+    assert_eq!(meter.surrender(), Some((5, 4)), "a stop gives back what was to go back with the next question");
+    grant(&meter, 5, 4, 40, 8);
     meter.set_quota(Some(Quota { period: Period::Month, ..quota(20, 10) }));
     assert_eq!(meter.demand(5).unwrap().returned, 0);
     assert_eq!(meter.surrender(), None);
@@ -87,6 +94,11 @@ fn what_is_owed_is_booked() {
     let mut leased = 0;
     assert_eq!(serve(&meter, 1, &mut leased), 4);
     assert_eq!((leased, meter.demand(1).unwrap().owed), (6, 0));
+    meter.owe();
+    let demand = meter.demand(1).unwrap();
+    meter.owe();
+    meter.lost_question(&demand);
+    assert_eq!(meter.demand(1).unwrap().owed, 2, "a question without an answer forgets nothing");
 }
 
 #[test]
@@ -181,6 +193,66 @@ proptest! {
             }
             let left = meter.demand(period).unwrap().left;
             prop_assert!(admitted + lost + left == leased && leased <= limit, "{admitted} {lost} {left} {leased}");
+        }
+    }
+
+    /// Changes of the quota while a question is on its way, in any order with takes, refunds, answers and questions that are
+    /// lost before or after the store has heard them: the store has counted all that was admitted or can be.
+    #[test]
+    fn the_store_has_counted_all_that_is_out(
+        steps in prop::collection::vec((0_u8..100, 1_u64..40, 1_u64..20), 1..200),
+    ) {
+        let meter = metered(Some(quota(20, 10)));
+        // What the store has leased, what was admitted, and the highest limit so far.
+        let (mut leased, mut admitted, mut most) = (0_u64, 0_u64, 20_u64);
+        // The question on its way, and once the store has heard it, the answer.
+        let mut open: Option<(Demand, Option<Lease>)> = None;
+        for (step, limit, lease) in steps {
+            match step {
+                0..35 => match meter.take(1) {
+                    Take::Taken | Take::Low => admitted += 1,
+                    Take::Empty { .. } | Take::Spent => {}
+                },
+                35..40 if admitted > 0 => {
+                    meter.give_back(1);
+                    admitted -= 1;
+                }
+                40..55 => {
+                    meter.set_quota(Some(quota(limit, lease)));
+                    most = most.max(limit);
+                }
+                55..70 if open.is_none() => open = Some((meter.demand(1).unwrap(), None)),
+                70..80 => {
+                    if let Some((demand, answer @ None)) = &mut open {
+                        leased = leased.saturating_sub(demand.returned) + demand.owed;
+                        let left = demand.quota.limit.saturating_sub(leased);
+                        let granted = demand.quota.lease_of(left, 1).saturating_sub(demand.left);
+                        leased += granted;
+                        *answer = Some(Lease { period: 1, granted, limit: demand.quota.limit, leased });
+                    }
+                }
+                80..95 => {
+                    if let Some((demand, Some(answer))) = &open {
+                        meter.grant(*answer, demand);
+                        open = None;
+                    }
+                }
+                95..100 => {
+                    if let Some((demand, _)) = open.take() {
+                        meter.lost_question(&demand);
+                    }
+                }
+                _ => {}
+            }
+            let on_the_way = match &open {
+                Some((demand, None)) => demand.returned,
+                Some((_, Some(answer))) => answer.granted,
+                None => 0,
+            };
+            let left = unpack(meter.lease.load(Relaxed)).1;
+            let back = meter.books.lock().returned.map_or(0, |(_, count)| count);
+            let out = admitted + left + back + on_the_way;
+            prop_assert!(out <= leased && leased <= most, "{admitted} {left} {back} {on_the_way} of {leased}, {most}");
         }
     }
 }

@@ -144,7 +144,7 @@ mod tests {
         let wider = draft.clients("a", throttle(9), 100).unwrap();
         let _while_drafting = table.reserve(client, START, 1).unwrap();
         draft.commit(START);
-        assert_eq!(wider.remaining(client, START), 5);
+        assert_eq!(wider.remaining(client, START), 1);
     }
 
     #[test]

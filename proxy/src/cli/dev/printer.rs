@@ -127,7 +127,7 @@ fn target(record: &Record<'_>) -> String {
     let mut target = record.path.to_vec();
     if let Some(query) = record.query {
         target.push(b'?');
-        redact::query(&mut target, query, record.key_parameter);
+        redact::query(&mut target, query, record.key_parameters);
     }
     plain(&String::from_utf8_lossy(&target))
 }
@@ -201,7 +201,7 @@ mod tests {
             cache: Some("miss"),
             cache_why: None,
             cache_generation: 0,
-            key_parameter: None,
+            key_parameters: &[],
             key_name: None,
             plan: None,
             principal: None,

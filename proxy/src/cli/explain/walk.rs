@@ -195,10 +195,10 @@ fn described(behavior: &model::Behavior) -> String {
 
 fn api_key(original: &RequestHeader, ctx: &RequestCtx) -> Option<ApiKey> {
     let behavior = ctx.behavior()?;
-    let preflight = identity::is_preflight(&original.method, &original.headers);
+    let preflight = behavior.cors.is_some() && identity::is_preflight(&original.method, &original.headers);
     let why = match (behavior.api_key_required, preflight) {
         (false, _) => "`api_key_required` is not set",
-        (true, true) => "a CORS preflight carries no credentials",
+        (true, true) => "the edge answers the CORS preflight by itself",
         (true, false) => "`api_key_required` is set",
     };
     let key = ctx.key.as_ref().map(|caller| caller.key.name.to_string());

@@ -188,10 +188,11 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn moment(text: &str) -> Result<u64, String> {
-    if let Some(day) = period::parse_date(text) {
-        return Ok(day * period::DAY);
-    }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    if let Some(day) = period::parse_date(text) {
+        let at = day * period::DAY;
+        return if at > now { Ok(at) } else { Err("it is over; `edgeweir keys disable` ends a key now".to_owned()) };
+    }
     seconds(text)
         .map(|after| now + after)
         .map_err(|_error| "write a date, as `2027-01-31`, or a time, as `90d`".to_owned())

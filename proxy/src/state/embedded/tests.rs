@@ -116,3 +116,30 @@ fn what_is_no_database_is_told_by_its_name() {
     let error = Embedded::open(&folder.path().join("none")).err().unwrap();
     assert!(error.to_string().contains("none/state.redb"), "{error}");
 }
+
+#[test]
+fn a_key_that_goes_takes_its_counters_along() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Embedded::open(folder.path()).unwrap();
+    store.change_keys(&[record("k", &["one"]), record("kk", &["two"])], &[]).unwrap();
+    for (plan, key) in [("a", "k"), ("b", "k"), ("b", "kk"), ("b", "config:k"), ("c d", "k")] {
+        store.lease(&[ask(plan, key, 7)]).unwrap();
+    }
+    store.change_keys(&[], &["k".to_owned()]).unwrap();
+    let transaction = store.database.begin_read().unwrap();
+    let table = transaction.open_table(QUOTAS).unwrap();
+    let names: Vec<String> = table.range::<&str>(..).unwrap().map(|row| row.unwrap().0.value().to_owned()).collect();
+    assert_eq!(names, ["b\0config:k\0DAY", "b\0kk\0DAY"]);
+}
+
+#[test]
+fn counters_of_earlier_versions_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Embedded::open(folder.path()).unwrap();
+    let transaction = store.database.begin_write().unwrap();
+    transaction.open_table(COUNTERS).unwrap().insert("p\0k\0DAY", (3, 7, 8, 6, 9)).unwrap();
+    transaction.commit().unwrap();
+    let leased = |store: &mut Embedded, number| store.lease(&[ask("p", "k", number)]).unwrap()[0].leased;
+    assert_eq!([leased(&mut store, 7), leased(&mut store, 6), leased(&mut store, 5)], [9, 10, 0]);
+    assert_eq!(leased(&mut store, 7), 10);
+}

@@ -1,16 +1,65 @@
 //! What the server runs, each as a whole. The first key of a script about quotas is the server's mark.
 
-/// What `Counter::lease` does, on the server.
+/// What `Counter::lease` does, on the server: a counter is a hash, with a field for each period that is kept.
 pub(super) const LEASE: &str = r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {-1, 0, 0} end
 local number, limit, offset, size = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local left, owed, returned, nodes = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local row = redis.call('HMGET', KEYS[2], 'first', 'number', 'leased', 'before', 'of_before')
-local first, last, leased = tonumber(row[1] or number), tonumber(row[2] or number), tonumber(row[3] or 0)
-local before, of_before = tonumber(row[4] or 0), tonumber(row[5] or 0)
-if number > last then before, of_before, last, leased = last, leased, number, 0 end
-local now
-if number == last then now = leased elseif number == before then now = of_before else return {0, 0, 0} end
+local field, kept, most = 'p' .. ARGV[2], tonumber(ARGV[11]), tonumber(ARGV[12])
+local row, of, gone = redis.call('HGETALL', KEYS[2]), {}, {}
+for at = 1, #row, 2 do
+  if row[at] == 'gone' then gone = cjson.decode(row[at + 1]) else of[row[at]] = tonumber(row[at + 1]) end
+end
+if of.number then
+  for period, leased in pairs({[of.number] = of.leased, [of.before or 0] = of.of_before or 0}) do
+    if period > 0 then
+      local name = string.format('p%d', period)
+      of[name] = leased
+      redis.call('HSET', KEYS[2], name, leased)
+    end
+  end
+  if (of.before or 0) > 0 then
+    gone = {{0, of.before - 1}}
+    redis.call('HSET', KEYS[2], 'gone', cjson.encode(gone))
+  end
+  redis.call('HDEL', KEYS[2], 'number', 'leased', 'before', 'of_before')
+end
+local first, now = of.first or number, of[field]
+if not now then
+  for _, span in ipairs(gone) do
+    if number >= span[1] and number <= span[2] then return {0, 0, 0} end
+  end
+  local count, furthest = 0, number
+  for name in pairs(of) do
+    local period = tonumber(string.match(name, '^p(%d+)$'))
+    if period then
+      count = count + 1
+      if math.abs(period - number) > math.abs(furthest - number) then furthest = period end
+    end
+  end
+  if count >= kept then
+    redis.call('HDEL', KEYS[2], string.format('p%d', furthest))
+    gone[#gone + 1] = {furthest, furthest}
+    table.sort(gone, function(one, other) return one[1] < other[1] end)
+    local function merge(at)
+      gone[at][2] = math.max(gone[at][2], gone[at + 1][2])
+      table.remove(gone, at + 1)
+    end
+    local at = 1
+    while at < #gone do
+      if gone[at + 1][1] <= gone[at][2] + 1 then merge(at) else at = at + 1 end
+    end
+    while #gone > most do
+      local least = 1
+      for next = 2, #gone - 1 do
+        if gone[next + 1][1] - gone[next][2] < gone[least + 1][1] - gone[least][2] then least = next end
+      end
+      merge(least)
+    end
+    redis.call('HSET', KEYS[2], 'gone', cjson.encode(gone))
+  end
+  now = 0
+end
 now = math.max(now - returned, 0) + owed
 if number == first then limit = math.max(limit - offset, 0) end
 local rest = math.max(limit - now, 0)
@@ -18,8 +67,7 @@ local want = math.min(size, math.ceil(rest / (2 * math.max(nodes, 1))))
 want = math.min(math.max(want, 1), rest)
 local granted = math.max(want - left, 0)
 now = now + granted
-if number == last then leased = now else of_before = now end
-redis.call('HSET', KEYS[2], 'first', first, 'number', last, 'leased', leased, 'before', before, 'of_before', of_before)
+redis.call('HSET', KEYS[2], 'first', first, field, now)
 redis.call('EXPIRE', KEYS[2], ARGV[10])
 return {granted, limit, now}
 ";
@@ -27,13 +75,9 @@ return {granted, limit, now}
 /// What `Counter::give_back` does.
 pub(super) const GIVE_BACK: &str = r"
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-local row = redis.call('HMGET', KEYS[2], 'number', 'leased', 'before', 'of_before')
-local number, count = tonumber(ARGV[2]), tonumber(ARGV[3])
-if tonumber(row[1]) == number then
-  redis.call('HSET', KEYS[2], 'leased', math.max(tonumber(row[2]) - count, 0))
-elseif tonumber(row[3]) == number then
-  redis.call('HSET', KEYS[2], 'of_before', math.max(tonumber(row[4]) - count, 0))
-end
+local field = 'p' .. ARGV[2]
+local leased = tonumber(redis.call('HGET', KEYS[2], field))
+if leased then redis.call('HSET', KEYS[2], field, math.max(leased - tonumber(ARGV[3]), 0)) end
 return 1
 ";
 

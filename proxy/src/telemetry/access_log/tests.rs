@@ -37,7 +37,7 @@ fn usual() -> Record<'static> {
         cache: Some("miss"),
         cache_why: Some("uri-miss"),
         cache_generation: 7,
-        key_parameter: None,
+        key_parameters: &[],
         key_name: None,
         plan: None,
         principal: None,
@@ -104,7 +104,7 @@ fn the_rest_of_the_fields() {
     let hook = HookRecord { hook: "a", stage: "origin-request", us: 1, verdict: "trap", last_good: true };
     let record = Record {
         trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
-        key_parameter: None,
+        key_parameters: &[],
         key_name: Some("mobile"),
         plan: Some("gold"),
         principal: None,
