@@ -67,7 +67,7 @@ pub struct Limits {
     /// Bytes of the largest body that is stored; at most `capacity` and just under 4 GiB.
     pub max_object: u64,
     /// Bytes that writes in flight may hold together. A write that finds them used up is not stored. On top comes the
-    /// window of each write that is not stored, 4 MiB at most.
+    /// window of each write that is not stored, 6 MiB at most.
     pub in_flight: u64,
     /// Which objects make room.
     pub eviction: Eviction,
@@ -98,7 +98,8 @@ impl From<Eviction> for EvictionPolicy {
 struct Window {
     /// Bytes that wait without any delay.
     free: u64,
-    /// Each so many bytes above `free` double the delay of a write, up to a second until the last step.
+    /// Each so many bytes above `free` double the delay of a write, up to 64 of the first for as many as `steps`, up to 1,024
+    /// for as many again.
     step: u64,
     /// The delay of the first step.
     delay: Duration,
@@ -109,7 +110,7 @@ struct Window {
 impl Window {
     /// Bytes that wait in a window whose reader does not move, until it is dropped.
     fn most(&self) -> u64 {
-        self.free + self.step * (u64::from(self.steps) + 1)
+        self.free + self.step * (2 * u64::from(self.steps) + 1)
     }
 }
 

@@ -286,7 +286,7 @@ async fn a_refresh_that_fails_is_not_tried_again_for_each_request() {
     let good = || Reply::new(200, &[("cache-control", "max-age=1, stale-while-revalidate=600")], "old");
     let origin = Origin::start(move |_| good()).await;
     let config = format!(
-        "[origins.main]\nurl = \"http://{{origin}}\"\nfailure_memory = \"1h\"\n\
+        "[origins.main]\nurl = \"http://{{origin}}\"\nfailure_memory = \"5m\"\n\
          [distributions.site]\nhosts = [\"{HOST}\"]\norigin = \"main\"\n"
     );
     let edge = TestEdge::start(&config, &origin.address()).await;

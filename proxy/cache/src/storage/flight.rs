@@ -20,8 +20,10 @@ use crate::compress::Coding;
 /// At most so much is given to a reader at once when it is behind in a window.
 const CATCH_UP: usize = 512 << 10;
 
-/// Doublings of a write's delay until its window is full: about a second.
-const SOON: u32 = 10;
+/// Doublings of a write's delay until its window is half full.
+const SOON: u32 = 6;
+/// And until it is full.
+const LATE: u32 = 10;
 
 /// A response being written.
 pub(super) struct Flight {
@@ -346,10 +348,14 @@ impl Flight {
             let progress = self.progress.lock();
             progress.held.checked_sub(progress.free.saturating_add(1))?
         };
-        let steps = u32::try_from(ahead / self.window.step).unwrap_or(u32::MAX);
-        // Not longer as long as there is room: who waits here does not see its viewer leave.
-        let steps = if steps < self.window.steps { steps.min(SOON) } else { self.window.steps };
-        Some(self.window.delay * (1 << steps))
+        let (steps, most) = (u32::try_from(ahead / self.window.step).unwrap_or(u32::MAX), self.window.steps);
+        // Who waits here does not write to its own viewer, nor see it leave: not for long while there is room.
+        let doublings = match steps {
+            _ if steps < most => steps.min(SOON),
+            _ if steps < 2 * most => most.min(LATE),
+            _ => most,
+        };
+        Some(self.window.delay * (1 << doublings))
     }
 
     /// Whether the slowest reader has not moved for as long as a write may be delayed.
