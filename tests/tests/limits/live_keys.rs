@@ -203,7 +203,7 @@ async fn a_value_is_one_keys_in_the_configuration_or_in_the_store() {
     // Who starts with both of them is told, and can change what is not about them.
     let edge = start(&with).await;
     assert_eq!(status(&edge, shared).await, 200);
-    edge.reload(&format!("viewer_headers = []\n{with}")).await.expect("a good config");
+    edge.reload(&format!("{with}\nthrottle = {{ rate = 100, burst = 100 }}\n")).await.expect("a good config");
     // But not take the value out of use, as it would go on.
     let error = edge.reload(&text).await.expect_err("a value that goes on");
     assert!(error.contains(&format!("edgeweir keys delete {id}")), "{error}");
