@@ -98,12 +98,12 @@ impl From<Eviction> for EvictionPolicy {
 struct Window {
     /// Bytes that wait without any delay.
     free: u64,
-    /// Each so many bytes above `free` double the delay of a write, up to 64 of the first for as many as `steps`, up to 1,024
-    /// for as many again.
+    /// Each so many bytes above `free` double the delay of a write, up to 64 of the first for as many as `steps`; above them it
+    /// is 1,024 of the first.
     step: u64,
     /// The delay of the first step.
     delay: Duration,
-    /// So many steps at most. A reader that does not move in the longest delay is dropped.
+    /// See `step`. A reader that does not move in the first delay, doubled so often, is dropped.
     steps: u32,
 }
 

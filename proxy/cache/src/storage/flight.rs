@@ -17,12 +17,15 @@ use super::flights::Budget;
 use super::object::Meta;
 use crate::compress::Coding;
 
-/// At most so much is given to a reader at once when it is behind in a window.
-const CATCH_UP: usize = 512 << 10;
+/// At most so much is given to a reader at once when it is behind in a window: it gets few turns while the writer gets many.
+const CATCH_UP: usize = 4 << 20;
+
+/// Writes that follow each other this closely are of one turn of pingora's, in which no reader had one.
+const ONE_TURN: Duration = Duration::from_millis(1);
 
 /// Doublings of a write's delay until its window is half full.
 const SOON: u32 = 6;
-/// And until it is full.
+/// And from then on: so little comes in the time that a reader has to show a sign of life that the window holds it.
 const LATE: u32 = 10;
 
 /// A response being written.
@@ -77,6 +80,8 @@ struct Progress {
     free: u64,
     /// When a piece was last given up because all had had it, once it is not to be stored.
     freed: Option<Instant>,
+    /// When a write was delayed last.
+    delayed: Option<Instant>,
     keep: Keep,
     refused: Option<NotStored>,
     end: End,
@@ -133,6 +138,7 @@ impl Flight {
             written: 0,
             free: u64::MAX,
             freed: None,
+            delayed: None,
             keep: Keep::All,
             refused: None,
             end: End::Open,
@@ -333,12 +339,16 @@ impl Flight {
     /// Delays the writer by how full the window is; see the parent module on why it may not simply wait.
     async fn hold_back(&self) -> Result<(), &'static str> {
         let Some(delay) = self.delay() else { return Ok(()) };
+        if self.progress.lock().delayed.is_some_and(|ended| ended.elapsed() < ONE_TURN) {
+            return Ok(());
+        }
         let room = async {
             while self.delay().is_some() {
                 self.drained.notified().await;
             }
         };
         let still_full = tokio::time::timeout(delay, room).await.is_err();
+        self.progress.lock().delayed = Some(Instant::now());
         if still_full && self.is_stuck() { self.drop_laggards() } else { Ok(()) }
     }
 
@@ -349,12 +359,8 @@ impl Flight {
             progress.held.checked_sub(progress.free.saturating_add(1))?
         };
         let (steps, most) = (u32::try_from(ahead / self.window.step).unwrap_or(u32::MAX), self.window.steps);
-        // Who waits here does not write to its own viewer, nor see it leave: not for long while there is room.
-        let doublings = match steps {
-            _ if steps < most => steps.min(SOON),
-            _ if steps < 2 * most => most.min(LATE),
-            _ => most,
-        };
+        // Who waits here does not write to its own viewer, nor see it leave: never for long.
+        let doublings = if steps < most { steps.min(SOON) } else { most.min(LATE) };
         Some(self.window.delay * (1 << doublings))
     }
 
@@ -380,7 +386,7 @@ impl Flight {
     }
 }
 
-/// Joins pieces for a reader that is behind: it gets few turns while the writer gets many.
+/// Joins pieces for a reader that is behind.
 fn catch_up(pieces: &VecDeque<Bytes>, from: usize, first: Bytes) -> (usize, Bytes) {
     let (mut count, mut size) = (0, 0);
     for piece in pieces.range(from..) {
