@@ -67,7 +67,7 @@ pub struct Limits {
     /// Bytes of the largest body that is stored; at most `capacity` and just under 4 GiB.
     pub max_object: u64,
     /// Bytes that writes in flight may hold together. A write that finds them used up is not stored. On top comes the
-    /// window of each write that is not stored, 6 MiB at most.
+    /// window of each write that is not stored, 12 MiB at most.
     pub in_flight: u64,
     /// Which objects make room.
     pub eviction: Eviction,
@@ -110,7 +110,8 @@ struct Window {
 impl Window {
     /// Bytes that wait in a window whose reader does not move, until it is dropped.
     fn most(&self) -> u64 {
-        self.free + self.step * (2 * u64::from(self.steps) + 1)
+        // The slow steps, and then half a minute's writes of 64 KiB, four to a second.
+        self.free + self.step * (5 * u64::from(self.steps) + 1)
     }
 }
 

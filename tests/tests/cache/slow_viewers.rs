@@ -128,7 +128,7 @@ async fn a_first_viewer_that_leaves_leaves_nothing_behind() {
             viewers.push(ask(edge.address(), &format!("{target}?{number}")).await);
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-        // The room of all, and for each that is not stored a window of 6 MiB.
+        // The room of all, and for each that is not stored what comes into its window by now.
         assert!(in_flight().await <= f64::from((16 + 12 * 6) << 20), "{target}: {}", in_flight().await);
         drop(viewers);
         deadline_of(Duration::from_secs(10), "nothing is left in flight", async {

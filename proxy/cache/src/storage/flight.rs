@@ -20,8 +20,8 @@ use crate::compress::Coding;
 /// At most so much is given to a reader at once when it is behind in a window: it gets few turns while the writer gets many.
 const CATCH_UP: usize = 4 << 20;
 
-/// Writes that follow each other this closely are of one turn of pingora's, in which no reader had one.
-const ONE_TURN: Duration = Duration::from_millis(1);
+/// Writes after a delayed one that are not: pingora takes up to four parts in a turn, in which no reader has one.
+const REST_OF_TURN: u8 = 3;
 
 /// Doublings of a write's delay until its window is half full.
 const SOON: u32 = 6;
@@ -80,8 +80,8 @@ struct Progress {
     free: u64,
     /// When a piece was last given up because all had had it, once it is not to be stored.
     freed: Option<Instant>,
-    /// When a write was delayed last.
-    delayed: Option<Instant>,
+    /// Writes to come that are not delayed.
+    rest_of_turn: u8,
     keep: Keep,
     refused: Option<NotStored>,
     end: End,
@@ -138,7 +138,7 @@ impl Flight {
             written: 0,
             free: u64::MAX,
             freed: None,
-            delayed: None,
+            rest_of_turn: 0,
             keep: Keep::All,
             refused: None,
             end: End::Open,
@@ -339,8 +339,13 @@ impl Flight {
     /// Delays the writer by how full the window is; see the parent module on why it may not simply wait.
     async fn hold_back(&self) -> Result<(), &'static str> {
         let Some(delay) = self.delay() else { return Ok(()) };
-        if self.progress.lock().delayed.is_some_and(|ended| ended.elapsed() < ONE_TURN) {
-            return Ok(());
+        {
+            let mut progress = self.progress.lock();
+            if let Some(left) = progress.rest_of_turn.checked_sub(1) {
+                progress.rest_of_turn = left;
+                return Ok(());
+            }
+            progress.rest_of_turn = REST_OF_TURN;
         }
         let room = async {
             while self.delay().is_some() {
@@ -348,7 +353,6 @@ impl Flight {
             }
         };
         let still_full = tokio::time::timeout(delay, room).await.is_err();
-        self.progress.lock().delayed = Some(Instant::now());
         if still_full && self.is_stuck() { self.drop_laggards() } else { Ok(()) }
     }
 

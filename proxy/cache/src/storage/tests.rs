@@ -320,7 +320,8 @@ async fn a_reader_that_does_not_move_is_dropped_and_memory_stays_bounded() {
     let mut written = 0;
     while miss.write_body(Bytes::from(vec![1; 100]), false).await.is_ok() {
         written += 100;
-        assert!(storage.stats().in_flight_bytes <= 3_000);
+        // What is free, what comes with one delay after the other until it is dropped, and four writes to a delay.
+        assert!(storage.stats().in_flight_bytes <= 4_000);
         assert!(written < 10_000);
     }
     assert!(own.read_body().await.is_err());
@@ -335,7 +336,7 @@ async fn a_slow_reader_does_not_take_a_quick_one_with_it() {
     for _ in 0..100 {
         miss.write_body(Bytes::from(vec![1; 100]), false).await.unwrap();
         tokio::task::yield_now().await;
-        assert!(storage.stats().in_flight_bytes <= 3_000);
+        assert!(storage.stats().in_flight_bytes <= 4_000);
     }
     miss.finish().await.unwrap();
     assert_eq!(quick.await.unwrap().unwrap().len(), 10_000);
