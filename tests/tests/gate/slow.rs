@@ -143,7 +143,7 @@ async fn connections_in_all_are_capped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_that_takes_nothing_more_is_reset_and_the_log_says_so() {
-    let origin = Origin::start(|_| Reply::new(200, &[("cache-control", "max-age=60")], &vec![b'x'; 20_000_000])).await;
+    let origin = Origin::start(|_| Reply::new(200, &[("cache-control", "max-age=60")], vec![b'x'; 20_000_000])).await;
     let config = CONFIG.replace("keepalive_timeout = \"1s\"", "write_timeout = \"500ms\"");
     let edge = TestEdge::start(&format!("[cache]\nmax_object = \"32MiB\"\n{config}"), &origin.address()).await;
     // Once from the origin, then from the cache.
