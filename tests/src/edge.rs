@@ -17,6 +17,8 @@ use crate::raw::{self, Raw, Response};
 use crate::wait::{START_DEADLINE, deadline_of, until};
 use crate::wasm;
 
+/// Between two tries to start an edge.
+const BREATH: Duration = Duration::from_millis(50);
 /// The file in the test's folder that the edge is started from.
 const FILE: &str = "edgeweir.toml";
 
@@ -149,8 +151,18 @@ impl Setup {
             resolver: self.names,
             ..Options::default()
         };
-        let start = deadline_of(START_DEADLINE, "the edge starts", Edge::start(config, options));
-        let edge = start.await.map_err(|error| chain(&error))?;
+        let start = async {
+            loop {
+                let started = Edge::start(config.clone(), options.clone()).await.map_err(|error| chain(&error));
+                // Each edge reserves terabytes of addresses for hooks, and one process has room for thirty. Edges of tests that
+                // are over give theirs back when their last task has ended, which takes a moment on a busy machine.
+                match started {
+                    Err(error) if error.contains("mmap failed to reserve") => tokio::time::sleep(BREATH).await,
+                    started => return started,
+                }
+            }
+        };
+        let edge = deadline_of(START_DEADLINE, "the edge starts", start).await?;
         Ok(TestEdge { edge, clock, folder: self.folder, variables: self.variables })
     }
 }

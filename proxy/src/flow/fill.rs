@@ -24,7 +24,8 @@ fn own_reader(session: &mut Session) -> Option<&mut MokaHit> {
     session.cache.miss_body_reader()?.as_any_mut().downcast_mut()
 }
 
-/// The head is about to be written. What is there as a whole by now is written as ever.
+/// The head is about to be written, in one go: whether the viewer has it must be known should the fetch fail now. What is there as
+/// a whole by now is written as ever.
 pub(super) fn begins(session: &mut Session, ctx: &mut RequestCtx) {
     if ctx.background || own_reader(session).is_none_or(|own| !own.is_awaited()) {
         return;
@@ -32,8 +33,6 @@ pub(super) fn begins(session: &mut Session, ctx: &mut RequestCtx) {
     ctx.fills = true;
     if ctx.version == Version::HTTP_2 {
         make_patient(&mut session.downstream_session);
-    } else {
-        session.set_proxy_tasks_enabled(true);
     }
 }
 

@@ -531,14 +531,17 @@ impl Drop for Conn {
         // Most often there is room in the socket's buffer, so this does not wait. Nor does it let others through: it is
         // asked once.
         self.gave_way = true;
+        // A write past the buffer waits: a flush knows nothing of it.
+        let is_cut = self.blocked && self.sent >= self.out.len();
         let _flushed = self.flush().now_or_never();
+        if (is_cut || self.blocked) && !self.facts.ending.lingers() {
+            self.reset_at_close();
+            return;
+        }
         if !self.should_linger() || LINGERING_NOW.load(Ordering::Relaxed) >= LINGERING {
             if !self.shut && !self.blocked && !self.facts.is_gone() && self.may_end() {
                 // TLS says so itself (RFC 8446, 6.1). As above, it most often need not wait.
                 let _shut = AsyncWriteExt::shutdown(self).now_or_never();
-            }
-            if self.blocked {
-                self.reset_at_close();
             }
             return;
         }

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -17,8 +17,9 @@ use super::flights::Budget;
 use super::object::Meta;
 use crate::compress::Coding;
 
-/// At most so much is given to a reader at once when it is behind in a window: it gets few turns while the writer gets many.
-const CATCH_UP: usize = 4 << 20;
+/// At most so much is given to a reader at once when it is behind in a window: more than comes in one turn of the writer, which
+/// has as many, and little enough for a slow viewer to take in the time that it has.
+const CATCH_UP: usize = 1 << 20;
 
 /// Writes after a delayed one that are not: pingora takes up to four parts in a turn, in which no reader has one.
 const REST_OF_TURN: u8 = 3;
@@ -78,8 +79,8 @@ struct Progress {
     written: u64,
     /// Bytes that may wait without any delay, once it is not to be stored: what waited then, or less if less waits by now.
     free: u64,
-    /// When a piece was last given up because all had had it, once it is not to be stored.
-    freed: Option<Instant>,
+    /// How long writes were held back since a piece was last given up because all had had it.
+    waited: Duration,
     /// Writes to come that are not delayed.
     rest_of_turn: u8,
     keep: Keep,
@@ -137,7 +138,7 @@ impl Flight {
             counted: (0, 0),
             written: 0,
             free: u64::MAX,
-            freed: None,
+            waited: Duration::ZERO,
             rest_of_turn: 0,
             keep: Keep::All,
             refused: None,
@@ -326,8 +327,8 @@ impl Flight {
         // Who fell behind gets an error, so nothing is kept for them.
         let keeping_up = progress.readers.iter().flatten().filter(|next| **next >= progress.dropped);
         let slowest = keeping_up.copied().min().unwrap_or(end);
-        if progress.dropped < slowest || progress.freed.is_none() {
-            progress.freed = Some(Instant::now());
+        if progress.dropped < slowest {
+            progress.waited = Duration::ZERO;
         }
         while progress.dropped < slowest {
             progress.drop_front();
@@ -353,7 +354,7 @@ impl Flight {
             }
         };
         let still_full = tokio::time::timeout(delay, room).await.is_err();
-        if still_full && self.is_stuck() { self.drop_laggards() } else { Ok(()) }
+        if still_full && self.is_stuck(delay) { self.drop_laggards() } else { Ok(()) }
     }
 
     /// The delay of a write now.
@@ -368,10 +369,12 @@ impl Flight {
         Some(self.window.delay * (1 << doublings))
     }
 
-    /// Whether the slowest reader has not moved for as long as a write may be delayed.
-    fn is_stuck(&self) -> bool {
-        let longest = self.window.delay * (1 << self.window.steps);
-        self.progress.lock().freed.is_some_and(|freed| freed.elapsed() >= longest)
+    /// Whether the slowest reader has not moved for so long, now that one more delay has passed. Time in which nothing was
+    /// written does not count: the writer's own viewer is written to between its turns.
+    fn is_stuck(&self, delay: Duration) -> bool {
+        let mut progress = self.progress.lock();
+        progress.waited += delay;
+        progress.waited >= self.window.delay * (1 << self.window.steps)
     }
 
     /// Empties the window down to its free part. Who still needed that gets an error; so does the writer, if there is
@@ -381,7 +384,7 @@ impl Flight {
         while progress.held > self.window.free {
             progress.drop_front();
         }
-        progress.freed = Some(Instant::now());
+        progress.waited = Duration::ZERO;
         self.count(&mut progress);
         let others = progress.readers.iter().flatten().any(|next| *next >= progress.dropped);
         drop(progress);
