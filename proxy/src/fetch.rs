@@ -159,6 +159,8 @@ async fn final_head(session: &mut HttpSession) -> Result<&ResponseHeader, Failur
     for _ in 0..MAX_INTERIM {
         let status = session.response_header().map(|head| head.status);
         match status {
+            // Nobody asked for another protocol, and nothing of HTTP comes after it (RFC 9110, 7.8).
+            Some(http::StatusCode::SWITCHING_PROTOCOLS) => break,
             Some(status) if status.is_informational() => {
                 session.read_response_header().await.map_err(Failure::Origin)?;
             }

@@ -30,7 +30,7 @@ pub enum HookFault {
     },
     /// What the hook returned is against the stage's rules.
     #[error("hook returned what {0}")]
-    Validation(#[from] Violation),
+    Validation(Violation),
     /// The hook returned an error.
     #[error("hook failed: {0}")]
     Failed(Box<str>),
@@ -40,6 +40,13 @@ pub enum HookFault {
     /// The hook does not implement the stage that it was called for.
     #[error("hook does not implement {0}")]
     MissingStage(Stage),
+}
+
+impl From<Violation> for HookFault {
+    // Its text is part of this one's, so it is no source: told once.
+    fn from(violation: Violation) -> Self {
+        Self::Validation(violation)
+    }
 }
 
 /// What kind of trap ended a call.

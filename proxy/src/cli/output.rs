@@ -32,6 +32,11 @@ pub(super) fn chain(error: &anyhow::Error) -> String {
     line
 }
 
+/// A line of what hooks or viewers say, without what a terminal could take for a command.
+pub(super) fn plain(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
 /// Whether text on standard error may have colours: a terminal, and no `NO_COLOR` (no-color.org).
 pub(super) fn colour_on_stderr() -> bool {
     io::stderr().is_terminal() && wanted()

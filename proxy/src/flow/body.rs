@@ -32,9 +32,16 @@ fn has_none(status: StatusCode) -> bool {
     matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
+/// What a hook made for a body. A reset of content has none, whatever the origin sent with another status (RFC 9110, 15.3.6);
+/// unlike with the statuses of [`has_none`] the viewer has to be told so, by a length of 0.
+fn made(head: &ResponseHeader, ctx: &mut RequestCtx) -> Option<bytes::Bytes> {
+    let made = ctx.new_body.take();
+    if head.status == StatusCode::RESET_CONTENT { Some(bytes::Bytes::new()) } else { made }
+}
+
 /// Puts the body that origin-response hooks made in place of the origin's, before anything is stored.
 pub(super) fn at_origin(session: &mut Session, head: &mut ResponseHeader, ctx: &mut RequestCtx, empty: bool) {
-    let made = ctx.new_body.take();
+    let made = made(head, ctx);
     if has_none(head.status) {
         without(head);
         ctx.origin_body = Some(None);
@@ -66,7 +73,7 @@ pub(super) fn at_viewer(
     before: StatusCode,
     empty: bool,
 ) {
-    let made = ctx.new_body.take();
+    let made = made(head, ctx);
     let hit = session.cache.enabled() && session.cache.phase() == CachePhase::Hit;
     if hit
         && (has_none(before) || matches!(before, StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PRECONDITION_FAILED))

@@ -154,6 +154,31 @@ struct Event {
     line: Vec<u8>,
 }
 
+/// What begins the second and each further line of an event in text.
+const MORE: &[u8] = b"    | ";
+
+/// An event's text as it goes out: what a hook says, and a viewer makes it say, can break lines, but none of them looks like
+/// the first line of another event (CWE-117). JSON has no line breaks within.
+fn one_event(line: Vec<u8>) -> Vec<u8> {
+    let body = line.strip_suffix(b"\n").unwrap_or(&line);
+    if !body.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        return line;
+    }
+    let mut safe = Vec::with_capacity(line.len() + 64);
+    for byte in body {
+        match byte {
+            b'\n' => {
+                safe.push(b'\n');
+                safe.extend_from_slice(MORE);
+            }
+            b'\r' => safe.extend_from_slice(b"\\r"),
+            other => safe.push(*other),
+        }
+    }
+    safe.push(b'\n');
+    safe
+}
+
 impl Write for Event {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.line.extend_from_slice(bytes);
@@ -168,7 +193,7 @@ impl Write for Event {
 impl Drop for Event {
     fn drop(&mut self) {
         if let Some(events) = EVENTS.get().filter(|_| !self.line.is_empty()) {
-            events.lines.send(std::mem::take(&mut self.line));
+            events.lines.send(one_event(std::mem::take(&mut self.line)));
         }
     }
 }
@@ -176,6 +201,16 @@ impl Drop for Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_line_of_an_event_looks_like_another_event() {
+        let safe = |text: &str| String::from_utf8(one_event(text.into())).unwrap();
+        assert_eq!(safe("one line\n"), "one line\n");
+        assert_eq!(
+            safe("WARN hook failed: x\n2026-11-22T00:00:00Z ERROR forged\r\n\nlast request_id=1\n"),
+            "WARN hook failed: x\n    | 2026-11-22T00:00:00Z ERROR forged\\r\n    | \n    | last request_id=1\n"
+        );
+    }
 
     #[test]
     fn own_events_follow_the_level_and_others_are_quieter() {

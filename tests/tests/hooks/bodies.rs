@@ -108,6 +108,25 @@ async fn rfc9110_6_4_1_a_status_without_a_body_has_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_15_3_6_a_reset_has_no_content() {
+    for stage in ["origin-response", "viewer-response"] {
+        let origin = Origin::start(|_| Reply::new(200, &[], "origin's")).await;
+        for script in [&["status 205"][..], &["status 205", "body made"]] {
+            let edge = scripted(&origin, stage, script).await;
+            let response = edge.get("/t").await;
+            assert_eq!((response.status, response.text().as_str()), (205, ""), "{stage}, {script:?}");
+            assert_eq!(response.header("content-length"), Some("0"), "{stage}, {script:?}");
+        }
+    }
+    let origin = Origin::start(|_| Reply::new(200, &[], "origin's")).await;
+    let edge = scripted(&origin, "viewer-request", &["respond 205 made"]).await;
+    assert_eq!(edge.get("/t").await.status, 502);
+    let edge = scripted(&origin, "viewer-request", &["respond 205 "]).await;
+    let response = edge.get("/t").await;
+    assert_eq!((response.status, response.header("content-length")), (205, Some("0")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_over_the_stages_limit_is_a_502() {
     for (stage, most) in [("origin-response", 1 << 20), ("viewer-response", 40 << 10)] {
         let origin = Origin::hello().await;

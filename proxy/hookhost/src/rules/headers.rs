@@ -159,19 +159,31 @@ pub(super) fn field_name(raw: String) -> Result<HeaderName, Violation> {
     Ok(name)
 }
 
-/// A valid value, without the whitespace around it (RFC 9110 5.5: it is not part of the value).
+/// A valid value, without the blanks and tabs around it (RFC 9110 5.5: they are not part of the value).
 pub(super) fn value(name: &HeaderName, raw: Vec<u8>) -> Result<HeaderValue, Violation> {
     let raw = Bytes::from(raw);
-    let trimmed = raw.slice_ref(raw.trim_ascii());
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = raw.iter().position(|byte| !blank(byte)).unwrap_or(raw.len());
+    let end = raw.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
+    let trimmed = raw.slice(start..end);
     HeaderValue::from_maybe_shared(trimmed).map_err(|_| Violation::new(Rule::HeaderValue, name.as_str()))
 }
 
-/// RFC 9110 7.2: `host [":" port]`, no user information. Of the characters that RFC 3986 allows in a name only those that
-/// names really have: a list with commas for example is no host.
 fn host(value: &HeaderValue) -> Result<(), Violation> {
-    let usual = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']');
-    match Authority::try_from(value.as_bytes()) {
-        Ok(authority) if !authority.host().is_empty() && value.as_bytes().iter().all(usual) => Ok(()),
-        _ => Err(Violation::new(Rule::Host, "set")),
-    }
+    if is_host(value.as_bytes()) { Ok(()) } else { Err(Violation::new(Rule::Host, "set")) }
+}
+
+/// RFC 9110 7.2: `host [":" port]`, no user information. Of the characters that RFC 3986 allows in a name only those that
+/// names really have: a list with commas for example is no host. Brackets are only around an IPv6 address.
+pub(super) fn is_host(text: &[u8]) -> bool {
+    let usual = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let Ok(authority) = Authority::try_from(text) else { return false };
+    let name = authority.host();
+    let good = match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !name.is_empty() && name.bytes().all(usual),
+    };
+    let port = authority.as_str().strip_prefix(name);
+    let port = port.is_some_and(|rest| rest.is_empty() || rest == ":" || authority.port_u16().is_some());
+    good && port
 }

@@ -22,12 +22,16 @@ pub(crate) fn outgoing(raw: fetch::Outgoing) -> Result<Outgoing, Violation> {
         None => (raw.target.as_str(), None),
     };
     target::path(path)?;
+    // They would climb out of the path that the config puts before it.
+    if target::has_dot_segments(path) {
+        return Err(Violation::new(Rule::Path, raw.target));
+    }
     query.map_or(Ok(()), target::query)?;
     if raw.target.len() >= target::MAX_TARGET {
         return Err(Violation::new(Rule::TargetTooLong, raw.target.len().to_string()));
     }
     if raw.body.len() > MAX_BODY {
-        return Err(Violation::new(Rule::BodyTooLarge, format!("{} bytes", raw.body.len())));
+        return Err(Violation::new(Rule::BodyTooLarge, format!("{} bytes, at most {MAX_BODY}", raw.body.len())));
     }
     count(raw.headers.len())?;
     let mut fields = HeaderMap::with_capacity(raw.headers.len());
@@ -69,6 +73,9 @@ mod tests {
         let good = ask("POST", "/a?b=c?d", Some(("X-A", "1"))).unwrap();
         assert_eq!((good.method.as_str(), good.target.as_str()), ("POST", "/a?b=c?d"));
         assert_eq!(good.headers["x-a"], "1");
+        for target in ["/a..b/.c/...", "/a/%2e%2e%2e", "/?a=/../b"] {
+            assert!(ask("GET", target, None).is_ok(), "{target}");
+        }
         for (method, target, rule) in [
             ("CONNECT", "/", Rule::Method),
             ("GET /", "/", Rule::Method),
@@ -78,6 +85,11 @@ mod tests {
             ("GET", "/a b", Rule::Path),
             ("GET", "/a?b c", Rule::Query),
             ("GET", "/#a", Rule::Path),
+            ("GET", "/../private", Rule::Path),
+            ("GET", "/a/./b", Rule::Path),
+            ("GET", "/a/%2e%2E/b?c", Rule::Path),
+            ("GET", "/a/.%2e", Rule::Path),
+            ("GET", "/a/..", Rule::Path),
             ("GET", &format!("/{}", "a".repeat(8191)), Rule::TargetTooLong),
         ] {
             assert_eq!(ask(method, target, None).map(drop), Err(rule), "{method} {target}");

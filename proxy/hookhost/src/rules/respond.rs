@@ -35,8 +35,9 @@ pub(super) fn respond(stage: Stage, raw: Raw) -> Result<GeneratedResponse, Viola
             format!("headers and body of {size} bytes, at most {limit}"),
         ));
     }
-    // RFC 9110 15.3.5 and 15.4.5: these never have content.
-    if !raw.body.is_empty() && matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+    // RFC 9110 15.3.5, 15.3.6 and 15.4.5: these never have content.
+    let bodyless = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED];
+    if !raw.body.is_empty() && bodyless.contains(&status) {
         return Err(Violation::new(Rule::BodyNotAllowed, status.as_str()));
     }
     Ok(GeneratedResponse { status, headers: fields, body: Bytes::from(raw.body) })

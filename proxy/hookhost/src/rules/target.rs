@@ -15,6 +15,26 @@ pub(super) fn path(path: &str) -> Result<(), Violation> {
     Err(Violation::new(Rule::Path, path))
 }
 
+/// Whether a part of the path is `.` or `..`, written as they are or with percent-encoded dots (RFC 3986 6.2.2.3, WHATWG URL
+/// "double-dot URL path segment").
+pub(super) fn has_dot_segments(path: &str) -> bool {
+    path.split('/').any(|part| {
+        let mut rest = part;
+        let mut dots = 0;
+        while dots <= 2 {
+            let Some(next) = rest.strip_prefix('.').or_else(|| {
+                let encoded = rest.get(..3).is_some_and(|dot| dot.eq_ignore_ascii_case("%2e"));
+                if encoded { rest.get(3..) } else { None }
+            }) else {
+                break;
+            };
+            rest = next;
+            dots += 1;
+        }
+        rest.is_empty() && (1..=2).contains(&dots)
+    })
+}
+
 /// A new query string. The text is not repeated in the violation: it may hold credentials.
 pub(super) fn query(query: &str) -> Result<(), Violation> {
     if valid(query, |_| true) { Ok(()) } else { Err(Violation::new(Rule::Query, format!("{} bytes", query.len()))) }

@@ -8,6 +8,7 @@ use edgeweir_config::LogTarget;
 use edgeweir_hookhost::LogLevel;
 use parking_lot::Mutex;
 
+use crate::cli::output::plain;
 use crate::telemetry::access_log::Record;
 use crate::telemetry::lines::{Lines, LogError};
 use crate::telemetry::observer::{Observer, Seen, Skipped};
@@ -112,7 +113,7 @@ fn text(seen: &Seen<'_>, logged: &[String], colour: bool) -> String {
             "respond" => "answers",
             _ => "fails",
         };
-        let note = note.lines().collect::<Vec<_>>().join("\n        ");
+        let note = note.lines().map(plain).collect::<Vec<_>>().join("\n        ");
         let _infallible = writeln!(text, "    {} {does}: {note}", run.hook);
     }
     for Skipped { hook, stage, why } in seen.skipped {
@@ -154,11 +155,6 @@ fn painted(status: u16, colour: bool) -> String {
         _ => "\u{1b}[31m",
     };
     format!("{paint}{status}\u{1b}[0m")
-}
-
-/// The text without what a terminal could take for a command.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@ use super::expect::{Difference, compare, kib, over_budget};
 use super::host::{Host, Randomness, name_of, read_wasm};
 use super::run::{self, Decision, Input, Outcome};
 use super::{NOT_GOOD, build, files};
-use crate::cli::{output, small_runtime};
+use crate::cli::output::{self, plain};
+use crate::cli::small_runtime;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -263,15 +264,13 @@ fn text(run: &Run) -> String {
         } else if difference.expected.contains('\n') || difference.actual.contains('\n') {
             text.push_str(&by_line(&difference.expected, &difference.actual));
         } else {
-            let _infallible = writeln!(
-                text,
-                "        - expected  {}\n        + actual    {}",
-                difference.expected, difference.actual
-            );
+            let (expected, actual) = (plain(&difference.expected), plain(&difference.actual));
+            let _infallible = writeln!(text, "        - expected  {expected}\n        + actual    {actual}");
         }
     }
     if !run.differences.is_empty() {
         for line in &run.log {
+            let line = line.lines().map(plain).collect::<Vec<_>>().join("\n             ");
             let _infallible = writeln!(text, "      logged {line}");
         }
     } else if let Some(result) = &run.result {
@@ -302,7 +301,7 @@ fn by_line(expected: &str, actual: &str) -> String {
     let mut lines = |sign: &str, lines: &[&str]| {
         for line in lines {
             // Writing to a string cannot fail.
-            let _infallible = writeln!(text, "        {sign} {line}");
+            let _infallible = writeln!(text, "        {sign} {}", plain(line));
         }
     };
     lines(" ", old.get(..before).unwrap_or_default());

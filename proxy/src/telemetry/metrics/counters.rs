@@ -44,7 +44,8 @@ impl edgeweir_hookhost::Counters for HookCounters {
                 None => slot.get_or_init(|| (name.into(), AtomicU64::new(0))),
             };
             if *found.0 == *name {
-                found.1.fetch_add(by, Ordering::Relaxed);
+                // A counter never goes back, whatever a hook adds.
+                let _before = found.1.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(count.saturating_add(by)));
                 return;
             }
         }
