@@ -101,7 +101,8 @@ pub(super) async fn instead(
                 host: ctx.authority.as_str().into(),
                 target: page.target.clone(),
             };
-            ctx.snapshot.pages.refusals.get(key, ctx.started, get(page, at, ctx)).await
+            // Boxed: it holds a context, and most who are refused only wait.
+            ctx.snapshot.pages.refusals.get(key, ctx.started, Box::pin(get(page, at, ctx))).await
         }
     };
     match found {
