@@ -207,7 +207,7 @@ fn of_list<E: de::Error>(items: Vec<serde_json::Value>) -> Result<Entries, E> {
         };
         match (item.remove("key"), item.remove("value")) {
             (Some(serde_json::Value::String(key)), Some(value)) if item.is_empty() => {
-                add(&mut entries, key.into(), value)?
+                add(&mut entries, key.into(), value)?;
             }
             _ => return Err(E::custom(format!("entry {at} of {LIST:?} has not just a \"key\" and a \"value\""))),
         }
