@@ -31,7 +31,7 @@ mod viewer;
 
 pub use acme::{Acme, AcmeChallenge, Certificate, CertificateFiles, ExternalAccount};
 pub use answers::{Cors, GatewayResponse, ResponseType};
-pub use authorizer::{Authorizer, IdentitySource};
+pub use authorizer::{Authorizer, IdentitySource, identity_regex};
 pub use bucket::SigV4;
 pub use cache::{
     CacheBehaviour, CachePolicy, Coding, Eviction, Forward, KeyLeaks, Selection, SetCookie, TargetedFields,
@@ -187,6 +187,10 @@ pub struct Server {
     pub read_timeout: Duration,
     /// One write to a viewer. Default 60 s.
     pub write_timeout: Duration,
+    /// Bytes of a request body a second, on average after the grace; a slower one is 408. None by default.
+    pub min_rate: Option<u64>,
+    /// How long a body may be slow. Default 10 s.
+    pub min_rate_grace: Duration,
 }
 
 /// Where viewers connect.
@@ -200,6 +204,8 @@ pub struct Listener {
     pub certificates: Vec<Certificate>,
     /// Oldest TLS version. Default 1.2.
     pub min_tls: TlsVersion,
+    /// A request for another host than the handshake named is 421, unless the certificate is valid for it too. Default true.
+    pub sni_must_match: bool,
     /// Connections begin with a PROXY header, and only trusted proxies may connect. Default false.
     pub proxy_protocol: bool,
 }

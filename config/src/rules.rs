@@ -21,6 +21,7 @@ mod listeners;
 mod origin_groups;
 mod origins;
 mod routing;
+mod server;
 mod signed;
 mod state;
 mod viewer;
@@ -37,6 +38,7 @@ use crate::schema::File;
 
 /// Runs all rules.
 pub(crate) fn check(file: &File, out: &mut Report) {
+    server::check(file, out);
     listeners::check(file, out);
     acme::check(file, out);
     cache::check(file, out);

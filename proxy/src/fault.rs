@@ -32,6 +32,8 @@ pub enum Fault {
     ExpectationFailed,
     /// A method that the behavior does not let through.
     MethodNotAllowed,
+    /// Another host than the connection is for (RFC 9110, 7.4).
+    Misdirected,
     /// No distribution has this host.
     UnknownHost,
     /// No behavior of the distribution has this path.
@@ -104,7 +106,7 @@ pub enum Fault {
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::BadFraming,
         Self::UnknownTransferCoding,
         Self::BadHost,
@@ -115,6 +117,7 @@ impl Fault {
         Self::BodyTooLarge,
         Self::ExpectationFailed,
         Self::MethodNotAllowed,
+        Self::Misdirected,
         Self::UnknownHost,
         Self::NoBehavior,
         Self::GeoBlocked,
@@ -164,6 +167,11 @@ impl Fault {
             Self::BodyTooLarge => (413, "Content Too Large", "body-too-large"),
             Self::ExpectationFailed => (417, "Expectation Failed", "expectation-failed"),
             Self::MethodNotAllowed => (405, "Method Not Allowed", "method-not-allowed"),
+            Self::Misdirected => (
+                421,
+                "Misdirected Request: the certificate of this connection is not valid for the host",
+                "misdirected",
+            ),
             Self::UnknownHost => (404, "Not Found: no distribution has this host", "unknown-host"),
             Self::NoBehavior => (404, "Not Found: no behavior has this path", "no-behavior"),
             Self::GeoBlocked => (403, "Forbidden: not available where you are", "geo-blocked"),
@@ -291,6 +299,7 @@ impl Fault {
             | Self::HeadersTooLarge
             | Self::ExpectationFailed
             | Self::HttpsRequired
+            | Self::Misdirected
             | Self::MethodNotAllowed
             | Self::HookFailed
             | Self::HookTimeout

@@ -185,7 +185,7 @@ impl Flow {
             return hooks::Outcome::Fail(fault);
         }
         match hooks::viewer_request(session.req_header_mut(), ctx).await {
-            hooks::Outcome::Next => request_body::settle(session, ctx).await.into(),
+            hooks::Outcome::Next => request_body::settle(session, ctx, &*self.core.clock).await.into(),
             decided => decided,
         }
     }
@@ -201,7 +201,7 @@ impl Flow {
             Err(fault) => hooks::Outcome::Fail(fault),
         };
         let outcome = match outcome {
-            hooks::Outcome::Next => request_body::settle(session, ctx).await.into(),
+            hooks::Outcome::Next => request_body::settle(session, ctx, &*self.core.clock).await.into(),
             decided => decided,
         };
         match outcome {
@@ -264,10 +264,7 @@ impl ProxyHttp for Flow {
         } else if let Some(body) = body {
             request_body::streams(ctx);
             silence::viewer_speaks(ctx);
-            ctx.body_in += u64::try_from(body.len()).unwrap_or(u64::MAX);
-            if ctx.body_in > ctx.snapshot.config.gate.max_body {
-                return Err(stop(ctx, Fault::BodyTooLarge));
-            }
+            request_body::comes(session, ctx, body.len(), &*self.core.clock).map_err(|fault| stop(ctx, fault))?;
         }
         Ok(())
     }
@@ -374,10 +371,7 @@ impl ProxyHttp for Flow {
             conn.origin_restarts();
         }
         silence::answered(ctx, head.status == StatusCode::SWITCHING_PROTOCOLS);
-        viewer::framing(head).map_err(|fault| stop(ctx, fault))?;
-        if head.status == StatusCode::SWITCHING_PROTOCOLS && !session.is_upgrade_req() {
-            return Err(stop(ctx, Fault::OriginProtocol));
-        }
+        viewer::switches(session, head).and_then(|()| viewer::framing(head)).map_err(|fault| stop(ctx, fault))?;
         if let Some(origin) = ctx.origin() {
             ctx.attempts.answered(origin, head.status);
         }

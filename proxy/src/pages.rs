@@ -1,7 +1,9 @@
 //! Pages that stand in for errors: fetched as a viewer would, by a request that the edge sends to itself over a pair of
 //! sockets. So a page comes through the cache and the hooks of its behavior like anything else.
 //!
-//! What such a request may skip is decided in `flow/pages`; here is only how it is sent.
+//! Refusals share theirs (`refusals`). What such a request may skip is decided in `flow/pages`; here is only how it is sent.
+
+pub mod refusals;
 
 use std::any::Any;
 use std::sync::{Arc, OnceLock, Weak};
@@ -23,6 +25,7 @@ use pingora::proxy::HttpProxy;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
+use self::refusals::Refusals;
 use crate::flow::Flow;
 
 /// Largest page, in bytes.
@@ -32,7 +35,11 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The way to pages. Before the edge serves there is none.
 #[derive(Default)]
-pub struct Pages(OnceLock<Weak<HttpProxy<Flow>>>);
+pub struct Pages {
+    app: OnceLock<Weak<HttpProxy<Flow>>>,
+    /// Those for what the edge refuses.
+    pub refusals: Refusals,
+}
 
 impl std::fmt::Debug for Pages {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -52,7 +59,7 @@ impl Errand {
 }
 
 /// A page.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Page {
     /// Its fields.
     pub headers: HeaderMap,
@@ -84,13 +91,19 @@ pub enum PageError {
     /// No answer in time.
     #[error("no answer in 10 s")]
     Timeout,
+    /// The one that was fetched for another request just now failed, which was told.
+    #[error("it failed just now")]
+    Again,
+    /// Too many are wanted for refusals.
+    #[error("more than {} in a second", refusals::MAX)]
+    Busy,
 }
 
 impl Pages {
     /// From now on `app` serves.
     pub fn serve_with(&self, app: &Arc<HttpProxy<Flow>>) {
         // Once, at the start.
-        let _first = self.0.set(Arc::downgrade(app));
+        let _first = self.app.set(Arc::downgrade(app));
     }
 
     /// Fetches a page of a host; the flow gets `errand` with the request.
@@ -98,7 +111,7 @@ impl Pages {
     /// # Errors
     /// If there is none.
     pub async fn get(&self, host: &str, target: &str, errand: Box<dyn Any + Send>) -> Result<Page, PageError> {
-        let app = self.0.get().and_then(Weak::upgrade).ok_or(PageError::NotServing)?;
+        let app = self.app.get().and_then(Weak::upgrade).ok_or(PageError::NotServing)?;
         let request = Request::get(target).header(HOST, host).body(Empty::<Bytes>::new());
         let request = request.map_err(|_invalid| PageError::Request)?;
         let (near, far) = UnixStream::pair().map_err(PageError::Sockets)?;

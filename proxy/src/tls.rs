@@ -11,10 +11,12 @@ use edgeweir_config::{Listener, TlsVersion};
 use rustls::ServerConfig;
 use rustls::server::ServerSessionMemoryCache;
 
+pub mod names;
 pub(crate) mod pem;
 mod resolver;
 pub(crate) mod slot;
 
+use names::Shared;
 use resolver::Resolver;
 pub(crate) use slot::{Look, Shown, Slot};
 
@@ -101,6 +103,8 @@ pub struct Termination {
     pub config: Arc<ServerConfig>,
     /// One for each certificate, in the order of the configuration.
     slots: Vec<Arc<Slot>>,
+    /// Which of them is shown; none where viewers are not held to the name of the handshake.
+    held: Option<Arc<Resolver>>,
     sessions: Arc<ServerSessionMemoryCache>,
 }
 
@@ -139,6 +143,7 @@ impl Termination {
             resolver.add(&certificate.hosts, &slot);
             slots.push(slot);
         }
+        let resolver = Arc::new(resolver);
         let versions: &[_] = match listener.min_tls {
             TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             TlsVersion::V1_3 => &[&rustls::version::TLS13],
@@ -147,7 +152,7 @@ impl Termination {
             .with_protocol_versions(versions)
             .map_err(TlsError::Settings)?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::new(resolver));
+            .with_cert_resolver(Arc::<Resolver>::clone(&resolver));
         config.alpn_protocols =
             if listener.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
         if listener.certificates.iter().any(|certificate| certificate.acme) {
@@ -158,7 +163,15 @@ impl Termination {
         let sessions = supplies.before.map(|before| Arc::clone(&before.sessions));
         let sessions = sessions.unwrap_or_else(|| ServerSessionMemoryCache::new(SESSIONS));
         config.session_storage = Arc::<ServerSessionMemoryCache>::clone(&sessions);
-        Ok(Self { config: Arc::new(config), slots, sessions })
+        let held = listener.sni_must_match.then_some(resolver);
+        Ok(Self { config: Arc::new(config), slots, held, sessions })
+    }
+
+    /// What the certificate is valid for that a viewer is shown who names this host in its handshake. None if it may ask for
+    /// any host, as one may that names none.
+    #[must_use]
+    pub fn names(&self, server_name: Option<&str>) -> Option<Shared> {
+        Some(self.held.as_ref()?.names(server_name?))
     }
 
     /// Its certificates.

@@ -157,6 +157,7 @@ fn authorizer(written: &Spanned<schema::Authorizer>, scope: &Scope<'_>, out: &mu
             || vec![IdentitySource::Header("authorization".to_owned())],
             |list| list.items.iter().map(|source| source.get_ref().0.clone()).collect(),
         ),
+        identity_validation: written.identity_validation.value().map(|text| text.0.clone()),
         ttl: written.ttl.value().map_or(DEFAULT_TTL, |time| time.0),
         headers: headers.map(|(name, said)| (name.get_ref().to_ascii_lowercase(), said.0.clone())).collect(),
         share_cache: written.share_cache.value().copied().unwrap_or(false),

@@ -27,6 +27,8 @@ pub(super) fn server(written: Option<&schema::Server>) -> Server {
         keepalive_timeout: time(written.keepalive_timeout.value(), 60_000),
         read_timeout: time(written.read_timeout.value(), 30_000),
         write_timeout: time(written.write_timeout.value(), 60_000),
+        min_rate: written.min_rate.value().map(|size| size.0),
+        min_rate_grace: time(written.min_rate_grace.value(), 10_000),
     }
 }
 
@@ -62,6 +64,7 @@ pub(super) fn listeners(file: &File, base: &Path) -> Vec<Listener> {
             http2: true,
             certificates: Vec::new(),
             min_tls: TlsVersion::V1_2,
+            sni_must_match: true,
             proxy_protocol: false,
         }];
     };
@@ -75,6 +78,7 @@ fn listener(written: &schema::Listener, base: &Path) -> Option<Listener> {
         http2: written.http2.value().copied().unwrap_or(true),
         certificates: certificates.iter().map(|c| acme::certificate(c.get_ref(), base)).collect(),
         min_tls: written.min_tls.value().copied().unwrap_or(TlsVersion::V1_2),
+        sni_must_match: written.sni_must_match.value().copied().unwrap_or(true),
         proxy_protocol: written.proxy_protocol.value().copied().unwrap_or(false),
     })
 }

@@ -3,7 +3,7 @@
 use toml::Spanned;
 
 use crate::decode::{Field, Opt};
-use crate::model::{CallerName, FailurePolicy};
+use crate::model::{CallerName, FailurePolicy, IdentitySource, identity_regex};
 use crate::report::{Problem, Report};
 use crate::schema::{Authorizer, Behavior, PerCaller};
 use crate::units::{check_header_value, parse_header_name};
@@ -33,6 +33,7 @@ pub(super) fn check(behavior: &Behavior, out: &mut Report) {
     let Some(given) = behavior.authorizer.given() else { return };
     let authorizer = given.get_ref();
     check_identity(authorizer, given.span(), out);
+    check_validation(authorizer, out);
     check_headers(authorizer, out);
     if let Some(challenge) = authorizer.challenge.given()
         && let Err(error) = check_header_value(&challenge.get_ref().0)
@@ -81,6 +82,28 @@ fn check_identity(authorizer: &Authorizer, span: std::ops::Range<usize>, out: &m
             )
             .also(span, "of this authorizer")
             .help("list what tells who asks, or write `ttl = \"0s\"`"),
+        );
+    }
+}
+
+/// Its time is linear in the token's length, whatever it says (the `regex` crate knows no back-references); its size is bounded.
+fn check_validation(authorizer: &Authorizer, out: &mut Report) {
+    let Some(given) = authorizer.identity_validation.given() else { return };
+    if let Err(error) = identity_regex(&given.get_ref().0) {
+        let text = error.to_string();
+        let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        out.push(Problem::error("bad-value", given.span(), "this is no regular expression").label(why));
+    }
+    let is_value = |source: &IdentitySource| {
+        matches!(source, IdentitySource::Header(_) | IdentitySource::Query(_) | IdentitySource::Cookie(_))
+    };
+    if let Some(list) = authorizer.identity.value()
+        && !list.broken
+        && !list.items.iter().any(|source| is_value(&source.get_ref().0))
+    {
+        out.push(
+            Problem::error("no-effect", given.span(), "there is no token that could match")
+                .help("add a `header:NAME`, `query:NAME` or `cookie:NAME` to `identity`"),
         );
     }
 }

@@ -76,6 +76,7 @@ pub(super) fn check(file: &File, out: &mut Report) {
     if distributions.0.is_empty() {
         out.push(Problem::error("no-distributions", 0..0, "no distributions: nothing would be served").help(MINIMAL));
     }
+    routing::check_https(file, out);
     let geo = has_geo(file);
     let mut hosts = HashMap::new();
     for (name, distribution) in distributions.iter() {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use toml::Spanned;
 
-use super::{cache, first_or_report};
+use super::{cache, first_or_report, routing};
 use crate::decode::{Field, Text};
 use crate::report::{Problem, Report};
 use crate::schema::{Distribution, ErrorResponse, File};
@@ -62,20 +62,7 @@ fn check_page(page: &Spanned<Text>, distribution: &Distribution, out: &mut Repor
         );
         return;
     }
-    let taken = match &distribution.behaviors {
-        Field::Broken => true,
-        Field::Absent => true,
-        Field::Given(list) => {
-            let list = list.get_ref();
-            list.broken
-                || list.items.is_empty()
-                || list.items.iter().any(|behavior| match &behavior.get_ref().path {
-                    Field::Given(pattern) => pattern.get_ref().0.matches(path),
-                    Field::Absent | Field::Broken => true,
-                })
-        }
-    };
-    if !taken {
+    if !routing::has_path(distribution, path) {
         out.push(
             Problem::error(
                 "no-behavior",

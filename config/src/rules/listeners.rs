@@ -80,14 +80,15 @@ fn check_tls(listener: &Listener, out: &mut Report) {
         Field::Broken => return,
         Field::Absent => &List { items: Vec::new(), broken: false },
     };
-    if certificates.items.is_empty()
-        && !certificates.broken
-        && let Some(min_tls) = listener.min_tls.given()
-    {
-        out.push(
-            Problem::warning("no-effect", min_tls.span(), "`min_tls` does nothing without certificates")
-                .help("add `certificates`, or remove `min_tls`"),
-        );
+    if certificates.items.is_empty() && !certificates.broken {
+        let min_tls = listener.min_tls.given().map(|given| ("min_tls", given.span()));
+        let sni = listener.sni_must_match.given().map(|given| ("sni_must_match", given.span()));
+        for (key, span) in min_tls.into_iter().chain(sni) {
+            out.push(
+                Problem::warning("no-effect", span, format!("`{key}` does nothing without certificates"))
+                    .help(format!("add `certificates`, or remove `{key}`")),
+            );
+        }
     }
     let mut hosts = HashMap::new();
     let mut default = HashMap::new();

@@ -8,7 +8,7 @@ use super::no_duplicates;
 use crate::decode::{Field, List, Opt};
 use crate::model::ViewerProtocolPolicy;
 use crate::report::{Problem, Report};
-use crate::schema::{Behavior, Distribution, GeoList, GeoRestriction, Match, Wanted};
+use crate::schema::{Behavior, Distribution, File, GeoList, GeoRestriction, Listener, Match, Wanted};
 use crate::units::parse_header_name;
 
 /// Most networks or autonomous systems of a list: they are looked through one by one.
@@ -78,6 +78,67 @@ fn check_root_object(distribution: &Distribution, out: &mut Report) {
         out.push(
             problem("a default root object names a file").help("write it as in `index.html` or `site/index.html`"),
         );
+    } else if !has_path(distribution, &format!("/{text}")) {
+        out.push(
+            Problem::warning(
+                "no-behavior",
+                given.span(),
+                format!("`/` is always 404: no behavior has the path `/{text}`"),
+            )
+            .help("add a behavior for it, or correct the name"),
+        );
+    }
+}
+
+/// Whether a behavior has this path, conditions aside. One that could not be read may.
+pub(super) fn has_path(distribution: &Distribution, path: &str) -> bool {
+    let list = match &distribution.behaviors {
+        Field::Broken | Field::Absent => return true,
+        Field::Given(list) => list.get_ref(),
+    };
+    let takes = |behavior: &Spanned<Behavior>| match &behavior.get_ref().path {
+        Field::Given(pattern) => pattern.get_ref().0.matches(path),
+        Field::Absent | Field::Broken => true,
+    };
+    list.broken || list.items.is_empty() || list.items.iter().any(takes)
+}
+
+/// Policies that want HTTPS where nobody can come by it: no listener speaks TLS, and of no proxy it is believed that its viewer
+/// did.
+pub(super) fn check_https(file: &File, out: &mut Report) {
+    let speaks_tls = |listener: &Spanned<Listener>| match &listener.get_ref().certificates {
+        Field::Given(list) => list.get_ref().broken || !list.get_ref().items.is_empty(),
+        Field::Broken => true,
+        Field::Absent => false,
+    };
+    let tls = match &file.listeners {
+        Field::Given(list) => list.get_ref().broken || list.get_ref().items.iter().any(speaks_tls),
+        Field::Broken => true,
+        Field::Absent => false,
+    };
+    let trusts = match &file.trusted_proxies {
+        Field::Given(list) => list.get_ref().broken || !list.get_ref().items.is_empty(),
+        Field::Broken => true,
+        Field::Absent => false,
+    };
+    if tls || trusts {
+        return;
+    }
+    for (_, distribution) in file.distributions.value().into_iter().flat_map(|named| named.iter()) {
+        let behaviors = distribution.behaviors.value().map_or(&[][..], |list| list.items.as_slice());
+        let own = behaviors.iter().map(|behavior| &behavior.get_ref().viewer_protocol_policy);
+        for policy in own.chain([&distribution.viewer_protocol_policy]).filter_map(Field::given) {
+            let what = match policy.get_ref() {
+                ViewerProtocolPolicy::AllowAll => continue,
+                ViewerProtocolPolicy::RedirectToHttps => "every request is redirected, and none is served",
+                ViewerProtocolPolicy::HttpsOnly => "every request is refused",
+            };
+            out.push(
+                Problem::warning("no-https", policy.span(), what)
+                    .label("no listener speaks HTTPS, and no proxy is trusted to say that its viewer did")
+                    .help("add `certificates` to a listener, or `trusted_proxies = [ … ]` with the balancer's address"),
+            );
+        }
     }
 }
 

@@ -23,6 +23,9 @@ table! {
         /// there, or the answer is 401 without a call. Answers are kept under their values.
         /// Default: ["header:authorization"].
         identity: Opt<List<Identity>>,
+        /// A regular expression that the token has to match, or the answer is 401 without a call. The token is the value of
+        /// the first header, query parameter or cookie in `identity`. Default: any.
+        identity_validation: Opt<Text>,
         /// How long an answer is kept, up to 1h; "0s" asks for each request. Default: "5m".
         ttl: Opt<Time<0, 3_600_000>>,
         /// What the hook is told, in its own terms. A value { file = "…" } or { env = "…" } inside is a secret that

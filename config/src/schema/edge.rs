@@ -39,6 +39,11 @@ table! {
         read_timeout: Opt<Time<10, HOUR>>,
         /// Longest time of one write to a viewer, 10ms to 1h. Default: "60s".
         write_timeout: Opt<Time<10, HOUR>>,
+        /// How much of a request body has to come each second, on average since its first byte, 1B to 1GiB; a slower one is
+        /// answered with 408. Default: none, `read_timeout` alone holds.
+        min_rate: Opt<Size<1, {1024 * MIB}>>,
+        /// How long a request body may come slower than `min_rate`, up to 1h. Default: "10s".
+        min_rate_grace: Opt<Time<0, HOUR>>,
     }
 }
 
@@ -68,6 +73,9 @@ table! {
         http2: Opt<bool>,
         /// Oldest TLS version: "1.2" or "1.3". Default: "1.2".
         min_tls: Opt<TlsVersion>,
+        /// A request for another host than the handshake named is answered with 421, unless the certificate that was shown is
+        /// valid for that host too. Default: true.
+        sni_must_match: Opt<bool>,
         /// Connections begin with a PROXY header (version 1 or 2) that says who asks. Only `trusted_proxies` may connect.
         /// Default: false.
         proxy_protocol: Opt<bool>,

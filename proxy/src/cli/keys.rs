@@ -204,25 +204,29 @@ fn import(args: &Import) -> anyhow::Result<bool> {
     Ok(!refused)
 }
 
-fn list(args: &List) -> anyhow::Result<bool> {
-    let Some(socket) = args.edge.socket() else { return Ok(false) };
+/// All keys; none if the edge says why not, which is printed.
+fn all(socket: &Socket) -> anyhow::Result<Option<Vec<Value>>> {
     let mut after = String::new();
     let mut all = Vec::new();
     loop {
-        let Some(text) = send(&socket, Method::GET, &format!("/v1/keys?after={after}"), "")? else { return Ok(false) };
-        let answer: Value = serde_json::from_str(&text)?;
-        let keys = answer["keys"].as_array().cloned().unwrap_or_default();
-        let wanted = |key: &&Value| {
-            let has = |plan: &String| key["plans"].as_array().into_iter().flatten().any(|one| one == plan.as_str());
-            args.plan.as_ref().is_none_or(has)
-                && args.name.as_ref().is_none_or(|name| key["name"].as_str().is_some_and(|own| own.contains(name)))
-        };
-        all.extend(keys.iter().filter(wanted).cloned());
+        let Some(text) = send(socket, Method::GET, &format!("/v1/keys?after={after}"), "")? else { return Ok(None) };
+        let mut answer: Value = serde_json::from_str(&text)?;
+        all.extend(answer["keys"].as_array_mut().map(std::mem::take).unwrap_or_default());
         match answer["next"].as_str() {
             Some(next) => after = next.to_owned(),
-            None => break,
+            None => return Ok(Some(all)),
         }
     }
+}
+
+fn list(args: &List) -> anyhow::Result<bool> {
+    let Some(socket) = args.edge.socket() else { return Ok(false) };
+    let Some(mut all) = all(&socket)? else { return Ok(false) };
+    all.retain(|key| {
+        let has = |plan: &String| key["plans"].as_array().into_iter().flatten().any(|one| one == plan.as_str());
+        args.plan.as_ref().is_none_or(has)
+            && args.name.as_ref().is_none_or(|name| key["name"].as_str().is_some_and(|own| own.contains(name)))
+    });
     if args.edge.json {
         output::out(&format!("{}\n", Value::Array(all)));
         return Ok(true);
@@ -260,7 +264,50 @@ impl Rows {
     }
 }
 
+/// How the quotas of a key stand, or of all keys.
+fn remaining(args: &Usage) -> anyhow::Result<bool> {
+    let Some(socket) = args.edge.socket() else { return Ok(false) };
+    let keys = match &args.id {
+        Some(id) => vec![json!({ "id": id })],
+        None => match all(&socket)? {
+            Some(keys) => keys,
+            None => return Ok(false),
+        },
+    };
+    let mut found = Vec::new();
+    for key in keys {
+        let id = word(&key["id"]);
+        let Some(text) = send(&socket, Method::GET, &format!("/v1/usage?key={}", segment(&id)?), "")? else {
+            return Ok(false);
+        };
+        let mut answer: Value = serde_json::from_str(&text)?;
+        let quotas = answer["quotas"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let wanted = |quota: &Value| args.rows.plan.as_ref().is_none_or(|plan| quota["plan"] == plan.as_str());
+        found.extend(quotas.into_iter().filter(wanted).map(|mut quota| {
+            quota["key"] = json!(id);
+            if let Some(name) = key.get("name") {
+                quota["name"] = name.clone();
+            }
+            quota
+        }));
+    }
+    if args.edge.json {
+        output::out(&format!("{}\n", Value::Array(found)));
+        return Ok(true);
+    }
+    let columns = ["key", "name", "plan", "period", "limit", "used", "remaining", "resets_in_seconds"];
+    let mut rows = vec![columns.map(str::to_owned).to_vec()];
+    rows.extend(
+        found.iter().map(|quota| columns.map(|name| quota.get(name).map_or_else(|| "-".to_owned(), word)).to_vec()),
+    );
+    output::out(&table(&rows));
+    Ok(true)
+}
+
 fn usage(args: &Usage) -> anyhow::Result<bool> {
+    if args.remaining {
+        return remaining(args);
+    }
     let path = format!("/v1/usage?{}", args.rows.query(args.id.as_deref())?.trim_start_matches('&'));
     let Some(text) = args.edge.call(Method::GET, &path, "")? else { return Ok(false) };
     if args.edge.json {

@@ -155,14 +155,14 @@ impl Listeners {
                 (None, Some((listener, local))) => {
                     // In force before the first connection is taken.
                     let state = Arc::new(ListenerState::default());
-                    state.tls.store(part.tls.as_ref().map(|tls| Arc::clone(&tls.config)));
+                    state.tls.store(part.tls.clone());
                     state.proxy_protocol.store(part.proxy_protocol, Ordering::Relaxed);
                     self.start(part.wanted, local, listener, state)
                 }
                 // It was open when this was prepared and is gone now: only one reload runs at a time, so it is not.
                 (None, None) => continue,
             };
-            entry.state.tls.store(part.tls.as_ref().map(|tls| Arc::clone(&tls.config)));
+            entry.state.tls.store(part.tls.clone());
             entry.tls = part.tls;
             entry.state.h2c.store(part.h2c, Ordering::Relaxed);
             entry.state.proxy_protocol.store(part.proxy_protocol, Ordering::Relaxed);

@@ -91,7 +91,7 @@ async fn ask(core: &Core, head: &mut RequestHeader, ctx: &mut RequestCtx) -> Res
     }) else {
         return Ok(Asked::Nobody);
     };
-    let Some(key) = key(authorizer, head, ctx) else {
+    let Some(key) = key(authorizer, head, ctx).filter(|_key| is_token(authorizer, head)) else {
         ctx.challenge = Some(authorizer.challenge.clone());
         return Err(Fault::Unauthorized);
     };
@@ -170,6 +170,27 @@ async fn called(
             }
         }
     }
+}
+
+/// Whether the token looks like one, where the configuration says how one looks (API Gateway: "identityValidationExpression").
+/// Each line of a header has to.
+fn is_token(authorizer: &Authorizer, head: &RequestHeader) -> bool {
+    let Some(expression) = &authorizer.validation else { return true };
+    let judged = authorizer.identity.iter().find_map(|source| match source {
+        IdentitySource::Header(name) => {
+            Some(head.headers.get_all(name.as_str()).iter().all(|value| expression.is_match(value.as_bytes())))
+        }
+        IdentitySource::Query(name) => {
+            let value = head.uri.query().and_then(|query| query_value(query, name));
+            Some(value.is_some_and(|value| expression.is_match(value.as_bytes())))
+        }
+        IdentitySource::Cookie(name) => {
+            let value = cookie_value(&head.headers, name);
+            Some(value.is_some_and(|value| expression.is_match(value.as_bytes())))
+        }
+        IdentitySource::Method | IdentitySource::Path | IdentitySource::Address => None,
+    });
+    judged.unwrap_or(false)
 }
 
 /// Under what the answer is kept; none if a part of the identity is missing or empty.

@@ -191,6 +191,8 @@ pub struct RequestCtx {
     pub notes: Option<Vec<String>>,
     /// Body bytes received so far.
     pub body_in: u64,
+    /// When the first of it came, where a rate is asked for.
+    pub body_since: Option<u64>,
     /// The request's body, where hooks asked for it or made one.
     pub held: Option<Box<Held>>,
     /// A body that a response hook made, until it is put in place.
@@ -381,6 +383,7 @@ impl RequestCtx {
             hooks: Vec::new(),
             notes: None,
             body_in: 0,
+            body_since: None,
             held: None,
             new_body: None,
             origin_body: None,

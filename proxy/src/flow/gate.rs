@@ -289,6 +289,10 @@ fn absolute_form(raw: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((scheme, rest.get(..end)?, rest.get(end..)?))
 }
 
+fn is_http(scheme: &[u8]) -> bool {
+    scheme.eq_ignore_ascii_case(b"http") || scheme.eq_ignore_ascii_case(b"https")
+}
+
 /// Whether there is nothing but what URIs are written in (RFC 3986, 2), and some that browsers do not encode. `runtime::head`
 /// sees to it for HTTP/1.
 fn is_ascii_text(target: &str) -> bool {
@@ -309,9 +313,13 @@ fn target(req: &mut RequestHeader) -> Result<(bool, bool, Option<Box<str>>), Fau
     {
         return Err(Fault::BadTarget);
     }
+    // An edge is no gateway to anything else (RFC 9113, 8.3.1). h2 drops one that comes without `:authority`.
+    if req.version == Version::HTTP_2 && req.uri.scheme_str().is_some_and(|scheme| !is_http(scheme.as_bytes())) {
+        return Err(Fault::BadTarget);
+    }
     let absolute = match absolute_form(raw) {
         Some((scheme, _authority, rest)) if !http2 => {
-            if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
+            if !is_http(scheme) {
                 return Err(Fault::BadTarget);
             }
             if rest.is_empty() && req.method == Method::OPTIONS {
@@ -373,7 +381,9 @@ pub(super) fn target_of(path: &str, query: Option<&str>) -> Result<Uri, Fault> {
 /// Acts on `Connection` and takes it away, so that no later step strips what it names (RFC 9110, 7.6.1). Only a WebSocket
 /// upgrade keeps one. Whether the viewer's connection ends with this request: pingora looks at the first line only.
 fn connection(req: &mut RequestHeader) -> bool {
-    let upgrade = req.headers.get(UPGRADE).map(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let mut upgrades = req.headers.get_all(UPGRADE).iter();
+    // More than one: the origin could choose another than the edge speaks.
+    let upgrade = upgrades.next().map(|value| upgrades.next().is_none() && is_websocket(value));
     if !req.headers.contains_key(CONNECTION) {
         if upgrade.is_some() {
             req.remove_header(&UPGRADE);
@@ -406,6 +416,11 @@ fn connection(req: &mut RequestHeader) -> bool {
         req.remove_header(&UPGRADE);
     }
     closes
+}
+
+/// The one protocol that connections are handed over to.
+pub(super) fn is_websocket(value: &HeaderValue) -> bool {
+    value.as_bytes().eq_ignore_ascii_case(b"websocket")
 }
 
 /// Fields that are meant for the origin whatever `Connection` says: a sender must not name them (RFC 9110, 7.6.1), and one

@@ -54,7 +54,7 @@ pub(super) async fn serve(
     if viewers
         && status >= 400
         && pages::any(ctx)
-        && let Some(page) = Box::pin(pages::instead(session.req_header(), &mut head, ctx)).await
+        && let Some(page) = Box::pin(pages::instead(session.req_header(), &mut head, ctx, pages::By::Edge)).await
     {
         ctx.paged = true;
         body = page;

@@ -14,8 +14,9 @@ use pingora::proxy::Session;
 
 use super::context::RequestCtx;
 use super::parts;
-use crate::fault::chain;
-use crate::pages::{Errand, Page};
+use crate::fault::{Fault, chain};
+use crate::pages::refusals::Key;
+use crate::pages::{Errand, Page, PageError};
 use crate::snapshot::Distribution;
 use crate::snapshot::errors::PageTarget;
 
@@ -59,15 +60,29 @@ pub(super) fn any(ctx: &RequestCtx) -> bool {
 fn of_host(ctx: &RequestCtx) -> Option<(usize, &Distribution)> {
     let at = match ctx.route {
         Some((at, _)) => at,
-        // Of what was refused before the host was known no page is asked for.
-        None if ctx.authority.as_str().is_empty() => return None,
+        // Of what was refused before the host was known no page is asked for, nor one of a host that the connection is not for.
+        None if ctx.authority.as_str().is_empty() || ctx.fault == Some(Fault::Misdirected) => return None,
         None => ctx.snapshot.hosts.find(ctx.authority.host())?,
     };
     Some((at, ctx.snapshot.distributions.get(at)?))
 }
 
+/// Who made the error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// The origin, which was asked for it.
+    Origin,
+    /// The edge, a hook in its name, or the cache: it has cost the origin nothing.
+    Edge,
+}
+
 /// Turns the head of an error into that of its page, and gives its body. None if it has no page, or there is none to be had.
-pub(super) async fn instead(request: &RequestHeader, head: &mut ResponseHeader, ctx: &RequestCtx) -> Option<Bytes> {
+pub(super) async fn instead(
+    request: &RequestHeader,
+    head: &mut ResponseHeader,
+    ctx: &RequestCtx,
+    by: By,
+) -> Option<Bytes> {
     let (at, distribution) = of_host(ctx)?;
     let (page, status) = distribution.errors.find(head.status.as_u16())?.page.as_ref()?;
     let grpc = |value: &http::HeaderValue| value.as_bytes().starts_with(b"application/grpc");
@@ -76,8 +91,24 @@ pub(super) async fn instead(request: &RequestHeader, head: &mut ResponseHeader, 
     if itself || request.headers.get(CONTENT_TYPE).is_some_and(grpc) {
         return None;
     }
-    match get(page, at, ctx).await {
+    let found = match by {
+        By::Origin => get(page, at, ctx).await,
+        By::Edge => {
+            let key = Key {
+                snapshot: ctx.snapshot.number,
+                distribution: at,
+                https: ctx.https,
+                host: ctx.authority.as_str().into(),
+                target: page.target.clone(),
+            };
+            // Boxed: it holds a context, and most who are refused only wait.
+            ctx.snapshot.pages.refusals.get(key, ctx.started, Box::pin(get(page, at, ctx))).await
+        }
+    };
+    match found {
         Ok(found) => Some(put(head, *status, found)),
+        // Told once.
+        Err(PageError::Again | PageError::Busy) => None,
         Err(error) => {
             let (request_id, error) = (ctx.id(), chain(&error));
             tracing::warn!(request_id, page = &*page.target, error, "an error is sent without its page");
@@ -86,7 +117,7 @@ pub(super) async fn instead(request: &RequestHeader, head: &mut ResponseHeader, 
     }
 }
 
-async fn get(page: &PageTarget, distribution: usize, ctx: &RequestCtx) -> Result<Page, crate::pages::PageError> {
+async fn get(page: &PageTarget, distribution: usize, ctx: &RequestCtx) -> Result<Page, PageError> {
     let mut errand = RequestCtx::new(std::sync::Arc::clone(&ctx.snapshot), ctx.started);
     // No viewer waits for it: no limits, no viewer hooks, no line in the log, and no page in the place of its errors.
     errand.background = true;

@@ -4,6 +4,8 @@
 //! `gate.body_memory` for all requests together, and by `gate.max_body`. A body that is longer streams on after what was
 //! held. pingora is made to play what is held by a stand-in for the viewer's session ([`stand_in`]).
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use edgeweir_config::Stage;
 use edgeweir_hookhost::RequestBody;
@@ -17,6 +19,7 @@ use super::context::RequestCtx;
 use super::gate;
 use crate::edge::Core;
 use crate::fault::Fault;
+use crate::runtime::clock::Clock;
 use crate::runtime::room::Room;
 use crate::runtime::stand_in;
 
@@ -116,7 +119,7 @@ pub(super) async fn hold(core: &Core, session: &mut Session, ctx: &mut RequestCt
         let_it_come(session, ctx).await?;
         let patience = ctx.snapshot.config.server.read_timeout * TOTAL;
         // pingora's own timeout is for one read, and only over HTTP/1.
-        let read = tokio::time::timeout(patience, read(session, ctx, &mut held, limit)).await;
+        let read = tokio::time::timeout(patience, read(session, ctx, &mut held, limit, &*core.clock)).await;
         read.map_err(|_elapsed| Fault::ViewerTimeout)??;
     }
     ctx.held = Some(held);
@@ -136,12 +139,43 @@ pub(super) async fn let_it_come(session: &mut Session, ctx: &mut RequestCtx) -> 
     Ok(())
 }
 
+/// Counts a part of the viewer's body that came.
+///
+/// # Errors
+/// `BodyTooLarge`, and `ViewerTimeout` where the body comes too slowly: a viewer that trickles keeps a connection, and one of the
+/// origin's, for as little as a byte in each `read_timeout`.
+pub(super) fn comes(session: &Session, ctx: &mut RequestCtx, length: usize, clock: &dyn Clock) -> Result<(), Fault> {
+    ctx.body_in += u64::try_from(length).unwrap_or(u64::MAX);
+    if ctx.body_in > ctx.snapshot.config.gate.max_body {
+        return Err(Fault::BodyTooLarge);
+    }
+    match ctx.snapshot.config.server.min_rate {
+        // What an upgraded connection carries is no body.
+        Some(rate) if !session.is_upgrade_req() => keeps_up(ctx, rate, clock.monotonic()),
+        _ => Ok(()),
+    }
+}
+
+fn keeps_up(ctx: &mut RequestCtx, rate: u64, now: u64) -> Result<(), Fault> {
+    let since = *ctx.body_since.get_or_insert(now);
+    let counted =
+        Duration::from_nanos(now.saturating_sub(since)).saturating_sub(ctx.snapshot.config.server.min_rate_grace);
+    let wanted = u128::from(rate) * counted.as_nanos() / 1_000_000_000;
+    if u128::from(ctx.body_in) < wanted { Err(Fault::ViewerTimeout) } else { Ok(()) }
+}
+
 /// Reads until there is more than `limit`, or the end.
-async fn read(session: &mut Session, ctx: &mut RequestCtx, held: &mut Held, limit: usize) -> Result<(), Fault> {
+async fn read(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    held: &mut Held,
+    limit: usize,
+    clock: &dyn Clock,
+) -> Result<(), Fault> {
     let memory = ctx.snapshot.config.gate.body_memory;
     let mut bytes = BytesMut::from(std::mem::take(&mut held.bytes));
     while bytes.len() <= limit {
-        let Some(part) = part(session, ctx).await? else {
+        let Some(part) = part(session, ctx, clock).await? else {
             held.more = false;
             break;
         };
@@ -164,18 +198,14 @@ async fn read(session: &mut Session, ctx: &mut RequestCtx, held: &mut Held, limi
 }
 
 /// The next part of the viewer's body; none at its end.
-async fn part(session: &mut Session, ctx: &mut RequestCtx) -> Result<Option<Bytes>, Fault> {
+async fn part(session: &mut Session, ctx: &mut RequestCtx, clock: &dyn Clock) -> Result<Option<Bytes>, Fault> {
     let patience = ctx.snapshot.config.server.read_timeout;
     let read = tokio::time::timeout(patience, session.as_mut().read_request_body());
     let part = read.await.map_err(|_elapsed| Fault::ViewerTimeout)?.map_err(|mut error| {
         error.as_down();
         Fault::of(&error)
     })?;
-    let length = part.as_ref().map_or(0, Bytes::len);
-    ctx.body_in += u64::try_from(length).unwrap_or(u64::MAX);
-    if ctx.body_in > ctx.snapshot.config.gate.max_body {
-        return Err(Fault::BodyTooLarge);
-    }
+    comes(session, ctx, part.as_ref().map_or(0, Bytes::len), clock)?;
     Ok(part)
 }
 
@@ -183,7 +213,7 @@ async fn part(session: &mut Session, ctx: &mut RequestCtx) -> Result<Option<Byte
 ///
 /// # Errors
 /// As [`hold`].
-pub(super) async fn settle(session: &mut Session, ctx: &mut RequestCtx) -> Result<(), Fault> {
+pub(super) async fn settle(session: &mut Session, ctx: &mut RequestCtx, clock: &dyn Clock) -> Result<(), Fault> {
     let Some(mut held) = ctx.held.take() else { return Ok(()) };
     if held.made && session.is_upgrade_req() {
         let rule = "a request that asks for another protocol has no body";
@@ -193,7 +223,7 @@ pub(super) async fn settle(session: &mut Session, ctx: &mut RequestCtx) -> Resul
     if held.made && held.more {
         let_it_come(session, ctx).await?;
         while held.more {
-            held.more = part(session, ctx).await?.is_some() && !session.as_mut().is_body_done();
+            held.more = part(session, ctx, clock).await?.is_some() && !session.as_mut().is_body_done();
         }
     }
     if held.made {

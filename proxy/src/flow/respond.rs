@@ -37,7 +37,7 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
     }
     let (mut head, mut body) = answers::made(fault, session.req_header(), ctx)?;
     if pages::any(ctx)
-        && let Some(page) = Box::pin(pages::instead(session.req_header(), &mut head, ctx)).await
+        && let Some(page) = Box::pin(pages::instead(session.req_header(), &mut head, ctx, pages::By::Edge)).await
     {
         body = page;
     }

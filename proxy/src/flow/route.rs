@@ -51,6 +51,9 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
         }
         ctx.authority = plain;
     }
+    if met.is_some_and(|(_peer, tls)| tls) {
+        on_its_connection(ctx)?;
+    }
     ctx.expects = passed.expects;
     ctx.closes = passed.closes;
     if passed.asterisk || is_for_the_edge(head) {
@@ -95,6 +98,18 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
     }
     identity::api_key(ctx, &head.headers, head.uri.query())?;
     Ok(Subject::Behavior)
+}
+
+/// "A request for an "https" resource MUST be rejected unless it has been received over a connection that has been secured via a
+/// certificate valid for that target URI's origin", or a gateway that is trusted has sent it (RFC 9110, 7.4).
+fn on_its_connection(ctx: &RequestCtx) -> Result<(), Fault> {
+    let Some(conn) = &ctx.conn else { return Ok(()) };
+    match &conn.tls {
+        Some(tls) if tls.misdirects(ctx.authority.host()) && !ctx.snapshot.trusts(conn.peer.ip()) => {
+            Err(Fault::Misdirected)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether the edge is the last that an `OPTIONS` may come to; counts down otherwise (RFC 9110, 7.6.2).

@@ -14,7 +14,7 @@ use pingora::proxy::Session;
 
 use super::context::RequestCtx;
 use super::identity::X_REQUEST_ID;
-use super::{body, cache, compress, cors, edits, headers as policy_headers, hooks, pages, parts, throttle};
+use super::{body, cache, compress, cors, edits, gate, headers as policy_headers, hooks, pages, parts, throttle};
 use crate::fault::Fault;
 
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -100,6 +100,19 @@ pub(super) fn via(received: Version) -> HeaderValue {
         Version::HTTP_2 => "2.0 edgeweir",
         _ => "1.1 edgeweir",
     })
+}
+
+/// A 101 is for who asked for it, and for what was asked (RFC 9110, 7.8 and 15.2.2): the gate lets through one protocol.
+///
+/// # Errors
+/// `OriginProtocol` for any other.
+pub(super) fn switches(session: &Session, head: &ResponseHeader) -> Result<(), Fault> {
+    if head.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(());
+    }
+    let mut named = head.headers.get_all(UPGRADE).iter();
+    let fits = named.next().is_some_and(gate::is_websocket) && named.next().is_none();
+    if fits && session.is_upgrade_req() { Ok(()) } else { Err(Fault::OriginProtocol) }
 }
 
 /// One length and no coding but `chunked`, so that whoever comes after reads what was read here (RFC 9112, 6; RFC 9110, 8.6).
@@ -291,7 +304,9 @@ async fn error_page(session: &mut Session, head: &mut ResponseHeader, ctx: &mut 
         return;
     }
     let (before, empty) = (head.status, body::is_empty(head, ctx));
-    if let Some(page) = Box::pin(pages::instead(session.req_header(), head, ctx)).await {
+    // What comes from the cache cost the origin nothing either.
+    let by = if ctx.origin_status.is_some() { pages::By::Origin } else { pages::By::Edge };
+    if let Some(page) = Box::pin(pages::instead(session.req_header(), head, ctx, by)).await {
         ctx.paged = true;
         ctx.new_body = Some(page);
         body::at_viewer(session, head, ctx, before, empty);

@@ -11,7 +11,6 @@ use arc_swap::ArcSwapOption;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
-use rustls::ServerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +22,7 @@ use super::connections::{Connections, Place, TaskHandle, TlsFacts};
 use super::frames::FrameLimits;
 use super::head::HeadFlaw;
 use super::proxy_protocol;
-use crate::tls::ACME_PROTOCOL;
+use crate::tls::{ACME_PROTOCOL, Termination};
 
 /// Connections that wait in the kernel for an accept.
 const BACKLOG: i32 = 1024;
@@ -63,7 +62,7 @@ pub trait AcceptContext: Send + Sync + 'static {
 #[derive(Debug, Default)]
 pub struct ListenerState {
     /// TLS settings; none for plain text.
-    pub tls: ArcSwapOption<ServerConfig>,
+    pub tls: ArcSwapOption<Termination>,
     /// Whether HTTP/2 is spoken without TLS.
     pub h2c: AtomicBool,
     /// Whether connections begin with a PROXY header.
@@ -178,7 +177,7 @@ async fn connection<A, C>(
     let (transport, facts) = match state.tls.load_full() {
         None => (Transport::Plain(stream), None),
         // Boxed: it is over long before the connection is.
-        Some(config) => match Box::pin(shake_hands(stream, config, peer, context, &limits)).await {
+        Some(tls) => match Box::pin(shake_hands(stream, &tls, peer, context, &limits)).await {
             Some((transport, facts)) => (transport, Some(facts)),
             None => return,
         },
@@ -200,12 +199,12 @@ async fn connection<A, C>(
 /// Shakes hands within its time. None if there is nothing to serve then.
 async fn shake_hands<C: AcceptContext>(
     stream: TcpStream,
-    config: Arc<ServerConfig>,
+    tls: &Termination,
     peer: SocketAddr,
     context: &C,
     limits: &AcceptLimits,
 ) -> Option<(Transport, TlsFacts)> {
-    let handshake = TlsAcceptor::from(config).accept(stream);
+    let handshake = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream);
     match tokio::time::timeout(limits.handshake_timeout, handshake).await {
         Ok(Ok(mut stream)) if stream.get_ref().1.alpn_protocol() == Some(ACME_PROTOCOL) => {
             // RFC 8737, section 3: the handshake is all that the authority wants.
@@ -213,7 +212,7 @@ async fn shake_hands<C: AcceptContext>(
             None
         }
         Ok(Ok(stream)) => {
-            let facts = tls_facts(stream.get_ref().1);
+            let facts = TlsFacts::of(stream.get_ref().1, tls);
             Some((Transport::Tls(Box::new(stream)), facts))
         }
         Ok(Err(error)) => {
@@ -247,26 +246,6 @@ async fn announced(
     let Some(viewer) = said else { return Ok(peer) };
     place.move_to(viewer.ip(), limits.per_address).map_err(|refusal| refusal.as_str())?;
     Ok(viewer)
-}
-
-fn tls_facts(session: &rustls::ServerConnection) -> TlsFacts {
-    TlsFacts {
-        version: match session.protocol_version() {
-            Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
-            _ => "TLSv1.3",
-        },
-        cipher: session
-            .negotiated_cipher_suite()
-            .and_then(|suite| suite.suite().as_str())
-            .map_or_else(|| "unknown".to_owned(), registered),
-        server_name: session.server_name().map(str::to_owned),
-        resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
-    }
-}
-
-/// A cipher suite by its name in IANA's registry: rustls has names of its own for those of TLS 1.3.
-fn registered(suite: &str) -> String {
-    suite.strip_prefix("TLS13_").map_or_else(|| suite.to_owned(), |rest| format!("TLS_{rest}"))
 }
 
 async fn serve<A, C>(

@@ -2,11 +2,14 @@
 //!
 //! pingora takes a bare line feed in an extension for part of it; some servers take it for the end of the line, which is how
 //! a request is hidden in a chunk. Sizes themselves are pingora's to check: what is not understood here is left to it.
+//! pingora drops trailers without a look, so theirs is here: what is no field is no trailer either.
 
 use super::head::HeadFlaw;
 
 /// Longest line of a size and its extensions, or of a trailer, in bytes.
 const MAX_LINE: usize = 4096;
+/// Largest trailer section, in bytes: nobody gets it.
+const MAX_TRAILERS: usize = 16 * 1024;
 
 /// Progress through one chunked body.
 #[derive(Debug)]
@@ -18,6 +21,10 @@ pub struct ChunkCheck {
     sized: bool,
     previous: u8,
     line: usize,
+    /// The name of the trailer field is over.
+    named: bool,
+    /// Bytes of the trailer section.
+    trailers: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +38,7 @@ enum Part {
 
 impl Default for ChunkCheck {
     fn default() -> Self {
-        Self { part: Part::Size, size: 0, sized: false, previous: 0, line: 0 }
+        Self { part: Part::Size, size: 0, sized: false, previous: 0, line: 0, named: false, trailers: 0 }
     }
 }
 
@@ -45,7 +52,8 @@ impl ChunkCheck {
     /// Looks at the next bytes off the wire.
     ///
     /// # Errors
-    /// A line feed without a carriage return before it, a line that is too long, a chunk without a size.
+    /// A line feed without a carriage return before it, a line that is too long, a chunk without a size, a trailer that is no
+    /// field.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Result<(), HeadFlaw> {
         while let Some((&byte, rest)) = bytes.split_first() {
             match self.part {
@@ -80,9 +88,10 @@ impl ChunkCheck {
                 Part::Size if self.size == 0 => Part::Trailer,
                 Part::Size => Part::Data(self.size),
                 Part::Trailer if empty => Part::Done,
+                Part::Trailer if !self.named => return Err(HeadFlaw::Trailer),
                 other => other,
             };
-            (self.line, self.previous) = (0, byte);
+            (self.line, self.previous, self.named) = (0, byte, false);
             return Ok(());
         }
         self.line += 1;
@@ -96,9 +105,36 @@ impl ChunkCheck {
                 None => self.sized = true,
             }
         }
+        if self.part == Part::Trailer {
+            self.trailer_byte(byte)?;
+        }
         self.previous = byte;
         Ok(())
     }
+
+    /// A byte of a trailer's line: `name: value`, as in a head (RFC 9112, section 5).
+    fn trailer_byte(&mut self, byte: u8) -> Result<(), HeadFlaw> {
+        self.trailers += 1;
+        if self.trailers > MAX_TRAILERS {
+            return Err(HeadFlaw::TooLarge);
+        }
+        let fits = match byte {
+            _ if self.previous == b'\r' => false,
+            b'\r' => self.named || self.line == 1,
+            b':' if !self.named => {
+                self.named = true;
+                self.line > 1
+            }
+            _ if self.named => matches!(byte, b'\t' | 0x20..=0x7e | 0x80..),
+            _ => is_token(byte),
+        };
+        if fits { Ok(()) } else { Err(HeadFlaw::Trailer) }
+    }
+}
+
+/// Whether names of fields have it (RFC 9110, 5.6.2: `tchar`).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
@@ -114,8 +150,17 @@ mod tests {
     }
 
     #[test]
+    fn trailers_have_an_end() {
+        let mut body = b"0\r\n".to_vec();
+        while body.len() < 2 * MAX_TRAILERS {
+            body.extend_from_slice(b"x: y\r\n");
+        }
+        assert_eq!(check(&body, 100), Err(HeadFlaw::TooLarge));
+    }
+
+    #[test]
     fn rfc9112_7_1_lines_end_with_both_bytes_however_they_are_cut() {
-        let cases: [(&[u8], Result<bool, HeadFlaw>); 9] = [
+        let cases: [(&[u8], Result<bool, HeadFlaw>); 20] = [
             (b"\r\ndata\r\n0\r\n\r\n", Err(HeadFlaw::ChunkSize)),
             (b";x\r\n\r\n", Err(HeadFlaw::ChunkSize)),
             (b"0\r\n\r\n", Ok(true)),
@@ -125,6 +170,17 @@ mod tests {
             (b"4;a\nb\r\ndata\r\n0\r\n\r\n", Err(HeadFlaw::BareLineFeed)),
             (b"4\ndata\r\n0\r\n\r\n", Err(HeadFlaw::BareLineFeed)),
             (b"0\r\nx: y\n\r\n", Err(HeadFlaw::BareLineFeed)),
+            (b"0\r\nx:y\r\nx-b:\r\nX!1: \xe4: \t;\r\n\r\n", Ok(true)),
+            (b"0\r\nx y\r\n\r\n", Err(HeadFlaw::Trailer)),
+            (b"0\r\nxy\r\n\r\n", Err(HeadFlaw::Trailer)),
+            (b"0\r\n: y\r\n\r\n", Err(HeadFlaw::Trailer)),
+            (b"0\r\nx : y\r\n\r\n", Err(HeadFlaw::Trailer)),
+            (b"0\r\nx: y\r\n z\r\n\r\n", Err(HeadFlaw::Trailer)),
+            (b"0\r\n x: y\r\n\r\n", Err(HeadFlaw::Trailer)),
+            (b"0\r\nx: y\rz: a\r\n\r\n", Err(HeadFlaw::Trailer)),
+            (b"0\r\nx: a\0b\r\n\r\n", Err(HeadFlaw::Trailer)),
+            (b"0\r\n\rx: y\r\n\r\n", Err(HeadFlaw::Trailer)),
+            (b"0\r\nGET /evil HTTP/1.1\r\n\r\n", Err(HeadFlaw::Trailer)),
         ];
         for (body, wanted) in cases {
             for step in 1..=body.len() {

@@ -29,6 +29,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::answer::{is_interim, put_date};
 use super::connections::{ConnFacts, Place};
 use super::ending::last_word;
 use super::frames::{CALM_DOWN, FrameLimits, Frames};
@@ -449,36 +450,14 @@ impl AsyncWrite for Conn {
     }
 }
 
-/// Whether these are the first bytes of an interim response, after which a final one may still be said (RFC 9110, 15.2).
-fn is_interim(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"HTTP/1.1 1") && !bytes.starts_with(b"HTTP/1.1 101")
-}
-
-/// Puts `date` in the place of what a head has as its `Date`: both have the one form that is written (RFC 9110, 5.6.7), and so
-/// the same length.
-fn put_date(head: &mut [u8], date: &[u8]) {
-    const NAME: &[u8] = b"date: ";
-    let mut line = 0;
-    while let Some(rest) = head.get(line..) {
-        if rest.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)) {
-            let value = head.get_mut(line + NAME.len()..line + NAME.len() + date.len());
-            if let Some(value) = value.filter(|value| value.ends_with(b" GMT")) {
-                value.copy_from_slice(date);
-            }
-            return;
-        }
-        match memchr::memchr(b'\n', rest) {
-            // The empty line ends the head.
-            Some(end) if end > 1 => line += end + 1,
-            _ => return,
-        }
-    }
-}
-
 impl Conn {
     /// Tells an HTTP/2 viewer which requests were seen, unless it was told already (RFC 9113, 6.8).
     fn say_goodbye(&mut self) {
-        let goodbye = self.frames.as_ref().and_then(|frames| frames.goodbye());
+        let Some(frames) = &self.frames else { return };
+        if let (Some(flood), None) = (frames.calmed(), self.facts.flood()) {
+            self.facts.set_flood(flood);
+        }
+        let goodbye = frames.goodbye();
         if let (Some(goodbye), None, false) = (goodbye, self.facts.flood(), self.facts.is_gone()) {
             self.out.extend_from_slice(&goodbye);
         }

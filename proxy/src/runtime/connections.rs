@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 
 use super::ending::Ending;
 use super::frames::Flood;
+pub use super::handshake::TlsFacts;
 use super::head::HeadFlaw;
 
 /// The task of a connection, known once it is spawned. An abort costs the data path nothing, where a signal would be polled
@@ -88,19 +89,6 @@ const ERRANDS: usize = 64;
 const NO_HEAD: u64 = 0;
 /// A head is awaited since after the last sweep: the next one stamps it, so that the data path needs no clock.
 const UNSTAMPED: u64 = u64::MAX;
-
-/// What the handshake settled.
-#[derive(Debug, Clone)]
-pub struct TlsFacts {
-    /// `TLSv1.2` or `TLSv1.3`.
-    pub version: &'static str,
-    /// Name of the cipher suite.
-    pub cipher: String,
-    /// The server name that the viewer asked for.
-    pub server_name: Option<String>,
-    /// Whether an earlier session was resumed.
-    pub resumed: bool,
-}
 
 impl ConnFacts {
     /// Ends the connection from outside. It says its last word, if it has one.

@@ -46,10 +46,22 @@ impl Flood {
 /// GOAWAY with `ENHANCE_YOUR_CALM` (RFC 9113, sections 6.8 and 7). It names no stream: whatever was in work ends with the
 /// connection.
 pub const CALM_DOWN: [u8; HEADER + 8] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 11];
+/// The code in it.
+const ENHANCE_YOUR_CALM: u32 = 11;
+/// So many bytes of a GOAWAY are kept: stream, code, and the longest reason that is told apart.
+const FAREWELL: usize = 8 + 24;
 /// `GOAWAY` (RFC 9113, section 6).
 const GOAWAY: u8 = 7;
 /// `HEADERS`.
 const HEADERS: u8 = 1;
+
+/// What a walk comes by.
+enum Seen<'a> {
+    /// A frame of this type, on this stream.
+    Frame(u8, u32),
+    /// Some of the payload of a frame of this type.
+    Payload(u8, &'a [u8]),
+}
 
 /// Finds the headers of frames in a stream of bytes.
 #[derive(Debug, Default)]
@@ -62,12 +74,14 @@ struct Walker {
 }
 
 impl Walker {
-    fn walk(&mut self, mut bytes: &[u8], mut frame: impl FnMut(u8, u32)) {
+    fn walk(&mut self, mut bytes: &[u8], mut seen: impl FnMut(Seen<'_>)) {
         while !bytes.is_empty() {
             if self.rest > 0 {
                 let skip = usize::try_from(self.rest).unwrap_or(usize::MAX).min(bytes.len());
                 self.rest -= u32::try_from(skip).unwrap_or(self.rest);
-                bytes = bytes.get(skip..).unwrap_or_default();
+                let (part, others) = bytes.split_at(skip);
+                seen(Seen::Payload(self.header[3], part));
+                bytes = others;
                 continue;
             }
             let take = (HEADER - self.have).min(bytes.len());
@@ -81,7 +95,7 @@ impl Walker {
                 let [a, b, c, kind, _flags, stream @ ..] = self.header;
                 self.rest = u32::from_be_bytes([0, a, b, c]);
                 self.have = 0;
-                frame(kind, u32::from_be_bytes(stream) & 0x7fff_ffff);
+                seen(Seen::Frame(kind, u32::from_be_bytes(stream) & 0x7fff_ffff));
             }
         }
     }
@@ -133,6 +147,8 @@ pub struct Frames {
     greeted: bool,
     /// The viewer was told that the connection ends.
     told: bool,
+    /// What it was told: the start of the last GOAWAY that was written.
+    farewell: Vec<u8>,
     resets: Bucket,
     control: Bucket,
 }
@@ -148,6 +164,7 @@ impl Frames {
             last: 0,
             greeted: false,
             told: false,
+            farewell: Vec::new(),
             resets: Bucket::new(limits.resets),
             control: Bucket::new(limits.control),
         }
@@ -160,7 +177,8 @@ impl Frames {
     pub fn read(&mut self, bytes: &[u8], now: impl Fn() -> u64) -> Result<(), Flood> {
         let Self { read, resets, control, sent, last, .. } = self;
         let mut flood = None;
-        read.walk(bytes, |kind, stream| {
+        read.walk(bytes, |seen| {
+            let Seen::Frame(kind, stream) = seen else { return };
             let fits = match kind {
                 // DATA, HEADERS, CONTINUATION: h2 counts them.
                 HEADERS => {
@@ -182,11 +200,28 @@ impl Frames {
     /// Looks at what is written.
     pub fn written(&mut self, bytes: &[u8]) {
         self.sent = self.sent.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        let Self { written, greeted, told, .. } = self;
-        written.walk(bytes, |kind, _stream| {
-            *greeted = true;
-            *told |= kind == GOAWAY;
+        let Self { written, greeted, told, farewell, .. } = self;
+        written.walk(bytes, |seen| match seen {
+            Seen::Frame(GOAWAY, _stream) => {
+                (*greeted, *told) = (true, true);
+                farewell.clear();
+            }
+            Seen::Frame(..) => *greeted = true,
+            Seen::Payload(GOAWAY, part) => {
+                let room = FAREWELL.saturating_sub(farewell.len()).min(part.len());
+                farewell.extend_from_slice(part.get(..room).unwrap_or_default());
+            }
+            Seen::Payload(..) => {}
         });
+    }
+
+    /// Why h2 itself ended the connection, if the viewer asked too much of it (RFC 9113, section 7: `ENHANCE_YOUR_CALM`). Its
+    /// reason is in the debug data: streams that were reset before anybody looked at them, or that it had to reset.
+    #[must_use]
+    pub fn calmed(&self) -> Option<Flood> {
+        let (code, reason) = self.farewell.get(4..)?.split_first_chunk::<4>()?;
+        let resets = reason.starts_with(b"too_many_resets") || reason.starts_with(b"too_many_internal_resets");
+        (u32::from_be_bytes(*code) == ENHANCE_YOUR_CALM).then_some(if resets { Flood::Resets } else { Flood::Control })
     }
 
     /// What a connection says that closes without a fault: GOAWAY with `NO_ERROR` and the last stream that was seen, so that the
@@ -243,6 +278,28 @@ mod tests {
         assert_eq!(frames.read(&ping, || 0), Err(Flood::Control));
         assert_eq!((pass(&mut frames, &reset, 2_000), pass(&mut frames, &ping, 2_000)), (10, 6));
         assert_eq!(pass(&mut frames, &reset, 1_000_000), 50);
+    }
+
+    #[test]
+    fn what_h2_ends_a_connection_for_is_told_apart() {
+        let goaway = |code: u32, reason: &str| {
+            frame(GOAWAY, &[&[0, 0, 0, 9], code.to_be_bytes().as_slice(), reason.as_bytes()].concat())
+        };
+        for (bytes, wanted) in [
+            (goaway(11, "too_many_resets"), Some(Flood::Resets)),
+            (goaway(11, "too_many_internal_resets"), Some(Flood::Resets)),
+            (goaway(11, "too_many_data_frames"), Some(Flood::Control)),
+            (goaway(11, ""), Some(Flood::Control)),
+            (goaway(0, ""), None),
+            (goaway(1, "too_many_resets"), None),
+            (frame(0, &[11; 40]), None),
+        ] {
+            for step in 1..=bytes.len() {
+                let mut frames = connected();
+                bytes.chunks(step).for_each(|part| frames.written(part));
+                assert_eq!(frames.calmed(), wanted, "{} by {step}", bytes.escape_ascii());
+            }
+        }
     }
 
     #[test]

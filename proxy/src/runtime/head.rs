@@ -26,13 +26,15 @@ pub enum HeadFlaw {
     TooLarge,
     /// A chunk without a size (RFC 9112, 7.1).
     ChunkSize,
+    /// A line of a trailer section that is no field (RFC 9112, 7.1.2).
+    Trailer,
     /// pingora's parser refused it.
     Malformed,
 }
 
 impl HeadFlaw {
     /// All flaws.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::BareLineFeed,
         Self::RequestLine,
         Self::Target,
@@ -40,6 +42,7 @@ impl HeadFlaw {
         Self::TargetTooLong,
         Self::TooLarge,
         Self::ChunkSize,
+        Self::Trailer,
         Self::Malformed,
     ];
 
@@ -52,6 +55,7 @@ impl HeadFlaw {
             | Self::Target
             | Self::Fragment
             | Self::ChunkSize
+            | Self::Trailer
             | Self::Malformed => 400,
             Self::TargetTooLong => 414,
             Self::TooLarge => 431,
@@ -62,7 +66,7 @@ impl HeadFlaw {
     #[must_use]
     pub fn fault(self) -> Fault {
         match self {
-            Self::BareLineFeed | Self::ChunkSize => Fault::BadFraming,
+            Self::BareLineFeed | Self::ChunkSize | Self::Trailer => Fault::BadFraming,
             Self::RequestLine | Self::Malformed => Fault::BadRequest,
             Self::Target | Self::Fragment => Fault::BadTarget,
             Self::TargetTooLong => Fault::UrlTooLong,
@@ -81,6 +85,7 @@ impl HeadFlaw {
             Self::TargetTooLong => "uri-too-long",
             Self::TooLarge => "headers-too-large",
             Self::ChunkSize => "chunk-size",
+            Self::Trailer => "trailer",
             Self::Malformed => "malformed",
         }
     }

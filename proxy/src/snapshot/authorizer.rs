@@ -8,6 +8,7 @@ use edgeweir_hookhost::Caller;
 use edgeweir_limits::Nanos;
 use http::{HeaderName, HeaderValue};
 use moka::sync::Cache;
+use regex::bytes::Regex;
 
 use super::BoundHook;
 use super::limits::CallerName;
@@ -22,6 +23,8 @@ pub struct Authorizer {
     pub bound: BoundHook,
     /// What has to be there.
     pub identity: Vec<IdentitySource>,
+    /// What the token has to match: the first value that it is known by.
+    pub validation: Option<Regex>,
     /// How long an answer is kept; zero for not at all.
     pub ttl: Duration,
     /// What the origin and later hooks get as headers.

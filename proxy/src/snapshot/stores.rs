@@ -66,7 +66,10 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The content.
-    #[error("`{}` is no JSON object of strings, as in {{ \"key\": \"value\" }}", .path.display())]
+    #[error(
+        "`{}` is no JSON object of strings, as in {{ \"key\": \"value\" }}, nor CloudFront's {{ \"data\": [{{ \"key\": …, \"value\": … }}] }}",
+        .path.display()
+    )]
     Content {
         /// The file.
         path: PathBuf,
@@ -162,7 +165,7 @@ fn read(path: &Path) -> (Option<Stamp>, Result<Entries, StoreError>) {
     (stamp, entries.map_err(|source| StoreError::Content { path: path.to_owned(), source }))
 }
 
-/// One JSON object whose values are strings. Its errors name keys and never show a value.
+/// One JSON object whose values are strings, or CloudFront's list. Its errors name keys and never show a value.
 struct Object;
 
 impl<'de> Visitor<'de> for Object {
@@ -179,25 +182,53 @@ impl<'de> Visitor<'de> for Object {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
         let mut entries = Entries::new();
         while let Some(key) = map.next_key::<Box<str>>()? {
-            if key.is_empty() || key.len() > MAX_KEY_VALUE_KEY {
-                return Err(de::Error::custom(format!("a key has 1 to {MAX_KEY_VALUE_KEY} bytes")));
-            }
-            let value = match map.next_value::<serde_json::Value>()? {
-                serde_json::Value::String(value) if value.len() <= MAX_KEY_VALUE_VALUE => value,
-                serde_json::Value::String(_) => {
-                    return Err(de::Error::custom(format!("the value of {key:?} has over 1 MiB")));
+            match map.next_value::<serde_json::Value>()? {
+                serde_json::Value::Array(items) if &*key == LIST && entries.is_empty() => {
+                    if map.next_key::<de::IgnoredAny>()?.is_some() {
+                        return Err(de::Error::custom(format!("there is something beside the list {LIST:?}")));
+                    }
+                    return of_list(items);
                 }
-                _ => return Err(de::Error::custom(format!("the value of {key:?} is not a string; put it in quotes"))),
-            };
-            match entries.entry(key) {
-                Entry::Vacant(entry) => drop(entry.insert(value.into_bytes().into())),
-                Entry::Occupied(entry) => {
-                    return Err(de::Error::custom(format!("the key {:?} is there twice", entry.key())));
-                }
+                value => add(&mut entries, key, value)?,
             }
         }
         Ok(entries)
     }
+}
+
+/// What CloudFront imports from S3: `{"data": [{"key": "…", "value": "…"}]}` ("Create a file of key-value pairs").
+const LIST: &str = "data";
+
+fn of_list<E: de::Error>(items: Vec<serde_json::Value>) -> Result<Entries, E> {
+    let mut entries = Entries::new();
+    for (at, item) in items.into_iter().enumerate() {
+        let serde_json::Value::Object(mut item) = item else {
+            return Err(E::custom(format!("entry {at} of {LIST:?} is not an object with \"key\" and \"value\"")));
+        };
+        match (item.remove("key"), item.remove("value")) {
+            (Some(serde_json::Value::String(key)), Some(value)) if item.is_empty() => {
+                add(&mut entries, key.into(), value)?;
+            }
+            _ => return Err(E::custom(format!("entry {at} of {LIST:?} has not just a \"key\" and a \"value\""))),
+        }
+    }
+    Ok(entries)
+}
+
+fn add<E: de::Error>(entries: &mut Entries, key: Box<str>, value: serde_json::Value) -> Result<(), E> {
+    if key.is_empty() || key.len() > MAX_KEY_VALUE_KEY {
+        return Err(E::custom(format!("a key has 1 to {MAX_KEY_VALUE_KEY} bytes")));
+    }
+    let value = match value {
+        serde_json::Value::String(value) if value.len() <= MAX_KEY_VALUE_VALUE => value,
+        serde_json::Value::String(_) => return Err(E::custom(format!("the value of {key:?} has over 1 MiB"))),
+        _ => return Err(E::custom(format!("the value of {key:?} is not a string; put it in quotes"))),
+    };
+    match entries.entry(key) {
+        Entry::Vacant(entry) => drop(entry.insert(value.into_bytes().into())),
+        Entry::Occupied(entry) => return Err(E::custom(format!("the key {:?} is there twice", entry.key()))),
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use rustls::SignatureScheme;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use super::names::Shared;
 use super::{ACME_PROTOCOL, Slot};
 use crate::acme::Challenges;
 
@@ -71,6 +72,11 @@ impl Resolver {
         &self.default
     }
 
+    /// What they are valid for.
+    pub(super) fn names(&self, name: &str) -> Shared {
+        self.candidates(Some(name)).iter().map(|slot| slot.shown().names.clone()).collect()
+    }
+
     fn choose(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let candidates = self.candidates(name);
         if let [only] = candidates {
@@ -128,7 +134,7 @@ mod tests {
     fn key(scheme: SignatureScheme) -> Arc<Slot> {
         let key = Arc::new(CertifiedKey::new(Vec::new(), Arc::new(Key(scheme))));
         let validity = Validity { not_before: 0, not_after: 0 };
-        Arc::new(Slot::of(Shown { key, validity, source: Source::Files }))
+        Arc::new(Slot::of(Shown { key, validity, names: Arc::default(), source: Source::Files }))
     }
 
     fn hosts(list: &[&str]) -> Vec<HostPattern> {

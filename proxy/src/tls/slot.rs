@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rustls::sign::CertifiedKey;
 
 use super::TlsError;
+use super::names::Names;
 use super::pem::{self, Pair, Validity};
 use crate::acme::Access;
 use crate::files::Stamp;
@@ -22,6 +23,7 @@ const PATIENCE: u32 = 10;
 pub(crate) struct Shown {
     pub(crate) key: Arc<CertifiedKey>,
     pub(crate) validity: Validity,
+    pub(crate) names: Arc<Names>,
     pub(crate) source: Source,
 }
 
@@ -49,7 +51,12 @@ impl Source {
 
 impl Shown {
     pub(crate) fn new(pair: Pair, source: Source) -> Self {
-        Self { key: Arc::new(pair.key), validity: pair.validity, source }
+        Self::of(Arc::new(pair.key), pair.validity, source)
+    }
+
+    fn of(key: Arc<CertifiedKey>, validity: Validity, source: Source) -> Self {
+        let names = Arc::new(key.cert.first().map(|leaf| Names::of(leaf)).unwrap_or_default());
+        Self { key, validity, names, source }
     }
 }
 
@@ -191,5 +198,5 @@ pub(crate) fn stand_in(names: &[String]) -> Result<Shown, TlsError> {
     params.distinguished_name.push(rcgen::DnType::CommonName, "Edgeweir: no certificate yet");
     let validity =
         Validity { not_before: params.not_before.unix_timestamp(), not_after: params.not_after.unix_timestamp() };
-    Ok(Shown { key: pem::self_signed(&params)?, validity, source: Source::StandIn })
+    Ok(Shown::of(pem::self_signed(&params)?, validity, Source::StandIn))
 }

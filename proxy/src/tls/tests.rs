@@ -49,6 +49,7 @@ fn listener(certificates: &[(&PathBuf, &PathBuf)]) -> Listener {
         http2: true,
         certificates: certificates.collect(),
         min_tls: TlsVersion::V1_2,
+        sni_must_match: true,
     }
 }
 

@@ -8,6 +8,8 @@ use edgeweir_tests::h2_raw::{END_HEADERS, END_STREAM, Outcome, RawH2, block};
 use edgeweir_tests::http2::Client;
 use edgeweir_tests::origin::Origin;
 
+use crate::support::until_refused;
+
 const CONFIG: &str = r#"
     [http2]
     max_resets = 5
@@ -44,17 +46,6 @@ async fn goodbye(raw: &mut RawH2) -> Option<u32> {
     None
 }
 
-/// Waits until so many connections were counted: the last word is said before its connection is.
-async fn until_told(edge: &TestEdge, reason: &str, count: f64) {
-    for _ in 0..100 {
-        if edge.metric("edgeweir_refused_connections_total", &[reason]).await >= count {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{count} connections for {reason}: {}", edge.metrics().await);
-}
-
 async fn goes_on(edge: &TestEdge) {
     let mut client = Client::connect(edge.address()).await;
     assert_eq!(client.get("site.test", "/t", &[]).await.status, 200);
@@ -73,7 +64,7 @@ async fn cve_2023_44487_also_in_no_hurry() {
     }
     assert_eq!(goodbye(&mut raw).await, Some(ENHANCE_YOUR_CALM));
     assert!((50..60).contains(&origin.heads()), "{} requests reached the origin", origin.heads());
-    until_told(&edge, "http2-resets", 1.0).await;
+    until_refused(&edge, "http2-resets", 1.0).await;
     goes_on(&edge).await;
 }
 
@@ -101,7 +92,7 @@ async fn frames_that_carry_nothing_end_the_connection() {
             raw.frame(kind, 0, stream, payload).await;
         }
         assert_eq!(goodbye(&mut raw).await, Some(ENHANCE_YOUR_CALM), "{what}");
-        until_told(&edge, "http2-control-frames", (number + 1) as f64).await;
+        until_refused(&edge, "http2-control-frames", (number + 1) as f64).await;
     }
     assert_eq!(origin.heads(), 5);
     goes_on(&edge).await;
@@ -116,6 +107,8 @@ async fn cve_2019_9518_empty_data_ends_the_connection() {
         raw.data(1, b"", false).await;
     }
     assert_eq!(goodbye(&mut raw).await, Some(ENHANCE_YOUR_CALM));
+    drop(raw);
+    until_refused(&edge, "http2-control-frames", 1.0).await;
     assert_eq!(origin.count(), 0);
     goes_on(&edge).await;
 }

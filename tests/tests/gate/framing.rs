@@ -293,3 +293,52 @@ async fn rfc9112_9_3_close_counts_on_any_line() {
         raw.assert_closed().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9112_7_1_2_a_trailer_that_is_no_field_is_refused() {
+    let (edge, origin) = mirrored().await;
+    for trailer in [
+        "GET /evil HTTP/1.1\r\nHost: site.test",
+        "x-sum",
+        ": 1",
+        "x sum: 1",
+        "x-sum : 1",
+        " x-sum: 1",
+        "x-sum: 1\r\n folded",
+        "x-sum: a\rb: c",
+        "x-sum: a\0b",
+        "x-sum: a\x7fb",
+        "x-s\u{fc}m: 1",
+    ] {
+        let mut raw = edge.connect().await;
+        raw.send("POST /t HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\n\r\n").await;
+        raw.send(format!("3\r\nabc\r\n0\r\n{trailer}\r\n\r\n")).await;
+        let response = raw.response().await;
+        assert_eq!(response.status, 400, "for {trailer:?}");
+        raw.assert_closed().await;
+    }
+    assert_eq!(origin.count(), 0, "whole requests at the origin");
+    let mut raw = edge.connect().await;
+    raw.send("POST /t HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n").await;
+    let trailers = "x-filler: 0123456789\r\n".repeat(1000);
+    raw.send(format!("{trailers}\r\n")).await;
+    assert_eq!(raw.response().await.status, 431);
+    assert_still_serving(&edge).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_6_5_1_fields_of_trailers_are_dropped() {
+    let (edge, origin) = mirrored().await;
+    for trailer in
+        ["Content-Length: 9", "Transfer-Encoding: gzip", "Host: evil.test", "Authorization: evil", "x-empty:"]
+    {
+        let case = format!(
+            "POST /t HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n\
+             3\r\nabc\r\n0\r\n{trailer}\r\nx-last: evil\r\n\r\n"
+        );
+        let (_, received) = passed(&edge, &origin, case).await;
+        assert_eq!((received.body.bytes.as_slice(), received.header("content-length")), (&b"abc"[..], None));
+        assert!(!String::from_utf8_lossy(&received.head.raw).contains("evil"), "{trailer}");
+        assert_eq!(received.header("authorization"), None);
+    }
+}

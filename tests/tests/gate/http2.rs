@@ -5,7 +5,7 @@ use edgeweir_tests::h2_raw::{END_HEADERS, END_STREAM, Outcome, RawH2, block};
 use edgeweir_tests::http2::Client;
 use edgeweir_tests::origin::Origin;
 
-use crate::support::mirrored;
+use crate::support::{mirrored, until_refused};
 
 const METHOD: (&str, &str) = (":method", "GET");
 const SCHEME: (&str, &str) = (":scheme", "http");
@@ -263,6 +263,8 @@ async fn cve_2023_44487_rapid_resets_end_the_connection() {
     }
     assert!(ended, "5,000 resets in a row are too many for one connection");
     assert!(origin.heads() < 2000, "{} of 5,000 requests reached the origin", origin.heads());
+    drop(raw);
+    until_refused(&edge, "http2-resets", 1.0).await;
     assert_eq!(edge.get("/t").await.status, 200);
 }
 
@@ -289,4 +291,74 @@ async fn rfc9113_8_2_1_values_do_not_begin_or_end_with_blanks() {
         &[METHOD, SCHEME, AUTHORITY, PATH, ("x", " ")],
     ])
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9113_8_3_1_schemes_are_those_of_http() {
+    let scheme = |scheme| [METHOD, (":scheme", scheme), AUTHORITY, PATH];
+    let cases: Vec<_> =
+        ["", "ftp", "javascript", "httpx", " http", "http ", "ht tp", "http:", "https://evil.test/x", "ws"]
+            .map(scheme)
+            .into();
+    let cases: Vec<&[(&str, &str)]> = cases.iter().map(<[_; 4]>::as_slice).collect();
+    all_refused(&cases).await;
+    let (edge, _origin) = mirrored().await;
+    assert_eq!(outcome(&edge, &scheme("https")).await, Outcome::Status(200), "TLS may have ended before the edge");
+}
+
+/// Sends a body and then these trailers.
+async fn with_trailers(edge: &TestEdge, trailers: &[(&str, &str)], end: bool) -> Outcome {
+    let mut raw = RawH2::connect(edge.address()).await;
+    raw.headers(1, &[(":method", "POST"), SCHEME, AUTHORITY, PATH], false).await;
+    raw.data(1, b"abc", false).await;
+    raw.headers(1, trailers, end).await;
+    raw.outcome(1).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9113_8_2_malformed_trailers_make_no_whole_request() {
+    let (edge, origin) = mirrored().await;
+    let cases: [&[(&str, &str)]; 9] = [
+        &[("connection", "close")],
+        &[("transfer-encoding", "chunked")],
+        &[("keep-alive", "timeout=5")],
+        &[("proxy-connection", "keep-alive")],
+        &[("upgrade", "websocket")],
+        &[("te", "gzip")],
+        &[("X-Upper", "1")],
+        &[("x", "a\r\nhost: evil.test")],
+        &[("x", "1"), (":path", "/evil")],
+    ];
+    for case in cases {
+        let outcome = with_trailers(&edge, case, true).await;
+        assert!(outcome.refused(), "{outcome:?} for {case:?}");
+    }
+    // RFC 9113, 8.1: the second field section ends the stream.
+    let outcome = with_trailers(&edge, &[("x-sum", "1")], false).await;
+    assert!(outcome.refused(), "{outcome:?}");
+    assert_eq!(origin.count(), 0, "whole requests at the origin");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_6_5_1_trailers_change_nothing_of_the_request() {
+    let (edge, origin) = mirrored().await;
+    let cases: [&[(&str, &str)]; 6] = [
+        &[("x-sum", "evil")],
+        &[("content-length", "9")],
+        &[("host", "evil.test")],
+        &[("authorization", "evil")],
+        &[("te", "trailers"), ("trailer", "evil")],
+        // h2 drops these without a word.
+        &[(":path", "/evil"), (":authority", "evil.test")],
+    ];
+    for case in cases {
+        let outcome = with_trailers(&edge, case, true).await;
+        assert!(outcome.refused() || outcome == Outcome::Status(200), "{outcome:?} for {case:?}");
+    }
+    for received in origin.requests() {
+        let head = String::from_utf8_lossy(&received.head.raw).into_owned();
+        assert_eq!((received.target(), received.body.bytes.as_slice()), ("/t", &b"abc"[..]));
+        assert!(!head.contains("evil") && !String::from_utf8_lossy(&received.body.raw).contains("evil"), "{head}");
+    }
+    assert!(origin.count() >= 5);
 }

@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use edgeweir_tests::edge::TestEdge;
+use edgeweir_tests::h2_raw::{Outcome, RawH2};
 use edgeweir_tests::origin::{Origin, Reply};
 use edgeweir_tests::raw::Raw;
 use edgeweir_tests::wait::{deadline, until};
+use edgeweir_tests::websocket::{WebSocket, WebSocketOrigin};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const CONFIG: &str = r#"
@@ -158,4 +160,67 @@ async fn a_viewer_that_takes_nothing_more_is_reset_and_the_log_says_so() {
         let error = stream.read_to_end(&mut Vec::new()).await.expect_err("a reset, not an end");
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{outcome}");
     }
+}
+
+const RATE: &str = "min_rate = \"1KiB\"\n    min_rate_grace = \"300ms\"";
+
+/// With a rate for bodies, and each byte well within `read_timeout`.
+async fn hurried(origin: &str) -> TestEdge {
+    TestEdge::start(
+        &CONFIG.replace("read_timeout = \"500ms\"", &format!("read_timeout = \"500ms\"\n    {RATE}")),
+        origin,
+    )
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_trickles_is_408_where_a_rate_is_asked_for() {
+    let origin = Origin::mirror().await;
+    let edge = hurried(&origin.address()).await;
+    for head in ["Content-Length: 100000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"] {
+        let mut raw = edge.connect().await;
+        raw.send(format!("POST /t HTTP/1.1\r\nHost: site.test\r\n{head}")).await;
+        let part: &[u8] = if head.contains("chunked") { b"1\r\na\r\n" } else { b"a" };
+        trickle(&mut raw, part).await.expect("the edge hangs up");
+        assert_eq!(raw.response().await.status, 408, "{head}");
+    }
+    assert_eq!(origin.count(), 0, "whole requests at the origin");
+    let mut raw = RawH2::connect(edge.address()).await;
+    let fields = [(":method", "POST"), (":scheme", "http"), (":authority", "site.test"), (":path", "/t")];
+    raw.headers(1, &fields, false).await;
+    for _ in 0..30 {
+        raw.data(1, b"a", false).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(raw.outcome(1).await, Outcome::Status(408));
+    assert_eq!(origin.count(), 0, "whole requests at the origin");
+    // One that keeps up may take its time.
+    let mut raw = edge.connect().await;
+    raw.send("POST /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: 4096\r\n\r\n").await;
+    for _ in 0..16 {
+        raw.send([b'a'; 256]).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(raw.response().await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_body_has_no_rate_and_without_one_a_body_may_trickle() {
+    let origin = WebSocketOrigin::start().await;
+    let edge = hurried(&origin.address()).await;
+    let (mut socket, _) = WebSocket::connect(edge.address(), "site.test", "/chat").await.expect("a handshake");
+    for _ in 0..10 {
+        assert_eq!(socket.echo("a").await.expect("an echo"), "a");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    socket.close().await;
+    let origin = Origin::mirror().await;
+    let edge = TestEdge::start(CONFIG, &origin.address()).await;
+    let mut raw = edge.connect().await;
+    raw.send("POST /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: 20\r\n\r\n").await;
+    for _ in 0..20 {
+        raw.send(b"a").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(raw.response().await.status, 200);
 }

@@ -1,5 +1,7 @@
 //! What the gate's tests share.
 
+use std::time::Duration;
+
 use edgeweir_tests::edge::TestEdge;
 use edgeweir_tests::origin::{Origin, Received};
 use edgeweir_tests::raw::Response;
@@ -65,4 +67,15 @@ pub(crate) async fn refused_or_passed(edge: &TestEdge, origin: &Origin, case: &s
 /// The edge answers an honest request.
 pub(crate) async fn assert_still_serving(edge: &TestEdge) {
     assert_eq!(edge.get("/honest").await.status, 200, "an honest request after the others");
+}
+
+/// Waits until so many connections were counted: the last word is said before its connection is.
+pub(crate) async fn until_refused(edge: &TestEdge, reason: &str, count: f64) {
+    for _ in 0..100 {
+        if edge.metric("edgeweir_refused_connections_total", &[reason]).await >= count {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{count} connections for {reason}: {}", edge.metrics().await);
 }

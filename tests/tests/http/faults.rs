@@ -133,6 +133,24 @@ async fn rfc9112_6_3_length_and_chunks_of_an_origin_are_read_as_chunks_or_refuse
     }
 }
 
+/// The length is gone before anything is forwarded or stored, whatever it says, and what is beyond the last chunk is nobody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9112_6_3_a_length_beside_chunks_is_removed() {
+    for length in ["3", "4", "400", "0", "x", "4\r\ncontent-length: 5"] {
+        let head = format!("HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: {length}\r\n");
+        let rest = "transfer-encoding: chunked\r\n\r\n4\r\ngood\r\n0\r\n\r\n";
+        let stray = "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil";
+        let origin = hostile::always(Reply::raw(format!("{head}{rest}{stray}"))).await;
+        let edge = TestEdge::plain(&origin.address()).await;
+        for target in ["/t", "/t", "/u", "/u"] {
+            let response = edge.get(target).await;
+            assert_eq!((response.status, response.text().as_str()), (200, "good"), "{length} {target}");
+            assert!(response.header("content-length").is_none_or(|length| length == "4"), "{response:?}");
+        }
+        assert_eq!((origin.count(), origin.connections()), (2, 2), "{length}");
+    }
+}
+
 /// The viewer gets 502, or a head and then a body that is visibly cut.
 async fn cut(reply: Reply) {
     let origin = hostile::always(reply).await;

@@ -14,6 +14,7 @@ mod memory;
 mod origins;
 mod passing;
 mod pool;
+mod refusals;
 mod response_headers;
 mod resumption;
 mod routing;

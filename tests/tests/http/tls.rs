@@ -3,6 +3,7 @@
 use edgeweir_tests::certs::{Authority, Certified};
 use edgeweir_tests::edge::{HOST, Setup, TestEdge};
 use edgeweir_tests::h2_origin::H2Origin;
+use edgeweir_tests::http2::{self, Client};
 use edgeweir_tests::origin::Origin;
 use edgeweir_tests::raw::{Raw, request_bytes};
 
@@ -23,11 +24,19 @@ const CONFIG: &str = r#"
 "#;
 
 async fn three(listener: &str) -> (TestEdge, Authority, [Certified; 3], Origin) {
+    three_with("", listener).await
+}
+
+/// As [`three`], with this at the top of the file.
+async fn three_with(top: &str, listener: &str) -> (TestEdge, Authority, [Certified; 3], Origin) {
     let origin = Origin::mirror().await;
     let authority = Authority::new();
-    let certificates =
-        [authority.issue(&["a.test"]), authority.issue(&["*.b.test"]), authority.issue(&["other.test", "c.test"])];
-    let setup = Setup::new(CONFIG).set("origin", &origin.address()).set("listener", listener);
+    let certificates = [
+        authority.issue(&["a.test"]),
+        authority.issue(&["*.b.test"]),
+        authority.issue(&["other.test", "c.test", "127.0.0.1"]),
+    ];
+    let setup = Setup::new(&format!("{top}{CONFIG}")).set("origin", &origin.address()).set("listener", listener);
     for (certificate, name) in certificates.iter().zip(["a", "b", "other"]) {
         drop(certificate.write(setup.folder(), name));
     }
@@ -138,4 +147,59 @@ async fn idle_connections_end_under_tls_too() {
     raw.send(request_bytes("GET", "a.test", "/t", &[], b"")).await;
     assert_eq!(raw.response().await.status, 200);
     raw.assert_closed().await;
+}
+
+/// What a request for `host` gets on a connection whose handshake named `name`.
+async fn status(edge: &TestEdge, authority: &Authority, name: &str, host: &str) -> u16 {
+    let mut raw = Raw::over(authority.connect(edge.address(), name, &["http/1.1"]).await.expect("a handshake"));
+    raw.send(request_bytes("GET", host, "/t", &[], b"")).await;
+    let status = raw.response().await.status;
+    // Only the one request was wrong.
+    raw.send(request_bytes("GET", name, "/t", &[], b"")).await;
+    assert_eq!(raw.response().await.status, 200, "{name} after {host}");
+    status
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_7_4_a_host_that_the_certificate_is_not_for_is_421() {
+    let (edge, authority, _, origin) = three("").await;
+    for (name, host, wanted) in [
+        ("a.test", "A.test", 200),
+        ("a.test", "a.test:8443", 200),
+        ("a.test", "a.test.", 200),
+        ("a.test", "x.b.test", 421),
+        ("a.test", "unknown.test", 421),
+        ("a.test", "127.0.0.1", 421),
+        ("x.b.test", "y.b.test", 200),
+        ("x.b.test", "x.y.b.test", 421),
+        ("x.b.test", "b.test", 421),
+        ("c.test", "other.test", 200),
+        ("c.test", "127.0.0.1", 200),
+        // Without a name in the handshake (an address is none) the viewer is held to nothing.
+        ("127.0.0.1", "a.test", 200),
+    ] {
+        assert_eq!(status(&edge, &authority, name, host).await, wanted, "{host} on a connection of {name}");
+    }
+    assert!(origin.requests().iter().all(|received| received.header("host") != Some("x.b.test")));
+    assert!(edge.metric("edgeweir_faults_total", &["misdirected"]).await >= 5.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9113_9_1_1_hosts_of_one_certificate_share_a_connection_and_others_do_not() {
+    let (edge, authority, _, _origin) = three("").await;
+    let stream = authority.connect(edge.address(), "c.test", &["h2"]).await.expect("a handshake");
+    let mut client = Client::over(stream).await;
+    for (host, wanted) in [("c.test", 200), ("other.test", 200), ("a.test", 421), ("other.test", 200)] {
+        let request = http2::get(host, "/t", &[]);
+        let response = client.request(request, b"").await;
+        assert_eq!(response.status, wanted, "{host}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_hosts_are_served_where_that_is_wanted_and_to_trusted_proxies() {
+    let (edge, authority, _, _origin) = three("sni_must_match = false").await;
+    assert_eq!(status(&edge, &authority, "a.test", "other.test").await, 200);
+    let (edge, authority, _, _origin) = three_with("trusted_proxies = [\"127.0.0.1/32\"]\n", "").await;
+    assert_eq!(status(&edge, &authority, "a.test", "other.test").await, 200);
 }

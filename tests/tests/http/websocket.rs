@@ -1,7 +1,8 @@
 //! WebSocket (RFC 6455) through the edge.
 
 use edgeweir_tests::edge::{HOST, TestEdge};
-use edgeweir_tests::origin::{Origin, Reply};
+use edgeweir_tests::http2::Client;
+use edgeweir_tests::origin::{Origin, Reply, Step};
 use edgeweir_tests::websocket::{WebSocket, WebSocketOrigin};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,5 +69,52 @@ async fn only_websocket_upgrades_are_passed_on() {
         if let Some(received) = origin.requests().pop() {
             assert!(received.header("upgrade").is_none_or(|value| value == "websocket"), "{upgrade}");
         }
+    }
+}
+
+/// The origin switches to `upgrade`, whatever it is asked, and says what would be somebody's answer.
+async fn switching(upgrade: &'static str) -> (Origin, TestEdge) {
+    let head = format!("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\n{upgrade}\r\n");
+    let stray = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nstray";
+    let origin = Origin::start(move |_| Reply::script([Step::Send(format!("{head}{stray}").into()), Step::Echo])).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    (origin, edge)
+}
+
+const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_15_2_2_a_switch_that_was_not_asked_for_is_502() {
+    let (origin, edge) = switching("upgrade: websocket\r\n").await;
+    for case in [
+        "GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n".to_owned(),
+        "GET /t HTTP/1.0\r\nHost: site.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n".to_owned(),
+        "GET /t HTTP/1.1\r\nHost: site.test\r\nUpgrade: websocket\r\n\r\n".to_owned(),
+        "GET /t HTTP/1.1\r\nHost: site.test\r\nConnection: Upgrade\r\n\r\n".to_owned(),
+        "GET /t HTTP/1.1\r\nHost: site.test\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n".to_owned(),
+        "GET /t HTTP/1.1\r\nHost: site.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: foo\r\n\r\n"
+            .to_owned(),
+        "POST /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: 1\r\n\r\nx".to_owned(),
+        format!("POST /t HTTP/1.1\r\nHost: site.test\r\nContent-Length: 0\r\n{HANDSHAKE}\r\n"),
+    ] {
+        let mut raw = edge.connect().await;
+        raw.send(&case).await;
+        assert_eq!(raw.response().await.status, 502, "{case}");
+        raw.assert_closed().await;
+    }
+    assert!(origin.requests().iter().all(|received| received.header("upgrade").is_none()), "nobody asked the origin");
+    let mut client = Client::connect(edge.address()).await;
+    assert_eq!(client.get(HOST, "/t", &[]).await.status, 502);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_7_8_a_switch_to_what_was_not_asked_for_is_502() {
+    for upgrade in ["", "upgrade: h2c\r\n", "upgrade: websocket, h2c\r\n", "upgrade: websocket\r\nupgrade: h2c\r\n"] {
+        let (_origin, edge) = switching(upgrade).await;
+        let mut raw = edge.connect().await;
+        raw.send(format!("GET /t HTTP/1.1\r\nHost: site.test\r\n{HANDSHAKE}\r\n")).await;
+        assert_eq!(raw.response().await.status, 502, "{upgrade}");
+        raw.assert_closed().await;
     }
 }

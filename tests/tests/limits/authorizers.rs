@@ -362,3 +362,34 @@ async fn a_hook_without_an_authorizer_cannot_be_one() {
     let error = Setup::new(&text).set("origin", "127.0.0.1:9").try_start().await.err().expect("refused");
     assert!(error.contains("does not implement it") && error.contains("authorizer"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_a_token_is_401_without_a_call() {
+    let origin = Origin::hello().await;
+    let expression = r#"identity_validation = '^Bearer (allow|deny) [a-z]+$', challenge = "Bearer realm=x""#;
+    let edge = frozen(&config(expression, ""), &origin).await;
+    let long = format!("Bearer allow {}!", "a".repeat(6000));
+    for headers in [
+        &[("authorization", "Bearer allow ALICE")][..],
+        &[("authorization", "xBearer allow alice")],
+        &[("authorization", "Bearer allow alice2")],
+        &[("authorization", "Bearer \u{e4}")],
+        &[("authorization", long.as_str())],
+        &[("authorization", "Bearer allow alice"), ("authorization", "Basic eA==")],
+        &[],
+    ] {
+        let answer = edge.get_with("/t", headers).await;
+        assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Bearer realm=x")), "{headers:?}");
+    }
+    assert!(calls(&edge).await < 0.1, "without a call");
+    assert_eq!(with(&edge, "allow alice").await.status, 200);
+    assert_eq!(with(&edge, "deny late").await.status, 403);
+    assert!((calls(&edge).await - 2.0).abs() < 0.1);
+    // A parameter, as it is decoded.
+    let of_query = "identity = [\"address\", \"query:token\"], identity_validation = \"^ok \", ttl = \"0s\"";
+    let edge = frozen(&config(of_query, ""), &origin).await;
+    assert_eq!(edge.get("/t?token=no").await.status, 401);
+    assert!(calls(&edge).await < 0.1, "without a call");
+    edge.get("/t?token=ok%20x").await;
+    assert!((calls(&edge).await - 1.0).abs() < 0.1);
+}

@@ -204,6 +204,17 @@ async fn no_key_is_in_anything_that_the_edge_writes_or_says() {
         texts.push((path.to_owned(), edge.admin("GET", path).await.text()));
     }
     let name = file.to_string_lossy().into_owned();
+    for (arguments, words) in [
+        (&["keys", "usage", &id, "--remaining", "-c", &name][..], "remaining"),
+        (&["keys", "usage", "--remaining", "--plan", "none", "-c", &name], "resets_in_seconds"),
+        (&["keys", "usage", "--remaining", "-c", &name, "--json"], &id),
+    ] {
+        let output = run(arguments, &[]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && text.contains(words), "{arguments:?}: {text}");
+        assert_eq!(text.contains(id.as_str()), !arguments.contains(&"none"), "{arguments:?}: {text}");
+        texts.push(("edgeweir keys usage".to_owned(), text));
+    }
     for arguments in [
         &["check", &name][..],
         &["check", &name, "--json"],

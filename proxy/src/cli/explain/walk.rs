@@ -38,6 +38,7 @@ pub(super) fn explain(args: &Args, snapshot: Snapshot, clock: &dyn Clock) -> any
         version: "TLSv1.3",
         cipher: "TLS_AES_128_GCM_SHA256".to_owned(),
         server_name: None,
+        names: None,
         resumed: false,
     });
     ctx.conn = Some(place.enter(peer, peer, tls));

@@ -162,6 +162,9 @@ pub(super) struct Rows {
 pub(in crate::cli) struct Usage {
     /// Id of a key; all keys without one
     pub(super) id: Option<String>,
+    /// How the quotas stand, in place of the days; of all keys, one call each
+    #[arg(long, conflicts_with_all = ["from", "to"])]
+    pub(super) remaining: bool,
     #[command(flatten)]
     pub(super) rows: Rows,
     #[command(flatten)]

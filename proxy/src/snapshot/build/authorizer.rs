@@ -29,6 +29,8 @@ impl Builder<'_> {
             .filter_map(|(name, said)| Some((HeaderName::from_bytes(name.as_bytes()).ok()?, caller_name(said)?)));
         Some(Box::new(Authorizer {
             identity: written.identity.clone(),
+            // It was compiled when the configuration was checked.
+            validation: written.identity_validation.as_deref().and_then(|text| model::identity_regex(text).ok()),
             ttl: written.ttl,
             headers: headers.collect(),
             share_cache: written.share_cache,

@@ -22,6 +22,13 @@ fn what_is_no_object_of_strings_is_named_without_its_values() {
         (r#"{"a": "1", "a": "2"}"#, "the key \"a\" is there twice"),
         (r#"{"": "1"}"#, "a key has 1 to 512 bytes"),
         (r#"{"a": "1"} {}"#, "trailing characters"),
+        (r#"{"data": [{"key": "a", "value": 4711}]}"#, "the value of \"a\" is not a string"),
+        (r#"{"data": [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]}"#, "the key \"a\" is there twice"),
+        (r#"{"data": [{"key": "a"}]}"#, "entry 0 of \"data\" has not just"),
+        (r#"{"data": [{"key": "a", "value": "4711", "x": 1}]}"#, "entry 0 of \"data\" has not just"),
+        (r#"{"data": ["4711"]}"#, "entry 0 of \"data\" is not an object"),
+        (r#"{"data": [], "b": "4711"}"#, "something beside the list \"data\""),
+        (r#"{"b": "1", "data": []}"#, "the value of \"data\" is not a string"),
         ("", "EOF while parsing"),
         ("{\"a\": \"\u{1}\"}", "control character"),
     ] {
@@ -91,4 +98,18 @@ fn a_changed_file_is_read_once_and_a_broken_one_keeps_the_old_entries() {
     assert!(matches!(store.refresh(), Refreshed::Renewed(1)));
     assert_eq!(value(&store, "state").as_deref(), Some("three"));
     assert!(!format!("{store:?}").contains("three"));
+}
+
+#[test]
+fn what_cloudfront_imports_is_taken_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flags.json");
+    std::fs::write(&path, r#"{"data":[{"key":"a","value":"1"},{"value":"{\"x\":2}","key":"b"}]}"#).unwrap();
+    let first = store(&path).unwrap();
+    assert_eq!((value(&first, "a").as_deref(), value(&first, "b").as_deref()), (Some("1"), Some(r#"{"x":2}"#)));
+    // A plain map may have such a key.
+    std::fs::write(&path, r#"{"data": "1", "b": "2"}"#).unwrap();
+    assert_eq!(value(&store(&path).unwrap(), "data").as_deref(), Some("1"));
+    std::fs::write(&path, r#"{"data": []}"#).unwrap();
+    assert_eq!(store(&path).unwrap().entries().len(), 0);
 }
