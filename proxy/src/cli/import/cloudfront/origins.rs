@@ -287,10 +287,12 @@ fn read(fields: &mut Fields<'_>, notes: &Notes) -> anyhow::Result<Origin> {
     Ok(Origin { id, keys: reader.keys, remarks: reader.remarks, bucket, forms: Vec::new() })
 }
 
-/// Path characters of RFC 3986; others are percent-encoded.
+/// Path characters of RFC 3986; others are percent-encoded. It always begins with `/`, so that it never becomes part of a host.
 fn encoded(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%".contains(&byte);
-    path.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    let coded =
+        path.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+    format!("/{}", coded.collect::<String>().trim_start_matches('/'))
 }
 
 fn url(reader: &mut Reader<'_>, scheme: &str, domain: &str, port: Option<i64>, prefix: &str, at: &str) {
@@ -514,5 +516,6 @@ mod tests {
     #[test]
     fn paths_are_encoded() {
         assert_eq!(encoded("/a b/ü"), "/a%20b/%C3%BC");
+        assert_eq!(encoded("evil.test"), "/evil.test");
     }
 }
