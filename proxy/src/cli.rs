@@ -16,6 +16,7 @@ mod dev;
 mod explain;
 mod file;
 mod hook;
+mod import;
 mod keys;
 mod output;
 mod purge;
@@ -58,6 +59,9 @@ enum Verb {
     Status(status::Args),
     /// Make a signed URL or signed cookies for a behavior with `trusted_key_groups`, or for CloudFront
     Sign(sign::Args),
+    /// Make a configuration of CloudFront distributions, or of usage plans and API keys of API Gateway
+    #[command(subcommand)]
+    Import(import::Verb),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Write, build, test and measure hooks
@@ -91,6 +95,7 @@ pub fn main() -> ExitCode {
         Verb::Keys(verb) => keys::run(&verb),
         Verb::Status(args) => status::run(&args),
         Verb::Sign(args) => sign::run(&args),
+        Verb::Import(verb) => import::run(&verb),
         Verb::Schema => schema::run(),
         Verb::Hook(verb) => hook::run(&verb),
         Verb::Demo(args) => demo::run(&args),
@@ -147,6 +152,9 @@ mod tests {
             "edgeweir keys export --from 2026-11-01 --to 2026-11-30 --plan basic",
             "edgeweir sign https://a.test/b --key k.pem --key-id K --expires 1h --not-before 2026-01-31 --ip 10.0.0.0/8 --cookies",
             "edgeweir sign https://a.test/b --key k.pem --key-id K --policy p.json --hash sha1 --json",
+            "edgeweir import cloudfront a.json b.json -o edge.toml --force",
+            "edgeweir import apigateway plans.json keys.json --plan-keys abc=abc.json --plan-keys def=def.json",
+            "edgeweir import apigateway --plan-keys abc=abc.json",
             "edgeweir schema",
             "edgeweir demo",
             "edgeweir dev",
@@ -182,6 +190,10 @@ mod tests {
             "edgeweir keys create",
             "edgeweir keys create a --expires soon",
             "edgeweir keys rotate abc --overlap 1",
+            "edgeweir import",
+            "edgeweir import cloudfront",
+            "edgeweir import cloudfront a.json --force",
+            "edgeweir import apigateway a.json --plan-keys abc",
             "edgeweir hook",
             "edgeweir hook new hello --stage request",
             "edgeweir hook new hello --sdk a --sdk-git b",

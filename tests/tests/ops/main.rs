@@ -5,6 +5,7 @@ mod check;
 mod deploy;
 mod dev;
 mod explain;
+mod import;
 mod logs;
 mod metrics;
 mod process;
