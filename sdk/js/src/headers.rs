@@ -70,6 +70,9 @@ pub(crate) fn changes<'js>(
     let mut seen = vec![false; fields.len()];
     for property in object.props::<String, Value<'js>>() {
         let (name, entry) = property?;
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(Exception::throw_type(ctx, &format!("header `{name}`: names have to be lower case")));
+        }
         let mut old = Vec::new();
         for (nth, (known, value)) in fields.iter().enumerate() {
             if *known == name {

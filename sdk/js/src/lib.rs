@@ -11,6 +11,7 @@
 
 mod digests;
 mod errors;
+mod facts;
 mod headers;
 mod modules;
 mod native;

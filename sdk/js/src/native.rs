@@ -6,12 +6,13 @@ use edgeweir_sdk::bindings::imports::edgeweir::hook::{context, request, response
 use edgeweir_sdk::bindings::optional::edgeweir::hook::key_value;
 use edgeweir_sdk::log::Level;
 use edgeweir_sdk::{crypto, http, random};
-use rquickjs::function::{Func, Opt};
+use rquickjs::function::Func;
 use rquickjs::{Ctx, Exception, Object, Result, TypedArray, Value};
 
 use crate::digests::Algorithm;
+use crate::headers::Fields;
 use crate::outcome::{self, Edit};
-use crate::{headers, modules, system};
+use crate::{facts, headers, modules, system};
 
 /// Facts of the request by number: a number costs less than a name.
 fn fact(nth: u32) -> String {
@@ -30,15 +31,18 @@ fn query() -> Option<String> {
     request::query()
 }
 
-fn keep(list: Vec<Header>, parsed: &str) {
-    let fields = headers::part(list, parsed);
-    outcome::with(|outcome| outcome.fields = Some(fields));
+/// The request's, as functions see them.
+fn request_fields() -> Fields {
+    let mut fields = headers::part(request::headers(), "cookie");
+    facts::add(&mut fields);
+    fields
 }
 
 /// Reads the fields of the message that may be changed, once.
 fn read(of_response: bool) {
     if outcome::with(|outcome| outcome.fields.is_none()) {
-        if of_response { keep(response::headers(), "set-cookie") } else { keep(request::headers(), "cookie") }
+        let fields = if of_response { headers::part(response::headers(), "set-cookie") } else { request_fields() };
+        outcome::with(|outcome| outcome.fields = Some(fields));
     }
 }
 
@@ -52,8 +56,7 @@ fn own_headers<'js>(ctx: Ctx<'js>, of_response: bool) -> Result<Object<'js>> {
 
 /// The request's, where the response is what may be changed.
 fn request_headers<'js>(ctx: Ctx<'js>) -> Result<Object<'js>> {
-    let fields = headers::part(request::headers(), "cookie");
-    headers::object(&ctx, &fields)
+    headers::object(&ctx, &request_fields())
 }
 
 /// The cookies of a request: the field alone, without the others.
@@ -94,8 +97,8 @@ fn set_path(path: String) {
     outcome::with(|outcome| outcome.edits.push(Edit::Path(path)));
 }
 
-fn set_query(query: Opt<String>) {
-    outcome::with(|outcome| outcome.edits.push(Edit::Query(query.0)));
+fn set_query(query: Option<String>) {
+    outcome::with(|outcome| outcome.edits.push(Edit::Query(query)));
 }
 
 fn set_origin(name: String) {

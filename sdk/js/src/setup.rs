@@ -8,7 +8,7 @@ use rquickjs::{Context, Ctx, Error, Function, Module, Object, Persistent, Runtim
 use serde::{Deserialize, Serialize};
 
 use crate::errors::{OURS, Thrown};
-use crate::{modules, native};
+use crate::{facts, modules, native};
 
 /// How deep the language may nest, in bytes of the WASM stack (256 KiB); what is over is a `RangeError`.
 const MAX_STACK: usize = 192 << 10;
@@ -190,6 +190,7 @@ fn define(source: &Source) -> Result<(), Problem> {
             ));
         };
         let handler = Persistent::save(&ctx, handler);
+        facts::want(&source.text);
         ctx.run_gc();
         Ok(handler)
     })?;

@@ -32,6 +32,10 @@ impl Resident {
 /// For an engine that runs hooks.
 pub(super) fn wasmtime(limits: EngineLimits, resident: Resident) -> Config {
     let mut config = compiler();
+    if resident == Resident::Script {
+        // A function of JavaScript is some frames of the interpreter: so its own limit of depth comes first.
+        config.max_wasm_stack(1 << 20).async_stack_size(3 << 19);
+    }
     config.allocation_strategy(pool(limits, resident));
     config
 }

@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use edgeweir_hookhost::{
-    Call, Grant, Grants, HeaderEdit, Hook, HookFault, HookLimits, KeyValueStore, MAX_WASM, RequestEdit, RequestVerdict,
-    ResponseEdit, Stage, TrapKind, build_script, inspect,
+    Call, EngineLimits, Grant, Grants, HeaderEdit, Hook, HookEngine, HookFault, HookLimits, KeyValueStore, MAX_WASM,
+    RequestEdit, RequestVerdict, ResponseEdit, Stage, TrapKind, build_script, inspect,
 };
 use http::HeaderMap;
 use serde_json::{Value, json};
@@ -35,6 +35,8 @@ fn request_headers() -> HeaderMap {
         ("x-many", "one"),
         ("x-many", "two"),
         ("x-gone", "1"),
+        // What a viewer says of itself is not believed.
+        ("cloudfront-viewer-country", "XX"),
         ("cookie", "a=1; b=2; a=3"),
     ])
 }
@@ -141,6 +143,22 @@ fn top_level_code_may_log_and_is_bounded() {
     }
 }
 
+#[test]
+fn what_was_built_is_kept_with_the_compiled_hooks() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = format!("console.log('built');\n{EMPTY}");
+    let built = |source: &str| {
+        let limits = EngineLimits { slots: 2, ..EngineLimits::default() };
+        let engine = HookEngine::new(limits, Some(folder.path()), Arc::new(Services::default())).unwrap();
+        engine.script("fn.js", source.as_bytes()).unwrap()
+    };
+    let (first, second) = (built(&source), built(&source));
+    assert_eq!(first.log, ["built"]);
+    assert!(second.log.is_empty(), "nothing ran");
+    assert!(first.wasm == second.wasm);
+    assert_eq!(built(&format!("{source}\n")).log, ["built"], "another source is built");
+}
+
 #[tokio::test]
 async fn the_event_is_that_of_cloudfront_functions() {
     let lines = decided("/event", Some("id=42&t=x&t=y%20z&flag")).await;
@@ -165,6 +183,8 @@ async fn the_event_is_that_of_cloudfront_functions() {
                 "accept": { "value": "*/*" },
                 "x-many": { "value": "one", "multiValue": [{ "value": "one" }, { "value": "two" }] },
                 "x-gone": { "value": "1" },
+                // The source names it.
+                "cloudfront-viewer-country": { "value": "CH" },
             },
             "cookies": {
                 "a": { "value": "1", "multiValue": [{ "value": "1" }, { "value": "3" }] },
@@ -178,6 +198,7 @@ async fn the_event_is_that_of_cloudfront_functions() {
 #[tokio::test]
 async fn the_library_does_what_it_should() {
     assert_eq!(decided("/library", None).await, ["200", "ok"]);
+    assert_eq!(decided("/country", None).await, ["200", "CH"]);
 }
 
 #[tokio::test]
@@ -296,7 +317,7 @@ async fn failures_are_told_apart() {
         ("/number", 502, "header `x-number`: `value` has to be a string"),
         ("/status-text", 502, "`statusCode` has to be a number"),
         ("/read-only", 502, "read-only"),
-        ("/upper", 502, "header name"),
+        ("/upper", 502, "header `X-Upper`: names have to be lower case"),
     ] {
         let fault = fault(path).await;
         assert_eq!(fault.status(), status, "{path}: {fault}");

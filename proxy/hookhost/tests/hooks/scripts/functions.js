@@ -81,6 +81,7 @@ const answer = (body) => ({ statusCode: 200, body: typeof body === 'string' ? bo
 const cases = {
     '/event': (event) => answer(event),
     '/library': () => answer(checks().join('\n') || 'ok'),
+    '/country': ({ request }) => answer(request.headers['cloudfront-viewer-country'].value),
     '/same': (event) => event.request,
     '/touched': (event) => {
         JSON.stringify(event);
@@ -206,7 +207,7 @@ const cases = {
     },
     '/deep-json': () => {
         let value = [];
-        for (let i = 0; i < 200000; i++) value = [value];
+        for (let i = 0; i < 20000; i++) value = [value];
         try {
             JSON.stringify(value);
         } catch (error) {
