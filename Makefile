@@ -12,7 +12,7 @@ WASI := wasm32-wasip2
 # As root, or through sudo.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help setup setup-wasi redis pebble chromium browser hooks guests build demo test loom soak lint docs bench release clean
+.PHONY: help setup setup-wasi redis pebble chromium browser engine hooks guests build demo test loom soak lint docs bench release clean
 
 help:
 	@echo "make demo     edge, demo origin, hooks, cache, keys, geo: on loopback, with curl lines to try"
@@ -23,6 +23,7 @@ help:
 	@echo "make browser  installs headless Chromium and has it load a page through the edge"
 	@echo "make bench    criterion benches"
 	@echo "make hooks    build the shipped hooks"
+	@echo "make engine   build the JavaScript engine, which the binary takes in"
 	@echo "make release  the binary that ships, in $(TARGET)/shipping/edgeweir"
 
 # cmake builds zlib-ng, which pingora's compression needs.
@@ -62,6 +63,16 @@ chromium:
 browser: setup chromium
 	$(CARGO) test --locked $(WORKSPACE) --test http -- --ignored --nocapture browser
 
+# QuickJS is C: clang compiles it to WASM, llvm-ar packs it. The copy changes only with the engine, so that what takes it
+# in is built again only then.
+engine: setup
+	$(call need,clang,clang)
+	$(call need,llvm-ar,llvm)
+	$(CARGO) build --locked --profile hook --target $(WASM) -p edgeweir-js-engine
+	@mkdir -p $(TARGET)/js
+	@cmp -s $(TARGET)/$(WASM)/hook/edgeweir_js_engine.wasm $(TARGET)/js/engine.wasm || \
+	  cp $(TARGET)/$(WASM)/hook/edgeweir_js_engine.wasm $(TARGET)/js/engine.wasm
+
 hooks: setup
 	$(CARGO) build --locked --profile hook --target $(WASM) $(addprefix -p ,$(HOOKS))
 
@@ -73,13 +84,13 @@ guests: setup setup-wasi
 
 # With the features that the tests' dependencies add, so that wasmtime and pingora are compiled once for demo and tests: cargo
 # counts those only where a test is built too, so one small test is.
-build: setup
+build: setup engine
 	$(CARGO) build --locked $(WORKSPACE) --bin edgeweir --test schema
 
 demo: hooks build
 	$(TARGET)/debug/edgeweir demo
 
-test: hooks guests build loom redis pebble
+test: engine hooks guests build loom redis pebble
 	$(CARGO) test --locked $(WORKSPACE)
 
 # In a folder of its own: with this flag all that is under it is built anew.
@@ -90,24 +101,24 @@ loom:
 # measures the optimised build.
 SOAK ?=
 SOAK_FLAGS ?=
-soak: hooks guests redis
+soak: engine hooks guests redis
 	$(CARGO) build --locked $(SOAK_FLAGS) $(WORKSPACE) --bin edgeweir --test schema
 	$(CARGO) test --locked $(SOAK_FLAGS) $(WORKSPACE) --lib --test soak --test hooks --test threads --test limits -- \
 	  --ignored --nocapture --test-threads 1 $(SOAK)
 
-lint: setup
+lint: setup engine
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked --target $(WASM) -p edgeweir-sdk $(addprefix -p ,$(HOOKS)) -- -D warnings
+	$(CARGO) clippy --locked --target $(WASM) -p edgeweir-sdk -p edgeweir-js-engine $(addprefix -p ,$(HOOKS)) -- -D warnings
 	$(MAKE) docs
 
-docs: setup
+docs: setup engine
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace
 
-bench: hooks guests
+bench: engine hooks guests
 	$(CARGO) bench --locked -p edgeweir-benches
 
-release: setup hooks
+release: setup engine hooks
 	$(CARGO) build --locked --profile shipping -p edgeweir-proxy --bin edgeweir
 
 clean:

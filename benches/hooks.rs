@@ -1,5 +1,5 @@
 //! A hook's call from end to end: fresh instance, call, checked verdict, instance dropped. Core modules, as the SDK makes
-//! them, and the same as components. Needs `make guests`.
+//! them, the same as components, and functions in JavaScript. Needs `make engine guests`.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use edgeweir_hookhost::{
     Call, CallFacts, Counters, EngineLimits, GeoView, Hook, HookEngine, HookLimits, HostServices, LogLevel, Pins,
-    RequestView, ViewerFacts,
+    RequestView, ViewerFacts, build_script,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
@@ -144,5 +144,50 @@ fn fresh_call(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, fresh_call);
+/// Functions in JavaScript, by what they do: nothing, one header, a redirect by a header, a token by HMAC.
+const SCRIPTS: [(&str, &str); 4] = [
+    ("no-op", "function handler(event) { return event.request; }"),
+    (
+        "header",
+        "function handler(event) { const r = event.request; r.headers['x-country'] = { value: 'CH' }; return r; }",
+    ),
+    (
+        "redirect",
+        "function handler(event) { const h = event.request.headers; if (h['accept-language'].value.startsWith('de')) \
+         return { statusCode: 302, statusDescription: 'Found', headers: { location: { value: '/de' + event.request.uri } } }; \
+         return event.request; }",
+    ),
+    (
+        "hmac",
+        "const crypto = require('crypto'); function handler(event) { \
+         const text = 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0'; \
+         const sign = crypto.createHmac('sha256', 'secret').update(text).digest('base64url'); \
+         const payload = JSON.parse(Buffer.from(text.split('.')[1], 'base64url').toString()); \
+         if (sign.length !== 43) throw new Error('no'); \
+         event.request.headers['x-sub'] = { value: payload.sub }; return event.request; }",
+    ),
+];
+
+fn script_call(c: &mut Criterion) {
+    let engine = HookEngine::new(EngineLimits::default(), None, Arc::new(Silent)).expect("an engine");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let mut group = c.benchmark_group("script_call");
+    for (name, source) in SCRIPTS {
+        let made = build_script("fn.js", source.as_bytes()).expect("the function builds");
+        let limits = HookLimits { timeout: Duration::from_secs(5), memory: 16 << 20, concurrent: 1000 };
+        let hook = engine.load(name, &made.wasm, limits).expect("the function loads");
+        let mut waiting = Some(call());
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let call = waiting.take().expect("the call comes back");
+                let done = runtime.block_on(hook.viewer_request(call));
+                waiting = Some(done.call);
+                done.verdict.expect("a verdict")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, fresh_call, script_call);
 criterion_main!(benches);

@@ -5,7 +5,7 @@ pub(crate) mod lane;
 mod ticker;
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -18,9 +18,11 @@ use crate::hook::{Hook, HookLimits, Program};
 use crate::host;
 use crate::keys::Keys;
 use crate::load::{self, LoadError};
+use crate::script::{self, Script, ScriptError, build_script};
 use crate::services::HostServices;
 use crate::state::CallState;
 
+use config::Resident;
 use lane::SlowLane;
 use ticker::Ticker;
 
@@ -28,7 +30,8 @@ use ticker::Ticker;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineLimits {
     /// Hook calls at once; more are [`Overloaded`](crate::HookFault::Overloaded). Each slot reserves 4 GiB of address
-    /// space and keeps at most 192 KiB resident. 1 to 20,000.
+    /// space and keeps at most 192 KiB resident. 1 to 20,000. Hooks in JavaScript have slots of their own, as many but at
+    /// most 256, which keep at most 1,088 KiB each; they are made with the first such hook.
     pub slots: u32,
     /// Most memory that any hook's limit may allow, in bytes. 64 KiB to 1 GiB.
     pub max_memory: usize,
@@ -58,7 +61,21 @@ pub enum EngineError {
 #[derive(Clone)]
 pub struct HookEngine {
     inner: Arc<Inner>,
+    /// For hooks in JavaScript; made with the first one.
+    scripts: Arc<Mutex<Option<Arc<Inner>>>>,
+    made: Arc<Made>,
 }
+
+/// What an engine is made from.
+struct Made {
+    limits: EngineLimits,
+    cache_dir: Option<PathBuf>,
+    compiler: Option<Arc<Compiler>>,
+    services: Arc<dyn HostServices>,
+}
+
+/// Most calls of hooks in JavaScript at once: they never wait for anything, and each slot keeps more than a MiB.
+const SCRIPT_SLOTS: u32 = 256;
 
 /// What hooks keep of their engine.
 pub(crate) struct Inner {
@@ -73,7 +90,7 @@ pub(crate) struct Inner {
     pub(crate) slow: SlowLane,
     pub(crate) cache: Option<ArtefactCache>,
     /// None: in this process.
-    pub(crate) compiler: Option<Compiler>,
+    pub(crate) compiler: Option<Arc<Compiler>>,
     /// Loaded programs by the SHA-256 of their bytes, so that a reload compiles nothing twice. Bounded by what lives:
     /// entries of dropped programs go with the next load.
     programs: Mutex<HashMap<[u8; 32], Weak<Program>>>,
@@ -108,16 +125,23 @@ impl HookEngine {
         if !(1..=20_000).contains(&limits.slots) || !(64 << 10..=1 << 30).contains(&limits.max_memory) {
             return Err(EngineError::Limits);
         }
-        let wasmtime = wasmtime::Engine::new(&config::wasmtime(limits)).map_err(set_up)?;
-        let linker = host::linker(&wasmtime).map_err(set_up)?;
-        let direct = direct::linker(&wasmtime).map_err(set_up)?;
-        let ticker = Ticker::start(wasmtime.weak()).map_err(EngineError::Thread)?;
-        let cache = cache_dir.and_then(|dir| ArtefactCache::open(dir, &wasmtime));
-        let programs = Mutex::default();
-        let keys = Keys::default();
-        let slow = SlowLane::default();
-        let inner = Inner { wasmtime, linker, direct, limits, services, keys, ticker, slow, cache, compiler, programs };
-        Ok(Self { inner: Arc::new(inner) })
+        let compiler = compiler.map(Arc::new);
+        let made = Made { limits, cache_dir: cache_dir.map(Path::to_owned), compiler, services };
+        let inner = Arc::new(Inner::new(&made, Resident::Compiled)?);
+        Ok(Self { inner, scripts: Arc::default(), made: Arc::new(made) })
+    }
+
+    /// The engine for these bytes.
+    fn inner(&self, wasm: &[u8]) -> Result<Arc<Inner>, LoadError> {
+        if !script::is_marked(wasm) {
+            return Ok(Arc::clone(&self.inner));
+        }
+        let mut scripts = self.scripts.lock();
+        if let Some(inner) = &*scripts {
+            return Ok(Arc::clone(inner));
+        }
+        let made = Inner::new(&self.made, Resident::Script).map_err(|error| LoadError::Prepare(Box::new(error)))?;
+        Ok(Arc::clone(scripts.insert(Arc::new(made))))
     }
 
     /// Loads a hook: a component, or a core module that becomes one. Compiles unless the same bytes are loaded or cached
@@ -128,19 +152,62 @@ impl HookEngine {
     /// When the bytes are not a hook that this version can run within its limits; the error names what is wrong.
     pub fn load(&self, name: &str, wasm: &[u8], limits: HookLimits) -> Result<Arc<Hook>, LoadError> {
         limits.check(self.inner.limits)?;
+        let inner = self.inner(wasm)?;
         let key = load::digest(wasm);
-        let known = self.inner.programs.lock().get(&key).and_then(Weak::upgrade);
+        let known = inner.programs.lock().get(&key).and_then(Weak::upgrade);
         let program = match known {
             Some(program) => program,
             None => {
-                let program = Arc::new(load::program(&self.inner, &key, wasm)?);
-                let mut programs = self.inner.programs.lock();
+                let program = Arc::new(load::program(&inner, &key, wasm)?);
+                let mut programs = inner.programs.lock();
                 programs.retain(|_, program| program.strong_count() > 0);
                 programs.insert(key, Arc::downgrade(&program));
                 program
             }
         };
-        Hook::new(name, program, limits, Arc::clone(&self.inner))
+        Hook::new(name, program, limits, inner)
+    }
+
+    /// A hook in JavaScript, as [`build_script`] makes it, from the cache if it was built before: only with a `cache_dir`,
+    /// and then without its log. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the source, and where.
+    pub fn script(&self, file: &str, source: &[u8]) -> Result<Script, ScriptError> {
+        let key = script::key(file, source);
+        let cache = self.inner.cache.as_ref();
+        if let Some(kept) = cache.and_then(|cache| cache.read(&key)) {
+            return Ok(Script { wasm: kept.bytes().to_vec(), log: Vec::new() });
+        }
+        let made = build_script(file, source)?;
+        if let Some(cache) = cache {
+            cache.write(&key, &made.wasm);
+        }
+        Ok(made)
+    }
+}
+
+impl Inner {
+    fn new(made: &Made, resident: Resident) -> Result<Self, EngineError> {
+        let limits = match resident {
+            Resident::Compiled => made.limits,
+            Resident::Script => EngineLimits { slots: made.limits.slots.min(SCRIPT_SLOTS), ..made.limits },
+        };
+        let wasmtime = wasmtime::Engine::new(&config::wasmtime(limits, resident)).map_err(set_up)?;
+        Ok(Self {
+            linker: host::linker(&wasmtime).map_err(set_up)?,
+            direct: direct::linker(&wasmtime).map_err(set_up)?,
+            limits,
+            services: Arc::clone(&made.services),
+            keys: Keys::default(),
+            ticker: Ticker::start(wasmtime.weak()).map_err(EngineError::Thread)?,
+            slow: SlowLane::default(),
+            cache: made.cache_dir.as_deref().and_then(|dir| ArtefactCache::open(dir, &wasmtime)),
+            compiler: made.compiler.clone(),
+            programs: Mutex::default(),
+            wasmtime,
+        })
     }
 }
 

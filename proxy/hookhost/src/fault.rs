@@ -3,10 +3,12 @@
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 use crate::load::rewrite::WRAPPER;
-use crate::{Stage, Violation};
+use crate::{Rule, Stage, Violation};
 
 /// Longest text that a fault carries, in bytes; more is cut.
 const MAX_DETAIL: usize = 2048;
+/// Starts the error of a hook that finds its own result bad: JavaScript hooks, whose types nobody has checked before.
+const INVALID: &str = "invalid result: ";
 
 /// Why a call gave no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +124,9 @@ impl HookFault {
 
     /// The hook's own error message.
     pub(crate) fn failed(message: String) -> Self {
+        if let Some(what) = message.strip_prefix(INVALID) {
+            return Self::Validation(Violation::new(Rule::Result, what));
+        }
         Self::Failed(cut(message, MAX_DETAIL))
     }
 

@@ -32,6 +32,7 @@ mod load;
 mod precompiled;
 mod reads;
 mod rules;
+mod script;
 mod services;
 mod stage;
 mod state;
@@ -49,6 +50,7 @@ pub use jwks::{Jwks, JwksError, Secrets};
 pub use load::{LoadError, MAX_WASM};
 pub use reads::{Fact, ReadSet};
 pub use rules::{Rule, Violation};
+pub use script::{MAX_SCRIPT, Script, ScriptError, build_script, is_script};
 pub use services::{Counters, HostServices, LogLevel};
 pub use stage::Stage;
 pub use verdict::{

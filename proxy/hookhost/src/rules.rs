@@ -28,8 +28,8 @@ const MAX_EDITS: usize = 512;
 const MAX_NOTE: usize = 4096;
 /// Longest origin name and longest cache key part, in bytes.
 const MAX_NAME: usize = 256;
-/// Longest name that a violation repeats, in bytes.
-const MAX_WHAT: usize = 128;
+/// Longest name or message that a violation repeats, in bytes.
+const MAX_WHAT: usize = 256;
 
 /// A rule that a hook's output broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,6 +90,8 @@ pub enum Rule {
     /// A principal that is empty, over 256 bytes, or that no header can carry; a context with such a value, with a name that
     /// is none or twice, with over 50 values or 8 KiB.
     Caller,
+    /// What the function of a JavaScript hook returned is neither a request nor a response, or has a wrong part.
+    Result,
 }
 
 impl Rule {
@@ -124,6 +126,7 @@ impl Rule {
             Self::TooManyCacheTags => "too-many-cache-tags",
             Self::Method => "method",
             Self::Caller => "caller",
+            Self::Result => "result",
         }
     }
 
@@ -156,6 +159,7 @@ impl Rule {
             Self::TooManyCacheTags => "more than 50 cache tags",
             Self::Method => "not a method that can be sent",
             Self::Caller => "a caller's values must be short, with plain names, and such that a header can carry them",
+            Self::Result => "not a result",
         }
     }
 }
@@ -165,12 +169,12 @@ impl Rule {
 pub struct Violation {
     /// The rule.
     pub rule: Rule,
-    /// The header name, edit or number; never a header value. At most 128 bytes.
+    /// The header name, edit or number; never a header value. At most 256 bytes.
     pub what: Box<str>,
 }
 
 impl Violation {
-    fn new(rule: Rule, what: impl Into<String>) -> Self {
+    pub(crate) fn new(rule: Rule, what: impl Into<String>) -> Self {
         Self { rule, what: cut(what.into(), MAX_WHAT) }
     }
 }

@@ -12,6 +12,7 @@ mod fetching;
 mod grants;
 mod guarded;
 mod isolation;
+mod javascript;
 mod jwks;
 mod jwt_auth;
 mod last_good;

@@ -12,6 +12,7 @@ mod process;
 mod purge;
 mod reload;
 mod reload_load;
+mod scripts;
 mod shop;
 mod sign;
 mod stop;

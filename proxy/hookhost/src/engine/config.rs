@@ -11,10 +11,32 @@ use crate::state::MAX_TABLE;
 const CORE_INSTANCES: u32 = 16;
 const TABLES: u32 = 8;
 
+/// What an instance keeps of its memory for the next one: it is cleared in place instead of being given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resident {
+    /// The SDK's layout dirties less than 128 KiB. More would only be cleared for nothing.
+    Compiled,
+    /// A JavaScript engine's objects are all over its first MiB.
+    Script,
+}
+
+impl Resident {
+    fn bytes(self) -> usize {
+        match self {
+            Self::Compiled => 128 << 10,
+            Self::Script => 1 << 20,
+        }
+    }
+}
+
 /// For an engine that runs hooks.
-pub(super) fn wasmtime(limits: EngineLimits) -> Config {
+pub(super) fn wasmtime(limits: EngineLimits, resident: Resident) -> Config {
     let mut config = compiler();
-    config.allocation_strategy(pool(limits));
+    if resident == Resident::Script {
+        // A function of JavaScript is some frames of the interpreter: so its own limit of depth comes first.
+        config.max_wasm_stack(1 << 20).async_stack_size(3 << 19);
+    }
+    config.allocation_strategy(pool(limits, resident));
     config
 }
 
@@ -36,7 +58,7 @@ pub(crate) fn compiler() -> Config {
     config
 }
 
-fn pool(limits: EngineLimits) -> PoolingAllocationConfig {
+fn pool(limits: EngineLimits, resident: Resident) -> PoolingAllocationConfig {
     let slots = limits.slots;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots).total_core_instances(slots.saturating_mul(8));
@@ -47,9 +69,8 @@ fn pool(limits: EngineLimits) -> PoolingAllocationConfig {
         .max_tables_per_component(TABLES);
     pool.max_memory_size(limits.max_memory).max_memories_per_module(1).max_tables_per_module(1);
     pool.table_elements(MAX_TABLE);
-    // The SDK's layout dirties less than 128 KiB: those pages are cleared in place instead of being given back. Tables
-    // too: a component with imports has two, and giving them back costs more than the call.
-    pool.linear_memory_keep_resident(128 << 10).table_keep_resident(64 << 10).async_stack_keep_resident(0);
+    // Tables too: a component with imports has two, and giving them back costs more than the call.
+    pool.linear_memory_keep_resident(resident.bytes()).table_keep_resident(64 << 10).async_stack_keep_resident(0);
     // Never in wasmtime 48: a page that is swapped out keeps its old content (bytecodealliance/wasmtime#14357).
     pool.pagemap_scan(Enabled::No);
     // Not in batches: wasmtime 48 puts also regions of no bytes into the queue, so that the slots of hooks that give nothing
@@ -72,6 +93,8 @@ mod tests {
             hasher.finish()
         };
         let limits = EngineLimits { slots: 2, ..EngineLimits::default() };
-        assert_eq!(compat(&compiler()), compat(&wasmtime(limits)));
+        for resident in [Resident::Compiled, Resident::Script] {
+            assert_eq!(compat(&compiler()), compat(&wasmtime(limits, resident)));
+        }
     }
 }

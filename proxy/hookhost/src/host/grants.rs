@@ -58,6 +58,10 @@ fn look_up(store: &mut StoreContextMut<'_, CallState>, name: &WasmStr, key: &Was
 
 fn find(grants: Option<&Grants>, name: &str) -> Result<Arc<dyn crate::KeyValueStore>, String> {
     let stores = grants.map_or(&[][..], |grants| &grants.stores);
+    // Without a name, the only one (`cf.kvs()` of CloudFront Functions). A store of a config has a name.
+    if let ("", [(_, only)]) = (name, stores) {
+        return Ok(Arc::clone(only));
+    }
     let found = stores.iter().find(|(known, _)| **known == *name);
     found.map(|(_, store)| Arc::clone(store)).ok_or_else(|| {
         let name: String = name.chars().take(64).collect();

@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use edgeweir_hookhost::{
-    Compiler, Counters, EngineLimits, Hook, HookEngine, HookLimits, HostServices, LogLevel, MAX_WASM,
+    Compiler, Counters, EngineLimits, Hook, HookEngine, HookLimits, HostServices, LogLevel, MAX_WASM, Script,
+    build_script, is_script,
 };
 use parking_lot::Mutex;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
+use crate::cli::output;
 use crate::edge::{self, Options};
 use crate::files;
 
@@ -134,13 +136,22 @@ impl Host {
     }
 }
 
-/// Reads a hook's file; of one that is too large, only so much that this shows.
+/// Reads a hook's file; of one that is too large, only so much that this shows. One in JavaScript is built.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be read, or does not build.
 pub(super) fn read_wasm(path: &Path) -> anyhow::Result<Vec<u8>> {
-    files::read(path, u64::try_from(MAX_WASM).unwrap_or(u64::MAX))
-        .with_context(|| format!("cannot read `{}`", path.display()))
+    let bytes = files::read(path, u64::try_from(MAX_WASM).unwrap_or(u64::MAX))
+        .with_context(|| format!("cannot read `{}`", path.display()))?;
+    if !is_script(path) {
+        return Ok(bytes);
+    }
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let Script { wasm, log } = build_script(&file, &bytes)?;
+    for line in log {
+        output::err(&format!("{file}: its top-level code writes: {line}\n"));
+    }
+    Ok(wasm)
 }
 
 /// A name for messages: the file's without its ending.

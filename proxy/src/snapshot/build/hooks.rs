@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use edgeweir_config::{self as model, FailurePolicy, HookSource, Stage};
-use edgeweir_hookhost::{Hook, HookLimits};
+use edgeweir_hookhost::{Hook, HookLimits, is_script};
 
 use super::super::LoadedHook;
 use super::{Builder, files};
@@ -54,7 +54,15 @@ impl Builder<'_> {
 
     fn bytes(&self, config: &model::Config, hook: &model::Hook) -> Result<Vec<u8>, String> {
         match &hook.source {
-            HookSource::File(path) => read(path).map_err(|error| format!("cannot read `{}`: {error}", path.display())),
+            HookSource::File(path) => {
+                let bytes = read(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+                if is_script(path) {
+                    let file = path.file_name().unwrap_or_default().to_string_lossy();
+                    let built = self.materials.engine.script(&file, &bytes).map_err(|error| chain(&error))?;
+                    return Ok(built.wasm);
+                }
+                Ok(bytes)
+            }
             HookSource::Deployed => {
                 let versions = Versions::of(&config.state_dir, &hook.name);
                 let read = match self.materials.deploy {

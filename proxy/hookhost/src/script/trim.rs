@@ -1,0 +1,160 @@
+//! Takes out of a snapshot what the function does not use: the export that it was made by, the stages that its kind does
+//! not run at, imports that a binding would have to grant, and names of functions.
+//!
+//! An imported function that is taken out becomes one of the module's own, which traps: code refers to functions by their
+//! number, and only numbers change.
+
+use std::convert::Infallible;
+
+use wasm_encoder::reencode::{Error, Reencode, utils};
+use wasm_encoder::{
+    CodeSection, CustomSection, ExportSection, Function, FunctionSection, ImportSection, Instruction, Module,
+};
+use wasmparser::{Parser, Payload, TypeRef};
+
+use super::run::SETUP;
+use crate::load::interface_of;
+
+/// A section that says what the module is.
+pub(super) const MARK: &str = "edgeweir-script";
+/// The interface that a binding has to grant.
+const STORES: &str = "key-value";
+/// Stages that CloudFront Functions do not run at.
+const OTHER_STAGES: [&str; 2] = ["origin-request", "origin-response"];
+
+/// The module without those. `stores` keeps the import of key-value stores.
+pub(super) fn trim(wasm: &[u8], stores: bool) -> Result<Vec<u8>, String> {
+    let mut trimmer = Trimmer { stores, imports: Vec::new(), functions: 0 };
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload.map_err(|error| error.to_string())? {
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    let import = import.map_err(|error| error.to_string())?;
+                    let TypeRef::Func(ty) = import.ty else { return Err("an import is not a function".into()) };
+                    trimmer.imports.push((trimmer.keeps(import.module), ty));
+                }
+            }
+            Payload::FunctionSection(functions) => trimmer.functions = functions.count(),
+            _ => {}
+        }
+    }
+    let mut module = Module::new();
+    trimmer.parse_core_module(&mut module, Parser::new(0), wasm).map_err(|error| error.to_string())?;
+    module.section(&CustomSection { name: MARK.into(), data: (&[]).into() });
+    Ok(module.finish())
+}
+
+struct Trimmer {
+    stores: bool,
+    /// Whether each imported function stays, and its type.
+    imports: Vec<(bool, u32)>,
+    /// How many functions the module defines.
+    functions: u32,
+}
+
+impl Trimmer {
+    fn keeps(&self, interface: &str) -> bool {
+        self.stores || interface_of(interface) != Some(STORES)
+    }
+
+    fn kept(&self, below: usize) -> u32 {
+        count(self.imports.iter().take(below).filter(|(kept, _)| *kept).count())
+    }
+
+    fn removed(&self) -> impl Iterator<Item = u32> {
+        self.imports.iter().filter(|(kept, _)| !kept).map(|(_, ty)| *ty)
+    }
+}
+
+/// Numbers of functions are far below 2³².
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+type Written = Result<(), Error<Infallible>>;
+
+impl Reencode for Trimmer {
+    type Error = Infallible;
+
+    fn function_index(&mut self, function: u32) -> Result<u32, Error<Infallible>> {
+        let nth = function as usize;
+        let kept = self.kept(self.imports.len());
+        Ok(match self.imports.get(nth) {
+            Some((true, _)) => self.kept(nth),
+            Some((false, _)) => {
+                let before = function - self.kept(nth);
+                kept + self.functions + before
+            }
+            None => function - count(self.imports.len()) + kept,
+        })
+    }
+
+    fn parse_import_section(
+        &mut self,
+        imports: &mut ImportSection,
+        section: wasmparser::ImportSectionReader<'_>,
+    ) -> Written {
+        for import in section.into_imports() {
+            let import = import?;
+            if self.keeps(import.module) {
+                let ty = self.entity_type(import.ty)?;
+                imports.import(import.module, import.name, ty);
+            }
+        }
+        Ok(())
+    }
+
+    fn parse_function_section(
+        &mut self,
+        functions: &mut FunctionSection,
+        section: wasmparser::FunctionSectionReader<'_>,
+    ) -> Written {
+        utils::parse_function_section(self, functions, section)?;
+        for ty in self.removed() {
+            functions.function(ty);
+        }
+        Ok(())
+    }
+
+    fn parse_code_section(&mut self, code: &mut CodeSection, section: wasmparser::CodeSectionReader<'_>) -> Written {
+        utils::parse_code_section(self, code, section)?;
+        for _ in self.removed() {
+            let mut trap = Function::new([]);
+            trap.instruction(&Instruction::Unreachable).instruction(&Instruction::End);
+            code.function(&trap);
+        }
+        Ok(())
+    }
+
+    fn parse_export_section(
+        &mut self,
+        exports: &mut ExportSection,
+        section: wasmparser::ExportSectionReader<'_>,
+    ) -> Written {
+        for export in section {
+            let export = export?;
+            if !is_dropped(export.name, export.kind == wasmparser::ExternalKind::Func) {
+                utils::parse_export(self, exports, export)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The descriptions of the world stay, less those of stages that are gone.
+    fn parse_custom_section(&mut self, module: &mut Module, section: wasmparser::CustomSectionReader<'_>) -> Written {
+        let name = section.name();
+        let is_gone = OTHER_STAGES.iter().any(|stage| name.contains(&format!(":{stage}-hook:")));
+        if name.starts_with("component-type") && !is_gone {
+            module.section(&CustomSection { name: name.into(), data: section.data().into() });
+        }
+        Ok(())
+    }
+}
+
+/// Exports of the engine that a hook does not have.
+fn is_dropped(name: &str, is_function: bool) -> bool {
+    let stage =
+        name.strip_prefix("cabi_post_").unwrap_or(name).split_once('#').and_then(|(name, _)| interface_of(name));
+    is_function
+        && (name == SETUP || name.starts_with("__rquickjs") || stage.is_some_and(|stage| OTHER_STAGES.contains(&stage)))
+}

@@ -1,0 +1,396 @@
+//! Hooks in JavaScript: what a source becomes, what its function sees, and what is made of what it returns.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use edgeweir_hookhost::{
+    Call, EngineLimits, Grant, Grants, HeaderEdit, Hook, HookEngine, HookFault, HookLimits, KeyValueStore, MAX_WASM,
+    RequestEdit, RequestVerdict, ResponseEdit, Stage, TrapKind, build_script, inspect,
+};
+use http::HeaderMap;
+use serde_json::{Value, json};
+
+use crate::support::{Request, Response, Services, call, engine, headers};
+
+const FUNCTIONS: &str = include_str!("scripts/functions.js");
+const LIMITS: HookLimits = HookLimits { timeout: Duration::from_secs(20), memory: 16 << 20, concurrent: 100 };
+/// The smallest function.
+const EMPTY: &str = "function handler(event) { return event.request; }";
+
+/// The hook of all functions, compiled once.
+static SHARED: LazyLock<(Arc<Hook>, Arc<Services>)> = LazyLock::new(|| {
+    let made = build_script("functions.js", FUNCTIONS.as_bytes()).unwrap();
+    let (engine, services) = engine(64);
+    (engine.load("functions", &made.wasm, LIMITS).unwrap(), services)
+});
+
+fn hook() -> Arc<Hook> {
+    Arc::clone(&SHARED.0)
+}
+
+fn request_headers() -> HeaderMap {
+    headers(&[
+        ("host", "site.test"),
+        ("accept", "*/*"),
+        ("x-many", "one"),
+        ("x-many", "two"),
+        ("x-gone", "1"),
+        // What a viewer says of itself is not believed.
+        ("cloudfront-viewer-country", "XX"),
+        ("cookie", "a=1; b=2; a=3"),
+    ])
+}
+
+fn asking(path: &str, query: Option<&str>) -> Call {
+    let request = Request { path: path.into(), query: query.map(Into::into), headers: request_headers() };
+    Call { request: Box::new(request), ..call("{}") }
+}
+
+/// What the function at this path decides, in short words.
+async fn decided(path: &str, query: Option<&str>) -> Vec<String> {
+    decision(hook().viewer_request(asking(path, query)).await.verdict.unwrap_or_else(|fault| panic!("{path}: {fault}")))
+}
+
+fn decision(verdict: RequestVerdict) -> Vec<String> {
+    match verdict {
+        RequestVerdict::Next(edits) => edits.iter().map(edit).collect(),
+        RequestVerdict::Respond(response) => {
+            let mut lines = vec![response.status.as_u16().to_string()];
+            lines.extend(response.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())));
+            lines.push(String::from_utf8_lossy(&response.body).into_owned());
+            lines
+        }
+    }
+}
+
+fn edit(edit: &RequestEdit) -> String {
+    match edit {
+        RequestEdit::Header(edit) => header(edit),
+        RequestEdit::Path(path) => format!("path {path}"),
+        RequestEdit::Query(query) => format!("query {query:?}"),
+        other => format!("{other:?}"),
+    }
+}
+
+fn header(edit: &HeaderEdit) -> String {
+    match edit {
+        HeaderEdit::Set(name, value) => format!("set {name}: {}", value.to_str().unwrap()),
+        HeaderEdit::Append(name, value) => format!("append {name}: {}", value.to_str().unwrap()),
+        HeaderEdit::Remove(name) => format!("remove {name}"),
+    }
+}
+
+async fn fault(path: &str) -> HookFault {
+    hook().viewer_request(asking(path, None)).await.verdict.err().unwrap_or_else(|| panic!("{path} did not fail"))
+}
+
+#[test]
+fn a_source_becomes_a_small_hook_and_always_the_same() {
+    let one = build_script("fn.js", EMPTY.as_bytes()).unwrap();
+    let two = build_script("fn.js", EMPTY.as_bytes()).unwrap();
+    assert!(one == two, "equal sources give equal bytes");
+    assert!(one.wasm.len() < MAX_WASM / 3, "{}", one.wasm.len());
+    let found = inspect(&one.wasm);
+    assert_eq!(found.stages, [Stage::ViewerRequest, Stage::ViewerResponse], "and no others");
+    assert!(!found.imports.iter().any(|import| import.contains("key-value")), "{:?}", found.imports);
+    let other = build_script("fn.js", format!("{EMPTY}\n").as_bytes()).unwrap();
+    assert!(one != other);
+}
+
+#[test]
+fn only_a_function_that_speaks_of_stores_needs_the_grant() {
+    assert_eq!(hook().needs(), [Grant::KeyValue]);
+    assert_eq!(hook().stages(), [Stage::ViewerRequest, Stage::ViewerResponse]);
+}
+
+#[test]
+fn what_does_not_build_is_told_with_its_place() {
+    for (source, expected) in [
+        ("function handler(event) {\n  return even t;\n}\n", "fn.js:2:15: SyntaxError"),
+        ("const a = 1;\nnull.x;\nfunction handler() {}", "fn.js:2:1: TypeError"),
+        ("function handler() {}\nthrow new Error('no');", "fn.js:2:"),
+        (
+            "\nimport fs from 'fs';\nfunction handler() {}",
+            "fn.js:2:16: Error: 'fs' cannot be imported: there is no file",
+        ),
+        ("import { S3 } from '@aws-sdk/client-s3';", "fn.js:1:20: Error: '@aws-sdk/client-s3' cannot be imported"),
+        ("const fs = require('net');", "'net' cannot be imported: there are no sockets"),
+        ("import './other.js';", "bundle it first"),
+        ("const x = 1;", "it has no function `handler`"),
+        ("export const handler = async (event) => event;", "Lambda@Edge"),
+        ("const start = Date.now(); function handler() {}", "its top-level code reads the clock"),
+        ("const dice = Math.random(); function handler() {}", "its top-level code asks for random numbers"),
+        ("const h = require('crypto').createHash('sha256').update('').digest('hex');", "computes a hash"),
+        ("await new Promise(() => {}); function handler() {}", "waits for something that never comes"),
+    ] {
+        let words = build_script("fn.js", source.as_bytes()).expect_err(source).to_string();
+        assert!(words.contains(expected), "{source}\n{words}");
+    }
+    let words = build_script("fn.js", b"function handler(event) {\n  return even t;\n}\n").unwrap_err().to_string();
+    assert!(words.ends_with("\n 2 |   return even t;\n   |               ^"), "{words}");
+}
+
+#[test]
+fn top_level_code_may_log_and_is_bounded() {
+    let made = build_script("fn.js", format!("console.log('hello', 1);\n{EMPTY}").as_bytes()).unwrap();
+    assert_eq!(made.log, ["hello 1"]);
+    for (source, expected) in [
+        ("const all = []; for (;;) all.push('x'.repeat(1e6) + all.length);", "memory"),
+        ("const dive = () => dive() + 1; dive();", "RangeError"),
+    ] {
+        let words = build_script("fn.js", source.as_bytes()).expect_err(source).to_string();
+        assert!(words.contains(expected), "{source}\n{words}");
+    }
+}
+
+#[test]
+fn what_was_built_is_kept_with_the_compiled_hooks() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = format!("console.log('built');\n{EMPTY}");
+    let built = |source: &str| {
+        let limits = EngineLimits { slots: 2, ..EngineLimits::default() };
+        let engine = HookEngine::new(limits, Some(folder.path()), Arc::new(Services::default())).unwrap();
+        engine.script("fn.js", source.as_bytes()).unwrap()
+    };
+    let (first, second) = (built(&source), built(&source));
+    assert_eq!(first.log, ["built"]);
+    assert!(second.log.is_empty(), "nothing ran");
+    assert!(first.wasm == second.wasm);
+    assert_eq!(built(&format!("{source}\n")).log, ["built"], "another source is built");
+}
+
+#[tokio::test]
+async fn the_event_is_that_of_cloudfront_functions() {
+    let lines = decided("/event", Some("id=42&t=x&t=y%20z&flag")).await;
+    let event: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    let expected = json!({
+        "version": "1.0",
+        "context": {
+            "distributionDomainName": "www.example:8443", "distributionId": "site", "eventType": "viewer-request",
+            "requestId": "id-1",
+        },
+        "viewer": { "ip": "192.0.2.1" },
+        "request": {
+            "method": "GET",
+            "uri": "/event",
+            "querystring": {
+                "id": { "value": "42" },
+                "t": { "value": "x", "multiValue": [{ "value": "x" }, { "value": "y%20z" }] },
+                "flag": { "value": "" },
+            },
+            "headers": {
+                "host": { "value": "site.test" },
+                "accept": { "value": "*/*" },
+                "x-many": { "value": "one", "multiValue": [{ "value": "one" }, { "value": "two" }] },
+                "x-gone": { "value": "1" },
+                // The source names it.
+                "cloudfront-viewer-country": { "value": "CH" },
+            },
+            "cookies": {
+                "a": { "value": "1", "multiValue": [{ "value": "1" }, { "value": "3" }] },
+                "b": { "value": "2" },
+            },
+        },
+    });
+    assert_eq!(event, expected);
+}
+
+#[tokio::test]
+async fn the_library_does_what_it_should() {
+    assert_eq!(decided("/library", None).await, ["200", "ok"]);
+    assert_eq!(decided("/country", None).await, ["200", "CH"]);
+}
+
+#[tokio::test]
+async fn what_is_not_changed_is_not_edited() {
+    let nothing: [&str; 0] = [];
+    for path in ["/same", "/touched", "/copy"] {
+        assert_eq!(decided(path, Some("flag&a=&&b=1")).await, nothing, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn changes_of_a_request_are_edits() {
+    assert_eq!(decided("/uri", None).await, ["path /index.html"]);
+    let edits = decided("/headers", None).await;
+    let mut sorted = edits.clone();
+    sorted.sort();
+    let expected = [
+        "append x-lines: 2",
+        "append x-many: two",
+        "remove x-gone",
+        "set accept: text/html",
+        "set x-lines: 1",
+        "set x-many: first",
+        "set x-new: n",
+    ];
+    assert_eq!(sorted, expected, "{edits:?}");
+    assert_eq!(decided("/query", Some("a=1&a=2&gone=1&b=x%20y")).await, ["query Some(\"a=z&a=2&b=x%20y&n=7\")"]);
+    assert_eq!(decided("/query-text", Some("a=1")).await, ["query Some(\"b=2&a=1&b=1\")"]);
+    assert_eq!(decided("/query-none", Some("a=1")).await, ["query None"]);
+    assert_eq!(decided("/cookies", None).await, ["set cookie: a=9; a=3; b=2; c=n"]);
+    assert_eq!(decided("/cookies-none", None).await, ["remove cookie"]);
+    assert_eq!(decided("/async", None).await, ["path /later"]);
+    assert_eq!(decided("/origin", None).await, ["Origin(\"backup\")"]);
+    assert_eq!(decided("/raw", Some("")).await.last().unwrap(), "[false,\"\"]");
+    assert_eq!(decided("/raw", None).await.last().unwrap(), "[true,null]");
+}
+
+#[tokio::test]
+async fn a_function_can_answer() {
+    let expected = ["302", "location: https://example.com/", "set-cookie: s=1; Secure; Path=/", "set-cookie: t=2", ""];
+    assert_eq!(decided("/redirect", None).await, expected);
+    let RequestVerdict::Respond(response) = hook().viewer_request(asking("/body64", None)).await.verdict.unwrap()
+    else {
+        panic!("no answer")
+    };
+    assert_eq!(response.body.as_ref(), [0, 255]);
+}
+
+fn answered(path: &str) -> Call {
+    let response = Response(
+        200,
+        headers(&[
+            ("content-type", "text/html"),
+            ("x-powered-by", "php"),
+            ("set-cookie", "id=old; Path=/; HttpOnly"),
+            ("set-cookie", "keep=1"),
+        ]),
+    );
+    Call { response: Some(Box::new(response)), ..asking(path, None) }
+}
+
+#[tokio::test]
+async fn responses_are_seen_and_changed() {
+    let edits = hook().viewer_response(answered("/")).await.verdict.unwrap();
+    let lines: Vec<_> = edits
+        .iter()
+        .map(|edit| match edit {
+            ResponseEdit::Header(edit) => header(edit),
+            ResponseEdit::Status(status) => format!("status {}", status.as_u16()),
+            ResponseEdit::Body(body) => format!("body {}", String::from_utf8_lossy(body)),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    let expected = [
+        "status 404",
+        "set x-frame-options: DENY",
+        "remove x-powered-by",
+        "set set-cookie: id=new; Secure",
+        "append set-cookie: keep=1",
+        "body gone",
+    ];
+    assert_eq!(lines, expected);
+
+    let edits = hook().viewer_response(answered("/event")).await.verdict.unwrap();
+    let event = edits.iter().find_map(|edit| match edit {
+        ResponseEdit::Header(HeaderEdit::Set(name, value)) if name == "x-event" => Some(value.to_str().unwrap()),
+        _ => None,
+    });
+    let event: Value = serde_json::from_str(event.unwrap()).unwrap();
+    assert_eq!(event["context"]["eventType"], "viewer-response");
+    assert_eq!(event["request"]["headers"]["host"]["value"], "site.test");
+    let id = json!({ "value": "old", "attributes": "Path=/; HttpOnly" });
+    let expected = json!({
+        "statusCode": 200,
+        "statusDescription": "OK",
+        "headers": { "content-type": { "value": "text/html" }, "x-powered-by": { "value": "php" } },
+        "cookies": { "id": id, "keep": { "value": "1" } },
+    });
+    assert_eq!(event["response"], expected);
+
+    let fault = hook().viewer_response(answered("/request")).await.verdict.unwrap_err();
+    assert!(matches!(fault, HookFault::Validation(_)), "{fault}");
+}
+
+/// As with CloudFront: 503 for what a function does, 502 for what it returns.
+#[tokio::test]
+async fn failures_are_told_apart() {
+    for (path, status, words) in [
+        ("/throws", 503, "TypeError: cannot read property 'value' of undefined, at "),
+        ("/throws", 503, "functions.js:"),
+        ("/rejects", 503, "RangeError: not today"),
+        ("/hangs", 503, "waits for a promise that nothing settles"),
+        ("/nothing", 502, "the function returned undefined"),
+        ("/the-event", 502, "the function returned the event"),
+        ("/method", 502, "`method` is read-only"),
+        ("/number", 502, "header `x-number`: `value` has to be a string"),
+        ("/status-text", 502, "`statusCode` has to be a number"),
+        ("/read-only", 502, "read-only"),
+        ("/upper", 502, "header `X-Upper`: names have to be lower case"),
+    ] {
+        let fault = fault(path).await;
+        assert_eq!(fault.status(), status, "{path}: {fault}");
+        assert!(fault.to_string().contains(words), "{path}: {fault}");
+    }
+}
+
+#[tokio::test]
+async fn stores_are_read_by_name_and_without() {
+    struct Store(Arc<edgeweir_hookhost::Entries>);
+
+    impl KeyValueStore for Store {
+        fn entries(&self) -> Arc<edgeweir_hookhost::Entries> {
+            Arc::clone(&self.0)
+        }
+    }
+
+    let entries = [("text", "on"), ("json", "{\"a\":1}")];
+    let entries = entries.into_iter().map(|(key, value)| (key.into(), value.as_bytes().into())).collect();
+    let store: Arc<dyn KeyValueStore> = Arc::new(Store(Arc::new(entries)));
+    let grants = Arc::new(Grants { stores: vec![("flags".into(), store)], ..Grants::default() });
+    let call = Call { grants: Some(grants), ..asking("/kvs", None) };
+    let lines = decision(hook().viewer_request(call).await.verdict.unwrap());
+    let read: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    assert_eq!(read, json!(["on", { "a": 1 }, true, false, "Error: KeyValueStore: key not found: none"]));
+    let fault = fault("/kvs").await;
+    assert!(fault.to_string().contains("does not grant"), "{fault}");
+}
+
+/// Nothing stays: neither variables of the file nor the state of random numbers, and the clock is that of the call.
+#[tokio::test]
+async fn every_call_starts_from_the_build() {
+    let mut clocks = Vec::new();
+    for _ in 0..3 {
+        let lines = decided("/random", None).await;
+        let Value::Array(parts) = serde_json::from_str(lines.last().unwrap()).unwrap() else { panic!("{lines:?}") };
+        assert_eq!((&parts[0], &parts[1]), (&json!(true), &json!(1)));
+        clocks.push(parts[2].as_u64().unwrap());
+    }
+    clocks.dedup();
+    assert_eq!(clocks.len(), 3, "{clocks:?}");
+}
+
+#[tokio::test]
+async fn the_console_is_the_hooks_log() {
+    assert!(hook().viewer_request(asking("/log", None)).await.verdict.is_ok());
+    // No other test logs.
+    let lines = SHARED.1.lines.lock().unwrap();
+    let lines: Vec<_> = lines.iter().map(|(.., level, line)| format!("{level:?} {line}")).collect();
+    assert_eq!(lines, ["Info hello {\"a\":1} 2", "Error oh"]);
+}
+
+/// Time, memory and depth have limits, whatever the function does.
+#[tokio::test]
+async fn limits_hold() {
+    let short = hook().with_limits(HookLimits { timeout: Duration::from_millis(100), ..LIMITS }).unwrap();
+    for path in ["/loop", "/regexp"] {
+        let fault = short.viewer_request(asking(path, None)).await.verdict.unwrap_err();
+        assert!(matches!(fault, HookFault::Timeout), "{path}: {fault}");
+    }
+    for path in ["/string", "/objects"] {
+        let fault = fault(path).await;
+        assert_eq!(fault.status(), 503, "{path}: {fault}");
+        assert!(matches!(fault, HookFault::OutOfMemory { .. } | HookFault::Failed(_)), "{path}: {fault}");
+    }
+    let fault = fault("/deep").await;
+    assert!(matches!(&fault, HookFault::Failed(words) if words.contains("stack")), "{fault}");
+    assert_eq!(decided("/deep-caught", None).await, ["200", "RangeError"]);
+    // Inside the engine the sandbox's stack may end first.
+    match hook().viewer_request(asking("/deep-json", None)).await.verdict {
+        Ok(verdict) => assert_eq!(decision(verdict), ["200", "RangeError"]),
+        Err(fault) => assert!(matches!(fault, HookFault::Trap { kind: TrapKind::StackOverflow, .. }), "{fault}"),
+    }
+    // Far more garbage than memory.
+    assert_eq!(decided("/garbage", None).await, ["200", "600000"]);
+}

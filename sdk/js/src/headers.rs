@@ -1,0 +1,143 @@
+//! Header fields as functions see them, `{ name: { value, multiValue } }`, and what they changed.
+//!
+//! Names are lower case. `multiValue` is there only where a name has several lines (CloudFront Developer Guide,
+//! "CloudFront Functions event structure"); if it was changed it wins over `value`, otherwise `value` is the first line's.
+
+use edgeweir_sdk::bindings::imports::edgeweir::hook::types::{Header, HeaderEdit};
+use rquickjs::object::Property;
+use rquickjs::{Array, Ctx, Exception, Object, Result, Value};
+
+/// Header fields as they were, in order, without those that functions see elsewhere.
+pub(crate) type Fields = Vec<(String, String)>;
+
+/// UTF-8, or as it was in HTTP once: ISO-8859-1.
+pub(crate) fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect())
+}
+
+/// The fields that functions see as such: all but the one that they see parsed.
+pub(crate) fn part(headers: Vec<Header>, parsed: &str) -> Fields {
+    let others = headers.into_iter().filter(|header| header.name != parsed);
+    others.map(|Header { name, value }| (name, text(value))).collect()
+}
+
+/// The object of some header fields.
+pub(crate) fn object<'js>(ctx: &Ctx<'js>, fields: &Fields) -> Result<Object<'js>> {
+    let object = Object::new(ctx.clone())?;
+    for (nth, (name, value)) in fields.iter().enumerate() {
+        let name = name.as_str();
+        if before(fields, nth).any(|(known, _)| known == name) {
+            let entry: Object<'js> = object.get(name)?;
+            let lines = match entry.get::<_, Option<Array<'js>>>("multiValue")? {
+                Some(lines) => lines,
+                None => {
+                    let lines = Array::new(ctx.clone())?;
+                    lines.set(0, line(ctx, entry.get("value")?)?)?;
+                    entry.set("multiValue", lines.clone())?;
+                    lines
+                }
+            };
+            lines.set(lines.len(), line(ctx, rquickjs::String::from_str(ctx.clone(), value)?.into_value())?)?;
+            continue;
+        }
+        let entry = line(ctx, rquickjs::String::from_str(ctx.clone(), value)?.into_value())?;
+        if name == "__proto__" {
+            object.prop(name, Property::from(entry).writable().enumerable().configurable())?;
+        } else {
+            object.set(name, entry)?;
+        }
+    }
+    Ok(object)
+}
+
+fn before(fields: &Fields, nth: usize) -> impl Iterator<Item = &(String, String)> {
+    fields.iter().take(nth)
+}
+
+fn line<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Object<'js>> {
+    let entry = Object::new(ctx.clone())?;
+    entry.set("value", value)?;
+    Ok(entry)
+}
+
+/// What has to be done to the fields to make them what the object says. `own` is the field that functions see elsewhere.
+pub(crate) fn changes<'js>(
+    ctx: &Ctx<'js>,
+    fields: &Fields,
+    object: &Object<'js>,
+    mut edit: impl FnMut(HeaderEdit),
+) -> Result<()> {
+    let mut seen = vec![false; fields.len()];
+    for property in object.props::<String, Value<'js>>() {
+        let (name, entry) = property?;
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(Exception::throw_type(ctx, &format!("header `{name}`: names have to be lower case")));
+        }
+        let mut old = Vec::new();
+        for (nth, (known, value)) in fields.iter().enumerate() {
+            if *known == name {
+                old.push(value.as_str());
+                if let Some(seen) = seen.get_mut(nth) {
+                    *seen = true;
+                }
+            }
+        }
+        let new = lines(ctx, &name, &entry, &old)?;
+        if new.len() == old.len() && new.iter().zip(&old).all(|(new, old)| new == old) {
+            continue;
+        }
+        if new.is_empty() {
+            edit(HeaderEdit::Remove(name.clone()));
+        }
+        for (nth, value) in new.into_iter().enumerate() {
+            let header = Header { name: name.clone(), value: value.into_bytes() };
+            edit(if nth == 0 { HeaderEdit::Set(header) } else { HeaderEdit::Append(header) });
+        }
+    }
+    for (nth, (name, _)) in fields.iter().enumerate() {
+        let again = before(fields, nth).any(|(known, _)| known == name);
+        if !again && seen.get(nth) == Some(&false) {
+            edit(HeaderEdit::Remove(name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// The lines that an entry means.
+fn lines<'js>(ctx: &Ctx<'js>, name: &str, entry: &Value<'js>, old: &[&str]) -> Result<Vec<String>> {
+    let refuse = |what: &str| Err(Exception::throw_type(ctx, &format!("header `{name}`: {what}")));
+    let Some(entry) = entry.as_object() else {
+        return refuse("has to be an object with the string `value`");
+    };
+    let value: Value<'js> = entry.get("value")?;
+    let multi: Value<'js> = entry.get("multiValue")?;
+    if multi.is_undefined() {
+        return match string(&value) {
+            Some(value) => Ok(vec![value]),
+            None => refuse("`value` has to be a string"),
+        };
+    }
+    let Some(multi) = multi.as_array() else { return refuse("`multiValue` has to be an array") };
+    let mut lines = Vec::with_capacity(multi.len());
+    for line in multi.iter::<Value<'js>>() {
+        let line = line?;
+        let value: Option<Value<'js>> = line.as_object().map(|line| line.get("value")).transpose()?;
+        match value.as_ref().and_then(string) {
+            Some(value) => lines.push(value),
+            None => return refuse("each of `multiValue` has to be an object with the string `value`"),
+        }
+    }
+    let is_old = lines.len() == old.len() && lines.iter().zip(old).all(|(new, old)| new == old);
+    if is_old && !lines.is_empty() {
+        match string(&value) {
+            Some(value) => lines[0] = value,
+            None if value.is_undefined() => {}
+            None => return refuse("`value` has to be a string"),
+        }
+    }
+    Ok(lines)
+}
+
+fn string(value: &Value<'_>) -> Option<String> {
+    value.as_string().and_then(|text| text.to_string().ok())
+}

@@ -1,0 +1,38 @@
+//! What a call has read and decided so far. An instance lives for one call, so there is one of it.
+
+use std::cell::RefCell;
+
+use edgeweir_sdk::bindings::imports::edgeweir::hook::types::{GeneratedResponse, HeaderEdit};
+
+use crate::headers::Fields;
+
+/// A change in the words that all stages share; `stages` puts it into those of one.
+pub(crate) enum Edit {
+    /// Of the stage's own message.
+    Header(HeaderEdit),
+    Path(String),
+    Query(Option<String>),
+    Origin(String),
+    Status(u16),
+    Body(Vec<u8>),
+}
+
+/// The call's state.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// Header fields of the message that may be changed, once they were read.
+    pub(crate) fields: Option<Fields>,
+    pub(crate) edits: Vec<Edit>,
+    pub(crate) response: Option<GeneratedResponse>,
+    /// State of `Math.random`, once it was asked.
+    pub(crate) random: Option<[u64; 2]>,
+}
+
+thread_local! {
+    static OUTCOME: RefCell<Outcome> = RefCell::default();
+}
+
+/// Looks at the call's state. Never runs JavaScript inside: that could come back here.
+pub(crate) fn with<R>(look: impl FnOnce(&mut Outcome) -> R) -> R {
+    OUTCOME.with_borrow_mut(look)
+}

@@ -1,0 +1,203 @@
+//! What runs while a hook is built, step by step, and never in a call: the edge's `hookhost::script` calls the steps and keeps
+//! the memory that they leave.
+
+use std::cell::RefCell;
+
+use rquickjs::promise::PromiseState;
+use rquickjs::{Context, Ctx, Error, Function, Module, Object, Persistent, Runtime, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::errors::{OURS, Thrown};
+use crate::{facts, modules, native};
+
+/// How deep the language may nest, in bytes of the WASM stack (256 KiB); what is over is a `RangeError`.
+const MAX_STACK: usize = 192 << 10;
+/// Garbage in cycles is looked for when this much memory is in use, in bytes.
+const GC: usize = 4 << 20;
+/// Memory that the build leaves free at the end of the heap, so that a usual call does not have to grow it.
+const ROOM: usize = 64 << 10;
+
+/// The library's parts, in the order in which they are made: each is a function of the object that `native` makes and of
+/// the parts before it.
+const LIBRARY: [(&str, &str); 5] = [
+    ("buffer", include_str!("library/buffer.js")),
+    ("globals", include_str!("library/globals.js")),
+    ("crypto", include_str!("library/crypto.js")),
+    ("querystring", include_str!("library/querystring.js")),
+    ("cloudfront", include_str!("library/cloudfront.js")),
+];
+
+/// A function, ready to be called.
+pub(crate) struct Engine {
+    pub(crate) context: Context,
+    /// Makes the event of a stage.
+    pub(crate) event: Persistent<Function<'static>>,
+    /// Takes what the function returned.
+    pub(crate) finish: Persistent<Function<'static>>,
+    pub(crate) handler: Option<Persistent<Function<'static>>>,
+}
+
+thread_local! {
+    static ENGINE: RefCell<Option<Engine>> = const { RefCell::new(None) };
+    /// What goes from and to the host.
+    static TEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The engine; none before it was prepared.
+pub(crate) fn engine<R>(look: impl FnOnce(Option<&Engine>) -> R) -> R {
+    ENGINE.with_borrow(|engine| look(engine.as_ref()))
+}
+
+/// What is to be defined.
+#[derive(Deserialize)]
+struct Source {
+    /// Name of the file, for errors.
+    file: String,
+    text: String,
+}
+
+/// What came of it.
+#[derive(Serialize, Default)]
+struct Report {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Problem>,
+}
+
+#[derive(Serialize)]
+struct Problem {
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<u32>,
+}
+
+impl From<String> for Problem {
+    fn from(message: String) -> Self {
+        Self { message, line: None, column: None }
+    }
+}
+
+/// A step:
+/// 0 makes the language and its library; returns a report.
+/// 1 makes room for `length` bytes, for step 2; returns where.
+/// 2 defines the function of the source that the host has put there, as JSON; returns a report.
+///
+/// A report is JSON: its address in the upper half, its length in the lower.
+pub(crate) fn run(step: u32, length: u32) -> u64 {
+    if step == 1 {
+        return TEXT.with_borrow_mut(|text| {
+            *text = vec![0; length as usize];
+            address(text)
+        });
+    }
+    let done = match step {
+        0 => prepare(),
+        _ => TEXT.with_borrow(|text| serde_json::from_slice(text)).map_err(|error| error.to_string().into()).and_then(
+            |source: Source| {
+                let defined = define(&source);
+                leave_room();
+                defined
+            },
+        ),
+    };
+    let report = Report { error: done.err() };
+    TEXT.with_borrow_mut(|text| {
+        *text = serde_json::to_vec(&report).unwrap_or_default();
+        address(text)
+    })
+}
+
+fn address(text: &[u8]) -> u64 {
+    (text.as_ptr().addr() as u64) << 32 | text.len() as u64
+}
+
+/// Has the heap grow now.
+fn leave_room() {
+    drop(std::hint::black_box(Vec::<u8>::with_capacity(ROOM)));
+}
+
+fn prepare() -> Result<(), Problem> {
+    let plain = |error: Error| Problem::from(error.to_string());
+    let runtime = Runtime::new().map_err(plain)?;
+    runtime.set_max_stack_size(MAX_STACK);
+    runtime.set_gc_threshold(GC);
+    runtime.set_loader(modules::Library, modules::Library);
+    let context = Context::full(&runtime).map_err(plain)?;
+    let made = context.with(|ctx| library(&ctx).map_err(|error| Problem::from(Thrown::of(&ctx, error).line())));
+    let (event, finish) = made?;
+    ENGINE.with_borrow_mut(|engine| *engine = Some(Engine { context, event, finish, handler: None }));
+    Ok(())
+}
+
+type Saved = Persistent<Function<'static>>;
+
+fn library(ctx: &Ctx<'_>) -> rquickjs::Result<(Saved, Saved)> {
+    let native = native::object(ctx)?;
+    let parts = Object::new(ctx.clone())?;
+    for (name, text) in LIBRARY {
+        let mut options = rquickjs::context::EvalOptions::default();
+        options.filename = Some(format!("{OURS}{name}"));
+        let make: Function<'_> = ctx.eval_with_options(text, options)?;
+        let part: Value<'_> = make.call((native.clone(), parts.clone()))?;
+        parts.set(name, part)?;
+    }
+    let globals = ctx.globals();
+    globals.set("__edgeweir", parts.clone())?;
+    Module::evaluate(ctx.clone(), format!("{OURS}all"), modules::ALL)?.finish::<()>()?;
+    globals.remove("__edgeweir")?;
+    let events: Object<'_> = parts.get("events")?;
+    let (event, finish): (Function<'_>, Function<'_>) = (events.get("event")?, events.get("finish")?);
+    Ok((Persistent::save(ctx, event), Persistent::save(ctx, finish)))
+}
+
+/// Ends the source: leaves the function where it is found. The first line end ends a comment.
+const EPILOGUE: &str = "\n;globalThis.__edgeweir_handler = typeof handler === 'function' ? handler : undefined;";
+
+fn define(source: &Source) -> Result<(), Problem> {
+    let context = engine(|engine| engine.map(|engine| engine.context.clone()));
+    let context = context.ok_or_else(|| Problem::from("the engine was not prepared".to_owned()))?;
+    let handler = context.with(|ctx| {
+        let thrown = |error: Error| {
+            let thrown = Thrown::of(&ctx, error);
+            let place = thrown.place().filter(|(file, ..)| *file == source.file);
+            let (line, column) = place.map(|(_, line, column)| (line, column)).unzip();
+            Problem { message: thrown.message, line, column }
+        };
+        let text = format!("{}{EPILOGUE}", source.text);
+        let module = Module::declare(ctx.clone(), source.file.as_str(), text).map_err(thrown)?;
+        let (module, promise) = module.eval().map_err(thrown)?;
+        while promise.state() == PromiseState::Pending && ctx.execute_pending_job() {}
+        match promise.result::<Value<'_>>() {
+            None => return Err(Problem::from("its top-level code waits for something that never comes".to_owned())),
+            Some(result) => result.map_err(thrown)?,
+        };
+        while ctx.execute_pending_job() {}
+        let exported = module.namespace().and_then(|names| names.contains_key("handler")).map_err(thrown)?;
+        if exported {
+            return Err(Problem::from(
+                "it exports `handler`, as Lambda@Edge functions do; those do not run yet, CloudFront Functions do: \
+                 `function handler(event)`, not exported"
+                    .to_owned(),
+            ));
+        }
+        let globals = ctx.globals();
+        let handler: Option<Function<'_>> = globals.get("__edgeweir_handler").map_err(thrown)?;
+        globals.remove("__edgeweir_handler").map_err(thrown)?;
+        let Some(handler) = handler else {
+            return Err(Problem::from(
+                "it has no function `handler`: a CloudFront Function is `function handler(event) { … }`".to_owned(),
+            ));
+        };
+        let handler = Persistent::save(&ctx, handler);
+        facts::want(&source.text);
+        ctx.run_gc();
+        Ok(handler)
+    })?;
+    ENGINE.with_borrow_mut(|engine| {
+        if let Some(engine) = engine {
+            engine.handler = Some(handler);
+        }
+    });
+    Ok(())
+}
