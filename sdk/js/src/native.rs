@@ -1,5 +1,6 @@
 //! What the library asks for that is not JavaScript: the message of the call, the edge's tools, and bytes in other forms.
 //! All of it is given to the library at its start, as the functions of one object; functions of users never see it.
+#![expect(clippy::needless_pass_by_value, reason = "the engine hands arguments over by value")]
 
 use edgeweir_sdk::bindings::imports::edgeweir::hook::types::{GeneratedResponse, Header};
 use edgeweir_sdk::bindings::imports::edgeweir::hook::{context, request, response, viewer};

@@ -236,14 +236,16 @@ impl Ticking {
     fn start(engine: Engine) -> Result<Self, ScriptError> {
         let over = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&over);
-        let run = move || {
-            while !seen.load(Ordering::Relaxed) {
-                std::thread::sleep(TICK);
-                engine.increment_epoch();
-            }
-        };
-        let thread = std::thread::Builder::new().name("script-ticker".into()).spawn(run);
+        let thread = std::thread::Builder::new().name("script-ticker".into()).spawn(move || tick(&engine, &seen));
         thread.map(|_| Self(over)).map_err(|error| ScriptError::Engine(format!("no thread: {error}")))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the thread is this loop's own; sleeping is what it is for")]
+fn tick(engine: &Engine, over: &AtomicBool) {
+    while !over.load(Ordering::Relaxed) {
+        std::thread::sleep(TICK);
+        engine.increment_epoch();
     }
 }
 
