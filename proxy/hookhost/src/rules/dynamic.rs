@@ -35,9 +35,9 @@ pub(super) fn origin(raw: raw::DynamicOrigin, allowed: &[Box<str>]) -> Result<Dy
     if prefix.len() > MAX_PREFIX || dotted || (!prefix.is_empty() && target::path(prefix).is_err()) {
         return Err(Violation::new(Rule::DynamicOrigin, format!("path prefix {}", raw.path_prefix)));
     }
-    let host_header = raw.host_header.map(|text| {
-        if headers::is_host(text.as_bytes()) { HeaderValue::from_str(&text).ok() } else { None }
-    });
+    let host_header = raw
+        .host_header
+        .map(|text| if headers::is_host(text.as_bytes()) { HeaderValue::from_str(&text).ok() } else { None });
     let host_header = match host_header {
         Some(None) => return Err(Violation::new(Rule::DynamicOrigin, "host header")),
         Some(found) => found,

@@ -45,7 +45,8 @@ impl edgeweir_hookhost::Counters for HookCounters {
             };
             if *found.0 == *name {
                 // A counter never goes back, whatever a hook adds.
-                let _before = found.1.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(count.saturating_add(by)));
+                let _before =
+                    found.1.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| Some(count.saturating_add(by)));
                 return;
             }
         }

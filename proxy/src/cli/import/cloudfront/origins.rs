@@ -97,7 +97,7 @@ impl Targets {
                 None if statuses.contains(&status) => {}
                 None => statuses.push(status),
                 Some(why) => {
-                    notes.add(Note::lost(format!("failover for the status {status}"), why, NOTHING).at(node.path()))
+                    notes.add(Note::lost(format!("failover for the status {status}"), why, NOTHING).at(node.path()));
                 }
             }
         }
