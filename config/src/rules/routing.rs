@@ -127,7 +127,11 @@ pub(super) fn check_https(file: &File, out: &mut Report) {
     for (_, distribution) in file.distributions.value().into_iter().flat_map(|named| named.iter()) {
         let behaviors = distribution.behaviors.value().map_or(&[][..], |list| list.items.as_slice());
         let own = behaviors.iter().map(|behavior| &behavior.get_ref().viewer_protocol_policy);
-        for policy in own.chain([&distribution.viewer_protocol_policy]).filter_map(Field::given) {
+        // The distribution's is for behaviors that say nothing.
+        let inherited = behaviors.is_empty()
+            || behaviors.iter().any(|behavior| behavior.get_ref().viewer_protocol_policy.given().is_none());
+        let shared = inherited.then_some(&distribution.viewer_protocol_policy);
+        for policy in own.chain(shared).filter_map(Field::given) {
             let what = match policy.get_ref() {
                 ViewerProtocolPolicy::AllowAll => continue,
                 ViewerProtocolPolicy::RedirectToHttps => "every request is redirected, and none is served",

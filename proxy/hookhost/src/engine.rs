@@ -72,6 +72,8 @@ struct Made {
     cache_dir: Option<PathBuf>,
     compiler: Option<Arc<Compiler>>,
     services: Arc<dyn HostServices>,
+    /// One for both engines: what it leaves to requests holds for all hooks together.
+    slow: Arc<SlowLane>,
 }
 
 /// Most calls of hooks in JavaScript at once: they never wait for anything, and each slot keeps more than a MiB.
@@ -87,7 +89,7 @@ pub(crate) struct Inner {
     pub(crate) services: Arc<dyn HostServices>,
     pub(crate) keys: Keys,
     pub(crate) ticker: Ticker,
-    pub(crate) slow: SlowLane,
+    pub(crate) slow: Arc<SlowLane>,
     pub(crate) cache: Option<ArtefactCache>,
     /// None: in this process.
     pub(crate) compiler: Option<Arc<Compiler>>,
@@ -126,7 +128,8 @@ impl HookEngine {
             return Err(EngineError::Limits);
         }
         let compiler = compiler.map(Arc::new);
-        let made = Made { limits, cache_dir: cache_dir.map(Path::to_owned), compiler, services };
+        let slow = Arc::default();
+        let made = Made { limits, cache_dir: cache_dir.map(Path::to_owned), compiler, services, slow };
         let inner = Arc::new(Inner::new(&made, Resident::Compiled)?);
         Ok(Self { inner, scripts: Arc::default(), made: Arc::new(made) })
     }
@@ -176,8 +179,10 @@ impl HookEngine {
     /// What is wrong with the source, and where.
     pub fn script(&self, file: &str, source: &[u8]) -> Result<Script, ScriptError> {
         let key = script::key(file, source);
-        let cache = self.inner.cache.as_ref();
-        if let Some(kept) = cache.and_then(|cache| cache.read(&key)) {
+        // A folder of their own: what is made of sources never comes where code is looked for (`precompiled`).
+        let cache = self.made.cache_dir.as_deref();
+        let cache = cache.and_then(|dir| ArtefactCache::open(&dir.join("scripts"), &self.inner.wasmtime));
+        if let Some(kept) = cache.as_ref().and_then(|cache| cache.read(&key)) {
             return Ok(Script { wasm: kept.bytes().to_vec(), log: Vec::new() });
         }
         let made = build_script(file, source)?;
@@ -202,7 +207,7 @@ impl Inner {
             services: Arc::clone(&made.services),
             keys: Keys::default(),
             ticker: Ticker::start(wasmtime.weak()).map_err(EngineError::Thread)?,
-            slow: SlowLane::default(),
+            slow: Arc::clone(&made.slow),
             cache: made.cache_dir.as_deref().and_then(|dir| ArtefactCache::open(dir, &wasmtime)),
             compiler: made.compiler.clone(),
             programs: Mutex::default(),

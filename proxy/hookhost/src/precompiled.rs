@@ -8,7 +8,8 @@
 //!
 //! 1. **The type.** The function takes a [`Verified`], which only `artefact::read` makes and `load`, of what the compiler
 //!    returned. Bytes of a hook's author, of the network or of the configuration never become one: hooks are always given
-//!    as WASM and compiled by this program.
+//!    as WASM and compiled by this program. What is made of JavaScript is WASM too: the same kind of file keeps it, in a
+//!    folder of its own, where nobody looks for code.
 //! 2. **The origin.** The compiler is `Engine::precompile_component` or `precompile_module`, in this process or in a child that this process started
 //!    with the same program (`compiler`). The child's answer comes over a pipe that nobody else has; the edge's own
 //!    program is `/proc/self/exe`, which cannot be exchanged while it runs. `artefact::write` is the only writer of the

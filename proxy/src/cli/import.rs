@@ -2,7 +2,7 @@
 //! written passes `edgeweir check` once the user has brought the files that the list names.
 
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -150,6 +150,9 @@ fn save(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
         }
         result => result.with_context(|| format!("cannot write `{}`", path.display()))?,
     };
+    // One that was there before may be readable by others.
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("cannot make `{}` private", path.display()))?;
     file.write_all(text.as_bytes()).with_context(|| format!("cannot write `{}`", path.display()))
 }
 

@@ -81,6 +81,8 @@ fn find(fault: Fault, ctx: &RequestCtx) -> Option<&Response> {
     let (kind, status) = (fault.response_type(), fault.status());
     // A host whose path no behavior has is known too.
     let at = ctx.route.map(|(at, _)| at).or_else(|| ctx.snapshot.hosts.find(ctx.authority.host()));
+    // What is on the wrong connection has nothing of the other host, least of all its status (RFC 9110, 15.5.20).
+    let at = at.filter(|_| fault != Fault::Misdirected);
     let distribution = at.and_then(|at| ctx.snapshot.distributions.get(at));
     let own = distribution.and_then(|distribution| distribution.responses.find(kind, status));
     own.or_else(|| ctx.snapshot.responses.find(kind, status))

@@ -121,6 +121,8 @@ pub(super) async fn hold(core: &Core, session: &mut Session, ctx: &mut RequestCt
         // pingora's own timeout is for one read, and only over HTTP/1.
         let read = tokio::time::timeout(patience, read(session, ctx, &mut held, limit, &*core.clock)).await;
         read.map_err(|_elapsed| Fault::ViewerTimeout)??;
+        // What comes now, hooks and the way to the origin, is not the viewer's time.
+        ctx.body_since = None;
     }
     ctx.held = Some(held);
     Ok(())
@@ -151,7 +153,7 @@ pub(super) fn comes(session: &Session, ctx: &mut RequestCtx, length: usize, cloc
     }
     match ctx.snapshot.config.server.min_rate {
         // What an upgraded connection carries is no body.
-        Some(rate) if !session.is_upgrade_req() => keeps_up(ctx, rate, clock.monotonic()),
+        Some(rate) if !session.was_upgraded() => keeps_up(ctx, rate, clock.monotonic()),
         _ => Ok(()),
     }
 }

@@ -12,8 +12,10 @@ use super::{Page, PageError};
 
 /// How long a page is given to others, in nanoseconds.
 const LIFE: u64 = 1_000_000_000;
-/// Most pages in that time: hosts, and so pages, can be made up where a distribution takes any.
+/// Most pages of a distribution in that time: hosts, and so pages, can be made up.
 pub const MAX: usize = 64;
+/// Most pages of all distributions.
+const MAX_ALL: usize = 1024;
 
 /// What a page belongs to.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -83,7 +85,8 @@ impl Refusals {
             return Ok(Arc::clone(slot));
         }
         table.slots.retain(|_key, slot| slot.serves(now));
-        if table.slots.len() >= MAX {
+        let of_it = table.slots.keys().filter(|other| other.distribution == key.distribution).count();
+        if of_it >= MAX || table.slots.len() >= MAX_ALL {
             if table.told.is_none_or(|told| now.saturating_sub(told) >= LIFE) {
                 table.told = Some(now);
                 tracing::warn!(
@@ -138,6 +141,8 @@ mod tests {
             assert!(refusals.get(key(host), 0, page(&fetches)).await.is_ok());
         }
         assert!(matches!(refusals.get(key(MAX), 0, page(&fetches)).await, Err(PageError::Busy)));
+        // Another distribution has its own.
+        assert!(refusals.get(Key { distribution: 1, ..key(MAX) }, 0, page(&fetches)).await.is_ok());
         assert!(refusals.get(key(MAX), LIFE, page(&fetches)).await.is_ok());
         // A fetch that is given up by all who waited is begun anew.
         let left = tokio::time::timeout(std::time::Duration::ZERO, refusals.get(key(1), LIFE, std::future::pending()));

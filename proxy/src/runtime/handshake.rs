@@ -43,7 +43,9 @@ impl TlsFacts {
     #[must_use]
     pub fn misdirects(&self, host: &str) -> bool {
         let (Some(names), Some(asked)) = (&self.names, &self.server_name) else { return false };
-        !asked.eq_ignore_ascii_case(host) && !names.iter().any(|names| names.cover(host))
+        let asked = asked.strip_suffix('.').unwrap_or(asked);
+        // A request without a host (HTTP/1.0) is for no other one.
+        !host.is_empty() && !asked.eq_ignore_ascii_case(host) && !names.iter().any(|names| names.cover(host))
     }
 }
 

@@ -7,18 +7,40 @@ use edgeweir_sdk::bindings::imports::edgeweir::hook::types::{Header, HeaderEdit}
 use rquickjs::object::Property;
 use rquickjs::{Array, Ctx, Exception, Object, Result, Value};
 
+use crate::outcome;
+
 /// Header fields as they were, in order, without those that functions see elsewhere.
 pub(crate) type Fields = Vec<(String, String)>;
 
-/// UTF-8, or as it was in HTTP once: ISO-8859-1.
-pub(crate) fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|error| error.into_bytes().into_iter().map(char::from).collect())
+/// A line of a field: UTF-8, or as it was in HTTP once: ISO-8859-1.
+pub(crate) fn text(name: &str, bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        outcome::with(|outcome| {
+            if !outcome.latin.iter().any(|known| known == name) {
+                outcome.latin.push(name.to_owned());
+            }
+        });
+        error.into_bytes().into_iter().map(char::from).collect()
+    })
+}
+
+/// The bytes of a line: those that [`text`] read, if it was not touched (RFC 9110, 5.5: what is not ASCII is opaque).
+pub(crate) fn bytes(name: &str, line: String) -> Vec<u8> {
+    if line.is_ascii() || !outcome::with(|outcome| outcome.latin.iter().any(|known| known == name)) {
+        return line.into_bytes();
+    }
+    let latin: Option<Vec<u8>> = line.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
+    latin.unwrap_or_else(|| line.into_bytes())
 }
 
 /// The fields that functions see as such: all but the one that they see parsed.
 pub(crate) fn part(headers: Vec<Header>, parsed: &str) -> Fields {
     let others = headers.into_iter().filter(|header| header.name != parsed);
-    others.map(|Header { name, value }| (name, text(value))).collect()
+    let read = |Header { name, value }| {
+        let value = text(&name, value);
+        (name, value)
+    };
+    others.map(read).collect()
 }
 
 /// The object of some header fields.
@@ -90,7 +112,7 @@ pub(crate) fn changes<'js>(
             edit(HeaderEdit::Remove(name.clone()));
         }
         for (nth, value) in new.into_iter().enumerate() {
-            let header = Header { name: name.clone(), value: value.into_bytes() };
+            let header = Header { name: name.clone(), value: bytes(&name, value) };
             edit(if nth == 0 { HeaderEdit::Set(header) } else { HeaderEdit::Append(header) });
         }
     }

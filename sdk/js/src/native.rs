@@ -62,11 +62,11 @@ fn request_headers<'js>(ctx: Ctx<'js>) -> Result<Object<'js>> {
 
 /// The cookies of a request: the field alone, without the others.
 fn request_cookies() -> Vec<String> {
-    request::header_values("cookie").into_iter().map(headers::text).collect()
+    request::header_values("cookie").into_iter().map(|line| headers::text("cookie", line)).collect()
 }
 
 fn response_cookies() -> Vec<String> {
-    response::header_values("set-cookie").into_iter().map(headers::text).collect()
+    response::header_values("set-cookie").into_iter().map(|line| headers::text("set-cookie", line)).collect()
 }
 
 fn change_headers<'js>(ctx: Ctx<'js>, object: Object<'js>, of_response: bool) -> Result<()> {
@@ -82,12 +82,13 @@ fn change_headers<'js>(ctx: Ctx<'js>, object: Object<'js>, of_response: bool) ->
 fn set_lines(name: String, lines: Vec<String>) {
     use edgeweir_sdk::bindings::imports::edgeweir::hook::types::HeaderEdit;
 
+    let lines: Vec<Vec<u8>> = lines.into_iter().map(|line| headers::bytes(&name, line)).collect();
     outcome::with(|outcome| {
         if lines.is_empty() {
             outcome.edits.push(Edit::Header(HeaderEdit::Remove(name.clone())));
         }
         for (nth, line) in lines.into_iter().enumerate() {
-            let header = Header { name: name.clone(), value: line.into_bytes() };
+            let header = Header { name: name.clone(), value: line };
             let edit = if nth == 0 { HeaderEdit::Set(header) } else { HeaderEdit::Append(header) };
             outcome.edits.push(Edit::Header(edit));
         }

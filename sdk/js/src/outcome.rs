@@ -24,6 +24,8 @@ pub(crate) struct Outcome {
     pub(crate) fields: Option<Fields>,
     pub(crate) edits: Vec<Edit>,
     pub(crate) response: Option<GeneratedResponse>,
+    /// Names of fields with a line that is no UTF-8: what they say goes out as it came in, as ISO-8859-1.
+    pub(crate) latin: Vec<String>,
     /// State of `Math.random`, once it was asked.
     pub(crate) random: Option<[u64; 2]>,
 }

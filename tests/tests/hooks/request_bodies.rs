@@ -26,7 +26,9 @@ fn binding(more: &str) -> String {
 /// An edge with the guest at both request stages.
 fn both(viewer: &str, origin: &str) -> String {
     let hooks = format!("hooks = {{ viewer-request = [{viewer}], origin-request = [{origin}] }}");
+    // Megabytes go in and out: on a busy machine that takes longer than a hook usually has.
     config(&["body"], &format!("[[distributions.site.behaviors]]\npath = \"*\"\n{hooks}\n"))
+        .replace("[hooks.body]\n", "[hooks.body]\ntimeout = \"5s\"\n")
 }
 
 fn chunked(body: &[u8], size: usize) -> Vec<u8> {

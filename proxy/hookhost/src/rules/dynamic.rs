@@ -129,7 +129,18 @@ mod tests {
         for prefix in ["x", "/a b", "/../x", "/a/./b"] {
             assert_eq!(check("http", "api.test", prefix, None).map(drop), Err(Rule::DynamicOrigin), "{prefix}");
         }
-        for header in ["", "a b", "u@a.test", "a/b", "x,y", "a[b]", "a.test:99999"] {
+        for header in [
+            "",
+            "a b",
+            "u@a.test",
+            "a/b",
+            "x,y",
+            "a[b]",
+            "a.test:99999",
+            "a.test:+80",
+            "a.test:1@a.test:80",
+            "a.test,b@a.test:80",
+        ] {
             assert_eq!(check("http", "api.test", "", Some(header)).map(drop), Err(Rule::DynamicOrigin), "{header}");
         }
         assert_eq!(check("http", "api.test", "//", None).map(|origin| origin.path_prefix), Ok("".into()));

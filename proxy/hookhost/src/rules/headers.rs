@@ -183,7 +183,12 @@ pub(super) fn is_host(text: &[u8]) -> bool {
         Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => !name.is_empty() && name.bytes().all(usual),
     };
-    let port = authority.as_str().strip_prefix(name);
-    let port = port.is_some_and(|rest| rest.is_empty() || rest == ":" || authority.port_u16().is_some());
-    good && port
+    // Nothing before the name, and after it a port or nothing.
+    good && authority.as_str().strip_prefix(name).is_some_and(|rest| {
+        let digits = rest.strip_prefix(':').unwrap_or(rest);
+        rest.is_empty()
+            || (rest.len() > digits.len()
+                && digits.bytes().all(|byte| byte.is_ascii_digit())
+                && (digits.is_empty() || digits.parse::<u16>().is_ok()))
+    })
 }

@@ -73,7 +73,7 @@ mod tests {
         let good = ask("POST", "/a?b=c?d", Some(("X-A", "1"))).unwrap();
         assert_eq!((good.method.as_str(), good.target.as_str()), ("POST", "/a?b=c?d"));
         assert_eq!(good.headers["x-a"], "1");
-        for target in ["/a..b/.c/...", "/a/%2e%2e%2e", "/?a=/../b"] {
+        for target in ["/a..b/.c/...", "/a/%2e%2e%2e", "/a%2Fb", "/a;b", "/?a=/../b"] {
             assert!(ask("GET", target, None).is_ok(), "{target}");
         }
         for (method, target, rule) in [
@@ -90,6 +90,9 @@ mod tests {
             ("GET", "/a/%2e%2E/b?c", Rule::Path),
             ("GET", "/a/.%2e", Rule::Path),
             ("GET", "/a/..", Rule::Path),
+            ("GET", "/x/..%2f..%2Fprivate", Rule::Path),
+            ("GET", "/..%5cprivate", Rule::Path),
+            ("GET", "/..;a=b/private", Rule::Path),
             ("GET", &format!("/{}", "a".repeat(8191)), Rule::TargetTooLong),
         ] {
             assert_eq!(ask(method, target, None).map(drop), Err(rule), "{method} {target}");

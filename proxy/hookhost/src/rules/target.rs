@@ -15,24 +15,14 @@ pub(super) fn path(path: &str) -> Result<(), Violation> {
     Err(Violation::new(Rule::Path, path))
 }
 
-/// Whether a part of the path is `.` or `..`, written as they are or with percent-encoded dots (RFC 3986 6.2.2.3, WHATWG URL
-/// "double-dot URL path segment").
+/// Whether an origin may read `.` or `..` as a part of the path: written as they are, with percent-encoded dots (RFC 3986
+/// 6.2.2.3), behind an encoded slash or a backslash, which servers decode first, or before parameters (`..;x`).
 pub(super) fn has_dot_segments(path: &str) -> bool {
-    path.split('/').any(|part| {
-        let mut rest = part;
-        let mut dots = 0;
-        while dots <= 2 {
-            let Some(next) = rest.strip_prefix('.').or_else(|| {
-                let encoded = rest.get(..3).is_some_and(|dot| dot.eq_ignore_ascii_case("%2e"));
-                if encoded { rest.get(3..) } else { None }
-            }) else {
-                break;
-            };
-            rest = next;
-            dots += 1;
-        }
-        rest.is_empty() && (1..=2).contains(&dots)
-    })
+    let mut plain = path.to_ascii_lowercase();
+    for (encoded, meant) in [("%2e", "."), ("%2f", "/"), ("%5c", "/"), ("\\", "/"), ("%3b", ";")] {
+        plain = plain.replace(encoded, meant);
+    }
+    plain.split('/').any(|part| matches!(part.split(';').next(), Some("." | "..")))
 }
 
 /// A new query string. The text is not repeated in the violation: it may hold credentials.

@@ -7,7 +7,7 @@ use edgeweir_hookhost::{
     Call, EngineLimits, Grant, Grants, HeaderEdit, Hook, HookEngine, HookFault, HookLimits, KeyValueStore, MAX_WASM,
     RequestEdit, RequestVerdict, ResponseEdit, Stage, TrapKind, build_script, inspect,
 };
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::support::{Request, Response, Services, call, engine, headers};
@@ -37,7 +37,7 @@ fn request_headers() -> HeaderMap {
         ("x-gone", "1"),
         // What a viewer says of itself is not believed.
         ("cloudfront-viewer-country", "XX"),
-        ("cookie", "a=1; b=2; a=3"),
+        ("cookie", "a=1; loose; b=2; a=3"),
     ])
 }
 
@@ -228,12 +228,24 @@ async fn changes_of_a_request_are_edits() {
     assert_eq!(decided("/query", Some("a=1&a=2&gone=1&b=x%20y")).await, ["query Some(\"a=z&a=2&b=x%20y&n=7\")"]);
     assert_eq!(decided("/query-text", Some("a=1")).await, ["query Some(\"b=2&a=1&b=1\")"]);
     assert_eq!(decided("/query-none", Some("a=1")).await, ["query None"]);
-    assert_eq!(decided("/cookies", None).await, ["set cookie: a=9; a=3; b=2; c=n"]);
+    assert_eq!(decided("/cookies", None).await, ["set cookie: loose; a=9; a=3; b=2; c=n"]);
     assert_eq!(decided("/cookies-none", None).await, ["remove cookie"]);
     assert_eq!(decided("/async", None).await, ["path /later"]);
     assert_eq!(decided("/origin", None).await, ["Origin(\"backup\")"]);
     assert_eq!(decided("/raw", Some("")).await.last().unwrap(), "[false,\"\"]");
     assert_eq!(decided("/raw", None).await.last().unwrap(), "[true,null]");
+}
+
+/// RFC 9110, 5.5: what is not ASCII is opaque, and stays what it was where the function did not write it.
+#[tokio::test]
+async fn bytes_that_a_function_did_not_touch_stay() {
+    let mut headers = request_headers();
+    headers.insert("cookie", HeaderValue::from_bytes(b"a=1; b=caf\xe9").unwrap());
+    let request = Request { path: "/cookies".into(), query: None, headers };
+    let asked = Call { request: Box::new(request), ..call("{}") };
+    let RequestVerdict::Next(edits) = hook().viewer_request(asked).await.verdict.unwrap() else { panic!("an answer") };
+    let [RequestEdit::Header(HeaderEdit::Set(name, value))] = &edits[..] else { panic!("{edits:?}") };
+    assert_eq!((name.as_str(), value.as_bytes()), ("cookie", &b"a=9; b=caf\xe9; c=n"[..]));
 }
 
 #[tokio::test]

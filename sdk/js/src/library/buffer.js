@@ -19,7 +19,7 @@
 
     class Buffer extends Uint8Array {
         static from(value, second, third) {
-            if (typeof value === 'string') return wrap(native.encode(value, encoding(second)));
+            if (typeof value === 'string') return wrap(native.encode(value.toWellFormed(), encoding(second)));
             if (value instanceof ArrayBuffer) return new Buffer(value, second, third);
             if (value && value.type === 'Buffer' && Array.isArray(value.data)) value = value.data;
             if (value === null || typeof value !== 'object') {
@@ -48,7 +48,7 @@
         }
 
         static byteLength(value, name) {
-            return typeof value === 'string' ? native.encode(value, encoding(name)).length : value.byteLength;
+            return typeof value === 'string' ? native.encode(value.toWellFormed(), encoding(name)).length : value.byteLength;
         }
 
         static concat(list, total) {
@@ -115,7 +115,7 @@
                 length = undefined;
             }
             const at = offset >>> 0;
-            let bytes = native.encode(String(text), encoding(name));
+            let bytes = native.encode(String(text).toWellFormed(), encoding(name));
             const room = Math.min(this.length - at, length === undefined ? Infinity : length);
             if (bytes.length > room) bytes = bytes.subarray(0, Math.max(0, room));
             this.set(bytes, at);
@@ -128,7 +128,7 @@
                 name = start;
                 start = undefined;
             }
-            const bytes = native.encode(value, encoding(name));
+            const bytes = native.encode(value.toWellFormed(), encoding(name));
             const to = end === undefined ? this.length : end;
             for (let i = start >>> 0, n = 0; i < to; i++, n++) this[i] = bytes.length ? bytes[n % bytes.length] : 0;
             return this;
@@ -136,7 +136,7 @@
 
         indexOf(value, from, name) {
             if (typeof value === 'number') return super.indexOf(value, from);
-            const wanted = typeof value === 'string' ? native.encode(value, encoding(name)) : value;
+            const wanted = typeof value === 'string' ? native.encode(value.toWellFormed(), encoding(name)) : value;
             outer: for (let i = from >>> 0; i + wanted.length <= this.length; i++) {
                 for (let n = 0; n < wanted.length; n++) {
                     if (this[i + n] !== wanted[n]) continue outer;

@@ -120,9 +120,14 @@
         return pairs;
     }
 
-    function joinCookies(object, pairs) {
+    // What is no pair of name and value goes along as it was: `cookies` does not show it.
+    function looseCookies(values) {
+        return values.flatMap((value) => value.split(';')).map((part) => part.trim()).filter((part) => part !== '' && !(part.indexOf('=') > 0));
+    }
+
+    function joinCookies(object, pairs, loose) {
         const before = grouped(pairs, (pair) => pair[1]);
-        const parts = [];
+        const parts = [...loose];
         for (const name of Object.keys(object)) {
             const where = 'cookie `' + name + '`';
             for (const value of lines(object[name], before.get(name), where, (line) => text(line.value, where))) {
@@ -135,9 +140,12 @@
     function finishCookies(wanted) {
         if (wanted === undefined || wanted === null) wanted = {};
         if (typeof wanted !== 'object') refuse('`cookies` has to be an object');
-        const pairs = cookiePairs(native.requestCookies());
-        const now = joinCookies(wanted, pairs);
-        if (now !== joinCookies(table(pairs), pairs)) native.setLines('cookie', now === '' ? [] : [now]);
+        const lines = native.requestCookies();
+        const pairs = cookiePairs(lines);
+        // Who takes all cookies away means these too.
+        const loose = pairs.length === 0 || Object.keys(wanted).length > 0 ? looseCookies(lines) : [];
+        const now = joinCookies(wanted, pairs, loose);
+        if (now !== joinCookies(table(pairs), pairs, loose)) native.setLines('cookie', now === '' ? [] : [now]);
     }
 
     // `name=value; attributes`
@@ -175,10 +183,14 @@
     function finishSetCookies(wanted) {
         if (wanted === undefined || wanted === null) wanted = {};
         if (typeof wanted !== 'object') refuse('`cookies` has to be an object');
-        const pairs = setCookiePairs(native.responseCookies());
+        const before = native.responseCookies();
+        const pairs = setCookiePairs(before);
         const now = setCookieLines(wanted, pairs);
         const old = setCookieLines(table(pairs, 'attributes'), pairs);
-        if (now.length !== old.length || now.some((line, i) => line !== old[i])) native.setLines('set-cookie', now);
+        if (now.length !== old.length || now.some((line, i) => line !== old[i])) {
+            const loose = before.filter((line) => !(line.split(';', 1)[0].indexOf('=') > 0));
+            native.setLines('set-cookie', now.length === 0 ? [] : [...loose, ...now]);
+        }
     }
 
     // --- the event

@@ -16,11 +16,12 @@
             if (this.#done) throw new Error('Digest already called');
             if (typeof data === 'string') {
                 const known = encoding(name);
-                this.#parts.push(known === 'utf8' ? data : native.encode(data, known));
+                this.#parts.push(known === 'utf8' ? data.toWellFormed() : native.encode(data.toWellFormed(), known));
             } else if (data instanceof Uint8Array) {
-                this.#parts.push(data);
+                // As it is now: the buffer may change before the end.
+                this.#parts.push(new Uint8Array(data));
             } else if (ArrayBuffer.isView(data)) {
-                this.#parts.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+                this.#parts.push(new Uint8Array(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)));
             } else {
                 throw new TypeError('data has to be a string or a buffer');
             }
@@ -56,7 +57,8 @@
             if (typeof key !== 'string' && !(key instanceof Uint8Array)) {
                 throw new TypeError('the key has to be a string or a buffer');
             }
-            return new Digester((data) => native.hmac(name, key, data));
+            const secret = typeof key === 'string' ? key.toWellFormed() : new Uint8Array(key);
+            return new Digester((data) => native.hmac(name, secret, data));
         },
         randomBytes(size) {
             return wrap(native.randomBytes(size));

@@ -19,7 +19,7 @@
         return String(value);
     }
 
-    const line = (level) => (...values) => native.write(level, values.map(shown).join(' '));
+    const line = (level) => (...values) => native.write(level, values.map(shown).join(' ').toWellFormed());
     global('console', { debug: line(0), log: line(1), info: line(1), warn: line(2), error: line(3) });
 
     class TextEncoder {
@@ -28,7 +28,7 @@
         }
 
         encode(text = '') {
-            return native.encode(String(text), 'utf8');
+            return native.encode(String(text).toWellFormed(), 'utf8');
         }
     }
 
@@ -89,7 +89,8 @@
         configurable: true,
     });
 
-    // There is no eval and no Function in CloudFront Functions; clocks other than Date would stand at the build's time.
+    // There is no eval in CloudFront Functions (`Function` stays: each function's constructor is it); clocks other than Date
+    // would stand at the build's time.
     for (const name of ['performance', 'eval']) delete globalThis[name];
 
     global('require', function require(name) {

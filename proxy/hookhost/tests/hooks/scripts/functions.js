@@ -71,6 +71,12 @@ function checks() {
     is('kept', [made.get('build'), calls], [1, 1]);
     is('absent', [typeof eval, typeof performance, typeof setTimeout, typeof fetch, typeof process],
         ['undefined', 'undefined', 'undefined', 'undefined', 'undefined']);
+    const later = Bytes.from('abc');
+    const hash = crypto.createHash('md5').update(later);
+    later.fill(0);
+    is('hash of what it was', hash.digest('hex'), '900150983cd24fb0d6963f7d28e17f72');
+    console.log('half a character: \ud83d');
+    is('half a character', [...new TextEncoder().encode('\ud83d'), ...Bytes.from('\ude00')], [239, 191, 189, 239, 191, 189]);
     is('date', Date.now() === new Date().getTime(), true);
     is('regexp', 'a1b2'.replace(/(?<letter>[a-z])(?<digit>\d)/g, '$<digit>$<letter>'), '1a2b');
     return failed;

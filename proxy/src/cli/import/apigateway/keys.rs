@@ -21,6 +21,8 @@ struct Key {
     name: String,
     value: Option<String>,
     enabled: bool,
+    /// Nothing said so far whether it is enabled.
+    unsure: bool,
     about: Vec<String>,
     /// `API/STAGE`
     stages: BTreeSet<String>,
@@ -54,6 +56,7 @@ impl Keys {
         known.about = fields.text("description")?.map(shown).into_iter().collect();
         known.stages = fields.texts("stageKeys")?.into_iter().map(str::to_owned).collect();
         known.enabled = fields.get("enabled").map(|node| node.flag()).transpose()?.unwrap_or(true);
+        known.unsure = false;
         if let Some(value) = fields.text("value")? {
             known.value = Some(value.to_owned());
         }
@@ -65,7 +68,8 @@ impl Keys {
         let id = fields.need("id")?.text()?.to_owned();
         fields.bookkeeping(&["type"]);
         let (value, name) = (fields.text("value")?, fields.text("name")?);
-        let fresh = || Key { enabled: true, place: fields.path().to_owned(), ..Key::default() };
+        // Whether it is enabled only `get-api-keys` says: what may be closed stays closed.
+        let fresh = || Key { unsure: true, place: fields.path().to_owned(), ..Key::default() };
         let known = self.0.entry(id).or_insert_with(fresh);
         if known.name.is_empty() {
             name.unwrap_or_default().clone_into(&mut known.name);
@@ -152,6 +156,16 @@ impl Keys {
             table.set("plans", own);
             if !key.enabled {
                 table.set("enabled", false);
+            }
+            if key.unsure {
+                notes.add(
+                    Note::lost(
+                        format!("whether the API key `{}` is enabled", shown(&shown_name)),
+                        "`get-usage-plan-keys` does not say it, so it is disabled here",
+                        "import what `aws apigateway get-api-keys` prints too, or remove its `enabled = false`",
+                    )
+                    .at(place),
+                );
             }
             tables.push(table);
         }

@@ -358,13 +358,14 @@ fn custom_config(reader: &mut Reader<'_>, custom: &mut Fields<'_>, tls: bool, id
     }
     if let Some(mut mtls) = custom.object("OriginMtlsConfig")? {
         let at = mtls.at("ClientCertificateArn");
-        mtls.known(&["ClientCertificateArn"]);
+        let arn = mtls.text("ClientCertificateArn")?.unwrap_or_default().to_owned();
         if tls {
             let file = |kind: &str| format!("origins/{}.{kind}", name(id));
             let (certificate, key) = (file("pem"), file("key"));
-            reader
-                .notes
-                .bring(&certificate, format!("the edge's certificate for the origin `{}`, with its chain", shown(id)));
+            reader.notes.bring(
+                &certificate,
+                format!("the edge's certificate for the origin `{}`, with its chain: `{}`", shown(id), shown(&arn)),
+            );
             reader.notes.bring(&key, "its private key");
             let pair = Item::inline([("certificate", certificate.into()), ("key", key.into())]);
             reader.set("tls", pair, &at);
