@@ -109,7 +109,8 @@ soak: engine hooks guests redis
 lint: setup engine
 	$(CARGO) fmt --all -- --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked --target $(WASM) -p edgeweir-sdk -p edgeweir-js-engine $(addprefix -p ,$(HOOKS)) -- -D warnings
+	$(CARGO) clippy --locked --target $(WASM) -p edgeweir-sdk $(addprefix -p ,$(HOOKS)) -- -D warnings
+	$(CARGO) clippy --locked --target $(WASM) -p edgeweir-js-engine -- -D warnings
 	$(MAKE) docs
 
 docs: setup engine
