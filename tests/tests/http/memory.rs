@@ -53,7 +53,15 @@ async fn large_downloads_need_little_memory() {
     // Also what would be stored but for its size: it may not be collected on the way.
     for target in ["/plain", "/cached", "/chunked"] {
         assert_eq!(download(address, target).await, SIZE, "{target}");
-        let grown = process.resident().saturating_sub(before);
+        let mut grown = process.resident().saturating_sub(before);
+        // The allocator gives back what is free a second later; on a busy machine several threads have some.
+        for _ in 0..30 {
+            if grown < GROWTH {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            grown = process.resident().saturating_sub(before);
+        }
         assert!(grown < GROWTH, "{target}: {} KiB more than before", grown >> 10);
     }
 }
