@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Bencher, Criterion, criterion_group, criterion_main};
 use edgeweir_hookhost::{
     Call, CallFacts, Counters, EngineLimits, GeoView, Hook, HookEngine, HookLimits, HostServices, LogLevel, Pins,
     RequestView, ViewerFacts, build_script,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use tokio::runtime::Runtime;
 
 /// Nothing that a bench measures: a standing clock and no log.
 struct Silent;
@@ -121,6 +122,17 @@ fn guest(engine: &HookEngine, name: &str, component: bool) -> Arc<Hook> {
     engine.load(name, &wasm, limits).expect("the guest loads")
 }
 
+/// One call after the other. Each comes back and goes in again, as between the stages of a request.
+fn calls(bencher: &mut Bencher<'_>, runtime: &Runtime, hook: &Hook) {
+    let mut waiting = Some(call());
+    bencher.iter(|| {
+        let call = waiting.take().expect("the call comes back");
+        let done = runtime.block_on(hook.viewer_request(call));
+        waiting = Some(done.call);
+        done.verdict.expect("a verdict")
+    });
+}
+
 fn fresh_call(c: &mut Criterion) {
     let engine = HookEngine::new(EngineLimits::default(), None, Arc::new(Silent)).expect("an engine");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
@@ -129,16 +141,7 @@ fn fresh_call(c: &mut Criterion) {
     for name in ["no-op", "header-edit", "typical", "big-data"] {
         for (kind, component) in [("", false), ("/component", true)] {
             let hook = guest(&engine, name, component);
-            // The call comes back each time and goes in again, as between the stages of a request.
-            let mut waiting = Some(call());
-            group.bench_function(format!("{name}{kind}"), |b| {
-                b.iter(|| {
-                    let call = waiting.take().expect("the call comes back");
-                    let done = runtime.block_on(hook.viewer_request(call));
-                    waiting = Some(done.call);
-                    done.verdict.expect("a verdict")
-                });
-            });
+            group.bench_function(format!("{name}{kind}"), |b| calls(b, &runtime, &hook));
         }
     }
     group.finish();
@@ -176,15 +179,7 @@ fn script_call(c: &mut Criterion) {
         let made = build_script("fn.js", source.as_bytes()).expect("the function builds");
         let limits = HookLimits { timeout: Duration::from_secs(5), memory: 16 << 20, concurrent: 1000 };
         let hook = engine.load(name, &made.wasm, limits).expect("the function loads");
-        let mut waiting = Some(call());
-        group.bench_function(name, |b| {
-            b.iter(|| {
-                let call = waiting.take().expect("the call comes back");
-                let done = runtime.block_on(hook.viewer_request(call));
-                waiting = Some(done.call);
-                done.verdict.expect("a verdict")
-            });
-        });
+        group.bench_function(name, |b| calls(b, &runtime, &hook));
     }
     group.finish();
 }

@@ -36,6 +36,7 @@ pub(crate) mod origin;
 mod pages;
 mod parts;
 pub mod path;
+mod places;
 mod purge;
 pub mod quota;
 mod range;
@@ -454,21 +455,25 @@ impl ProxyHttp for Flow {
             // It comes before the end of the request: a viewer that is still sending must get to read it.
             conn.ending.linger();
         }
-        match viewer::finish(session, head, ctx).await {
+        let answered = match viewer::finish(session, head, ctx).await {
             Ok(()) => body::detour(ctx).map(|()| fill::begins(session, ctx)),
             // pingora would answer a failed hit with a bare 500: the stored answer is replaced on its way.
             Err(fault) if session.cache.enabled() && session.cache.phase() == CachePhase::Hit => {
                 respond::replace(session, head, ctx, fault).map_err(|_error| stop(ctx, fault))
             }
             Err(fault) => Err(stop(ctx, fault)),
+        };
+        if answered.is_ok() {
+            places::head(&session.req_header().method, head, ctx);
         }
+        answered
     }
 
     fn response_body_filter(
         &self,
         session: &mut Session,
         body: &mut Option<Bytes>,
-        _end_of_stream: bool,
+        end_of_stream: bool,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<Option<Duration>> {
         if ctx.fills {
@@ -481,6 +486,7 @@ impl ProxyHttp for Flow {
             // The origin was asked for the whole. What is then not stored pingora sends, which HTTP/2 does not prevent.
             *body = None;
         }
+        places::part(body.as_ref(), end_of_stream, ctx);
         Ok(None)
     }
 

@@ -75,8 +75,11 @@ pub struct RequestCtx {
     pub standing: Option<Standing>,
     /// The limit that refused.
     pub refused: Option<Refusal>,
-    /// Its places among the requests at work, left when the context goes: however the request ends.
+    /// Its places among the requests at work, left with the last of the answer, or when the context goes: however the request
+    /// ends.
     pub in_flight: Vec<InFlight>,
+    /// Bytes of the answer's body that the viewer does not have yet, where a head tells and places wait for it.
+    pub unsent: Option<u64>,
     /// The `Origin` of the request, where the behavior has a CORS policy.
     pub web_origin: Option<HeaderValue>,
     /// It is sent to HTTPS.
@@ -327,6 +330,7 @@ impl RequestCtx {
             standing: None,
             refused: None,
             in_flight: Vec::new(),
+            unsent: None,
             web_origin: None,
             redirected: false,
             preflight: false,

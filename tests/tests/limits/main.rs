@@ -7,6 +7,7 @@ mod crashes;
 mod keys;
 mod levels;
 mod live_keys;
+mod places;
 mod quotas;
 mod secrets;
 mod shared;

@@ -82,16 +82,21 @@
         return pairs;
     }
 
-    function joinQuery(object, pairs) {
+    // What an object of names and values says, as pairs of text. `what` is one of them, for errors.
+    function joinPairs(object, pairs, what) {
         const before = grouped(pairs, (pair) => pair[1]);
         const parts = [];
         for (const name of Object.keys(object)) {
-            const where = 'query parameter `' + name + '`';
+            const where = what + ' `' + name + '`';
             for (const value of lines(object[name], before.get(name), where, (line) => text(line.value, where))) {
                 parts.push(name + '=' + value);
             }
         }
-        return parts.join('&');
+        return parts;
+    }
+
+    function joinQuery(object, pairs) {
+        return joinPairs(object, pairs, 'query parameter').join('&');
     }
 
     function finishQuery(wanted) {
@@ -126,15 +131,7 @@
     }
 
     function joinCookies(object, pairs, loose) {
-        const before = grouped(pairs, (pair) => pair[1]);
-        const parts = [...loose];
-        for (const name of Object.keys(object)) {
-            const where = 'cookie `' + name + '`';
-            for (const value of lines(object[name], before.get(name), where, (line) => text(line.value, where))) {
-                parts.push(name + '=' + value);
-            }
-        }
-        return parts.join('; ');
+        return [...loose, ...joinPairs(object, pairs, 'cookie')].join('; ');
     }
 
     function finishCookies(wanted) {
