@@ -79,7 +79,7 @@ hooks: setup
 guests: setup setup-wasi
 	$(CARGO) build --locked --profile hook --target $(WASM) -p edgeweir-test-guests -p edgeweir-bench-hook --lib --examples
 	$(CARGO) build --locked --profile hook --target $(WASM) -p edgeweir-test-guests --features big --example big-data \
-	  --config 'target.$(WASM).rustflags = ["-C", "link-arg=--initial-memory=9437184"]'
+	  --config 'target.$(WASM).rustflags = ["-C", "link-arg=--initial-memory=9437184", "-C", "link-arg=--global-base=131072"]'
 	$(CARGO) build --locked --profile hook --target $(WASI) -p edgeweir-test-guests --example wasip2
 
 # With the features that the tests' dependencies add, so that wasmtime and pingora are compiled once for demo and tests: cargo
@@ -103,7 +103,7 @@ SOAK ?=
 SOAK_FLAGS ?=
 soak: engine hooks guests redis
 	$(CARGO) build --locked $(SOAK_FLAGS) $(WORKSPACE) --bin edgeweir --test schema
-	$(CARGO) test --locked $(SOAK_FLAGS) $(WORKSPACE) --lib --test soak --test hooks --test threads --test limits -- \
+	$(CARGO) test --locked $(SOAK_FLAGS) $(WORKSPACE) --lib --test soak --test cache --test hooks --test threads --test limits -- \
 	  --ignored --nocapture --test-threads 1 $(SOAK)
 
 lint: setup engine

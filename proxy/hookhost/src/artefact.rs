@@ -70,6 +70,10 @@ impl ArtefactCache {
         }
     }
 
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     fn name(&self, key: &[u8; 32]) -> String {
         format!("{}-{}.cwasm", hex(key), self.compat)
     }

@@ -12,7 +12,7 @@ use ring::digest::{SHA256, digest as ring_digest};
 use wasmtime::Module;
 use wasmtime::component::Component;
 
-use crate::artefact::{Verified, hex};
+use crate::artefact::{ArtefactCache, Verified, hex};
 use crate::direct::Direct;
 use crate::engine::Inner;
 use crate::hook::{Code, Program};
@@ -146,11 +146,12 @@ enum Compiled {
 }
 
 impl Compiled {
-    fn of(engine: &wasmtime::Engine, direct: bool, artefact: &Verified) -> wasmtime::Result<Self> {
+    fn of(engine: &Inner, direct: bool, artefact: &Verified) -> wasmtime::Result<Self> {
         if direct {
-            precompiled::parts(engine, artefact).map(|(skeleton, module)| Self::Direct(skeleton, module))
+            let dir = engine.cache.as_ref().map(ArtefactCache::dir);
+            precompiled::parts(&engine.wasmtime, artefact, dir).map(|(skeleton, module)| Self::Direct(skeleton, module))
         } else {
-            precompiled::component(engine, artefact).map(Self::Component)
+            precompiled::component(&engine.wasmtime, artefact).map(Self::Component)
         }
     }
 }
@@ -161,7 +162,7 @@ fn compiled(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Compiled, Loa
     // What is compiled in another way has another name. The number changes with what `rewrite` does.
     let key = if direct { digest(&[b"direct-1".as_slice(), key].concat()) } else { *key };
     if let Some(artefact) = engine.cache.as_ref().and_then(|cache| cache.read(&key)) {
-        match Compiled::of(&engine.wasmtime, direct, &artefact) {
+        match Compiled::of(engine, direct, &artefact) {
             Ok(compiled) => return Ok(compiled),
             Err(error) => tracing::warn!(%error, "a compiled hook does not fit this engine; it is compiled again"),
         }
@@ -171,8 +172,8 @@ fn compiled(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Compiled, Loa
         None => compile(&engine.wasmtime, wasm)?,
     });
     // Also refuses what needs more than the pool has.
-    let compiled = Compiled::of(&engine.wasmtime, direct, &artefact)
-        .map_err(|error| LoadError::Compile { detail: format!("{error:#}") })?;
+    let compiled =
+        Compiled::of(engine, direct, &artefact).map_err(|error| LoadError::Compile { detail: format!("{error:#}") })?;
     if let Some(cache) = &engine.cache {
         cache.write(&key, artefact.bytes());
     }

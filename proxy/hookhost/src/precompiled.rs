@@ -20,16 +20,26 @@
 //! 3. **The content.** A file ends with the SHA-256 of its name and its content. It is checked against bad disks, torn
 //!    writes and files under a wrong name. It does not protect against an attacker with write access; point 2 does.
 //! 4. **No change after the check.** The bytes are read into memory once, checked there and used from there. The file is
-//!    not mapped, so that a later change of the file has no effect.
+//!    not mapped, so that a later change of the file has no effect. What is mapped, where an artefact is large, is a file
+//!    without a name that is written from the checked bytes: nobody else can open it, to change it or to make it shorter.
 //! 5. **The right engine.** The file's name holds a SHA-256 of the WASM and the engine's compatibility hash: another
 //!    wasmtime version or configuration looks for another name. Where an artefact has two parts, the first eight bytes say
 //!    where the second starts; wasmtime's header says whether a part is a component or a module, and is checked. Where names agree by accident of the hash's truncation,
 //!    wasmtime's header check refuses with an error.
 
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
 use wasmtime::Module;
 use wasmtime::component::Component;
 
 use crate::artefact::Verified;
+
+/// Modules from this size on, in bytes, are mapped from a file. An instance that reads what its memory began with, and is not
+/// kept from one call to the next, meets a page fault; in memory that no file system knows, that one costs the kernel three
+/// times as much, because there each page is looked up by itself.
+const MAPPED_FROM: usize = 256 << 10;
 
 /// The component of a verified artefact.
 ///
@@ -49,18 +59,44 @@ pub(crate) fn join(skeleton: &[u8], module: &[u8]) -> Vec<u8> {
     [&length[..], skeleton, module].concat()
 }
 
-/// The parts of a verified artefact that [`join`] made.
+/// The parts of a verified artefact that [`join`] made. A large module is mapped from a file in the directory, if there is one
+/// that can hold it.
 ///
 /// # Errors
 ///
 /// When the artefact is for another wasmtime version or configuration, or is not of two parts.
 #[expect(unsafe_code, reason = "as above")]
-pub(crate) fn parts(engine: &wasmtime::Engine, artefact: &Verified) -> wasmtime::Result<(Component, Module)> {
+pub(crate) fn parts(
+    engine: &wasmtime::Engine,
+    artefact: &Verified,
+    dir: Option<&Path>,
+) -> wasmtime::Result<(Component, Module)> {
     let parts = artefact.bytes().split_first_chunk().and_then(|(length, rest)| {
         let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
         rest.split_at_checked(length)
     });
     let (skeleton, module) = parts.ok_or_else(|| wasmtime::Error::msg("the artefact has no two parts"))?;
     // SAFETY: as in `component`; both parts are whole answers of wasmtime's compiler, put together by this program.
-    unsafe { Ok((Component::deserialize(engine, skeleton)?, Module::deserialize(engine, module)?)) }
+    let skeleton = unsafe { Component::deserialize(engine, skeleton)? };
+    let file = dir.filter(|_dir| module.len() >= MAPPED_FROM).and_then(|dir| match nameless(dir, module) {
+        Ok(file) => Some(file),
+        Err(error) => {
+            tracing::debug!(dir = %dir.display(), %error, "a large hook stays in memory: there is no room for its file");
+            None
+        }
+    });
+    // SAFETY: as above; the file holds these bytes, and point 4 says why it keeps them. Where the file system lets nothing of
+    // it run, the next line does without.
+    if let Some(Ok(module)) = file.map(|file| unsafe { Module::deserialize_open_file(engine, file) }) {
+        return Ok((skeleton, module));
+    }
+    // SAFETY: as above.
+    Ok((skeleton, unsafe { Module::deserialize(engine, module)? }))
+}
+
+/// A file without a name that holds these bytes.
+fn nameless(dir: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut file = tempfile::tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    Ok(file)
 }

@@ -18,9 +18,9 @@ impl Arena {
         Self { next: AtomicUsize::new(0), end: AtomicUsize::new(0) }
     }
 
-    /// Whether no range was handed over yet.
-    pub(super) fn is_new(&self) -> bool {
-        self.end.load(Relaxed) == 0
+    /// End of the range; 0 if none was handed over yet.
+    pub(super) fn end(&self) -> usize {
+        self.end.load(Relaxed)
     }
 
     /// A block of `size` bytes at a multiple of `align` (a power of two), or `None`.
@@ -33,9 +33,9 @@ impl Arena {
         align: usize,
         more: impl FnOnce(usize) -> Option<(usize, usize)>,
     ) -> Option<usize> {
-        let mut end = self.end.load(Relaxed);
+        let mut end = self.end();
         let (mut start, mut stop) = place(self.next.load(Relaxed), size, align)?;
-        if self.is_new() || stop > end {
+        if end == 0 || stop > end {
             let (from, to) = more(size.checked_add(align)?)?;
             if from != end {
                 (start, stop) = place(from, size, align)?;
@@ -64,7 +64,7 @@ impl Arena {
             return new_size <= size;
         }
         match start.checked_add(new_size) {
-            Some(stop) if stop <= self.end.load(Relaxed) => {
+            Some(stop) if stop <= self.end() => {
                 self.next.store(stop, Relaxed);
                 true
             }
