@@ -5,6 +5,7 @@ use wasmparser::{Encoding, Parser, Payload};
 
 use crate::Stage;
 use crate::load::{digest, interface_of};
+use crate::script::is_marked;
 
 /// Most imports that are listed; a component may declare any number.
 const MAX_IMPORTS: usize = 256;
@@ -18,6 +19,8 @@ pub enum Kind {
     Component,
     /// A core module, which the edge makes a component of.
     Module,
+    /// A core module that `edgeweir hook build` made of a function in JavaScript.
+    Script,
     /// Neither.
     Unknown,
 }
@@ -29,6 +32,7 @@ impl Kind {
         match self {
             Self::Component => "component",
             Self::Module => "core module",
+            Self::Script => "JavaScript",
             Self::Unknown => "not WASM",
         }
     }
@@ -95,6 +99,9 @@ pub fn inspect(wasm: &[u8]) -> Inspection {
             }
             _ => {}
         }
+    }
+    if found.kind == Kind::Module && is_marked(wasm) {
+        found.kind = Kind::Script;
     }
     found.stages.sort_unstable();
     found

@@ -39,6 +39,8 @@ fn a_function_is_built_tested_and_checked_without_other_tools() {
     let built = edgeweir(folder, &["hook", "build", "fn.js"]);
     assert_eq!(built.status.code(), Some(0), "{}", words(&built));
     assert!(words(&built).contains("viewer-request, viewer-response"), "{}", words(&built));
+    assert!(words(&built).contains("kind      JavaScript\n"), "{}", words(&built));
+    assert!(!words(&built).contains("hint"), "flags of Rust's linker are nothing to it: {}", words(&built));
     let size = std::fs::metadata(folder.join("fn.wasm")).expect("beside the source").len();
     assert!((100_000..10 << 20).contains(&size), "{size}");
     let other = edgeweir(folder, &["hook", "build", "fn.js", "-o", "other.wasm"]);

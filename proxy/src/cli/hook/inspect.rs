@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use edgeweir_config::units::format_size;
-use edgeweir_hookhost::{Inspection, MAX_WASM, inspect};
+use edgeweir_hookhost::{Inspection, Kind, MAX_WASM, inspect};
 use serde_json::{Value, json};
 
 use super::case::DEFAULT_LIMITS;
@@ -107,7 +107,9 @@ impl Facts {
             None => "verdict   this edge takes it\n".to_owned(),
             Some(why) => format!("verdict   refused: {why}\n"),
         });
-        if found.memory.is_some_and(|memory| memory > LEAN_MEMORY) && self.is_taken() {
+        // The memory of a function in JavaScript is its engine's.
+        let own = found.kind != Kind::Script;
+        if own && found.memory.is_some_and(|memory| memory > LEAN_MEMORY) && self.is_taken() {
             text.push_str(
                 "hint      it starts with more memory than most hooks need, which makes each call slower: see \
                  `.cargo/config.toml` in docs/hooks.md\n",
