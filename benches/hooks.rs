@@ -123,7 +123,7 @@ fn guest(engine: &HookEngine, name: &str, component: bool) -> Arc<Hook> {
 }
 
 /// One call after the other. Each comes back and goes in again, as between the stages of a request.
-fn calls(bencher: &mut Bencher<'_>, runtime: &Runtime, hook: &Hook) {
+fn calls(bencher: &mut Bencher<'_>, runtime: &Runtime, hook: &Arc<Hook>) {
     let mut waiting = Some(call());
     bencher.iter(|| {
         let call = waiting.take().expect("the call comes back");
