@@ -264,6 +264,10 @@ fn distribution(text: &mut String, config: &Config, distribution: &Distribution)
     let heads = ["path", "methods", "origin", "cache policy", "hooks", "limits"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     rows.extend(distribution.behaviors.iter().map(|each| behavior(config, each)));
+    let last = distribution.behaviors.iter().any(|each| each.path.matches_all() && each.conditions.is_empty());
+    if !last {
+        rows.push(vec!["(others)".to_owned(), "404: no behavior has them".to_owned()]);
+    }
     section(text, &title, rows);
 }
 

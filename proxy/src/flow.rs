@@ -404,8 +404,9 @@ impl ProxyHttp for Flow {
             body::at_origin(session, head, ctx, empty);
             body::detour(ctx)?;
         }
-        if session.cache.enabled() {
-            cache::take_tags(head, ctx);
+        match session.cache.enabled() {
+            true => cache::take_tags(head, ctx),
+            false => cache::hide_tags(head, ctx),
         }
         Ok(())
     }

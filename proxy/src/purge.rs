@@ -57,6 +57,14 @@ pub enum BadOrder {
     /// A fragment, which no request has.
     #[error("a `#` begins a fragment, which is no part of what is asked for: leave it out, or write `%23`: `{0}`")]
     Fragment(String),
+    /// A character that no request target has (RFC 9112, 3.2): such a purge would find nothing, ever.
+    #[error("no request has `{}` in its target, only percent-encoded (`{}`): `{text}`", character.escape_debug(), encoded(*character))]
+    Character {
+        /// What is named.
+        text: String,
+        /// The first of its kind.
+        character: char,
+    },
     /// An empty tag, or one that would be two.
     #[error("a tag has no commas and no blanks, and is not empty: `{0}`")]
     BadTag(String),
@@ -119,6 +127,7 @@ impl Order {
             let rest = url.split_once("://").map_or(url.as_str(), |(_scheme, rest)| rest);
             let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
             let (index, scope) = by_host(snapshot, host, url)?;
+            check_path(path)?;
             add(&mut items, snapshot, index, &scope, path);
         }
         for host in &self.hosts {
@@ -132,6 +141,7 @@ impl Order {
                 continue;
             }
             check_fragment(path)?;
+            check_path(path)?;
             let index = match (&self.distribution, snapshot.distributions.as_slice()) {
                 (Some(name), _) => by_name(snapshot, name)?,
                 (None, [_only]) => 0,
@@ -149,6 +159,19 @@ impl Order {
 
 fn check_fragment(text: &str) -> Result<(), BadOrder> {
     if text.contains('#') { Err(BadOrder::Fragment(text.to_owned())) } else { Ok(()) }
+}
+
+/// A path with its query is one that requests can have.
+fn check_path(text: &str) -> Result<(), BadOrder> {
+    match text.chars().find(|character| !character.is_ascii_graphic()) {
+        Some(character) => Err(BadOrder::Character { text: text.to_owned(), character }),
+        None => Ok(()),
+    }
+}
+
+/// As it is in a URL (RFC 3986, 2.1).
+fn encoded(character: char) -> String {
+    character.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 fn checked(tag: &str) -> Result<String, BadOrder> {

@@ -204,9 +204,23 @@ impl Process {
     /// When the process is gone.
     #[must_use]
     pub fn resident(&self) -> u64 {
+        let text = self.status("VmRSS:");
+        text.trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
+    /// Threads now.
+    ///
+    /// # Panics
+    /// When the process is gone.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.status("Threads:").parse().expect("a number")
+    }
+
+    /// What the system says of the process.
+    fn status(&self, name: &str) -> String {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("the process lives");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells VmRSS");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+        status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells it").trim().to_owned()
     }
 
     /// Waits until the process has ended.

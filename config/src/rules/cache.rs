@@ -192,6 +192,14 @@ fn check_key(policy: &CachePolicy, known: (bool, &str), out: &mut Report) {
         too_many(list.len(), headers.span(), "headers", out);
     }
     if let Some(headers) = policy.tag_headers.given() {
+        for header in headers.get_ref().items.iter().filter(|header| NO_TAGS.contains(&header.get_ref().0.as_str())) {
+            let message = format!("`{}` cannot hold cache tags", header.get_ref().0);
+            out.push(
+                Problem::error("not-for-tags", header.span(), message)
+                    .label("viewers and caches need it, and fields with tags are taken off")
+                    .help("name a field of the origin's own, as `Cache-Tag` or `Surrogate-Key`"),
+            );
+        }
         no_duplicates(&headers.get_ref().items, "header", |name| &name.0, out);
         too_many(headers.get_ref().items.len(), headers.span(), "headers", out);
     }
@@ -209,6 +217,34 @@ fn check_key(policy: &CachePolicy, known: (bool, &str), out: &mut Report) {
         too_many(names.len(), selection.span(), what, out);
     }
 }
+
+/// Fields that mean something else to whoever reads a response (RFC 9110, 9111).
+const NO_TAGS: [&str; 24] = [
+    "accept-ranges",
+    "age",
+    "cache-control",
+    "cache-status",
+    "cdn-cache-control",
+    "connection",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-range",
+    "content-security-policy",
+    "content-type",
+    "date",
+    "etag",
+    "expires",
+    "last-modified",
+    "location",
+    "set-cookie",
+    "surrogate-control",
+    "transfer-encoding",
+    "vary",
+    "via",
+    "www-authenticate",
+];
 
 /// Names that select nothing: a star is a name like any other, and cookies have a key of their own.
 fn check_names(names: &[Spanned<Text>], what: &str, out: &mut Report) {

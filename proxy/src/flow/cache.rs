@@ -52,14 +52,17 @@ pub(super) fn enable(session: &mut Session, cache: &CacheParts, ctx: &mut Reques
     let Some(behavior) = ctx.behavior() else { return };
     let bodyless = !request_body::is_sent(session, ctx);
     let decided = lookup(session.req_header(), bodyless, session.is_upgrade_req(), behavior);
-    let (collapse, admits) = (behavior.cache.collapse, behavior.cache.admit.is_some());
+    let policy = &*behavior.cache;
+    let (collapse, admits) = (policy.collapse, policy.admit.is_some());
+    let personal = decided == Lookup::Asked && is_personal(&session.req_header().headers, policy);
     ctx.lookup = Some(decided);
     ctx.keyed = matches!(decided, Lookup::Asked | Lookup::Condition);
     if decided != Lookup::Asked {
         return;
     }
-    // What is not stored is of no use to those who wait for it.
-    let alone = collapse.is_zero() || directives(&session.req_header().headers).no_store;
+    // What is not stored is of no use to those who wait for it. An answer to credentials that are not in the key mostly is not
+    // (RFC 9111, 3.5): nobody's wait may hang on who sends some.
+    let alone = collapse.is_zero() || personal || directives(&session.req_header().headers).no_store;
     let lock = if alone { None } else { Some(cache.lock) };
     let mut wait = CacheOptionOverrides::default();
     wait.wait_timeout = Some(collapse);
@@ -139,13 +142,13 @@ pub(super) fn forced(
 /// Whether the cache is asked for a request with this head.
 #[must_use]
 pub(crate) fn lookup(req: &RequestHeader, bodyless: bool, upgrade: bool, behavior: &Behavior) -> Lookup {
-    if !bodyless {
-        // A body is not in the key: what it makes an origin answer is for its sender only.
-        Lookup::Body
-    } else if behavior.cache.disabled {
+    if behavior.cache.disabled {
         Lookup::Disabled
     } else if req.method != Method::GET && req.method != Method::HEAD {
         Lookup::Method
+    } else if !bodyless {
+        // A body is not in the key: what it makes an origin answer is for its sender only.
+        Lookup::Body
     } else if upgrade {
         Lookup::Upgrade
     } else if conditions::are_the_origins(&req.headers) {
@@ -328,6 +331,13 @@ pub(super) fn take_tags(head: &mut ResponseHeader, ctx: &mut RequestCtx) {
     }
 }
 
+/// Takes the fields with tags off an answer that the cache has nothing to do with.
+pub(super) fn hide_tags(head: &mut ResponseHeader, ctx: &RequestCtx) {
+    if let Some(policy) = ctx.behavior().map(|behavior| &behavior.cache).filter(|policy| !policy.send_tags) {
+        policy.tag_headers.iter().for_each(|name| drop(head.remove_header(name)));
+    }
+}
+
 /// The generation of purges that the answer's content is from.
 #[must_use]
 pub(super) fn generation(ctx: &RequestCtx, outcome: CacheOutcome) -> u64 {
@@ -336,6 +346,16 @@ pub(super) fn generation(ctx: &RequestCtx, outcome: CacheOutcome) -> u64 {
         CacheOutcome::Bypass => 0,
         _ => ctx.fetch_mark.unwrap_or_default().generation,
     }
+}
+
+/// Whether a request carries credentials that are not in the key: who has them in the key gets what was made for the same.
+fn has_authorization(headers: &HeaderMap, policy: &CachePolicy) -> bool {
+    headers.contains_key(AUTHORIZATION) && !policy.headers.contains(&AUTHORIZATION)
+}
+
+/// Whether the origin gets something of the viewer's that is not in the key and keeps most answers out of the store.
+fn is_personal(headers: &HeaderMap, policy: &CachePolicy) -> bool {
+    has_authorization(headers, policy) || sends_unkeyed_cookies(headers, policy)
 }
 
 /// Whether the origin gets cookies of the viewer that are not in the key.
@@ -374,8 +394,7 @@ pub(super) fn storable(
         errors.sort_unstable();
     }
     let facts = RequestFacts {
-        // Who has it in the key gets what was made for the same credentials.
-        has_authorization: req.headers.contains_key(AUTHORIZATION) && !policy.headers.contains(&AUTHORIZATION),
+        has_authorization: has_authorization(&req.headers, &policy),
         no_store: directives(&req.headers).no_store,
         response_delay: delay(ctx),
         unkeyed_cookies: sends_unkeyed_cookies(&req.headers, &policy),

@@ -50,10 +50,13 @@ pub(super) fn uploads(ctx: &RequestCtx) {
     }
 }
 
-/// Watches over the origin's silence from now on. HTTP/2 viewers share a connection, so it is not done there.
+/// Watches over the origin's silence from now on, where pingora does not: what the sweep ends by itself has no other answer, no
+/// stale one and none of another origin.
 pub(super) fn begins(ctx: &RequestCtx) {
-    if let (Some(conn), Some(origin)) = (ctx.own_conn(), ctx.origin()) {
-        conn.await_origin(origin.config.read_timeout, ctx.swept);
+    if !ctx.swept {
+        ends(ctx);
+    } else if let (Some(conn), Some(origin)) = (ctx.own_conn(), ctx.origin()) {
+        conn.await_origin(origin.config.read_timeout, true);
     }
 }
 

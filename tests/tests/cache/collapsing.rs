@@ -10,6 +10,8 @@ use edgeweir_tests::raw::{Raw, Response, get};
 use edgeweir_tests::wait::until;
 use tokio::task::JoinSet;
 
+use crate::support::{cache_status, is_hit};
+
 const VIEWERS: usize = 50;
 
 fn crowd(edge: &TestEdge, target: &'static str) -> JoinSet<Response> {
@@ -37,6 +39,29 @@ async fn many_viewers_of_one_object_make_one_fetch() {
         assert_eq!((response.status, response.text().as_str()), (200, "body"));
     }
     assert_eq!(origin.count(), 1);
+}
+
+/// RFC 9111, 3.5: what credentials bring is mostly not stored, and whoever sends some may not keep others from the store.
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9111_3_5_credentials_hold_nobody_up() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let origin = Origin::start(move |request| {
+        let reply = Reply::new(200, &[("cache-control", "max-age=60")], "body");
+        if request.header("authorization").is_some() { reply.after(&held) } else { reply }
+    })
+    .await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    let mut personal = edge.connect().await;
+    personal.send("GET /t HTTP/1.1\r\nHost: site.test\r\nAuthorization: x\r\n\r\n").await;
+    until("the fetch with credentials", || origin.heads() == 1).await;
+    let first = edge.get("/t").await;
+    assert!(cache_status(&first).contains(&"stored".to_owned()), "{:?}", cache_status(&first));
+    assert!(is_hit(&edge.get("/t").await));
+    gate.open();
+    let answer = personal.response().await;
+    assert_eq!((answer.status, cache_status(&answer).contains(&"stored".to_owned())), (200, false));
+    assert_eq!(origin.heads(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

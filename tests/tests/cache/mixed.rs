@@ -110,8 +110,8 @@ async fn purge(world: Arc<World>, socket: std::path::PathBuf) -> u64 {
     purges
 }
 
-/// Gives requests, fetches, purges, and the resident memory at the end of each tenth.
-async fn run(urls: usize, viewers: usize, time: Duration, capacity_mib: u64) -> (u64, usize, u64, Vec<u64>) {
+/// Gives requests, fetches, purges, the resident memory at the end of each tenth, and the most threads then.
+async fn run(urls: usize, viewers: usize, time: Duration, capacity_mib: u64) -> (u64, usize, u64, Vec<u64>, usize) {
     let world = World::new(urls);
     let making = Arc::clone(&world);
     let origin = Origin::start(move |request| {
@@ -139,19 +139,21 @@ async fn run(urls: usize, viewers: usize, time: Duration, capacity_mib: u64) -> 
     let mut tasks = JoinSet::new();
     (0..viewers).for_each(|_| drop(tasks.spawn(view(Arc::clone(&world), address))));
     let purging = tokio::spawn(purge(Arc::clone(&world), state.join("admin.sock")));
-    let (start, mut memory) = (Instant::now(), Vec::new());
+    let (start, mut memory, mut threads) = (Instant::now(), Vec::new(), 0);
     while start.elapsed() < time && !purging.is_finished() {
         tokio::time::sleep(time / 10).await;
         memory.push(process.resident());
+        threads = threads.max(process.threads());
     }
     world.ended.store(true, Ordering::SeqCst);
     let purges = purging.await.expect("no panic");
-    (tasks.join_all().await.into_iter().sum(), origin.count(), purges, memory)
+    (tasks.join_all().await.into_iter().sum(), origin.count(), purges, memory, threads)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_wrong_body_and_none_from_before_a_purge() {
-    let (requests, fetches, purges, _) = run(2_000, 8, Duration::from_secs(4), 8).await;
+    let (requests, fetches, purges, _, threads) = run(2_000, 8, Duration::from_secs(4), 8).await;
+    assert!(threads < 20, "{threads} threads: what sweeps behind purges begins none");
     assert!(requests > 200 && fetches > 50 && purges > 20, "{requests} requests, {fetches} fetches, {purges} purges");
 }
 
@@ -160,8 +162,8 @@ async fn no_wrong_body_and_none_from_before_a_purge() {
 #[ignore = "takes a minute"]
 #[expect(clippy::print_stdout, reason = "numbers for whoever runs it")]
 async fn a_minute_of_100_000_urls() {
-    let (requests, fetches, purges, memory) = run(100_000, 32, Duration::from_secs(60), 64).await;
-    println!("{requests} requests, {fetches} fetches, {purges} purges");
+    let (requests, fetches, purges, memory, threads) = run(100_000, 32, Duration::from_secs(60), 64).await;
+    println!("{requests} requests, {fetches} fetches, {purges} purges, {threads} threads");
     println!("resident MiB: {:?}", memory.iter().map(|bytes| bytes >> 20).collect::<Vec<_>>());
     let most = memory.iter().max().copied().unwrap_or_default();
     assert!(most < 200 << 20, "{} MiB resident with a cache of 64", most >> 20);

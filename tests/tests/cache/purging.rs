@@ -23,6 +23,42 @@ fn generation(response: &Response) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn viewers_see_no_tags_whatever_the_cache_does() {
+    let origin = Origin::start(|request| {
+        let status = if request.target() == "/error" { 500 } else { 200 };
+        Reply::new(status, &[("cache-control", "no-store"), ("cache-tag", "one"), ("surrogate-key", "two")], "body")
+    })
+    .await;
+    let edge = with_policy(&origin, "").await;
+    for _ in 0..3 {
+        for (method, target, headers) in [
+            ("GET", "/t", &[][..]),
+            ("POST", "/t", &[]),
+            ("GET", "/t", &[("if-match", "\"x\"")]),
+            ("GET", "/error", &[]),
+        ] {
+            let answer = edge.request(method, target, headers, b"").await;
+            assert_eq!((answer.header("cache-tag"), answer.header("surrogate-key")), (None, None), "{method} {target}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_purge_that_could_never_match_is_refused() {
+    let origin = counting(&[("cache-control", "max-age=600")]).await;
+    let edge = with_policy(&origin, "").await;
+    for (url, wanted) in
+        [("http://site.test/\u{e4}", "`%C3%A4`"), ("http://site.test/a b", "`%20`"), ("http://site.test/a\nb", "`%0A`")]
+    {
+        let (status, answer) = edge.purge(&json!({ "urls": [url] })).await;
+        assert_eq!(status, 422, "{answer}");
+        assert!(answer.to_string().contains(wanted), "{answer}");
+    }
+    let (status, _) = edge.purge(&json!({ "urls": ["http://site.test/%C3%A4"] })).await;
+    assert_eq!(status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_purge_takes_what_it_names_and_its_number_proves_it() {
     let origin = counting(FRESH).await;
     let edge = TestEdge::plain(&origin.address()).await;

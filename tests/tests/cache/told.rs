@@ -20,6 +20,7 @@ async fn rfc9211_2_2_why_a_request_went_forward() {
         assert!(cache_status(&response).iter().any(|word| word.starts_with("ttl=")), "{header}");
     }
     assert_eq!(cache_status(&edge.request("DELETE", "/t", &[], b"").await), ["fwd=method"]);
+    assert_eq!(cache_status(&edge.request("POST", "/t", &[], b"x").await), ["fwd=method"]);
     assert_eq!(cache_status(&edge.request("GET", "/t", &[], b"x").await), ["fwd=bypass", "detail=request-body"]);
 }
 

@@ -171,6 +171,24 @@ async fn an_origin_that_speaks_slowly_but_steadily_is_heard_out() {
     assert_eq!(edge.get("/t").await.text(), "aaaaaaaaaa");
 }
 
+/// What is stored, of other origins or the edge's own may take the place of the answer, so nothing may cut it off from outside.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_comes_steadily_is_heard_out_where_it_may_be_stored() {
+    let mut steps = vec![text("HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\n")];
+    // More than twice the origin's read timeout.
+    for _ in 0..9 {
+        steps.extend([Step::Pause(Duration::from_millis(250)), text("x-part: of many\r\n")]);
+    }
+    steps.push(text("content-length: 2\r\n\r\nok"));
+    let origin = Origin::start(move |_| Reply::script(steps.clone())).await;
+    let edge = TestEdge::start(CONFIG, &origin.address()).await;
+    let answer = edge.get("/cached/t").await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
+    assert_eq!(edge.log_lines(1).await[0]["status"], 200);
+    assert_eq!(edge.get("/cached/t").await.text(), "ok");
+    assert_eq!(origin.count(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_viewer_that_reads_slowly_is_not_the_origins_silence() {
     let origin = Origin::start(|_| Reply::ok(vec![b'a'; 32 << 20])).await;
