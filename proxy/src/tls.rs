@@ -11,9 +11,13 @@ use edgeweir_config::{Listener, TlsVersion};
 use rustls::ServerConfig;
 use rustls::server::ServerSessionMemoryCache;
 
+pub mod fingerprint;
+pub mod hello;
 pub mod names;
 pub(crate) mod pem;
 mod resolver;
+#[cfg(test)]
+mod samples;
 pub(crate) mod slot;
 
 use names::Shared;

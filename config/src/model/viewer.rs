@@ -53,6 +53,10 @@ pub enum ViewerFact {
     HttpVersion,
     /// Version, cipher and handshake kind.
     Tls,
+    /// JA3 fingerprint of the handshake's first message.
+    Ja3,
+    /// JA4 fingerprint of it.
+    Ja4,
     /// `http` or `https`.
     ForwardedProto,
     /// How many lines of fields the viewer sent.
@@ -75,7 +79,7 @@ pub enum ViewerFact {
 
 impl ViewerFact {
     /// All of them, with what follows the prefix in the name of its field.
-    pub const ALL: [(&'static str, Self); 23] = [
+    pub const ALL: [(&'static str, Self); 25] = [
         ("Viewer-Country", Self::Country),
         ("Viewer-Country-Name", Self::CountryName),
         ("Viewer-Country-Region", Self::Region),
@@ -90,6 +94,8 @@ impl ViewerFact {
         ("Viewer-Address", Self::Address),
         ("Viewer-Http-Version", Self::HttpVersion),
         ("Viewer-TLS", Self::Tls),
+        ("Viewer-JA3-Fingerprint", Self::Ja3),
+        ("Viewer-JA4-Fingerprint", Self::Ja4),
         ("Forwarded-Proto", Self::ForwardedProto),
         ("Viewer-Header-Count", Self::HeaderCount),
         ("Viewer-Header-Order", Self::HeaderOrder),
@@ -121,13 +127,19 @@ impl ViewerFact {
     #[must_use]
     pub fn is_geo(self) -> bool {
         let others = [Self::Address, Self::HttpVersion, Self::Tls, Self::ForwardedProto];
-        !self.is_device() && !self.is_of_head() && !others.contains(&self)
+        !self.is_device() && !self.is_of_head() && !self.is_fingerprint() && !others.contains(&self)
     }
 
     /// Whether it is about the viewer's head as it came.
     #[must_use]
     pub fn is_of_head(self) -> bool {
         matches!(self, Self::HeaderCount | Self::HeaderOrder)
+    }
+
+    /// Whether it is made of the first message of the TLS handshake.
+    #[must_use]
+    pub fn is_fingerprint(self) -> bool {
+        matches!(self, Self::Ja3 | Self::Ja4)
     }
 
     /// Whether it is read from the `User-Agent`.

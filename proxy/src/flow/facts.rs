@@ -92,6 +92,10 @@ pub(super) fn viewer_fact(fact: ViewerFact, ctx: &mut RequestCtx) -> Option<Head
         ViewerFact::ForwardedProto => {
             return Some(HeaderValue::from_static(if ctx.https { "https" } else { "http" }));
         }
+        ViewerFact::Ja3 | ViewerFact::Ja4 => {
+            let found = ctx.conn.as_ref()?.tls.as_ref()?.fingerprints.as_ref()?;
+            return Some(if fact == ViewerFact::Ja3 { found.ja3.clone() } else { found.ja4.clone() });
+        }
         ViewerFact::Tls => {
             let tls = ctx.conn.as_ref()?.tls.as_ref()?;
             let kind = match (ctx.conn_reused, tls.resumed) {
