@@ -13,7 +13,12 @@ fn hello(bytes: &[u8]) -> ClientHello {
 fn recorded_viewers_have_the_fingerprints_that_others_make_of_them() {
     for sample in &SAMPLES {
         let made = Fingerprints::of(&hello(&sample.bytes())).unwrap();
-        assert_eq!((made.ja3.to_str().unwrap(), made.ja4.to_str().unwrap()), (sample.ja3, sample.ja4), "{}", sample.who);
+        assert_eq!(
+            (made.ja3.to_str().unwrap(), made.ja4.to_str().unwrap()),
+            (sample.ja3, sample.ja4),
+            "{}",
+            sample.who
+        );
     }
 }
 
@@ -29,11 +34,8 @@ fn ja3_examples_of_its_authors() {
     };
     assert_eq!(ja3_text(&old), "769,47-53-5-10-49161-49162-49171-49172-50-56-19-4,0-10-11,23-24-25,0");
     assert_eq!(ja3(&old), "ada70206e40642a3e4461f35503241d5");
-    let bare = ClientHello {
-        version: 769,
-        suites: vec![4, 5, 10, 9, 100, 98, 3, 6, 19, 18, 99],
-        ..ClientHello::default()
-    };
+    let bare =
+        ClientHello { version: 769, suites: vec![4, 5, 10, 9, 100, 98, 3, 6, 19, 18, 99], ..ClientHello::default() };
     assert_eq!(ja3_text(&bare), "769,4-5-10-9-100-98-3-6-19-18-99,,,");
     assert_eq!(ja3(&bare), "de350869b8c85de67a350c8d186f11e6");
 }
@@ -49,7 +51,8 @@ fn ja4_where_things_are_missing() {
     let extensions = vec![27, 0, 51, 16, 17513, 23, 45, 13, 5, 35, 18, 43, 65281, 11, 10, 21];
     let unsigned = ClientHello { extensions, ..ClientHello::default() };
     assert!(ja4(&unsigned).ends_with("_6d807ffa2a79"), "{}", ja4(&unsigned));
-    let many = ClientHello { suites: (0..300).collect(), versions: Some(vec![0x0305, 0x0304]), ..ClientHello::default() };
+    let many =
+        ClientHello { suites: (0..300).collect(), versions: Some(vec![0x0305, 0x0304]), ..ClientHello::default() };
     assert!(ja4(&many).starts_with("t00i990000_"), "{}", ja4(&many));
     let made_up = ClientHello { version: 0x0303, versions: Some(Vec::new()), ..ClientHello::default() };
     assert!(ja4(&made_up).starts_with("t00i"), "{}", ja4(&made_up));

@@ -21,7 +21,10 @@ fn read(bytes: &[u8], part: usize) -> (Progress, Option<ClientHello>) {
 
 /// A message in records of a size.
 fn records(message: &[u8], size: usize) -> Vec<u8> {
-    message.chunks(size).flat_map(|part| [&[22, 3, 1, (part.len() >> 8) as u8, part.len() as u8][..], part].concat()).collect()
+    message
+        .chunks(size)
+        .flat_map(|part| [&[22, 3, 1, (part.len() >> 8) as u8, part.len() as u8][..], part].concat())
+        .collect()
 }
 
 /// A message with its head.
@@ -46,7 +49,12 @@ fn it_is_the_same_in_any_number_of_pieces() {
         assert!(whole.is_some());
         for (record, part) in [(usize::MAX, 1), (bytes.len(), 7), (100, 3), (1, 1), (3, usize::MAX), (4, 5)] {
             let cut = if record == usize::MAX { bytes.clone() } else { records(&bytes[5..], record) };
-            assert_eq!(read(&cut, part), (Progress::Done, read(&bytes, bytes.len()).1), "{}: {record} {part}", sample.who);
+            assert_eq!(
+                read(&cut, part),
+                (Progress::Done, read(&bytes, bytes.len()).1),
+                "{}: {record} {part}",
+                sample.who
+            );
         }
         // What comes after it is kept too.
         let more = [&bytes[..], b"more"].concat();

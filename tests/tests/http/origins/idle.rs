@@ -168,7 +168,9 @@ async fn a_reload_keeps_the_count_and_changes_the_limit() {
     let edge = limited("max_idle_connections = 3", &origin).await;
     at_once(&edge, &origin, &gate, "GET", 3).await;
     until("all are kept", || origin.open_connections() == 3).await;
-    edge.reload(&format!("[gate]\nmax_url = \"4KiB\"\n{}", config("max_idle_connections = 3"))).await.expect("a good config");
+    edge.reload(&format!("[gate]\nmax_url = \"4KiB\"\n{}", config("max_idle_connections = 3")))
+        .await
+        .expect("a good config");
     assert_eq!(idle(&edge).await, 3.0);
     assert_eq!(edge.get("/t").await.status, 200);
     assert_eq!(origin.connections(), 3, "those of before are used");

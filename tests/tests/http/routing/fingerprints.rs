@@ -186,7 +186,11 @@ async fn hostile_first_messages_are_refused_as_if_nobody_looked() {
         ("SSL 2", vec![0x80, 0x2e, 1, 0, 2, 0, 0x15, 0, 0, 0, 0x10], false),
         ("16 KiB of zeros in a message", [&[22, 3, 1, 0x40, 0, 1, 0, 0x3f, 0xfc][..], &[0; 0x3ffc]].concat(), false),
         ("a record that is too long", [&[22, 3, 1, 0xff, 0xff][..], &[1; 70_000]].concat(), false),
-        ("a message longer than it may be", [&[22, 3, 1, 0x40, 0, 1, 0xff, 0xff, 0xff][..], &[0; 0x3ffc]].concat(), false),
+        (
+            "a message longer than it may be",
+            [&[22, 3, 1, 0x40, 0, 1, 0xff, 0xff, 0xff][..], &[0; 0x3ffc]].concat(),
+            false,
+        ),
         ("an empty record", vec![22, 3, 1, 0, 0, 22, 3, 1, 0, 0], true),
         ("a session that is too long", changed(5 + 4 + 34, 200), false),
         ("half a suite", changed(5 + 4 + 34 + 1 + 32 + 1, 3), false),
