@@ -118,7 +118,6 @@ impl Origin {
             before.map_or_else(|| Arc::new(Kept::new()), Arc::clone)
         });
         if let Some(kept) = &kept {
-            template.group_key = kept.group();
             template.options.custom_l4 = Some(Arc::<Kept>::clone(kept));
         }
         let own_host =
@@ -195,6 +194,10 @@ impl Origin {
     #[must_use]
     pub fn with_trust(mut self, trust: &Trust) -> Self {
         trust.put_on(&mut self.template);
+        if let Some(kept) = &self.kept {
+            // Both tell connections apart.
+            self.template.group_key ^= kept.group();
+        }
         self
     }
 

@@ -121,6 +121,20 @@ async fn origins_are_told_what_the_first_message_looks_like_however_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_policy_asks_for_it_too() {
+    let origin = Origin::mirror().await;
+    let authority = Authority::new();
+    let policy = format!("cache_policy = \"p\"\n[cache_policies.p]\nforward_headers = [{BOTH}]\n");
+    let setup = Setup::new(&format!("{}{policy}", config(""))).set("origin", &origin.address());
+    drop(authority.issue(&["site.test"]).write(setup.folder(), "a"));
+    let edge = setup.start().await;
+    let mut raw = Raw::over(authority.client().connect(edge.addresses()[0], "site.test").await.expect("a handshake"));
+    let (ja3, ja4) = told_on(&mut raw, &origin, "/other").await;
+    assert!(ja3.is_some() && ja4.is_some());
+    assert_eq!(told_on(&mut raw, &origin, "/told").await, (None, None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tls12_without_a_name_over_http2() {
     let origin = Origin::mirror().await;
     let (edge, authority) = edge(&origin, BOTH).await;
