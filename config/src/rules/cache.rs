@@ -173,7 +173,9 @@ fn check_key(policy: &CachePolicy, known: (bool, &str), out: &mut Report) {
             let name = header.get_ref().0.as_str();
             let not_in_key = |fact: ViewerFact| {
                 let of_connection = fact.is_of_head() || fact.is_fingerprint();
-                of_connection || matches!(fact, ViewerFact::Address | ViewerFact::Asn | ViewerFact::Tls)
+                of_connection
+                    || matches!(fact, ViewerFact::Address | ViewerFact::Asn | ViewerFact::Tls)
+                    || matches!(fact, ViewerFact::CertValidity | ViewerFact::CertPem)
             };
             let fact = viewer::fact(name, known.1);
             if !in_list(&NOT_IN_KEY, name) && !fact.is_some_and(not_in_key) {

@@ -19,6 +19,8 @@ pub struct TlsFacts {
     pub resumed: bool,
     /// What the viewer speaks TLS with. None if nobody wanted to know when it connected.
     pub fingerprints: Option<Box<Fingerprints>>,
+    /// The certificate that the viewer showed, in DER. Only where it was asked for one.
+    pub certificate: Option<Box<[u8]>>,
 }
 
 impl TlsFacts {
@@ -38,6 +40,7 @@ impl TlsFacts {
             names: tls.names(session.server_name()),
             resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
             fingerprints: fingerprints.map(Box::new),
+            certificate: session.peer_certificates().and_then(<[_]>::first).map(|leaf| leaf.as_ref().into()),
         }
     }
 
