@@ -208,6 +208,17 @@ pub struct Listener {
     pub sni_must_match: bool,
     /// Connections begin with a PROXY header, and only trusted proxies may connect. Default false.
     pub proxy_protocol: bool,
+    /// Viewers are asked for certificates of their own. Default: they are not.
+    pub viewer_certificates: Option<ViewerCertificates>,
+}
+
+/// Certificates of viewers (mutual TLS).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewerCertificates {
+    /// PEM file of the authorities whose certificates are taken.
+    pub ca: PathBuf,
+    /// A viewer without one is refused. Default true.
+    pub required: bool,
 }
 
 /// TLS versions that can be offered.

@@ -60,7 +60,12 @@ fn listener(listener: &Listener) -> Vec<String> {
         (true, false) => "HTTP/1.1, HTTP/2",
     };
     let proxy = if listener.proxy_protocol { ", PROXY protocol" } else { "" };
-    vec![listener.address.to_string(), http.to_owned(), format!("{tls}{proxy}")]
+    let viewers = match &listener.viewer_certificates {
+        None => "",
+        Some(viewers) if viewers.required => ", viewers need certificates",
+        Some(_) => ", viewers may show certificates",
+    };
+    vec![listener.address.to_string(), http.to_owned(), format!("{tls}{proxy}{viewers}")]
 }
 
 fn admin(config: &Config) -> Vec<String> {

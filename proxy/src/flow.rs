@@ -343,6 +343,7 @@ impl ProxyHttp for Flow {
         origin::prepare(req, ctx, ctx.keyed)
             .and_then(|()| origin::finish(req, ctx))
             .map_err(|fault| stop(ctx, fault))?;
+        ctx.attempts.asks_head = req.method == Method::HEAD;
         request_body::play(session, ctx, req);
         Ok(())
     }
@@ -378,6 +379,9 @@ impl ProxyHttp for Flow {
         }
         if attempts::is_passed_on(session, head.status, ctx) {
             return Err(attempts::pass_on(head));
+        }
+        if attempts::ends_with_head(head, ctx) {
+            attempts::rests(session, ctx);
         }
         request_body::release(ctx);
         ctx.origin_times.1 = Some(self.core.clock.stopwatch());
@@ -423,6 +427,7 @@ impl ProxyHttp for Flow {
         }
         if end_of_stream {
             silence::ends(ctx);
+            attempts::rests(session, ctx);
         } else if let (true, Some(conn)) = (ctx.swept, &ctx.conn) {
             conn.origin_restarts();
         }

@@ -8,6 +8,7 @@ mod dynamic;
 mod endpoint;
 mod group;
 pub mod health;
+pub mod kept;
 mod public;
 pub mod room;
 mod trust;
@@ -27,6 +28,7 @@ pub use self::choice::Asking;
 pub use self::dynamic::DynamicOrigins;
 pub use self::endpoint::{Endpoint, EndpointState, Probe, Seat};
 pub use self::group::OriginGroup;
+use self::kept::Kept;
 use self::room::Room;
 pub use self::trust::{Trust, TrustError, is_new_enough};
 use crate::runtime::clock::Clock;
@@ -58,6 +60,7 @@ pub struct Origin {
     literal: Option<SocketAddr>,
     addresses: Arc<Addresses>,
     room: Option<Arc<Room>>,
+    kept: Option<Arc<Kept>>,
     turn: AtomicUsize,
     outside: Outside,
     metrics: Option<Arc<OriginMetrics>>,
@@ -109,7 +112,14 @@ impl Origin {
             Some(room) if room.most() == most => Arc::clone(room),
             _ => Arc::new(Room::new(most)),
         });
-        let template = template(&config);
+        let mut template = template(&config);
+        let kept = config.pool.max_idle_connections.map(|_most| {
+            let before = old.and_then(|old| old.kept.as_ref());
+            before.map_or_else(|| Arc::new(Kept::new()), Arc::clone)
+        });
+        if let Some(kept) = &kept {
+            template.options.custom_l4 = Some(Arc::<Kept>::clone(kept));
+        }
         let own_host =
             HeaderValue::from_str(&own_host(&config)).unwrap_or_else(|_invalid| HeaderValue::from_static(""));
         Self {
@@ -125,6 +135,7 @@ impl Origin {
             public_only: false,
             addresses,
             room,
+            kept,
             turn: AtomicUsize::new(0),
             outside,
             metrics: None,
@@ -183,6 +194,10 @@ impl Origin {
     #[must_use]
     pub fn with_trust(mut self, trust: &Trust) -> Self {
         trust.put_on(&mut self.template);
+        if let Some(kept) = &self.kept {
+            // Both tell connections apart.
+            self.template.group_key ^= kept.group();
+        }
         self
     }
 
@@ -263,6 +278,19 @@ impl Origin {
     #[must_use]
     pub fn room(&self) -> Option<&Arc<Room>> {
         self.room.as_ref()
+    }
+
+    /// Its idle connections, if they are limited.
+    #[must_use]
+    pub fn kept(&self) -> Option<&Arc<Kept>> {
+        self.kept.as_ref()
+    }
+
+    /// A connection was closed because enough of them are idle.
+    pub fn not_kept(&self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.not_kept();
+        }
     }
 
     /// Notes that an address did not answer.

@@ -10,6 +10,7 @@ pub mod ending;
 pub mod frames;
 pub mod handshake;
 pub mod head;
+pub mod hello;
 pub mod patient;
 pub mod proxy_protocol;
 pub mod random;

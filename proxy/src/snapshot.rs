@@ -70,6 +70,8 @@ pub struct Snapshot {
     pub jwks: Vec<Arc<KeySet>>,
     /// Whether any behavior tells origins of the viewer's head as it came.
     pub tells_heads: bool,
+    /// Whether any behavior tells origins what a viewer speaks TLS with.
+    pub tells_fingerprints: bool,
     /// None without a database.
     pub geo: Option<Arc<Geo>>,
     /// The API keys of the configuration.

@@ -9,12 +9,17 @@ use std::time::SystemTime;
 
 use edgeweir_config::{Listener, TlsVersion};
 use rustls::ServerConfig;
-use rustls::server::ServerSessionMemoryCache;
+use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
 
+pub mod fingerprint;
+pub mod hello;
 pub mod names;
 pub(crate) mod pem;
 mod resolver;
+#[cfg(test)]
+mod samples;
 pub(crate) mod slot;
+pub mod viewers;
 
 use names::Shared;
 use resolver::Resolver;
@@ -89,6 +94,12 @@ pub enum TlsError {
         /// File of the key.
         key: PathBuf,
     },
+    /// A certificate that cannot be an authority's.
+    #[error("`{}` has a certificate that is damaged, or of a kind that is not known", path.display())]
+    BadAuthority {
+        /// The file.
+        path: PathBuf,
+    },
     /// A certificate cannot be made.
     #[error("cannot make a certificate")]
     Made(#[source] rcgen::Error),
@@ -148,11 +159,14 @@ impl Termination {
             TlsVersion::V1_2 => &[&rustls::version::TLS13, &rustls::version::TLS12],
             TlsVersion::V1_3 => &[&rustls::version::TLS13],
         };
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)
-            .map_err(TlsError::Settings)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::<Resolver>::clone(&resolver));
+            .map_err(TlsError::Settings)?;
+        let config = match &listener.viewer_certificates {
+            None => config.with_no_client_auth(),
+            Some(asked) => config.with_client_cert_verifier(viewers::verifier(asked, &provider)?),
+        };
+        let mut config = config.with_cert_resolver(Arc::<Resolver>::clone(&resolver));
         config.alpn_protocols =
             if listener.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
         if listener.certificates.iter().any(|certificate| certificate.acme) {
@@ -162,7 +176,13 @@ impl Termination {
         // Sessions are kept here and never in a ticket: no key that opens recorded traffic lives for the life of the process.
         let sessions = supplies.before.map(|before| Arc::clone(&before.sessions));
         let sessions = sessions.unwrap_or_else(|| ServerSessionMemoryCache::new(SESSIONS));
-        config.session_storage = Arc::<ServerSessionMemoryCache>::clone(&sessions);
+        if listener.viewer_certificates.is_some() {
+            // Who resumes a session shows no certificate, and nobody would look whether it is still good.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        } else {
+            config.session_storage = Arc::<ServerSessionMemoryCache>::clone(&sessions);
+        }
         let held = listener.sni_must_match.then_some(resolver);
         Ok(Self { config: Arc::new(config), slots, held, sessions })
     }

@@ -112,6 +112,7 @@ pub struct Client {
     roots: RootCertStore,
     protocols: Vec<Vec<u8>>,
     versions: Vec<&'static rustls::SupportedProtocolVersion>,
+    shows: Option<(CertificateDer<'static>, Vec<u8>)>,
     config: OnceLock<Arc<ClientConfig>>,
 }
 
@@ -124,13 +125,26 @@ impl Client {
     pub fn trusting(root: &CertificateDer<'static>) -> Self {
         let mut roots = RootCertStore::empty();
         roots.add(root.clone()).expect("a valid authority");
-        Self { roots, protocols: Vec::new(), versions: rustls::ALL_VERSIONS.to_vec(), config: OnceLock::new() }
+        Self {
+            roots,
+            protocols: Vec::new(),
+            versions: rustls::ALL_VERSIONS.to_vec(),
+            shows: None,
+            config: OnceLock::new(),
+        }
     }
 
     /// Offers these protocols.
     #[must_use]
     pub fn offering(mut self, protocols: &[&str]) -> Self {
         self.protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        self
+    }
+
+    /// Shows a certificate of its own, if it is asked for one.
+    #[must_use]
+    pub fn showing(mut self, certified: &Certified) -> Self {
+        self.shows = Some((certified.certificate.clone(), certified.key.clone()));
         self
     }
 
@@ -162,11 +176,17 @@ impl Client {
     pub async fn over(&self, stream: TcpStream, name: &str) -> std::io::Result<TlsStream<TcpStream>> {
         let config = self.config.get_or_init(|| {
             let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let mut config = ClientConfig::builder_with_provider(provider)
+            let config = ClientConfig::builder_with_provider(provider)
                 .with_protocol_versions(&self.versions)
                 .expect("known versions")
-                .with_root_certificates(self.roots.clone())
-                .with_no_client_auth();
+                .with_root_certificates(self.roots.clone());
+            let mut config = match &self.shows {
+                None => config.with_no_client_auth(),
+                Some((certificate, key)) => {
+                    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.clone()));
+                    config.with_client_auth_cert(vec![certificate.clone()], key).expect("the key fits")
+                }
+            };
             config.alpn_protocols.clone_from(&self.protocols);
             Arc::new(config)
         });

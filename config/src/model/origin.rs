@@ -38,7 +38,9 @@ pub struct OriginPool {
     pub eject_for: Duration,
     /// Requests at work at once; none for no limit.
     pub max_requests: Option<u32>,
-    /// How long a request waits for a place among them. Default 0: not at all.
+    /// Idle connections that are kept; none for no limit of its own.
+    pub max_idle_connections: Option<u32>,
+    /// How long a request waits for a place among `max_requests`. Default 0: not at all.
     pub queue: Duration,
 }
 

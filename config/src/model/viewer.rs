@@ -53,6 +53,24 @@ pub enum ViewerFact {
     HttpVersion,
     /// Version, cipher and handshake kind.
     Tls,
+    /// JA3 fingerprint of the handshake's first message.
+    Ja3,
+    /// JA4 fingerprint of it.
+    Ja4,
+    /// Whether the viewer showed a certificate of its own: `1` or `0`.
+    CertPresent,
+    /// Its serial number.
+    CertSerial,
+    /// Who issued it.
+    CertIssuer,
+    /// Whose it is.
+    CertSubject,
+    /// SHA-256 of it.
+    CertSha256,
+    /// From when until when it is valid.
+    CertValidity,
+    /// All of it.
+    CertPem,
     /// `http` or `https`.
     ForwardedProto,
     /// How many lines of fields the viewer sent.
@@ -75,7 +93,7 @@ pub enum ViewerFact {
 
 impl ViewerFact {
     /// All of them, with what follows the prefix in the name of its field.
-    pub const ALL: [(&'static str, Self); 23] = [
+    pub const ALL: [(&'static str, Self); 32] = [
         ("Viewer-Country", Self::Country),
         ("Viewer-Country-Name", Self::CountryName),
         ("Viewer-Country-Region", Self::Region),
@@ -90,6 +108,15 @@ impl ViewerFact {
         ("Viewer-Address", Self::Address),
         ("Viewer-Http-Version", Self::HttpVersion),
         ("Viewer-TLS", Self::Tls),
+        ("Viewer-JA3-Fingerprint", Self::Ja3),
+        ("Viewer-JA4-Fingerprint", Self::Ja4),
+        ("Viewer-Cert-Present", Self::CertPresent),
+        ("Viewer-Cert-Serial-Number", Self::CertSerial),
+        ("Viewer-Cert-Issuer", Self::CertIssuer),
+        ("Viewer-Cert-Subject", Self::CertSubject),
+        ("Viewer-Cert-Sha256", Self::CertSha256),
+        ("Viewer-Cert-Validity", Self::CertValidity),
+        ("Viewer-Cert-Pem", Self::CertPem),
         ("Forwarded-Proto", Self::ForwardedProto),
         ("Viewer-Header-Count", Self::HeaderCount),
         ("Viewer-Header-Order", Self::HeaderOrder),
@@ -121,13 +148,31 @@ impl ViewerFact {
     #[must_use]
     pub fn is_geo(self) -> bool {
         let others = [Self::Address, Self::HttpVersion, Self::Tls, Self::ForwardedProto];
-        !self.is_device() && !self.is_of_head() && !others.contains(&self)
+        !self.is_device()
+            && !self.is_of_head()
+            && !self.is_fingerprint()
+            && !self.is_certificate()
+            && !others.contains(&self)
     }
 
     /// Whether it is about the viewer's head as it came.
     #[must_use]
     pub fn is_of_head(self) -> bool {
         matches!(self, Self::HeaderCount | Self::HeaderOrder)
+    }
+
+    /// Whether it is made of the first message of the TLS handshake.
+    #[must_use]
+    pub fn is_fingerprint(self) -> bool {
+        matches!(self, Self::Ja3 | Self::Ja4)
+    }
+
+    /// Whether it is about the certificate that the viewer showed.
+    #[must_use]
+    pub fn is_certificate(self) -> bool {
+        use ViewerFact as Fact;
+        matches!(self, Fact::CertPresent | Fact::CertValidity | Fact::CertPem)
+            || matches!(self, Fact::CertSerial | Fact::CertIssuer | Fact::CertSubject | Fact::CertSha256)
     }
 
     /// Whether it is read from the `User-Agent`.

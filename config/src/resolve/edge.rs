@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::{acme, log_target, secret, time};
 use crate::decode::{List, Network};
-use crate::model::{Admin, Gate, Http2, Listener, Log, LogLevel, LogTarget, Server, TlsVersion};
+use crate::model::{Admin, Gate, Http2, Listener, Log, LogLevel, LogTarget, Server, TlsVersion, ViewerCertificates};
 use crate::schema::{self, File};
 
 /// Where viewers connect if no listener is written.
@@ -66,6 +66,7 @@ pub(super) fn listeners(file: &File, base: &Path) -> Vec<Listener> {
             min_tls: TlsVersion::V1_2,
             sni_must_match: true,
             proxy_protocol: false,
+            viewer_certificates: None,
         }];
     };
     written.items.iter().filter_map(|listener| self::listener(listener.get_ref(), base)).collect()
@@ -80,6 +81,10 @@ fn listener(written: &schema::Listener, base: &Path) -> Option<Listener> {
         min_tls: written.min_tls.value().copied().unwrap_or(TlsVersion::V1_2),
         sni_must_match: written.sni_must_match.value().copied().unwrap_or(true),
         proxy_protocol: written.proxy_protocol.value().copied().unwrap_or(false),
+        viewer_certificates: written.viewer_certificates.value().and_then(|viewers| {
+            let required = viewers.required.value().copied().unwrap_or(true);
+            Some(ViewerCertificates { ca: base.join(&viewers.ca.value()?.0), required })
+        }),
     })
 }
 

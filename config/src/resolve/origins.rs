@@ -63,6 +63,7 @@ fn pool(written: &schema::Origin, port: u16) -> OriginPool {
         eject_after: written.eject_after.value().map_or(5, |count| count.as_u32()),
         eject_for: time(written.eject_for.value(), 10_000),
         max_requests: written.max_requests.value().map(|count| count.as_u32()),
+        max_idle_connections: written.max_idle_connections.value().map(|count| count.as_u32()),
         queue: time(written.queue.value(), 0),
     }
 }

@@ -40,6 +40,7 @@ fn check_place(name: &Spanned<String>, origin: &Origin, out: &mut Report) {
         ("http", origin.http.given().map(Spanned::span)),
         ("verify_tls", origin.verify_tls.given().map(Spanned::span)),
         ("resolve_every", origin.resolve_every.given().map(Spanned::span)),
+        ("max_idle_connections", origin.max_idle_connections.given().map(Spanned::span)),
         ("sigv4", origin.sigv4.given().map(Spanned::span)),
     ];
     for (key, span) in keys.into_iter().filter_map(|(key, span)| Some((key, span?))) {

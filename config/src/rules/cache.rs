@@ -172,7 +172,10 @@ fn check_key(policy: &CachePolicy, known: (bool, &str), out: &mut Report) {
         for header in list {
             let name = header.get_ref().0.as_str();
             let not_in_key = |fact: ViewerFact| {
-                fact.is_of_head() || matches!(fact, ViewerFact::Address | ViewerFact::Asn | ViewerFact::Tls)
+                let of_connection = fact.is_of_head() || fact.is_fingerprint();
+                of_connection
+                    || matches!(fact, ViewerFact::Address | ViewerFact::Asn | ViewerFact::Tls)
+                    || matches!(fact, ViewerFact::CertValidity | ViewerFact::CertPem)
             };
             let fact = viewer::fact(name, known.1);
             if !in_list(&NOT_IN_KEY, name) && !fact.is_some_and(not_in_key) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::decode::{Field, List};
-use crate::model::SecretSource;
+use crate::model::{AcmeChallenge, SecretSource};
 use crate::report::{Problem, Report};
 use crate::rules::first_or_report;
 use crate::schema::{Certificate, File, Listener};
@@ -26,6 +26,7 @@ pub(super) fn check(file: &File, out: &mut Report) {
                 }
             }
             check_tls(listener.get_ref(), out);
+            check_challenge(file, listener.get_ref(), out);
             if let Some(proxy) = listener.get_ref().proxy_protocol.given()
                 && *proxy.get_ref()
                 && nobody_is_trusted(file)
@@ -74,6 +75,23 @@ fn nobody_is_trusted(file: &File) -> bool {
     }
 }
 
+/// An authority that asks by TLS has no certificate to show.
+fn check_challenge(file: &File, listener: &Listener, out: &mut Report) {
+    let challenge = file.acme.value().and_then(|acme| acme.challenge.given());
+    let by_tls = challenge.filter(|challenge| *challenge.get_ref() == AcmeChallenge::TlsAlpn01);
+    let (Some(challenge), Some(viewers)) = (by_tls, listener.viewer_certificates.given()) else { return };
+    let fetched = |certificate: &toml::Spanned<Certificate>| certificate.get_ref().acme.value() == Some(&true);
+    let fetches = listener.certificates.value().is_some_and(|list| list.items.iter().any(fetched));
+    if fetches && viewers.get_ref().required.value() != Some(&false) {
+        out.push(
+            Problem::error("conflict", viewers.span(), "no certificate can be fetched for this listener")
+                .label("also asked of the authority, which has none")
+                .also(challenge.span(), "the authority shakes hands here")
+                .help("use `challenge = \"http-01\"`, or `required = false`"),
+        );
+    }
+}
+
 fn check_tls(listener: &Listener, out: &mut Report) {
     let certificates = match &listener.certificates {
         Field::Given(list) => list.get_ref(),
@@ -83,6 +101,12 @@ fn check_tls(listener: &Listener, out: &mut Report) {
     if certificates.items.is_empty() && !certificates.broken {
         let min_tls = listener.min_tls.given().map(|given| ("min_tls", given.span()));
         let sni = listener.sni_must_match.given().map(|given| ("sni_must_match", given.span()));
+        if let Some(viewers) = listener.viewer_certificates.given() {
+            out.push(
+                Problem::error("needs-tls", viewers.span(), "viewers cannot show certificates without TLS")
+                    .help("add `certificates`, or remove `viewer_certificates`"),
+            );
+        }
         for (key, span) in min_tls.into_iter().chain(sni) {
             out.push(
                 Problem::warning("no-effect", span, format!("`{key}` does nothing without certificates"))

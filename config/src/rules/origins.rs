@@ -52,6 +52,7 @@ pub(super) fn check(file: &File, out: &mut Report) {
         check_headers(origin, out);
         check_addresses(origin, out);
         check_queue(origin, out);
+        check_idle(origin, out);
         if let Some(check) = origin.health_check.value() {
             check_health(check, out);
         }
@@ -141,6 +142,20 @@ fn check_queue(origin: &Origin, out: &mut Report) {
         out.push(
             Problem::error("no-effect", queue.span(), "`queue` does nothing without `max_requests`")
                 .help("add `max_requests = …`: requests over it wait"),
+        );
+    }
+}
+
+fn check_idle(origin: &Origin, out: &mut Report) {
+    let Some(most) = origin.max_idle_connections.given() else { return };
+    if let Some(http) = origin.http.given()
+        && *http.get_ref() != OriginHttp::H1
+    {
+        out.push(
+            Problem::error("no-effect", most.span(), "`max_idle_connections` does nothing with HTTP/2")
+                .label("a connection carries many requests there")
+                .also(http.span(), "not \"h1\"")
+                .help("remove it, or `http`"),
         );
     }
 }

@@ -9,9 +9,7 @@ use crate::schema::{Behavior, File};
 use crate::suggest;
 
 /// Facts that CloudFront has and this edge cannot know, and why.
-const UNSUPPORTED: [(&str, &str); 4] = [
-    ("Viewer-JA3-Fingerprint", "the TLS library does not show how a viewer says hello"),
-    ("Viewer-JA4-Fingerprint", "the TLS library does not show how a viewer says hello"),
+const UNSUPPORTED: [(&str, &str); 2] = [
     ("Error-Uri", "error pages have no request of their own"),
     ("Error-Args", "error pages have no request of their own"),
 ];

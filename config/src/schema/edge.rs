@@ -81,6 +81,19 @@ table! {
         proxy_protocol: Opt<bool>,
         /// Certificates. Default: none, which means plain HTTP.
         certificates: Opt<List<Certificate>>,
+        /// Ask viewers for certificates of their own. Default: they are not asked.
+        viewer_certificates: Opt<ViewerCertificates>,
+    }
+}
+
+table! {
+    /// Certificates of viewers (mutual TLS).
+    ViewerCertificates {
+        /// PEM file with the authorities whose certificates are taken. Read at the start and at each reload.
+        ca: Req<FilePath>,
+        /// Refuse the handshake of a viewer without one. Without it such a viewer is served, and the origin can be told.
+        /// Default: true.
+        required: Opt<bool>,
     }
 }
 

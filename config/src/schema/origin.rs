@@ -67,6 +67,9 @@ table! {
         /// Requests at work at the origin at once, 1 to 1,000,000; others wait for `queue`, then they are answered with 503.
         /// Default: no limit.
         max_requests: Opt<Count<1, 1_000_000>>,
+        /// Idle connections to the origin that are kept for the next request, 0 to 100,000; one over that is closed after its
+        /// answer. Only with HTTP/1.1. Default: no limit but that for all origins together.
+        max_idle_connections: Opt<Count<0, 100_000>>,
         /// How long a request waits for a place among `max_requests`, up to 1m; as many as these may wait.
         /// Default: "0s".
         queue: Opt<Time<0, 60_000>>,

@@ -56,6 +56,9 @@ fn pool(pool: &OriginPool) -> Vec<String> {
             if pool.queue.is_zero() { String::new() } else { format!(", others wait {}", format_duration(pool.queue)) };
         notes.push(format!("{most} requests at once{wait}"));
     }
+    if let Some(most) = pool.max_idle_connections {
+        notes.push(format!("{most} idle connections"));
+    }
     notes
 }
 

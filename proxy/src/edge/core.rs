@@ -364,7 +364,19 @@ pub(super) fn check(config: &Arc<Config>, options: &Options) -> Result<(), Vec<P
 
 /// The problem of a certificate of the listener at this place.
 pub(super) fn bad_certificate(config: &Config, at: usize, error: &crate::tls::TlsError) -> Problem {
-    let place = config.source.place(&["listeners", &at.to_string(), "certificates"]);
+    use crate::tls::TlsError as Error;
+    let asked = config.listeners.get(at).and_then(|listener| listener.viewer_certificates.as_ref());
+    let of_viewers = asked.is_some_and(|asked| match error {
+        Error::Read { path, .. } | Error::TooLarge { path } | Error::Pem { path, .. } => *path == asked.ca,
+        Error::NoCertificate { path } | Error::BadAuthority { path } => *path == asked.ca,
+        _ => false,
+    });
+    let index = at.to_string();
+    let keys: &[&str] = match of_viewers {
+        true => &["listeners", &index, "viewer_certificates", "ca"],
+        false => &["listeners", &index, "certificates"],
+    };
+    let place = config.source.place(keys);
     Problem::error("unusable", place, crate::fault::chain(error))
 }
 

@@ -66,6 +66,7 @@ impl AcceptContext for Context {
                 resets: snapshot.config.http2.max_resets,
                 control: snapshot.config.http2.max_control_frames,
             },
+            fingerprints: snapshot.tells_fingerprints,
         }
     }
 

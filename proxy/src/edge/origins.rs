@@ -17,9 +17,10 @@ pub(super) fn gauges(snapshot: &Snapshot) -> Vec<OriginGauges> {
                 .map(|endpoint| (endpoint.address.to_string(), endpoint.is_usable()))
                 .collect(),
             room: origin.room().map(|room| (room.at_work(), room.waiting())),
+            idle: origin.kept().map(|kept| kept.idle()),
         }
     });
-    gauges.filter(|one| !one.addresses.is_empty() || one.room.is_some()).collect()
+    gauges.filter(|one| !one.addresses.is_empty() || one.room.is_some() || one.idle.is_some()).collect()
 }
 
 /// For the status: each origin of which something is known, with its addresses and what each is.

@@ -6,9 +6,10 @@
 //! to be closed: any idempotent request is sent once more, over a new one (RFC 9110, 9.2.2).
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use http::header::CONTENT_LENGTH;
 use http::{Method, StatusCode};
 use pingora::http::ResponseHeader;
 use pingora::protocols::Digest;
@@ -20,6 +21,7 @@ use super::context::RequestCtx;
 use super::{request_body, silence, stop};
 use crate::edge::{Core, MAX_ATTEMPTS};
 use crate::fault::{Fault, chain};
+use crate::origin::kept::{Line, Rest};
 use crate::origin::room::Place;
 use crate::origin::{Asking, LookupError, Origin, Probe, Seat, is_new_enough};
 
@@ -46,6 +48,12 @@ pub struct Attempts {
     seat: Option<Seat>,
     /// The place among the requests at work at the origin.
     place: Option<Place>,
+    /// The connection, where only so many are kept. It is pingora's: a request that holds it would keep it open.
+    line: Weak<Line>,
+    /// The answer has no body: it was asked for with HEAD. pingora asks with GET for what it stores.
+    pub asks_head: bool,
+    /// pingora's connection is one that was closed because enough were kept.
+    not_kept: bool,
 }
 
 impl Attempts {
@@ -212,6 +220,14 @@ async fn choose(
 
 /// A connection came about. Whether it will do: nothing was sent over it yet.
 pub(super) fn connected(digest: Option<&Digest>, ctx: &mut RequestCtx) -> Result<()> {
+    let line = digest.and_then(|digest| digest.proxy_digest.as_ref()).and_then(|digest| Line::of(digest));
+    ctx.attempts.line = line.map(Arc::downgrade).unwrap_or_default();
+    if line.is_some_and(|line| !line.works()) {
+        ctx.attempts.not_kept = true;
+        let mut error = Error::explain(ErrorType::ConnectionClosed, "the connection is not kept");
+        error.as_up();
+        return Err(error);
+    }
     let Some(origin) = ctx.origin() else { return Ok(()) };
     if is_new_enough(&origin.config.trust, digest) {
         return Ok(());
@@ -219,6 +235,28 @@ pub(super) fn connected(digest: Option<&Digest>, ctx: &mut RequestCtx) -> Result
     let mut error = Error::explain(ErrorType::TLSHandshakeFailure, "the origin speaks an old TLS version");
     error.as_up();
     Err(error)
+}
+
+/// The answer is over: its connection is kept for the next request, or closed where enough of them are idle.
+pub(super) fn rests(session: &mut Session, ctx: &mut RequestCtx) {
+    let Some(line) = std::mem::take(&mut ctx.attempts.line).upgrade() else { return };
+    // pingora goes on sending, and does not use the connection again.
+    if !session.as_mut().is_body_done() {
+        return;
+    }
+    if let Some(origin) = ctx.origin()
+        && let Some(most) = origin.config.pool.max_idle_connections
+        && line.rests(most) == Rest::Closed
+    {
+        origin.not_kept();
+    }
+}
+
+/// Whether an answer of an HTTP/1 origin ends with its head (RFC 9112, 6.3).
+pub(super) fn ends_with_head(head: &ResponseHeader, ctx: &RequestCtx) -> bool {
+    ctx.attempts.asks_head
+        || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+        || head.headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0")
 }
 
 /// No connection came about. Says whether another address is asked.
@@ -269,6 +307,13 @@ pub(super) fn broke_off(
     mut error: Box<Error>,
     reused: bool,
 ) -> Box<Error> {
+    if std::mem::take(&mut ctx.attempts.not_kept) {
+        // Nothing was sent over it, whatever the method. Its successor is a new one.
+        ctx.attempts.closed = true;
+        ctx.attempts.seat = None;
+        error.set_retry(true);
+        return error;
+    }
     if std::mem::take(&mut ctx.attempts.passed_on) {
         go_on(ctx, "status");
         error.set_retry(true);

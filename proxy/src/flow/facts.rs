@@ -9,6 +9,7 @@ use pingora::http::RequestHeader;
 
 use super::context::RequestCtx;
 use crate::snapshot::{Behavior, ViewerFact, ViewerHeader};
+use crate::tls::viewers;
 
 /// Notes what the viewer's own head says of it, before the policy or a hook changes that.
 pub(super) fn note(behavior: &Behavior, headers: &HeaderMap, ctx: &mut RequestCtx) {
@@ -92,6 +93,15 @@ pub(super) fn viewer_fact(fact: ViewerFact, ctx: &mut RequestCtx) -> Option<Head
         ViewerFact::ForwardedProto => {
             return Some(HeaderValue::from_static(if ctx.https { "https" } else { "http" }));
         }
+        ViewerFact::Ja3 | ViewerFact::Ja4 => {
+            let found = ctx.conn.as_ref()?.tls.as_ref()?.fingerprints.as_ref()?;
+            return Some(if fact == ViewerFact::Ja3 { found.ja3.clone() } else { found.ja4.clone() });
+        }
+        ViewerFact::CertPresent => {
+            let shown = ctx.conn.as_ref()?.tls.as_ref().is_some_and(|tls| tls.certificate.is_some());
+            return Some(HeaderValue::from_static(if shown { "1" } else { "0" }));
+        }
+        _ if fact.is_certificate() => viewers::fact(fact, ctx.conn.as_ref()?.tls.as_ref()?.certificate.as_deref()?)?,
         ViewerFact::Tls => {
             let tls = ctx.conn.as_ref()?.tls.as_ref()?;
             let kind = match (ctx.conn_reused, tls.resumed) {

@@ -63,6 +63,7 @@ mod tests {
             eject_after: 1,
             eject_for: Duration::from_secs(10),
             max_requests: None,
+            max_idle_connections: None,
             queue: Duration::ZERO,
         }
     }

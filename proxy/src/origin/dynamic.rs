@@ -50,7 +50,12 @@ impl DynamicOrigins {
             http: OriginHttp::H1,
             verify_tls: true,
             headers: Vec::new(),
-            pool: OriginPool { addresses: Vec::new(), max_requests: None, ..instead_of.pool.clone() },
+            pool: OriginPool {
+                addresses: Vec::new(),
+                max_requests: None,
+                max_idle_connections: None,
+                ..instead_of.pool.clone()
+            },
             health_check: None,
             trust: OriginTls::default(),
             directory: None,

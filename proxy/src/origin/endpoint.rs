@@ -201,6 +201,7 @@ mod tests {
             eject_after,
             eject_for: Duration::from_secs(10),
             max_requests: None,
+            max_idle_connections: None,
             queue: Duration::ZERO,
         }
     }

@@ -21,7 +21,7 @@ use super::conn::{Conn, Transport};
 use super::connections::{Connections, Place, TaskHandle, TlsFacts};
 use super::frames::FrameLimits;
 use super::head::HeadFlaw;
-use super::proxy_protocol;
+use super::{hello, proxy_protocol};
 use crate::tls::{ACME_PROTOCOL, Termination};
 
 /// Connections that wait in the kernel for an accept.
@@ -42,6 +42,8 @@ pub struct AcceptLimits {
     pub max_head: usize,
     /// What HTTP/2 viewers may send that carries nothing.
     pub frames: FrameLimits,
+    /// Whether anybody wants to know how a viewer begins its handshake.
+    pub fingerprints: bool,
 }
 
 /// Where the accept loop gets its limits and counts what it does.
@@ -204,15 +206,21 @@ async fn shake_hands<C: AcceptContext>(
     context: &C,
     limits: &AcceptLimits,
 ) -> Option<(Transport, TlsFacts)> {
-    let handshake = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream);
+    let acceptor = TlsAcceptor::from(Arc::clone(&tls.config));
+    let handshake = async {
+        match limits.fingerprints {
+            true => hello::accept(&acceptor, stream).await,
+            false => Ok((acceptor.accept(stream).await?, None)),
+        }
+    };
     match tokio::time::timeout(limits.handshake_timeout, handshake).await {
-        Ok(Ok(mut stream)) if stream.get_ref().1.alpn_protocol() == Some(ACME_PROTOCOL) => {
+        Ok(Ok((mut stream, _))) if stream.get_ref().1.alpn_protocol() == Some(ACME_PROTOCOL) => {
             // RFC 8737, section 3: the handshake is all that the authority wants.
             let _gone = stream.shutdown().await;
             None
         }
-        Ok(Ok(stream)) => {
-            let facts = TlsFacts::of(stream.get_ref().1, tls);
+        Ok(Ok((stream, fingerprints))) => {
+            let facts = TlsFacts::of(stream.get_ref().1, tls, fingerprints);
             Some((Transport::Tls(Box::new(stream)), facts))
         }
         Ok(Err(error)) => {

@@ -1,6 +1,7 @@
 //! What a TLS handshake settled for the requests after it.
 
 use crate::tls::Termination;
+use crate::tls::fingerprint::Fingerprints;
 use crate::tls::names::Shared;
 
 /// What the handshake settled.
@@ -16,12 +17,16 @@ pub struct TlsFacts {
     pub names: Option<Shared>,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
+    /// What the viewer speaks TLS with. None if nobody wanted to know when it connected.
+    pub fingerprints: Option<Box<Fingerprints>>,
+    /// The certificate that the viewer showed, in DER. Only where it was asked for one.
+    pub certificate: Option<Box<[u8]>>,
 }
 
 impl TlsFacts {
     /// Of a handshake that is done.
     #[must_use]
-    pub fn of(session: &rustls::ServerConnection, tls: &Termination) -> Self {
+    pub fn of(session: &rustls::ServerConnection, tls: &Termination, fingerprints: Option<Fingerprints>) -> Self {
         Self {
             version: match session.protocol_version() {
                 Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
@@ -34,6 +39,8 @@ impl TlsFacts {
             server_name: session.server_name().map(str::to_owned),
             names: tls.names(session.server_name()),
             resumed: session.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+            fingerprints: fingerprints.map(Box::new),
+            certificate: session.peer_certificates().and_then(<[_]>::first).map(|leaf| leaf.as_ref().into()),
         }
     }
 

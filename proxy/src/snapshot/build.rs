@@ -173,10 +173,8 @@ pub fn build(
         hosts: HostIndex::new(&config.distributions),
         hooks,
         key_parameters: distributions.iter().filter_map(Distribution::key_parameter).map(Box::from).collect(),
-        tells_heads: distributions
-            .iter()
-            .flat_map(|distribution| &distribution.behaviors)
-            .any(|behavior| behavior.viewer_headers.iter().any(|header| header.fact.is_of_head())),
+        tells_heads: tells(&distributions, ViewerFact::is_of_head),
+        tells_fingerprints: tells(&distributions, ViewerFact::is_fingerprint),
         distributions,
         origin_names: origins::names(&config),
         origin_groups: origins::groups(&config, &origins, materials.metrics),
@@ -570,6 +568,12 @@ fn viewer_headers<'a>(names: impl Iterator<Item = &'a String>, prefix: &str) -> 
     fields.sort_by(|one, two| one.name.as_str().cmp(two.name.as_str()));
     fields.dedup_by(|one, two| one.fact == two.fact);
     fields
+}
+
+/// Whether any behavior tells its origin a fact of this kind.
+fn tells(distributions: &[Distribution], kind: fn(ViewerFact) -> bool) -> bool {
+    let mut behaviors = distributions.iter().flat_map(|distribution| &distribution.behaviors);
+    behaviors.any(|behavior| behavior.viewer_headers.iter().any(|header| kind(header.fact)))
 }
 
 /// What the origin is told of viewers: what the behavior says, and, as with CloudFront, what its policy has in the key or

@@ -45,6 +45,7 @@ fn listener(certificates: &[(&PathBuf, &PathBuf)]) -> Listener {
     });
     Listener {
         proxy_protocol: false,
+        viewer_certificates: None,
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         http2: true,
         certificates: certificates.collect(),

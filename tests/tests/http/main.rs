@@ -11,6 +11,7 @@ mod faults;
 mod forwarding;
 mod idle;
 mod memory;
+mod mutual;
 mod origins;
 mod passing;
 mod pool;

@@ -5,6 +5,7 @@ mod cached;
 mod failover;
 mod health;
 mod hooked;
+mod idle;
 mod limits;
 mod trust;
 

@@ -1,5 +1,6 @@
 //! Which behavior a request comes to, who is let in, and how the edge knows who asks.
 
+mod fingerprints;
 mod geo;
 mod matching;
 mod protocol;

@@ -40,6 +40,8 @@ pub(super) fn explain(args: &Args, snapshot: Snapshot, clock: &dyn Clock) -> any
         server_name: None,
         names: None,
         resumed: false,
+        fingerprints: None,
+        certificate: None,
     });
     ctx.conn = Some(place.enter(peer, peer, tls));
     ctx.version = Version::HTTP_11;

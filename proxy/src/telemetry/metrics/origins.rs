@@ -14,6 +14,7 @@ use super::tables::capped;
 #[derive(Debug, Default)]
 pub struct OriginMetrics {
     ejections: AtomicU64,
+    not_kept: AtomicU64,
     passed: AtomicU64,
     failed: AtomicU64,
 }
@@ -22,6 +23,11 @@ impl OriginMetrics {
     /// An address was left out for its failures.
     pub fn ejected(&self) {
         self.ejections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection was closed after its answer, as enough of them are idle.
+    pub fn not_kept(&self) {
+        self.not_kept.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A health check ended.
@@ -53,6 +59,8 @@ pub struct OriginGauges {
     pub addresses: Vec<(String, bool)>,
     /// Requests at work and those that wait, if they are limited.
     pub room: Option<(u32, u32)>,
+    /// Connections that are idle, if they are limited.
+    pub idle: Option<u32>,
 }
 
 /// The tables.
@@ -90,6 +98,9 @@ impl Table {
         page.gauges("edgeweir_origin_requests_in_flight", "Requests at work at an origin with max_requests.", at_work)?;
         let waiting = limited().map(|(origin, room)| ([("origin", origin.clone())], room.1.into()));
         page.gauges("edgeweir_origin_requests_waiting", "Requests that wait for a place at an origin.", waiting)?;
+        let idle = gauges.iter().filter_map(|one| Some(([("origin", one.origin.clone())], one.idle?.into())));
+        let help = "Idle connections to an origin with max_idle_connections.";
+        page.gauges("edgeweir_origin_idle_connections", help, idle)?;
         drop(gauges);
         let origins = self.origins.lock();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -98,6 +109,12 @@ impl Table {
             "edgeweir_origin_ejections",
             "Times that an address of an origin was left out for failures in a row.",
             ejections.filter(|&(_, count)| count > 0),
+        )?;
+        let not_kept = origins.iter().map(|(name, one)| ([("origin", name.to_string())], count(&one.not_kept)));
+        page.counters(
+            "edgeweir_origin_connections_not_kept",
+            "Connections closed after their answer, as max_idle_connections of the origin were idle.",
+            not_kept.filter(|&(_, count)| count > 0),
         )?;
         let checks = origins.iter().flat_map(|(name, one)| {
             [("passed", &one.passed), ("failed", &one.failed)].map(|(result, counter)| {
