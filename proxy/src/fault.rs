@@ -94,6 +94,8 @@ pub enum Fault {
     OriginTimeout,
     /// The origin broke off, or its answer cannot be read.
     OriginProtocol,
+    /// The request has come through too many edges: an origin leads back to one (RFC 5842, 7.2).
+    Loop,
     /// The viewer left, or stopped sending or reading. Nobody sees this answer.
     ViewerGone,
     /// The viewer's body stopped coming.
@@ -106,7 +108,7 @@ pub enum Fault {
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::BadFraming,
         Self::UnknownTransferCoding,
         Self::BadHost,
@@ -148,6 +150,7 @@ impl Fault {
         Self::OriginTls,
         Self::OriginTimeout,
         Self::OriginProtocol,
+        Self::Loop,
         Self::ViewerGone,
         Self::ViewerTimeout,
         Self::BadRequest,
@@ -204,6 +207,7 @@ impl Fault {
             Self::OriginTls => (502, "Bad Gateway", "origin-tls"),
             Self::OriginTimeout => (504, "Gateway Timeout", "origin-timeout"),
             Self::OriginProtocol => (502, "Bad Gateway", "origin-protocol"),
+            Self::Loop => (508, "Loop Detected", "loop"),
             Self::ViewerGone => (499, "Client Closed Request", "viewer-gone"),
             Self::ViewerTimeout => (408, "Request Timeout", "viewer-timeout"),
             Self::BadRequest => (400, "Bad Request", "bad-request"),
@@ -307,6 +311,7 @@ impl Fault {
             | Self::BodyMemory
             | Self::QuotaStore
             | Self::NotStored
+            | Self::Loop
             | Self::ViewerGone
             | Self::ViewerTimeout
             | Self::BadRequest

@@ -9,6 +9,7 @@ mod attempts;
 pub mod authority;
 mod authorizer;
 mod background;
+mod blame;
 mod body;
 pub(crate) mod cache;
 mod compress;
@@ -257,6 +258,7 @@ impl ProxyHttp for Flow {
     ) -> Result<()> {
         if end_of_stream {
             // Until then it is the viewer's turn, whose silence has a deadline of its own.
+            ctx.incomplete = false;
             silence::begins(ctx);
         }
         if let Some(held) = request_body::put_back(session, ctx) {
@@ -336,7 +338,10 @@ impl ProxyHttp for Flow {
         req: &mut RequestHeader,
         ctx: &mut Box<RequestCtx>,
     ) -> Result<()> {
-        match request_body::is_sent(session, ctx) {
+        let uploads = request_body::is_sent(session, ctx);
+        // What comes before a switch of protocols is whole with its head.
+        ctx.incomplete = uploads && !session.is_upgrade_req();
+        match uploads {
             true => silence::uploads(ctx),
             false => silence::begins(ctx),
         }
@@ -506,9 +511,13 @@ impl ProxyHttp for Flow {
             let _gone = Box::pin(generated::serve(&self.core, session, ctx, response, stage)).await;
             return FailToProxy { error_code: status, can_reuse_downstream: false };
         }
-        let late = ctx.swept && ctx.conn.as_ref().is_some_and(|conn| conn.origin_is_late());
+        if session.was_upgraded() && blame::is_late(ctx) {
+            // Neither side had anything to say: that is an end as good as any.
+            ctx.idled = true;
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        }
+        let fault = blame::of_body(ctx, error).unwrap_or_else(|| blame::of(ctx, error));
         silence::ends(ctx);
-        let fault = ctx.fault.unwrap_or_else(|| if late { Fault::OriginTimeout } else { Fault::of(error) });
         if matches!(fault, Fault::Internal) {
             tracing::error!(request_id = ctx.id(), %error, "a request failed inside the edge");
         } else {
@@ -575,6 +584,7 @@ impl ProxyHttp for Flow {
         silence::ends(ctx);
         let left = *ctx.viewer_left.get_mut();
         // Of one whose answer comes from the cache, or goes there, nobody was told before.
+        let error = error.filter(|_error| !ctx.idled);
         let untold = match error.filter(|error| *error.esource() == ErrorSource::Downstream) {
             Some(error) => Some(Fault::of(error)),
             None => left.then_some(Fault::ViewerGone),

@@ -27,10 +27,11 @@ use tokio::sync::{Notify, oneshot};
 use self::keeper::{Job, Keeper, Order, Tell};
 pub use self::keys::{KeyChange, KeyError, KeyWish, Made, Wanted};
 pub use self::record::KeyRecord;
-use self::store::Store;
 pub use self::store::{Row, StoreError};
+use self::store::{Store, guarded};
 pub(crate) use self::usage::OF_CONFIG;
 pub use self::usage::{UsageRow, days, export};
+use crate::fault::chain;
 use crate::runtime::clock::Clock;
 use crate::runtime::random;
 
@@ -81,6 +82,17 @@ pub(crate) struct News {
     granted: AtomicU64,
     /// Edges that share the store.
     nodes: AtomicU64,
+}
+
+impl News {
+    /// There is nobody to ask until the edge is started again.
+    fn lose_keeper(&self, error: &str) {
+        self.away.store(true, Ordering::Relaxed);
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        *self.detail.lock() = Some(format!("there is no thread for the state store: {error}"));
+        tracing::error!(error, "there is no thread for the state store");
+        self.leases.notify_waiters();
+    }
 }
 
 impl std::fmt::Debug for State {
@@ -149,14 +161,22 @@ impl State {
         let (ready, done) = mpsc::sync_channel(1);
         let keeper = Keeper::new(Arc::downgrade(self), Arc::clone(&self.clock), Arc::clone(&self.news), open);
         let thread = std::thread::Builder::new().name("state".to_owned());
-        match thread.spawn(move || keeper.run(&orders, &ready)) {
+        let news = Arc::clone(&self.news);
+        let keep = move || {
+            let kept = guarded(|| {
+                keeper.run(&orders, &ready);
+                Ok(())
+            });
+            if let Err(error) = kept {
+                // What a store does is caught before: this is the keeper's own, and nobody is left to try again.
+                drop(orders);
+                news.lose_keeper(&chain(&error));
+            }
+        };
+        match thread.spawn(keep) {
             // An error says that the keeper ended, which it tells itself.
             Ok(_runs) => drop(done.recv()),
-            Err(error) => {
-                self.news.away.store(true, Ordering::Relaxed);
-                *self.news.detail.lock() = Some(format!("there is no thread for the state store: {error}"));
-                tracing::error!(%error, "there is no thread for the state store");
-            }
+            Err(error) => self.news.lose_keeper(&error.to_string()),
         }
     }
 
@@ -221,7 +241,7 @@ impl State {
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |store| {
-            let done = store.and_then(job);
+            let done = store.and_then(|store| guarded(|| job(store)));
             let failed = done.as_ref().is_err_and(StoreError::is_failure);
             // Whoever asked may be gone.
             let tell: Tell = Box::new(move || drop(answer.send(done)));

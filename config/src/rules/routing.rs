@@ -106,24 +106,40 @@ pub(super) fn has_path(distribution: &Distribution, path: &str) -> bool {
 /// Policies that want HTTPS where nobody can come by it: no listener speaks TLS, and of no proxy it is believed that its viewer
 /// did.
 pub(super) fn check_https(file: &File, out: &mut Report) {
-    let speaks_tls = |listener: &Spanned<Listener>| match &listener.get_ref().certificates {
-        Field::Given(list) => list.get_ref().broken || !list.get_ref().items.is_empty(),
-        Field::Broken => true,
-        Field::Absent => false,
-    };
-    let tls = match &file.listeners {
-        Field::Given(list) => list.get_ref().broken || list.get_ref().items.iter().any(speaks_tls),
-        Field::Broken => true,
-        Field::Absent => false,
-    };
     let trusts = match &file.trusted_proxies {
         Field::Given(list) => list.get_ref().broken || !list.get_ref().items.is_empty(),
         Field::Broken => true,
         Field::Absent => false,
     };
-    if tls || trusts {
+    let speaks_tls = |listener: &Spanned<Listener>| match &listener.get_ref().certificates {
+        Field::Given(list) => list.get_ref().broken || !list.get_ref().items.is_empty(),
+        Field::Broken => true,
+        Field::Absent => false,
+    };
+    // Behind a PROXY header the viewer is the other end, and nobody says for it how it came.
+    let names_viewers = |listener: &Spanned<Listener>| match &listener.get_ref().proxy_protocol {
+        Field::Given(given) => *given.get_ref(),
+        Field::Broken | Field::Absent => false,
+    };
+    let brings_https = |listener: &Spanned<Listener>| speaks_tls(listener) || (trusts && !names_viewers(listener));
+    let any = match &file.listeners {
+        Field::Given(list) => list.get_ref().broken || list.get_ref().items.iter().any(brings_https),
+        Field::Broken => true,
+        Field::Absent => trusts,
+    };
+    if any {
         return;
     }
+    let (label, help) = match trusts {
+        true => (
+            "no listener speaks HTTPS, and with `proxy_protocol` nobody says how the viewer came",
+            "add `certificates` to a listener, or take `proxy_protocol` from one whose balancer sends `X-Forwarded-Proto`",
+        ),
+        false => (
+            "no listener speaks HTTPS, and no proxy is trusted to say that its viewer did",
+            "add `certificates` to a listener, or `trusted_proxies = [ … ]` with the balancer's address",
+        ),
+    };
     for (_, distribution) in file.distributions.value().into_iter().flat_map(|named| named.iter()) {
         let behaviors = distribution.behaviors.value().map_or(&[][..], |list| list.items.as_slice());
         let own = behaviors.iter().map(|behavior| &behavior.get_ref().viewer_protocol_policy);
@@ -137,11 +153,7 @@ pub(super) fn check_https(file: &File, out: &mut Report) {
                 ViewerProtocolPolicy::RedirectToHttps => "every request is redirected, and none is served",
                 ViewerProtocolPolicy::HttpsOnly => "every request is refused",
             };
-            out.push(
-                Problem::warning("no-https", policy.span(), what)
-                    .label("no listener speaks HTTPS, and no proxy is trusted to say that its viewer did")
-                    .help("add `certificates` to a listener, or `trusted_proxies = [ … ]` with the balancer's address"),
-            );
+            out.push(Problem::warning("no-https", policy.span(), what).label(label).help(help));
         }
     }
 }

@@ -54,7 +54,7 @@ table! {
         max_url: Opt<Size<64, {64 * KIB}>>,
         /// Largest request line and header block, 1KiB to 1MiB; larger is answered with 431. Default: "32KiB".
         max_headers: Opt<Size<KIB, MIB>>,
-        /// Most header fields, 1 to 1,000; more is answered with 431. Default: 100.
+        /// Most header fields, 1 to 1,000 (over HTTP/1 256); more is answered with 431. Default: 100.
         max_header_count: Opt<Count<1, 1000>>,
         /// Largest request body, up to 16TiB; larger is answered with 413. Default: "64GiB".
         max_body: Opt<Size<0, {16 * TIB}>>,

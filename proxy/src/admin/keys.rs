@@ -194,7 +194,7 @@ async fn done(control: Arc<dyn Control>, call: Call) -> Response {
         Err(error) => {
             let status = match &error {
                 KeyError::Bad(_) => StatusCode::UNPROCESSABLE_ENTITY,
-                KeyError::Unknown(_) => StatusCode::NOT_FOUND,
+                KeyError::Unknown(_) | KeyError::OfConfig(_) => StatusCode::NOT_FOUND,
                 KeyError::Store(StoreError::Taken { .. } | StoreError::Changed { .. }) => StatusCode::CONFLICT,
                 KeyError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
             };

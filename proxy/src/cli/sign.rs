@@ -104,6 +104,9 @@ fn sign(args: &Args, key: &PrivateKey) -> anyhow::Result<Vec<(&'static str, Stri
         }
         None => (vec![(expires, until.to_string())], signed::canned(&args.url, until).into_bytes()),
     };
+    if args.policy.is_none() && until <= now() {
+        output::err("warning: what is signed is over already: --expires is in the past\n");
+    }
     let hash = match args.hash {
         HashArg::Sha1 => Hash::Sha1,
         HashArg::Sha256 => Hash::Sha256,

@@ -18,7 +18,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use super::context::RequestCtx;
-use super::{request_body, silence, stop};
+use super::{blame, request_body, silence, stop};
 use crate::edge::{Core, MAX_ATTEMPTS};
 use crate::fault::{Fault, chain};
 use crate::origin::kept::{Line, Rest};
@@ -336,14 +336,12 @@ pub(super) fn broke_off(
         ctx.attempts.seat = None;
         return error;
     }
-    let late = ctx.swept && ctx.own_conn().is_some_and(|conn| conn.origin_is_late());
+    let late = blame::is_late(ctx);
     let silent = late || matches!(error.etype(), ErrorType::ReadTimedout);
-    let fault = match ctx.fault {
-        Some(fault) => fault,
-        None if late => Fault::OriginTimeout,
-        None if *error.esource() == ErrorSource::Upstream => Fault::of(&error),
-        None => return error,
-    };
+    if ctx.fault.is_none() && !late && *error.esource() != ErrorSource::Upstream {
+        return error;
+    }
+    let fault = blame::of(ctx, &error);
     // After its head an answer is taken, however it ends.
     if !fault.is_origins() || ctx.origin_status.is_some() {
         return error;

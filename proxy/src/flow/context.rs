@@ -122,6 +122,10 @@ pub struct RequestCtx {
     pub attempts: Attempts,
     /// The sweep watches over the origin's silence, in place of pingora's read timeout.
     pub swept: bool,
+    /// The origin does not have all of the request yet: it waits for the viewer.
+    pub incomplete: bool,
+    /// An upgraded connection ended because both sides kept silent.
+    pub idled: bool,
     /// The address tried last.
     pub origin_address: Option<std::net::SocketAddr>,
     /// When the origin was first asked, and its head was there, in nanoseconds of the stopwatch.
@@ -351,6 +355,8 @@ impl RequestCtx {
             sent: None,
             attempts: Attempts::default(),
             swept: false,
+            incomplete: false,
+            idled: false,
             origin_address: None,
             origin_times: (None, None),
             ttl: None,

@@ -13,17 +13,21 @@ use pingora::http::RequestHeader;
 use super::context::RequestCtx;
 use super::facts::viewer_headers;
 use super::identity::{X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REQUEST_ID};
-use super::viewer::via;
+use super::viewer::{NAME, via};
 use super::{compress, edits, gate, identity, parts};
 use crate::fault::Fault;
 use crate::sigv4::Signer;
 
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
+/// Edges that a request may come through, this one not counted: more than anybody has in a row, and few enough that a loop is
+/// cheap.
+const MAX_EDGES: usize = 8;
+
 /// Makes a viewer's request the origin's. `cacheable`: the answer may be stored, so only what is in the key goes along.
 ///
 /// # Errors
-/// If a target cannot be made.
+/// If a target cannot be made, and for a request that goes round in a circle.
 pub(crate) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: bool) -> Result<(), Fault> {
     parts::of_request(req, |parts| {
         // The five of `forwarded` and the id: one growth at most.
@@ -31,6 +35,9 @@ pub(crate) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: 
         if cacheable {
             accept_encoding(&mut parts.headers, ctx);
             only_the_sent(&mut parts.headers, ctx);
+        }
+        if edges(&parts.headers) > MAX_EDGES {
+            return Err(Fault::Loop);
         }
         forwarded(&mut parts.headers, ctx, cacheable);
         parts.headers.insert(X_REQUEST_ID, ctx.id.clone());
@@ -89,6 +96,12 @@ fn clean_for_bucket(parts: &mut Parts, signer: &Signer) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Edges that a request came through, by what each says in `Via` (RFC 9110, 7.6.3: it is there to find loops).
+fn edges(headers: &HeaderMap) -> usize {
+    let received = headers.get_all(VIA).iter().flat_map(|line| line.as_bytes().split(|&byte| byte == b','));
+    received.filter(|received| received.trim_ascii().ends_with(NAME)).count()
 }
 
 fn forwarded(headers: &mut HeaderMap, ctx: &RequestCtx, cacheable: bool) {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use edgeweir_config::Stage;
 use edgeweir_hookhost::GeneratedResponse;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
 use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -27,7 +27,10 @@ pub(super) async fn fault(session: &mut Session, ctx: &mut RequestCtx, fault: Fa
     if ctx.background {
         return Ok(());
     }
-    if fault == Fault::ViewerGone || session.response_written().is_some_and(|head| !head.status.is_informational()) {
+    // After a 101 the connection is the other protocol's (RFC 9110, 15.2.2).
+    let is_final =
+        |head: &ResponseHeader| !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS;
+    if fault == Fault::ViewerGone || session.response_written().is_some_and(is_final) {
         session.set_keepalive(None);
         if let Some(conn) = ctx.own_conn() {
             // What was sent is cut off, and must not look like a whole answer.

@@ -13,7 +13,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::context::RequestCtx;
-use super::edits;
+use super::{blame, edits};
 use crate::fault::Fault;
 use crate::runtime::clock::Clock;
 
@@ -158,10 +158,7 @@ pub(super) fn covers(ctx: &mut RequestCtx, error: &Error, clock: &dyn Clock) -> 
             ctx.origin_status = Some(*status);
             Fault::OriginProtocol
         }
-        _ => {
-            let late = ctx.swept && ctx.own_conn().is_some_and(|conn| conn.origin_is_late());
-            ctx.fault.unwrap_or_else(|| if late { Fault::OriginTimeout } else { Fault::of(error) })
-        }
+        _ => blame::of(ctx, error),
     };
     if !fault.is_origins() {
         return false;

@@ -5,7 +5,7 @@ use edgeweir_cache::targeted::{CDN_CACHE_CONTROL, SURROGATE_CONTROL};
 use edgeweir_config::Stage;
 use http::header::{
     AGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SERVER, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    PROXY_AUTHORIZATION, SERVER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use pingora::cache::CachePhase;
@@ -44,7 +44,8 @@ pub(super) fn clean(session: &Session, head: &mut ResponseHeader, ctx: &mut Requ
             parts.version = Version::HTTP_11;
         }
         if parts.status != StatusCode::SWITCHING_PROTOCOLS {
-            strip(&mut parts.headers);
+            let trailers = parts.version == Version::HTTP_2 && session.is_http2();
+            strip(&mut parts.headers, trailers);
         }
         if let Some(status) = status {
             tell(&mut parts.headers, parts.status, ctx, status);
@@ -92,6 +93,9 @@ fn tell(headers: &mut HeaderMap, http_status: StatusCode, ctx: &RequestCtx, stat
     headers.append(CACHE_STATUS, status);
     headers.insert(X_REQUEST_ID, ctx.id.clone());
 }
+
+/// What an edge calls itself in `Via`, after the version.
+pub(super) const NAME: &[u8] = b" edgeweir";
 
 /// What the edge says in `Via` of a message: the version that it came in (RFC 9110, 7.6.3).
 pub(super) fn via(received: Version) -> HeaderValue {
@@ -163,8 +167,9 @@ pub(super) fn framing(head: &mut ResponseHeader) -> Result<(), Fault> {
     }
 }
 
-/// Drops hop-by-hop fields (RFC 9110, 7.6.1). Framing is pingora's.
-fn strip(headers: &mut HeaderMap) {
+/// Drops hop-by-hop fields (RFC 9110, 7.6.1), and the announcement of trailers that are not passed on (6.6.2). Framing is
+/// pingora's.
+fn strip(headers: &mut HeaderMap, trailers: bool) {
     let mut connection = false;
     let mut drop_names: Vec<HeaderName> = Vec::new();
     for name in headers.keys() {
@@ -176,6 +181,7 @@ fn strip(headers: &mut HeaderMap) {
                 }
                 connection = true;
             }
+            TRAILER if !trailers => drop_names.push(name.clone()),
             TE | UPGRADE | PROXY_AUTHENTICATE | PROXY_AUTHORIZATION => drop_names.push(name.clone()),
             _ if matches!(name.as_str(), "keep-alive" | "proxy-connection" | "proxy-authentication-info") => {
                 drop_names.push(name.clone());

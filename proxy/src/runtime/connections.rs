@@ -303,6 +303,16 @@ impl ConnFacts {
         HeadFlaw::ALL.get(number.checked_sub(1)?).copied()
     }
 
+    /// Takes the flaw: whoever takes it answers for it, and counts it.
+    #[must_use]
+    pub fn take_flaw(&self) -> Option<HeadFlaw> {
+        let flaw = self.flaw();
+        if flaw.is_some() {
+            self.flaw.store(0, Ordering::Relaxed);
+        }
+        flaw
+    }
+
     /// Whether to hold nothing back.
     #[must_use]
     pub fn sends_at_once(&self) -> bool {

@@ -99,6 +99,8 @@ pub struct HeadCheck {
     seen: usize,
     /// Largest head in bytes.
     limit: usize,
+    /// Fields seen so far.
+    count: u16,
     /// The last byte of the read before, to pair CR and LF over reads.
     previous: u8,
     /// Spaces seen in the request line.
@@ -113,6 +115,9 @@ pub struct HeadCheck {
     coded: bool,
     chunks: ChunkCheck,
 }
+
+/// Fields that pingora reads (`MAX_HEADERS` of its HTTP/1 session); of more it says that they are malformed.
+const MAX_FIELDS: u16 = 256;
 
 /// With its colon: the names of other fields begin with these letters too.
 const CODING: &[u8] = b"transfer-encoding:";
@@ -134,6 +139,7 @@ impl HeadCheck {
         Self {
             part: Part::Done,
             seen: 0,
+            count: 0,
             limit: usize::MAX,
             previous: 0,
             spaces: 0,
@@ -273,6 +279,10 @@ impl HeadCheck {
                 self.grow(at + 1)?;
                 self.part = if self.coded { Part::Chunks } else { Part::Done };
                 return Ok(at + 1);
+            }
+            self.count += 1;
+            if self.count > MAX_FIELDS {
+                return Err(HeadFlaw::TooLarge);
             }
         }
         let rest = bytes.get(start..).unwrap_or_default();

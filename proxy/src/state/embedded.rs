@@ -6,13 +6,14 @@ use std::path::Path;
 
 use edgeweir_limits::{Lease, Period};
 use redb::{
-    Builder, ConcurrencyMode, Database, ReadableDatabase as _, ReadableTable as _, Table, TableDefinition,
-    WriteTransaction,
+    Builder, ConcurrencyMode, Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _, Table,
+    TableDefinition, WriteTransaction,
 };
 
 use super::counter::Counter;
 use super::record::KeyRecord;
 use super::store::{Ask, Changes, Return, Row, Store, StoreError};
+use crate::runtime::random;
 
 /// Name of the file in the state folder.
 pub(super) const FILE: &str = "state.redb";
@@ -44,16 +45,17 @@ impl Embedded {
     /// Opens the file, or makes it.
     ///
     /// # Errors
-    /// The file cannot be opened or is no database.
+    /// The file cannot be opened, is empty or is no database.
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(FILE);
         let file_error = |source| StoreError::File { path: path.display().to_string(), source };
-        // Made here, so that nobody else can read it.
-        let made = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        drop(made.map_err(file_error)?);
-        let mut builder = Builder::new();
-        builder.set_concurrency_mode(ConcurrencyMode::MultiWriter).set_cache_size(CACHE);
-        let database = builder.create(&path).map_err(database)?;
+        match std::fs::metadata(&path) {
+            Ok(there) if there.len() == 0 => return Err(StoreError::Empty { path: path.display().to_string() }),
+            Ok(_there) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => make(folder, &path)?,
+            Err(error) => return Err(file_error(error)),
+        }
+        let database = Self::builder().create(&path).map_err(database)?;
         let transaction = database.begin_write().map_err(self::database)?;
         for opened in [
             transaction.open_table(QUOTAS).map(drop),
@@ -68,10 +70,49 @@ impl Embedded {
         transaction.commit().map_err(self::database)?;
         Ok(Self { database })
     }
+
+    fn builder() -> Builder {
+        let mut builder = Builder::new();
+        builder.set_concurrency_mode(ConcurrencyMode::MultiWriter).set_cache_size(CACHE);
+        builder
+    }
+}
+
+/// Makes the file: whole under another name first, so that the edge itself never leaves an empty one.
+fn make(folder: &Path, path: &Path) -> Result<(), StoreError> {
+    let whole = folder.join(format!("{FILE}.{}", random::id(8)));
+    let file_error = |source| StoreError::File { path: path.display().to_string(), source };
+    // Made here, so that nobody else can read it.
+    drop(std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&whole).map_err(file_error)?);
+    let made = Embedded::builder().create(&whole).map_err(database).map(drop).and_then(|()| {
+        match std::fs::hard_link(&whole, path) {
+            // Another process was faster.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            // A file system without links.
+            Err(_error) => std::fs::rename(&whole, path).map_err(file_error),
+            Ok(()) => Ok(()),
+        }
+    });
+    // It is there no more where it was renamed.
+    let _left = std::fs::remove_file(&whole);
+    made
 }
 
 fn database(error: impl Into<redb::Error>) -> StoreError {
     StoreError::Database(Box::new(error.into()))
+}
+
+/// Reads each row of a table.
+fn read_all<K: redb::Key + 'static, V: redb::Value + 'static>(
+    transaction: &ReadTransaction,
+    table: TableDefinition<'_, K, V>,
+) -> Result<(), StoreError> {
+    let table = transaction.open_table(table).map_err(database)?;
+    for row in table.iter().map_err(database)? {
+        let (name, value) = row.map_err(database)?;
+        (name.value(), value.value());
+    }
+    Ok(())
 }
 
 /// The name of a counter: plans and keys cannot hold the zero byte.
@@ -219,6 +260,16 @@ impl Store for Embedded {
             ledger.retain_in(..(before, "", ""), |_, _| false).map_err(database)?;
         }
         transaction.commit().map_err(database)
+    }
+
+    fn check(&mut self) -> Result<(), StoreError> {
+        let transaction = self.database.begin_read().map_err(database)?;
+        read_all(&transaction, QUOTAS)?;
+        read_all(&transaction, COUNTERS)?;
+        read_all(&transaction, LEDGER)?;
+        read_all(&transaction, KEYS)?;
+        read_all(&transaction, VALUES)?;
+        read_all(&transaction, CHANGES)
     }
 
     fn change_keys(&mut self, put: &[KeyRecord], gone: &[String]) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use edgeweir_limits::{Key, KeyHash, Meter, period};
 
-use super::store::{Ask, Changes, Return, Row, Store, StoreError};
+use super::store::{Ask, Changes, Return, Row, Store, StoreError, guarded};
 use super::{News, Open, State, unix};
 use crate::fault::chain;
 use crate::runtime::clock::Clock;
@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const DOUBT: Duration = Duration::from_secs(1);
 /// Between two attempts to open the store: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// The longest where it broke down: it is looked at as a whole before it is used again.
+const RETRY_BROKEN: Duration = Duration::from_secs(30);
 /// Orders that are taken at once, so that one write does for many leases.
 const BATCH: usize = 1_024;
 /// Rows and keys that are written or read at once.
@@ -59,6 +61,8 @@ pub(super) struct Keeper {
     store: Option<Box<dyn Store>>,
     /// When the store is opened again, and how long it is waited after that.
     retry: (Instant, Duration),
+    /// It broke down and has leased nothing since.
+    broken: bool,
     meters: Vec<Arc<Meter>>,
     queue: Vec<Arc<Meter>>,
     /// Up to where changes of keys are known.
@@ -89,6 +93,7 @@ impl Keeper {
             open,
             store: None,
             retry: (now, RETRY.0),
+            broken: false,
             meters: Vec::new(),
             queue: Vec::new(),
             revision: 0,
@@ -171,11 +176,15 @@ impl Keeper {
     /// Runs something on the store; once more on a new one, if the store failed: a connection may have been closed in the
     /// meantime.
     fn with<T>(&mut self, mut job: impl FnMut(&mut dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        match self.store().and_then(&mut job) {
+        match self.store().and_then(|store| guarded(|| job(store))) {
+            Err(error @ StoreError::BrokeDown(_)) => {
+                self.failed(&error);
+                Err(error)
+            }
             Err(error) if error.is_failure() && self.store.is_some() => {
-                self.store = None;
+                self.close();
                 self.retry.0 = Instant::now();
-                let again = self.store().and_then(&mut job);
+                let again = self.store().and_then(|store| guarded(|| job(store)));
                 if let Err(error) = &again {
                     self.failed(error);
                 }
@@ -190,7 +199,15 @@ impl Keeper {
             if Instant::now() < self.retry.0 {
                 return Err(StoreError::Away);
             }
-            match (self.open)() {
+            let (open, broken) = (&mut self.open, self.broken);
+            let opened = guarded(|| {
+                let mut store = open()?;
+                if broken {
+                    store.check()?;
+                }
+                Ok(store)
+            });
+            match opened {
                 Ok(store) => self.opened(store),
                 Err(error) => {
                     self.failed(&error);
@@ -218,7 +235,9 @@ impl Keeper {
             );
         }
         self.store = Some(store);
-        self.retry = (Instant::now(), RETRY.0);
+        if !self.broken {
+            self.retry = (Instant::now(), RETRY.0);
+        }
         if self.news.away.swap(false, Relaxed) {
             tracing::warn!("the state store is back");
         }
@@ -237,10 +256,23 @@ impl Keeper {
         }
     }
 
+    /// Lets go of the store. What broke down may do so once more at its end.
+    fn close(&mut self) {
+        let store = self.store.take();
+        if let Err(error) = guarded(|| {
+            drop(store);
+            Ok(())
+        }) {
+            tracing::debug!(error = chain(&error), "closing the state store");
+        }
+    }
+
     fn failed(&mut self, error: &StoreError) {
-        self.store = None;
+        self.close();
+        self.broken |= matches!(error, StoreError::BrokeDown(_));
         let pause = self.retry.1;
-        self.retry = (Instant::now() + pause, (pause * 2).min(RETRY.1));
+        let longest = if self.broken { RETRY_BROKEN } else { RETRY.1 };
+        self.retry = (Instant::now() + pause, (pause * 2).min(longest));
         self.news.failures.fetch_add(1, Relaxed);
         let text = chain(error);
         *self.news.detail.lock() = Some(text.clone());
@@ -291,6 +323,9 @@ impl Keeper {
             });
             match leased {
                 Ok(leases) => {
+                    if std::mem::take(&mut self.broken) {
+                        self.retry = (Instant::now(), RETRY.0);
+                    }
                     for ((meter, demand), lease) in asking.iter().zip(leases) {
                         meter.grant(lease, demand);
                         self.news.granted.fetch_add(1, Relaxed);
@@ -440,11 +475,11 @@ impl Keeper {
             .collect();
         if !returns.is_empty()
             // Once: who gives back twice lets through too much.
-            && let Err(error) = self.store().and_then(|store| store.give_back(&returns))
+            && let Err(error) = self.store().and_then(|store| guarded(|| store.give_back(&returns)))
         {
             tracing::warn!(error = chain(&error), "what is left of leases could not be given back: it is lost");
         }
-        self.store = None;
+        self.close();
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::csv::Line;
 use super::record::{KeyRecord, Secret};
 use super::store::StoreError;
+use super::usage::OF_CONFIG;
 use super::{State, Store};
 use crate::runtime::random;
 use crate::snapshot::Snapshot;
@@ -100,9 +101,17 @@ pub enum KeyError {
     /// There is no such key.
     #[error("there is no key with the id `{0}` in the store")]
     Unknown(String),
+    /// The key is none of the store's.
+    #[error("the key `{0}` is in the configuration: change or remove it there, and reload")]
+    OfConfig(String),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why no key of the store has this id.
+fn unknown(id: String) -> KeyError {
+    if id.starts_with(OF_CONFIG) { KeyError::OfConfig(id) } else { KeyError::Unknown(id) }
 }
 
 fn bad<T>(text: impl Into<String>) -> Result<T, KeyError> {
@@ -172,7 +181,7 @@ impl State {
     /// [`KeyError`].
     pub async fn key(&self, id: &str) -> Result<KeyRecord, KeyError> {
         let wanted = id.to_owned();
-        self.call(move |store| store.key(&wanted)).await?.ok_or_else(|| KeyError::Unknown(id.to_owned()))
+        self.call(move |store| store.key(&wanted)).await?.ok_or_else(|| unknown(id.to_owned()))
     }
 
     /// Records of keys by id, after this one, at most `count`.
@@ -252,7 +261,7 @@ impl State {
     ) -> Result<KeyRecord, KeyError> {
         let id = id.to_owned();
         self.call(move |store| {
-            let Some(mut record) = store.key(&id)? else { return Ok(Err(KeyError::Unknown(id))) };
+            let Some(mut record) = store.key(&id)? else { return Ok(Err(unknown(id))) };
             if let Err(error) = edit(&mut record) {
                 return Ok(Err(error));
             }
@@ -271,7 +280,7 @@ impl State {
         let id = id.to_owned();
         self.call(move |store| {
             if store.key(&id)?.is_none() {
-                return Ok(Err(KeyError::Unknown(id)));
+                return Ok(Err(unknown(id)));
             }
             store.change_keys(&[], &[id])?;
             Ok(Ok(()))

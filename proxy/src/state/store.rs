@@ -1,5 +1,7 @@
 //! What a store of keys, quotas and usage is asked. Must not know any store.
 
+use std::panic::AssertUnwindSafe;
+
 use edgeweir_limits::{Lease, Period, Quota};
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +82,14 @@ pub(crate) trait Store: Send {
         false
     }
 
+    /// Looks at everything that it has, after something in it went wrong. Takes its time.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    fn check(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Edges that share it now, this one among them.
     ///
     /// # Errors
@@ -114,6 +124,17 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
+    /// The file has nothing in it: a full disk and a copy that was cut short leave that behind, and the edge never does.
+    #[error(
+        "the state file `{path}` is empty, what it knew is lost: put a copy of it in its place, or remove it to begin anew"
+    )]
+    Empty {
+        /// The file.
+        path: String,
+    },
+    /// It panicked, as the database does over a file that is damaged.
+    #[error("the state store broke down, it may be damaged: {0}")]
+    BrokeDown(String),
     /// The database in the file.
     #[error("the state database failed")]
     Database(#[source] Box<redb::Error>),
@@ -149,6 +170,19 @@ impl StoreError {
     pub const fn is_failure(&self) -> bool {
         !matches!(self, Self::Taken { .. } | Self::Changed { .. })
     }
+}
+
+/// Has a store do something, and makes a panic of it an error.
+///
+/// # Errors
+/// What the job says, or [`StoreError::BrokeDown`].
+pub(super) fn guarded<T>(job: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    // Whoever gets this error drops the store: nothing that a panic left half done is used again.
+    std::panic::catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(StoreError::BrokeDown(text.unwrap_or_else(|| "a panic without a message".to_owned())))
+    })
 }
 
 /// One meter's question for a lease.

@@ -1,6 +1,7 @@
 //! Message framing (RFC 9112, section 6): where a request ends must be beyond doubt.
 
 use edgeweir_tests::raw::Raw;
+use edgeweir_tests::wait;
 
 use crate::support::{all_refused, assert_still_serving, mirrored, passed, refused, refused_or_passed};
 
@@ -322,7 +323,11 @@ async fn rfc9112_7_1_2_a_trailer_that_is_no_field_is_refused() {
     raw.send("POST /t HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n").await;
     let trailers = "x-filler: 0123456789\r\n".repeat(1000);
     raw.send(format!("{trailers}\r\n")).await;
-    assert_eq!(raw.response().await.status, 431);
+    let response = raw.response().await;
+    assert!(response.status == 431 && response.header("x-request-id").is_some(), "{response:?}");
+    wait::until("its line is written", || edge.log_text().contains("\"fault\":\"headers-too-large\"")).await;
+    assert!(!edge.log_text().contains("viewer-gone"), "{}", edge.log_text());
+    assert_eq!(edge.metric("edgeweir_faults_total", &["fault=\"headers-too-large\""]).await, 1.0, "counted once");
     assert_still_serving(&edge).await;
 }
 

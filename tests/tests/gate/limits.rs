@@ -100,7 +100,9 @@ async fn more_than_100_fields_are_431() {
     // `Host` and `Connection` count too.
     assert_eq!(edge.exchange(head("/t", &lines(98))).await.status, 200);
     refused(&edge, &origin, &[431], &head("/t", &lines(99))).await;
-    refused(&edge, &origin, &[431, 400], &head("/t", &lines(300))).await;
+    for count in [255, 300, 3_000] {
+        refused(&edge, &origin, &[431], &head("/t", &lines(count))).await;
+    }
     assert_still_serving(&edge).await;
 }
 

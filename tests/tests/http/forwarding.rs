@@ -3,7 +3,8 @@
 use edgeweir_tests::edge::{Setup, TestEdge};
 use edgeweir_tests::h2_origin::H2Origin;
 use edgeweir_tests::hostile;
-use edgeweir_tests::origin::{Origin, Received, Reply};
+use edgeweir_tests::origin::{Origin, Received, Reply, Step};
+use edgeweir_tests::process::free_port;
 
 async fn received(config: &str, headers: &[(&str, &str)]) -> Received {
     let origin = Origin::mirror().await;
@@ -76,6 +77,35 @@ async fn rfc9110_7_6_3_via_is_appended() {
     assert!(at_origin.starts_with("1.0 outer, 1.1 "), "{at_origin}");
     // A gateway may, but need not, add itself to responses.
     assert!(response.header_all("via").join(", ").starts_with("1.1 inner"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_7_6_3_a_request_that_goes_in_a_circle_is_508() {
+    let origin = Origin::mirror().await;
+    let uncached = config("") + "[[distributions.site.behaviors]]\ncache_policy = \"CachingDisabled\"\n";
+    let edge = TestEdge::start(&uncached, &origin.address()).await;
+    let others = "1.1 proxy, 1.1 edgeweirs, 1.1 my-edgeweir (edgeweir)";
+    let via = |edges: usize| format!("{others}{}", ", 1.1 edgeweir".repeat(edges));
+    assert_eq!(edge.get_with("/t", &[("Via", &via(8))]).await.status, 200);
+    assert_eq!(edge.get_with("/t", &[("Via", &via(5)), ("Via", &via(4))]).await.status, 508);
+    assert_eq!(origin.count(), 1);
+    assert_eq!(edge.log_lines(2).await.last().expect("a line")["fault"], "loop");
+
+    let itself = format!("127.0.0.1:{}", free_port());
+    let keys = "host_header = \"viewer\"";
+    let circle = uncached.replace("{origin}\"", &format!("{itself}\"\n{keys}"));
+    let edge = TestEdge::start(&format!("{circle}[[listeners]]\naddress = \"{itself}\"\n"), &itself).await;
+    assert_eq!(edge.get("/t").await.status, 508);
+    assert_eq!(edge.log_lines(10).await.len(), 10, "one for each turn, and the one that ended it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_6_6_2_trailers_that_are_not_passed_on_are_not_announced() {
+    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-t\r\n\r\n2\r\nok\r\n0\r\nx-t: 1\r\n\r\n";
+    let origin = Origin::start(move |_| Reply::script([Step::Send(answer.into())])).await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    let response = edge.get("/t").await;
+    assert_eq!((response.text().as_str(), response.header("trailer")), ("ok", None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

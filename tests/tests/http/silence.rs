@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use edgeweir_tests::edge::TestEdge;
+use edgeweir_tests::edge::{HOST, TestEdge};
 use edgeweir_tests::hostile;
+use edgeweir_tests::http2::{self, Client};
 use edgeweir_tests::origin::{Origin, Reply, Step};
 use edgeweir_tests::raw::framing;
 use edgeweir_tests::wait::{deadline, deadline_of};
@@ -211,6 +212,37 @@ async fn a_viewer_that_stops_its_upload_is_told_so() {
     assert_eq!(raw.response_to("POST").await.status, 408);
     let line = &edge.log_lines(1).await[0];
     assert_eq!((&line["status"], &line["fault"]), (&408.into(), &"viewer-timeout".into()), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_15_5_9_an_upload_that_is_not_finished_is_the_viewers_fault() {
+    let origin = Origin::hello().await;
+    let edge = TestEdge::start(CONFIG, &origin.address()).await;
+    let head = "POST /t HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    // What comes is no part of the body, and keeps the viewer from being silent.
+    for (begins, drips) in [("", "0"), ("1;a=", "b"), ("0\r\n", "a: b\r\n")] {
+        let mut raw = edge.connect().await;
+        raw.send(format!("{head}{begins}")).await;
+        for _ in 0..20 {
+            if raw.try_send(drips.as_bytes()).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let answer = raw.response_to("POST").await;
+        assert_eq!((answer.status, answer.text().as_str()), (408, "{\"message\":\"Request Timeout\"}"), "{begins:?}");
+    }
+    let mut client = Client::connect(edge.address()).await;
+    for part in ["", "half"] {
+        let (answer, mut body) = client.start(http2::request("POST", HOST, "/t", &[]), false).await;
+        http2::send_all(&mut body, part.as_bytes(), false).await.expect("an open stream");
+        let answer = http2::read(deadline("an answer", answer).await.expect("an answer")).await.expect("all of it");
+        assert_eq!((answer.status, answer.text().as_str()), (408, "{\"message\":\"Request Timeout\"}"), "{part:?}");
+    }
+    for line in edge.log_lines(5).await {
+        assert_eq!((&line["status"], &line["fault"]), (&408.into(), &"viewer-timeout".into()), "{line}");
+    }
+    assert_eq!(edge.metric("edgeweir_faults_total", &["fault=\"origin-timeout\""]).await, 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

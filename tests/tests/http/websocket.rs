@@ -1,5 +1,7 @@
 //! WebSocket (RFC 6455) through the edge.
 
+use std::time::Duration;
+
 use edgeweir_tests::edge::{HOST, TestEdge};
 use edgeweir_tests::http2::Client;
 use edgeweir_tests::origin::{Origin, Reply, Step};
@@ -116,5 +118,33 @@ async fn rfc9110_7_8_a_switch_to_what_was_not_asked_for_is_502() {
         raw.send(format!("GET /t HTTP/1.1\r\nHost: site.test\r\n{HANDSHAKE}\r\n")).await;
         assert_eq!(raw.response().await.status, 502, "{upgrade}");
         raw.assert_closed().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rfc9110_15_2_2_the_edge_says_nothing_after_a_switch() {
+    let head =
+        Step::Send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n".into());
+    // pingora ends an upgrade that comes before it has noted the end of the request.
+    let script = |then: &[Step]| [&[Step::Pause(Duration::from_millis(20)), head.clone()], then].concat();
+    let silent = script(&[Step::Pause(Duration::from_secs(3_600))]);
+    let broken = script(&[Step::Send("\u{1}\u{2}".into()), Step::Pause(Duration::from_millis(50)), Step::Reset]);
+    let config = "[gateway_responses.DEFAULT_5XX]\nbody = \"of the edge\"\n\
+                  [origins.main]\nurl = \"http://{origin}\"\n\
+                  [distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
+                  [[distributions.site.behaviors]]\nidle_timeout = \"700ms\"\n";
+    for (script, sent, fault) in
+        [(silent, &b""[..], serde_json::Value::Null), (broken, b"\x01\x02", "origin-protocol".into())]
+    {
+        let origin = Origin::start(move |_| Reply::script(script.clone())).await;
+        let edge = TestEdge::start(config, &origin.address()).await;
+        let mut raw = edge.connect().await;
+        raw.send(format!("GET /t HTTP/1.1\r\nHost: site.test\r\n{HANDSHAKE}\r\n")).await;
+        assert_eq!(raw.try_head().await.expect("a head").0, 101);
+        assert_eq!(raw.rest().await, sent, "{fault}");
+        let line = edge.log_lines(1).await.remove(0);
+        assert_eq!((&line["status"], &line["fault"]), (&101.into(), &fault), "{line}");
+        assert_ne!(line["aborted"], true, "{line}");
+        assert_eq!(edge.metric("edgeweir_faults_total", &["fault=\"origin-timeout\""]).await, 0.0);
     }
 }

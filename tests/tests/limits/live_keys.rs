@@ -101,6 +101,9 @@ async fn a_key_lives() {
     assert_eq!(call(&edge, "DELETE", &path, &Value::Null).await.0, 200);
     assert_eq!(status(&edge, &new).await, 403);
     assert_eq!(call(&edge, "DELETE", &path, &Value::Null).await.0, 404);
+    let (status, answer) = call(&edge, "DELETE", "/v1/keys/config:any", &Value::Null).await;
+    let said = "the key `config:any` is in the configuration: change or remove it there, and reload";
+    assert!(status == 404 && answer.to_string().contains(said), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! Quotas: what is admitted, what counts, when it begins anew, and what the viewer is told.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edgeweir_tests::edge::{Setup, TestEdge};
 use edgeweir_tests::origin::{Origin, Reply};
@@ -359,6 +359,76 @@ async fn a_broken_store_is_loud_and_goes_by_the_policy() {
         assert_eq!(edge.admin("GET", "/readyz").await.text(), "ready\n");
         assert_eq!(admitted(&edge, KEY, "/t", 15).await, if policy == "open" { 9 } else { 10 }, "{policy}");
     }
+}
+
+/// What is in the state file of an edge that has stopped after `count` requests with the key.
+async fn state_after(text: &str, origin: &Origin, count: usize) -> Vec<u8> {
+    let setup = Setup::new(text).set("origin", &origin.address()).frozen();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let kept = folder.path().join("state.redb");
+    let edge = setup.start().await;
+    assert_eq!(admitted(&edge, KEY, "/t", count).await, count);
+    let state = edge.folder().join("state/state.redb");
+    // The edge's folder goes with it. The lease is on disk, what is left of it does not come back.
+    std::fs::copy(state, &kept).expect("a state file");
+    assert!(edge.shutdown().await);
+    std::fs::read(kept).expect("its copy")
+}
+
+/// An edge that finds this as its state file.
+async fn with_state(text: &str, origin: &Origin, bytes: &[u8]) -> TestEdge {
+    let setup = Setup::new(text).set("origin", &origin.address()).frozen();
+    let state = setup.folder().join("state");
+    std::fs::create_dir_all(&state).expect("a writable folder");
+    std::fs::write(state.join("state.redb"), bytes).expect("a writable folder");
+    setup.start().await
+}
+
+/// Makes the database panic over the counter of the configured key: the lengths before it, in its page of the file, are wrong.
+fn damage(bytes: &mut [u8]) {
+    let name = b"basic\0config:good\0DAY";
+    let is_name = |(at, part): (usize, &[u8])| (part == name).then_some(at);
+    let places: Vec<usize> = bytes.windows(name.len()).enumerate().filter_map(is_name).collect();
+    assert!(!places.is_empty(), "the counter is in the file");
+    for at in places {
+        // Where the value ends, which is before the name does now.
+        bytes.get_mut(at - 4..at).expect("a page has a head").copy_from_slice(&1_u32.to_le_bytes());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_store_is_as_loud_as_a_broken_one_and_nobody_waits_for_it() {
+    let origin = origin().await;
+    let plan = config("quota = { limit = 10, period = \"DAY\", lease = 4 }");
+    let mut bytes = state_after(&plan, &origin, 1).await;
+    damage(&mut bytes);
+    for (policy, status) in [("closed", 503), ("open", 200)] {
+        let text = format!("{plan}\n[state]\non_store_failure = \"{policy}\"\nwait = \"5s\"\n");
+        let edge = with_state(&text, &origin, &bytes).await;
+        let begun = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(ask(&edge, KEY, "/t").await.status, status, "{policy}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "not even once for `wait`");
+        let ready = edge.admin("GET", "/readyz").await.text();
+        assert!(ready.contains("state store: the state store broke down, it may be damaged: "), "{ready}");
+        assert!((edge.metric("edgeweir_state_up", &[]).await).abs() < 0.1);
+        assert!(edge.metric("edgeweir_state_failures_total", &[]).await >= 1.0);
+        assert!(edge.shutdown().await, "its end is not awaited for ever");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_file_is_not_a_new_store() {
+    let origin = origin().await;
+    let text = config("quota = { limit = 10, period = \"DAY\", lease = 4 }");
+    let kept = state_after(&text, &origin, 7).await;
+    let edge = with_state(&text, &origin, b"").await;
+    assert_eq!(ask(&edge, KEY, "/t").await.status, 503);
+    let ready = edge.admin("GET", "/readyz").await.text();
+    assert!(ready.contains("is empty, what it knew is lost"), "{ready}");
+    let edge = with_state(&text, &origin, &kept).await;
+    assert!(admitted(&edge, KEY, "/t", 9).await <= 3, "with its copy nothing is forgotten");
 }
 
 #[tokio::test(flavor = "multi_thread")]

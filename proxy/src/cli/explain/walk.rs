@@ -165,10 +165,11 @@ fn request(args: &Args, ctx: &mut RequestCtx) -> Request {
 }
 
 fn distribution(ctx: &RequestCtx) -> Option<Distribution> {
-    let number =
-        ctx.route.map(|(distribution, _)| distribution).or_else(|| ctx.snapshot.hosts.find(ctx.authority.host()))?;
-    let found = ctx.snapshot.config.distributions.get(number)?;
     let host = ctx.authority.host();
+    // What the gate refuses before it looks for a host has none, and `*` would have that too.
+    let known = || ctx.snapshot.hosts.find(host).filter(|_at| !host.is_empty());
+    let number = ctx.route.map(|(distribution, _)| distribution).or_else(known)?;
+    let found = ctx.snapshot.config.distributions.get(number)?;
     // The longest is the one that decides, as in the index of hosts; `*` is the shortest.
     let patterns = found.hosts.iter().filter(|pattern| pattern.matches(host));
     let pattern = patterns.max_by_key(|pattern| pattern.as_str().len()).map(|pattern| pattern.as_str().to_owned());

@@ -118,6 +118,20 @@ fn what_is_no_database_is_told_by_its_name() {
 }
 
 #[test]
+fn an_empty_file_is_one_that_was_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Embedded::open(folder.path()).unwrap());
+    let names =
+        || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    assert_eq!(names(), [FILE], "what it was made in is gone");
+    std::fs::write(folder.path().join(FILE), "").unwrap();
+    let error = Embedded::open(folder.path()).err().unwrap();
+    assert!(error.to_string().ends_with("put a copy of it in its place, or remove it to begin anew"), "{error}");
+    std::fs::remove_file(folder.path().join(FILE)).unwrap();
+    Embedded::open(folder.path()).unwrap().check().unwrap();
+}
+
+#[test]
 fn a_key_that_goes_takes_its_counters_along() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = Embedded::open(folder.path()).unwrap();

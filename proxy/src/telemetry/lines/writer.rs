@@ -41,18 +41,53 @@ impl Sink {
         })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Cut> {
+        let written = match self {
             Self::Off => Ok(()),
             Self::Stdout => {
                 let mut out = io::stdout().lock();
-                out.write_all(bytes)?;
-                out.flush()
+                out.write_all(bytes).and_then(|()| out.flush())
             }
             Self::Stderr => io::stderr().lock().write_all(bytes),
-            Self::File(file) => file.write_all(bytes),
+            Self::File(file) => return whole_lines(file, bytes),
+        };
+        written.map_err(|error| Cut { error, torn: true })
+    }
+}
+
+/// A write that failed.
+struct Cut {
+    error: io::Error,
+    /// Part of a line may be there.
+    torn: bool,
+}
+
+/// Writes lines to a file, and takes back the part of one that was cut off, by a disk that is full: who reads the file finds
+/// whole lines only.
+fn whole_lines(file: &mut File, bytes: &[u8]) -> Result<(), Cut> {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match file.write(rest) {
+            Ok(count) if count > 0 => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            failed => {
+                let error = failed.err().unwrap_or_else(|| io::ErrorKind::WriteZero.into());
+                let whole = bytes.get(..written).unwrap_or_default().iter().rposition(|&byte| byte == b'\n');
+                let part = written - whole.map_or(0, |end| end + 1);
+                return Err(Cut { error, torn: take_back(file, part).is_err() });
+            }
         }
     }
+    Ok(())
+}
+
+/// Takes the last bytes from a file.
+fn take_back(file: &File, count: usize) -> io::Result<()> {
+    if count == 0 {
+        return Ok(());
+    }
+    let length = file.metadata()?.len();
+    file.set_len(length.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX)))
 }
 
 /// Runs on its own thread.
@@ -123,14 +158,14 @@ impl Writer {
                 self.batch.insert(0, b'\n');
             }
             let written = self.sink.write(&self.batch);
-            self.torn = written.is_err();
-            if self.torn {
+            self.torn = written.as_ref().is_err_and(|cut| cut.torn);
+            if written.is_err() {
                 self.shared.counters.failed.fetch_add(self.batch_lines, Ordering::Relaxed);
             }
             self.batch.clear();
             self.batch.shrink_to(BATCH);
             self.batch_lines = 0;
-            self.report(written.err());
+            self.report(written.err().map(|cut| cut.error));
         }
     }
 

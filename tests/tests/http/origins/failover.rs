@@ -5,9 +5,10 @@ use std::time::Duration;
 use edgeweir_tests::edge::{HOST, Setup, TestEdge};
 use edgeweir_tests::h2_origin::H2Origin;
 use edgeweir_tests::hostile;
-use edgeweir_tests::http2;
+use edgeweir_tests::http2::{self, Client};
 use edgeweir_tests::origin::{Origin, Reply, Step};
 use edgeweir_tests::raw::{framing, request_bytes};
+use edgeweir_tests::wait::deadline;
 use edgeweir_tests::websocket::{WebSocket, WebSocketOrigin};
 
 use super::{config, two, two_with};
@@ -98,7 +99,7 @@ async fn http2_viewers_and_origins_fail_over_too() {
     let text = config("", "", "").replacen("[origins.a]\n", "[origins.a]\nhttp = \"h2-only\"\n", 1);
     let edge = two_with(&text, &a.address(), &b.address()).await;
     assert_eq!(edge.get("/one").await.text(), "b", "from HTTP/2 to HTTP/1.1");
-    let mut viewer = http2::Client::connect(edge.address()).await;
+    let mut viewer = Client::connect(edge.address()).await;
     let answer = viewer.get("site.test", "/two", &[]).await;
     assert_eq!((answer.status, answer.text().as_str()), (200, "b"));
     // The other way round: HTTP/1.1 fails, HTTP/2 answers.
@@ -276,6 +277,22 @@ async fn a_member_that_keeps_failing_is_left_out_and_tried_by_one_request_at_a_t
         assert_eq!(edge.get("/t").await.text(), "a");
     }
     assert_eq!(edge.metric("edgeweir_origin_address_up", &["origin=\"a\""]).await, 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_that_are_not_finished_take_no_origin_out() {
+    let (a, b) = (named("a").await, named("b").await);
+    let edge = two_with(&config("eject_after = 1\neject_for = \"1h\"", "", UNCACHED), &a.address(), &b.address()).await;
+    let mut client = Client::connect(edge.address()).await;
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        streams.push(client.start(http2::request("POST", HOST, "/t", &[]), false).await);
+    }
+    for (answer, _body) in streams {
+        assert_eq!(deadline("an answer", answer).await.expect("an answer").status(), 408);
+    }
+    assert_eq!(edge.metric("edgeweir_origin_ejections_total", &["origin=\"a\""]).await, 0.0);
+    assert_eq!(edge.get("/t").await.text(), "a");
 }
 
 #[tokio::test(flavor = "multi_thread")]
