@@ -1,7 +1,7 @@
 //! A few buckets and whose they are: three cache lines, of which a request reads two. Must not know rates.
 
 use crate::bucket::Cell;
-use crate::sync::Ordering::{Acquire, SeqCst};
+use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::sync::{AtomicU64, Lock};
 
 /// Buckets of a set: so many clients of one hash are told apart. Fewer where all orders of threads are tried.
@@ -27,18 +27,29 @@ impl Set {
         Self { tags: std::array::from_fn(|_| AtomicU64::new(FREE)), cells: std::array::from_fn(|_| Cell::full()) }
     }
 
+    /// Reads all three lines, so that they come at once: which of them holds a client's bucket, only the first one says.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        std::hint::black_box(self.tags[0].load(Relaxed));
+        std::hint::black_box(self.cells[0].full_at_now());
+        std::hint::black_box(self.cells[WAYS - 1].full_at_now());
+    }
+
     /// The way of a client that is in.
+    #[inline]
     pub(super) fn find(&self, tag: u64) -> Option<usize> {
         self.tags.iter().position(|slot| slot.load(Acquire) == tag)
     }
 
     /// Whether a bucket is still a client's. Asked after a charge, in one order with it for all threads: who takes a bucket
     /// over either is seen here or sees the charge.
+    #[inline]
     pub(super) fn has(&self, way: usize, tag: u64) -> bool {
         self.tags[way].load(SeqCst) == tag
     }
 
     /// The state of a bucket.
+    #[inline]
     pub(super) fn cell(&self, way: usize) -> &Cell {
         &self.cells[way]
     }
