@@ -110,7 +110,7 @@ fn read_all<K: redb::Key + 'static, V: redb::Value + 'static>(
     let table = transaction.open_table(table).map_err(database)?;
     for row in table.iter().map_err(database)? {
         let (name, value) = row.map_err(database)?;
-        (name.value(), value.value());
+        let _read = (name.value(), value.value());
     }
     Ok(())
 }

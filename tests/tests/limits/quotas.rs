@@ -391,8 +391,8 @@ fn damage(bytes: &mut [u8]) {
     let places: Vec<usize> = bytes.windows(name.len()).enumerate().filter_map(is_name).collect();
     assert!(!places.is_empty(), "the counter is in the file");
     for at in places {
-        // Where the value ends, which is before the name does now.
-        bytes.get_mut(at - 4..at).expect("a page has a head").copy_from_slice(&1_u32.to_le_bytes());
+        // Where the name ends, which is before it begins now.
+        bytes.get_mut(at - 8..at - 4).expect("a page has a head").copy_from_slice(&1_u32.to_le_bytes());
     }
 }
 

@@ -187,3 +187,26 @@ impl Writer {
         tracing::warn!(log = report.name, lines, reason, "log lines were lost");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_cut_off_is_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut file = File::options().append(true).create(true).open(&path).unwrap();
+        whole_lines(&mut file, b"whole\nhal").map_err(|cut| cut.error).unwrap();
+        take_back(&file, 3).unwrap();
+        whole_lines(&mut file, b"next\n").map_err(|cut| cut.error).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole\nnext\n");
+    }
+
+    #[test]
+    fn a_write_that_brings_nothing_tears_nothing() {
+        let mut full = File::options().append(true).open("/dev/full").unwrap();
+        let cut = whole_lines(&mut full, b"a line\n").err().unwrap();
+        assert!(!cut.torn && cut.error.kind() == io::ErrorKind::StorageFull, "{}", cut.error);
+    }
+}
