@@ -20,6 +20,8 @@ const CONFIG: &str = r#"
     concurrency = 1
 "#;
 
+type Fields = &'static [(&'static str, &'static str)];
+
 /// Two rounds of the edge's threads would find a place that is left too late within a few of these.
 const ROUNDS: usize = 40;
 
@@ -41,7 +43,7 @@ async fn origin() -> Origin {
 async fn an_answer_that_is_over_holds_no_place() {
     let origin = origin().await;
     let edge = Setup::new(CONFIG).set("origin", &origin.address()).start().await;
-    let cases: [(&str, &str, &[(&str, &str)], u16); 10] = [
+    let cases: [(&str, &str, Fields, u16); 10] = [
         ("GET", "/plain", &[], 200),
         ("POST", "/plain", &[], 200),
         ("HEAD", "/plain", &[], 200),
