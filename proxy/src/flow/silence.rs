@@ -11,6 +11,9 @@ use pingora::upstreams::peer::HttpPeer;
 use super::context::RequestCtx;
 use super::request_body;
 
+/// How many times its read timeout a head may take that comes steadily.
+const HEAD: u32 = 10;
+
 /// Silence of an upgraded connection where the behavior says nothing: CloudFront's, "Use WebSockets with distributions".
 const UPGRADED: Duration = Duration::from_secs(600);
 
@@ -50,13 +53,15 @@ pub(super) fn uploads(ctx: &RequestCtx) {
     }
 }
 
-/// Watches over the origin's silence from now on, where pingora does not: what the sweep ends by itself has no other answer, no
-/// stale one and none of another origin.
+/// Watches over the origin's silence from now on. Where pingora does it, between two reads, the sweep only sees to it that a
+/// head has an end at all: what it ends by itself has no other answer, no stale one and none of another origin. HTTP/2 viewers
+/// share a connection, so it is not done there.
 pub(super) fn begins(ctx: &RequestCtx) {
-    if !ctx.swept {
-        ends(ctx);
-    } else if let (Some(conn), Some(origin)) = (ctx.own_conn(), ctx.origin()) {
-        conn.await_origin(origin.config.read_timeout, true);
+    if let (Some(conn), Some(origin)) = (ctx.own_conn(), ctx.origin()) {
+        let patience = origin.config.read_timeout;
+        // It ends after twice the time where nobody can be told.
+        let limit = if ctx.swept { patience } else { patience.saturating_mul(HEAD / 2) };
+        conn.await_origin(limit, ctx.swept);
     }
 }
 

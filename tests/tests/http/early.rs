@@ -135,7 +135,7 @@ async fn a_refusal_reaches_a_viewer_that_goes_on_sending() {
     for parts in [["4\r\ngood\r\n", "xyz\r\nevil\r\n"], ["4\r\ngood\r\n", "4\r\ngoodX\r\n"]] {
         let answer = said_to_a_busy_viewer(&edge, head, parts).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
-        assert!(answer.ends_with("{\"message\":\"Bad Request\"}"), "{answer:?}");
+        assert!(answer.ends_with("{\"message\":\"Bad Request: ambiguous message length\"}"), "{answer:?}");
     }
     // The gate's own refusal, before anything is read of the body.
     let head = "POST /t#frag HTTP/1.1\r\nHost: site.test\r\nContent-Length: 900000000\r\n\r\n";
