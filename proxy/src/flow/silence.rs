@@ -12,7 +12,7 @@ use super::context::RequestCtx;
 use super::request_body;
 
 /// How many times its read timeout a head may take that comes steadily.
-const HEAD: u32 = 10;
+const HEAD: u32 = 6;
 
 /// Silence of an upgraded connection where the behavior says nothing: CloudFront's, "Use WebSockets with distributions".
 const UPGRADED: Duration = Duration::from_secs(600);
