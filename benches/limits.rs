@@ -11,7 +11,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hash::RandomState;
 
 use edgeweir_limits::{
-    Bucket, Client, ClientBuckets, Counts, Key, KeyHash, LevelKind, Levels, LiveKeys, Meter, Nanos, Period, PlanNames,
+    Bucket, ClientBuckets, Counts, Found, Key, KeyHash, LevelKind, Levels, LiveKeys, Meter, Nanos, Period, PlanNames,
     Quota, Reach, Take, Throttle, UsagePlan, presented,
 };
 
@@ -126,20 +126,32 @@ fn memory(criterion: &mut Criterion) {
     });
 }
 
+/// The value of a key.
+fn name(number: u32) -> [u8; 40] {
+    let mut name = *b"key-000000000000000000000000000000000000";
+    let digits = number.to_string();
+    name[40 - digits.len()..].copy_from_slice(digits.as_bytes());
+    name
+}
+
+/// So many values in a row that when one comes again, the processor's caches have forgotten its key; in one piece, so that
+/// they are there when they are wanted, as a request is.
+fn drawn(of: u32) -> Vec<[u8; 40]> {
+    (0..1 << 20).map(|_| name(fastrand::u32(0..of))).collect()
+}
+
 fn key(criterion: &mut Criterion) {
-    let name = |number: u32| format!("key-{number:036}");
     let mut group = criterion.benchmark_group("key");
     for count in [10_000_u32, 1_000_000] {
         let keys = LiveKeys::default();
         let plans: Arc<[_]> = Arc::from([]);
         let key = |number: u32| {
             let id = number.to_string();
-            Arc::new(Key::new(KeyHash::of(name(number).as_bytes()), &id, &id, Arc::clone(&plans)))
+            Arc::new(Key::new(KeyHash::of(&name(number)), &id, &id, Arc::clone(&plans)))
         };
         keys.change(&[], (0..count).map(key).collect());
-        // Drawn at random, so that the processor's caches know no more than they would of real keys.
-        let known: Vec<String> = (0..65_536).map(|_| name(fastrand::u32(0..count))).collect();
-        let find = |value: &str| presented(value.as_bytes()).and_then(|hash| keys.find(&hash)).is_some();
+        let known = drawn(count);
+        let find = |value: &[u8]| presented(value).and_then(|hash| keys.find(&hash)).is_some();
         let mut at = 0;
         group.bench_function(format!("known, of {count}"), |bencher| {
             bencher.iter(|| {
@@ -147,7 +159,7 @@ fn key(criterion: &mut Criterion) {
                 find(black_box(&known[at]))
             });
         });
-        let unknown = known[0].replace("key", "yek");
+        let unknown = name(count);
         group.bench_function(format!("unknown, of {count}"), |bencher| bencher.iter(|| find(black_box(&unknown))));
     }
     let quota = Quota { limit: Quota::MAX, offset: 0, period: Period::Day, lease: 1_000, counts: Counts::default() };
@@ -168,26 +180,21 @@ fn key(criterion: &mut Criterion) {
 /// tokens are taken at all ten levels; the table of addresses sees as many viewers.
 fn all_levels(criterion: &mut Criterion) {
     const KEYS: u32 = 1_000_000;
-    let name = |number: u32| format!("key-{number:036}");
     let keys = LiveKeys::default();
     let names = PlanNames::default();
-    let plan = UsagePlan {
-        id: names.id("plan"),
-        name: "plan".into(),
-        throttle: Throttle::new(1e9, 1_000_000).ok(),
-        quota: None,
-        distributions: Reach::All,
-    };
+    let throttle = Throttle::new(1e9, 1_000_000).unwrap();
+    let plan = UsagePlan::new(names.id("plan"), "plan".into(), Some(throttle), None, Reach::All);
     let entry = |number: u32| {
         let id = number.to_string();
-        let key = Key::new(KeyHash::of(name(number).as_bytes()), &id, &id, names.set(["plan"]));
+        let key = Key::new(KeyHash::of(&name(number)), &id, &id, names.set(["plan"]));
         key.slot(&plan, 1, Nanos::ZERO, |_made| {});
         Arc::new(key)
     };
     keys.change(&[], (0..KEYS).map(entry).collect());
-    let throttle = Throttle::new(1e9, 1_000_000).unwrap();
     let shared = [(); 3].map(|()| bucket(1e9, 1_000_000));
-    let table = |clients| Arc::new(ClientBuckets::new(throttle, clients, Nanos::ZERO, RandomState::new()));
+    // One hasher for all tables, as in a registry.
+    let hasher = RandomState::new();
+    let table = |clients| Arc::new(ClientBuckets::new(throttle, clients, Nanos::ZERO, hasher.clone()));
     let (methods, addresses, callers) =
         (table(2_000_000), [(); 3].map(|()| table(65_536)), [(); 2].map(|()| table(65_536)));
     let mut random = 1_u64;
@@ -195,30 +202,37 @@ fn all_levels(criterion: &mut Criterion) {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) as u32
     };
-    // Made before, so that only what the edge does is measured: the cache misses are its own.
-    let sent: Vec<String> = (0..65_536).map(|_| name(draw() % KEYS)).collect();
+    let sent = drawn(KEYS);
+    // What the edge keeps of a keyed request: the key for its log, the slot for its quota.
+    let known = |value: &[u8], now: Nanos| {
+        let seen = |found: Option<Found<'_>>| {
+            let found = found.filter(|found| found.key().is_usable(1))?;
+            let slot = found.slot(&plan, 1, now, |_made| {});
+            Some((Arc::clone(found.key()), slot))
+        };
+        keys.see(&presented(value)?, seen)
+    };
     let mut at = 0;
     let mut now = 0;
     criterion.bench_function("all ten levels, 1,000,000 keys at random", |bencher| {
         bencher.iter(|| {
             at = (at + 1) % sent.len();
             now += 1000;
-            let key = presented(black_box(sent[at].as_bytes())).and_then(|hash| keys.find(&hash)).unwrap();
-            let slot = key.slot(&plan, 1, Nanos(now), |_made| {});
-            let client = Client::of(key.hash.prefix());
-            let address = (at as u32 % 30_000).to_be_bytes();
+            let (key, slot) = known(black_box(&sent[at]), Nanos(now)).unwrap();
+            let address = addresses[0].client(&(at as u32 % 30_000).to_be_bytes());
+            let caller = callers[0].client(&(at as u32 % 30_000).to_be_bytes());
             let mut levels = Levels::new()
                 .with_slot(LevelKind::Key, &slot)
                 .with(LevelKind::Behavior, &shared[0])
                 .with(LevelKind::Distribution, &shared[1])
                 .with(LevelKind::Edge, &shared[2])
-                .with_client(LevelKind::KeyMethod, &methods, client);
+                .with_client(LevelKind::KeyMethod, &methods, key.client);
             let kinds = [LevelKind::BehaviorAddress, LevelKind::DistributionAddress, LevelKind::EdgeAddress];
             for (kind, table) in kinds.into_iter().zip(&addresses) {
-                levels = levels.with_client(kind, table, table.client(&address));
+                levels = levels.with_client(kind, table, address);
             }
             for (kind, table) in [LevelKind::BehaviorCaller, LevelKind::DistributionCaller].into_iter().zip(&callers) {
-                levels = levels.with_client(kind, table, table.client(&address));
+                levels = levels.with_client(kind, table, caller);
             }
             levels.reserve(Nanos(now), 1).unwrap().commit();
         });
@@ -227,8 +241,7 @@ fn all_levels(criterion: &mut Criterion) {
         bencher.iter(|| {
             at = (at + 1) % sent.len();
             now += 1000;
-            let key = presented(black_box(sent[at].as_bytes())).and_then(|hash| keys.find(&hash)).unwrap();
-            let slot = key.slot(&plan, 1, Nanos(now), |_made| {});
+            let (_key, slot) = known(black_box(&sent[at]), Nanos(now)).unwrap();
             let levels = Levels::new()
                 .with_slot(LevelKind::Key, &slot)
                 .with(LevelKind::Behavior, &shared[0])

@@ -120,7 +120,8 @@ impl Flow {
             }
         }
         let head = session.req_header();
-        let reserved = throttle::reserve(ctx, &head.method, &head.headers, &*self.core.clock);
+        let keep = throttle::may_be_refunded(ctx);
+        let reserved = throttle::reserve(ctx, &head.method, &head.headers, &*self.core.clock, keep);
         let mut ticket = match reserved {
             Ok(ticket) => ticket,
             Err(fault) => {

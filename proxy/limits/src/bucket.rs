@@ -6,12 +6,13 @@
 //! whole reservation.
 
 mod cell;
+mod measure;
 mod scale;
 
 use crate::throttle::Throttle;
 use crate::time::Nanos;
 pub(crate) use cell::Cell;
-pub(crate) use scale::Scale;
+pub(crate) use measure::Measure;
 
 /// A token bucket with API Gateway's meaning: starts full with `burst` tokens, refills at `rate`.
 ///
@@ -19,9 +20,7 @@ pub(crate) use scale::Scale;
 /// caught up, the bucket seems emptier than it is.
 #[derive(Debug)]
 pub struct Bucket {
-    throttle: Throttle,
-    scale: Scale,
-    born: Nanos,
+    measure: Measure,
     cell: Cell,
 }
 
@@ -54,7 +53,7 @@ impl Bucket {
     /// A full bucket.
     #[must_use]
     pub fn new(throttle: Throttle, now: Nanos) -> Self {
-        Self { throttle, scale: Scale::new(&throttle), born: now, cell: Cell::full() }
+        Self { measure: Measure::new(throttle, now), cell: Cell::full() }
     }
 
     /// A bucket with other parameters that has the tokens that `old` has at `now`, or as many of them as it holds: room that is
@@ -68,14 +67,18 @@ impl Bucket {
 
     /// Makes this bucket, not yet in use, have no more than the tokens that `old` has at `now`.
     pub(crate) fn inherit(&self, old: &Self, now: Nanos) {
-        let ticks = self.scale.converted(old.debt(now), &old.scale);
-        self.cell.owe(self.ticks(now), ticks);
+        self.measure.inherit(&self.cell, (&old.measure, &old.cell), now);
+    }
+
+    /// What it counts with, and its state.
+    pub(crate) const fn parts(&self) -> (&Measure, &Cell) {
+        (&self.measure, &self.cell)
     }
 
     /// The rate and burst it was made with.
     #[must_use]
     pub const fn throttle(&self) -> Throttle {
-        self.throttle
+        self.measure.throttle
     }
 
     /// Takes `cost` tokens, or none. A cost of 0 always succeeds.
@@ -83,14 +86,7 @@ impl Bucket {
     /// # Errors
     /// [`Wait::For`] tells when there will be room, [`Wait::Never`] that `cost` is above the burst.
     pub fn reserve(&self, now: Nanos, cost: u32) -> Result<Charge, Wait> {
-        if cost == 0 {
-            return Ok(Charge::NOTHING);
-        }
-        if cost > self.throttle.burst() {
-            return Err(Wait::Never);
-        }
-        let ticks = u64::from(cost) * self.scale.interval;
-        self.cell.reserve(&self.scale, self.ticks(now), ticks).map_err(|short| Wait::For(self.scale.nanos(short)))
+        self.measure.reserve(&self.cell, now, cost)
     }
 
     /// Whether `cost` tokens could be taken at `now`, without taking them.
@@ -98,16 +94,7 @@ impl Bucket {
     /// # Errors
     /// As [`Bucket::reserve`].
     pub fn probe(&self, now: Nanos, cost: u32) -> Result<(), Wait> {
-        if cost == 0 {
-            return Ok(());
-        }
-        if cost > self.throttle.burst() {
-            return Err(Wait::Never);
-        }
-        match self.cell.short_of(&self.scale, self.ticks(now), u64::from(cost) * self.scale.interval) {
-            0 => Ok(()),
-            short => Err(Wait::For(self.scale.nanos(short))),
-        }
+        self.measure.probe(&self.cell, now, cost)
     }
 
     /// Gives back the tokens of `charge`, which this bucket must have made; what does not fit a full bucket is lost.
@@ -123,27 +110,19 @@ impl Bucket {
     /// Whole tokens that could be taken at `now`.
     #[must_use]
     pub fn remaining(&self, now: Nanos) -> u32 {
-        self.scale.tokens_left(self.debt(now))
+        self.measure.remaining(&self.cell, now)
     }
 
     /// Until the bucket is full again, if nobody takes more; zero when it is full.
     #[must_use]
     pub fn reset_after(&self, now: Nanos) -> Nanos {
-        self.scale.nanos(self.debt(now))
+        self.measure.reset_after(&self.cell, now)
     }
 
     /// Until [`Bucket::remaining`] grows by one, if nobody takes more; zero when the bucket is full.
     #[must_use]
     pub fn next_after(&self, now: Nanos) -> Nanos {
-        self.scale.next_after(self.debt(now))
-    }
-
-    fn ticks(&self, now: Nanos) -> u64 {
-        self.scale.ticks(now.saturating_since(self.born))
-    }
-
-    fn debt(&self, now: Nanos) -> u64 {
-        self.cell.debt(&self.scale, self.ticks(now))
+        self.measure.next_after(&self.cell, now)
     }
 }
 

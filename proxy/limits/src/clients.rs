@@ -16,7 +16,7 @@ mod set;
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::bucket::{Charge, Scale, Wait};
+use crate::bucket::{Cell, Charge, Measure, Wait};
 use crate::sync::{AtomicU64, Lock, Ordering};
 use crate::throttle::Throttle;
 use crate::time::Nanos;
@@ -32,9 +32,7 @@ const ROUNDS: u32 = 4;
 /// See the module's text. 192 bytes for each 8 clients.
 #[derive(Debug)]
 pub struct ClientBuckets {
-    throttle: Throttle,
-    scale: Scale,
-    born: Nanos,
+    measure: Measure,
     sets: Box<[Set]>,
     /// A set has the door of its index.
     doors: Box<[Lock]>,
@@ -52,7 +50,7 @@ pub struct Client(u64);
 #[derive(Debug)]
 pub struct ClientCharge {
     client: Client,
-    way: usize,
+    way: u8,
     charge: Charge,
 }
 
@@ -71,9 +69,7 @@ impl ClientBuckets {
     pub fn new(throttle: Throttle, clients: usize, now: Nanos, hasher: RandomState) -> Self {
         let sets = clients.clamp(WAYS, MAX_CLIENTS).div_ceil(WAYS).next_power_of_two();
         Self {
-            throttle,
-            scale: Scale::new(&throttle),
-            born: now,
+            measure: Measure::new(throttle, now),
             sets: (0..sets).map(|_| Set::new()).collect(),
             doors: (0..DOORS).map(|_| Lock::new()).collect(),
             hasher,
@@ -92,28 +88,22 @@ impl ClientBuckets {
     /// Makes the clients of this table, not yet in use, have no more than the tokens that they have in `old`, which has the
     /// same hasher.
     pub(crate) fn inherit(&self, old: &Self, now: Nanos) {
-        let (then, now) = (old.ticks(now), self.ticks(now));
+        let ticks = self.measure.ticks(now);
         // Those who are not in it had a full bucket there, which may be less than one here.
-        let grown = self.scale.converted(0, &old.scale);
+        let grown = self.measure.converted(&old.measure, 0);
         if grown > 0 {
-            self.sets.iter().for_each(|set| set.owe(now, grown));
+            self.sets.iter().for_each(|set| set.owe(ticks, grown));
         }
         for (tag, cell) in old.sets.iter().flat_map(Set::clients) {
-            let debt = cell.debt(&old.scale, then);
-            if debt > 0 {
+            if old.measure.debt(cell, now) > 0 {
                 let set = self.set(Client(tag));
-                let (way, _) = set.enter(self.door(Client(tag)), tag, now);
-                set.cell(way).owe(now, self.scale.converted(debt, &old.scale));
+                let (way, _) = set.enter(self.door(Client(tag)), tag, ticks);
+                self.measure.inherit(set.cell(way), (&old.measure, cell), now);
             }
         }
     }
 
-    /// The same hasher, for a table that can be inherited from.
-    pub(crate) fn hasher(&self) -> RandomState {
-        self.hasher.clone()
-    }
-
-    /// The client that these bytes name.
+    /// The client that these bytes name; the same one in all tables of a registry.
     #[must_use]
     pub fn client(&self, name: &[u8]) -> Client {
         Client::of(self.hasher.hash_one(name))
@@ -124,33 +114,29 @@ impl ClientBuckets {
     /// # Errors
     /// As [`Bucket::reserve`](crate::Bucket::reserve).
     pub fn reserve(&self, client: Client, now: Nanos, cost: u32) -> Result<ClientCharge, Wait> {
+        self.take(client, now, cost).map(|(charge, way)| ClientCharge { client, way, charge })
+    }
+
+    /// As [`ClientBuckets::reserve`]: what was taken, and from which bucket of the client's set.
+    #[inline]
+    pub(crate) fn take(&self, client: Client, now: Nanos, cost: u32) -> Result<(Charge, u8), Wait> {
         if cost == 0 {
-            return Ok(ClientCharge { client, way: 0, charge: Charge::NOTHING });
+            return Ok((Charge::NOTHING, 0));
         }
-        if cost > self.throttle.burst() {
+        if cost > self.measure.throttle.burst() {
             return Err(Wait::Never);
         }
-        let (now, ticks) = (self.ticks(now), u64::from(cost) * self.scale.interval);
         let set = self.set(client);
         let mut round = 0;
         loop {
             let way = match set.find(client.0) {
                 Some(way) => way,
-                None => {
-                    let (way, in_debt) = set.enter(self.door(client), client.0, now);
-                    if in_debt {
-                        self.taken_over.fetch_add(1, Ordering::Relaxed);
-                    }
-                    way
-                }
+                None => self.enter(client, now),
             };
-            let taken = set.cell(way).reserve(&self.scale, now, ticks);
+            let taken = self.measure.reserve(set.cell(way), now, cost);
             round += 1;
             if set.has(way, client.0) || round == ROUNDS {
-                return match taken {
-                    Ok(charge) => Ok(ClientCharge { client, way, charge }),
-                    Err(short) => Err(Wait::For(self.scale.nanos(short))),
-                };
+                return taken.map(|charge| (charge, way as u8));
             }
             if let Ok(charge) = taken {
                 set.cell(way).refund(charge);
@@ -158,11 +144,24 @@ impl ClientBuckets {
         }
     }
 
+    /// Gives a client a bucket of its set.
+    #[cold]
+    fn enter(&self, client: Client, now: Nanos) -> usize {
+        let (way, in_debt) = self.set(client).enter(self.door(client), client.0, self.measure.ticks(now));
+        if in_debt {
+            self.taken_over.fetch_add(1, Ordering::Relaxed);
+        }
+        way
+    }
+
     /// Gives back what was taken, as [`Bucket::refund`](crate::Bucket::refund) does; nothing if another client has taken the
     /// bucket over.
     pub fn refund(&self, taken: ClientCharge) {
-        let ClientCharge { client, way, charge } = taken;
-        let set = self.set(client);
+        self.give_back(taken.client, taken.way, taken.charge);
+    }
+
+    pub(crate) fn give_back(&self, client: Client, way: u8, charge: Charge) {
+        let (set, way) = (self.set(client), usize::from(way));
         if set.has(way, client.0) {
             set.cell(way).refund(charge);
         }
@@ -173,41 +172,31 @@ impl ClientBuckets {
     /// # Errors
     /// As [`ClientBuckets::reserve`].
     pub fn probe(&self, client: Client, now: Nanos, cost: u32) -> Result<(), Wait> {
-        if cost == 0 {
-            return Ok(());
-        }
-        if cost > self.throttle.burst() {
-            return Err(Wait::Never);
-        }
-        let free = self.scale.fill - self.debt(client, now);
-        match (u64::from(cost) * self.scale.interval).saturating_sub(free) {
-            0 => Ok(()),
-            short => Err(Wait::For(self.scale.nanos(short))),
-        }
+        self.measure.probe(self.cell(client), now, cost)
     }
 
     /// Whole tokens that a client has.
     #[must_use]
     pub fn remaining(&self, client: Client, now: Nanos) -> u32 {
-        self.scale.tokens_left(self.debt(client, now))
+        self.measure.remaining(self.cell(client), now)
     }
 
     /// Until the client has one token more; zero when its bucket is full.
     #[must_use]
     pub fn next_after(&self, client: Client, now: Nanos) -> Nanos {
-        self.scale.next_after(self.debt(client, now))
+        self.measure.next_after(self.cell(client), now)
     }
 
     /// Until the client's bucket is full.
     #[must_use]
     pub fn reset_after(&self, client: Client, now: Nanos) -> Nanos {
-        self.scale.nanos(self.debt(client, now))
+        self.measure.reset_after(self.cell(client), now)
     }
 
     /// The rate and burst of each client.
     #[must_use]
     pub const fn throttle(&self) -> Throttle {
-        self.throttle
+        self.measure.throttle
     }
 
     /// For how many clients there is room.
@@ -222,11 +211,22 @@ impl ClientBuckets {
         self.taken_over.load(Ordering::Relaxed)
     }
 
-    /// Ticks that a client's bucket misses, or would if it came now.
-    fn debt(&self, client: Client, now: Nanos) -> u64 {
-        let (set, now) = (self.set(client), self.ticks(now));
-        let way = set.find(client.0).unwrap_or_else(|| set.least());
-        set.cell(way).debt(&self.scale, now)
+    /// Has the processor fetch what a charge of the client will read, all of it at once.
+    #[inline]
+    pub(crate) fn fetch(&self, client: Client) {
+        self.set(client).fetch();
+    }
+
+    /// The client's bucket, or the one that it would get if it came now, and what it is counted with.
+    #[inline]
+    pub(crate) fn bucket(&self, client: Client) -> (&Measure, &Cell) {
+        (&self.measure, self.cell(client))
+    }
+
+    #[inline]
+    fn cell(&self, client: Client) -> &Cell {
+        let set = self.set(client);
+        set.cell(set.find(client.0).unwrap_or_else(|| set.least()))
     }
 
     fn set(&self, client: Client) -> &Set {
@@ -237,10 +237,6 @@ impl ClientBuckets {
     fn door(&self, client: Client) -> &Lock {
         let at = client.0 as usize & (self.sets.len() - 1);
         &self.doors[at % DOORS]
-    }
-
-    fn ticks(&self, now: Nanos) -> u64 {
-        self.scale.ticks(now.saturating_since(self.born))
     }
 }
 

@@ -34,7 +34,7 @@ pub use bucket::{Bucket, Charge, Wait};
 pub use clients::{Client, ClientBuckets, ClientCharge, MAX_CLIENTS};
 pub use in_flight::{ClientGauges, Gauge, InFlight};
 pub use keys::{
-    Key, KeyHash, KeyHashError, KeyTable, KeyTableError, KeyUsage, LiveKeys, MAX_PRESENTED_KEY, Slot, presented,
+    Found, Key, KeyHash, KeyHashError, KeyTable, KeyTableError, KeyUsage, LiveKeys, MAX_PRESENTED_KEY, Slot, presented,
 };
 pub use meter::{Counted, Demand, Lease, Meter, MeterStanding, Take};
 pub use period::Period;
@@ -42,5 +42,5 @@ pub use plans::{PlanId, PlanNames, Plans, Reach, UsagePlan};
 pub use quota::{Counts, Quota};
 pub use registry::{BucketRegistry, Draft, DraftError};
 pub use throttle::{Throttle, ThrottleError};
-pub use ticket::{LevelKind, Levels, Refused, Standing, Ticket};
+pub use ticket::{KeptTicket, LevelKind, Levels, Refused, Standing, Ticket};
 pub use time::Nanos;

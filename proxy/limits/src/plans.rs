@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::bucket::Measure;
 use crate::quota::Quota;
 use crate::throttle::Throttle;
+use crate::time::Nanos;
 
 /// The name of a plan, by number: the same as long as the process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,18 +71,67 @@ impl Names {
 
 /// A usage plan, as API Gateway's
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-api-usage-plans.html>).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct UsagePlan {
     /// The number of its name.
     pub id: PlanId,
     /// Its name.
     pub name: Arc<str>,
-    /// For each of its keys by itself, over all distributions of the plan; `None`: no limit.
-    pub throttle: Option<Throttle>,
-    /// For each of its keys by itself, over all distributions of the plan; `None`: no limit.
-    pub quota: Option<Quota>,
     /// Which distributions its keys open.
     pub distributions: Reach,
+    /// What each of its keys may use. One for all keys: a check of each of them reads it, so it is in the processor's cache.
+    pub(crate) terms: Arc<Terms>,
+}
+
+/// What each key of a plan may use, over all distributions of the plan. Does not change.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) plan: PlanId,
+    /// How fast; `None`: no limit.
+    pub(crate) measure: Option<Measure>,
+    /// How often; `None`: no limit.
+    pub(crate) quota: Option<Quota>,
+}
+
+impl Terms {
+    /// The throttle.
+    pub(crate) fn throttle(&self) -> Option<Throttle> {
+        self.measure.as_ref().map(|measure| measure.throttle)
+    }
+
+    /// Whether both say the same.
+    pub(crate) fn agree(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other) || self.throttle() == other.throttle() && self.quota == other.quota
+    }
+}
+
+impl UsagePlan {
+    /// A plan with a throttle and a quota for each of its keys by itself; `None`: no limit.
+    ///
+    /// The keys' tokens are counted for 36 years from the start of the clock on.
+    #[must_use]
+    pub fn new(
+        id: PlanId,
+        name: Arc<str>,
+        throttle: Option<Throttle>,
+        quota: Option<Quota>,
+        distributions: Reach,
+    ) -> Self {
+        let measure = throttle.map(|throttle| Measure::new(throttle, Nanos::ZERO));
+        Self { id, name, distributions, terms: Arc::new(Terms { plan: id, measure, quota }) }
+    }
+
+    /// Rate and burst of each of its keys.
+    #[must_use]
+    pub fn throttle(&self) -> Option<Throttle> {
+        self.terms.throttle()
+    }
+
+    /// The quota of each of its keys.
+    #[must_use]
+    pub fn quota(&self) -> Option<Quota> {
+        self.terms.quota
+    }
 }
 
 /// Which distributions a plan covers, by index.
@@ -104,7 +155,7 @@ impl Reach {
 }
 
 /// All usage plans of a snapshot, in the order of the configuration. Immutable.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Plans {
     plans: Vec<UsagePlan>,
 }
@@ -161,13 +212,7 @@ mod tests {
     #[test]
     fn the_plan_that_the_behavior_takes_applies() {
         let names = PlanNames::default();
-        let plan = |name: &str| UsagePlan {
-            id: names.id(name),
-            name: name.into(),
-            throttle: None,
-            quota: None,
-            distributions: Reach::All,
-        };
+        let plan = |name: &str| UsagePlan::new(names.id(name), name.into(), None, None, Reach::All);
         let plans = Plans::new(vec![plan("a"), plan("b"), plan("c")]);
         let key = names.set(["c", "a", "gone"]);
         assert_eq!(plans.plan_for(&key, &[0, 1]), Some(0));

@@ -6,6 +6,7 @@
 mod shared;
 
 use std::collections::BTreeMap;
+use std::hash::RandomState;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -23,6 +24,8 @@ pub struct BucketRegistry {
     capacity: usize,
     buckets: Mutex<Named>,
     shared: Mutex<Shared>,
+    /// One for all tables of clients: a client is hashed once for all its levels, and found again after a reload.
+    hasher: RandomState,
 }
 
 /// The buckets of a configuration that is not in force yet. Dropped, it changes nothing.
@@ -56,7 +59,7 @@ impl BucketRegistry {
     /// An empty registry that will hold at most `capacity` buckets.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, buckets: Mutex::default(), shared: Mutex::default() }
+        Self { capacity, buckets: Mutex::default(), shared: Mutex::default(), hasher: RandomState::new() }
     }
 
     /// Starts the buckets of a new configuration. If several drafts are open at once, the one committed last is in force.

@@ -1,6 +1,7 @@
 //! All or nothing over several levels: a request is charged at every level that applies to it, or at none.
 //! Must not know how a bucket counts, nor where the buckets come from.
 
+mod kept;
 mod level;
 mod source;
 
@@ -13,11 +14,9 @@ use crate::clients::{Client, ClientBuckets};
 use crate::keys::Slot;
 use crate::throttle::Throttle;
 use crate::time::Nanos;
+pub use kept::KeptTicket;
 pub use level::LevelKind;
 use source::{Source, Taken};
-
-/// Levels that a ticket holds without an allocation: more than most requests have.
-const USUAL: usize = 4;
 
 /// The buckets that apply to one request: at most one for each [`LevelKind`].
 ///
@@ -45,12 +44,13 @@ pub struct Levels<'a> {
 /// A reservation at every level of a request.
 ///
 /// Dropped without [`Ticket::commit`] or [`Ticket::refund`] it keeps the charge: a request that died half-way did happen.
-/// The ticket holds the buckets themselves, so it stays valid across a reload.
-#[must_use = "a ticket is committed or refunded"]
+/// It borrows the levels, so that who counts at once pays for nothing else; [`Ticket::keep`] is for who decides later.
+#[must_use = "a ticket is committed, refunded or kept"]
 #[derive(Debug)]
-pub struct Ticket {
+pub struct Ticket<'l> {
+    levels: &'l Levels<'l>,
     /// In the order of the levels.
-    held: SmallVec<[(LevelKind, Taken); USUAL]>,
+    taken: SmallVec<[Taken; LevelKind::COUNT]>,
 }
 
 /// The first level, in API Gateway's order, that had no room. No level was charged.
@@ -92,6 +92,7 @@ impl<'a> Levels<'a> {
 
     /// Sets the bucket of one level, or with `None` leaves that level without a limit. The order of calls does not matter.
     #[must_use]
+    #[inline]
     pub fn with(mut self, level: LevelKind, bucket: impl Into<Option<&'a Arc<Bucket>>>) -> Self {
         self.sources[level.index()] = bucket.into().map(Source::One);
         self
@@ -99,14 +100,15 @@ impl<'a> Levels<'a> {
 
     /// As [`Levels::with`], for the bucket of a key in a plan; without one there is no limit.
     #[must_use]
+    #[inline]
     pub fn with_slot(mut self, level: LevelKind, slot: &'a Arc<Slot>) -> Self {
-        let holder = slot.with_tokens();
-        self.sources[level.index()] = holder.and_then(|holder| Some(Source::Key(holder, holder.bucket()?)));
+        self.sources[level.index()] = Source::of(slot);
         self
     }
 
     /// As [`Levels::with`], for a level whose bucket is one of many clients'.
     #[must_use]
+    #[inline]
     pub fn with_client(mut self, level: LevelKind, table: &'a Arc<ClientBuckets>, client: Client) -> Self {
         self.sources[level.index()] = Some(Source::Client(table, client));
         self
@@ -126,22 +128,19 @@ impl<'a> Levels<'a> {
     ///
     /// # Errors
     /// [`Refused`] when a level has no room.
-    pub fn reserve(&self, now: Nanos, cost: u32) -> Result<Ticket, Refused> {
+    pub fn reserve(&self, now: Nanos, cost: u32) -> Result<Ticket<'_>, Refused> {
         // Reads all buckets before the first is charged: what is not in the processor's cache is fetched at once, not one
         // after the other, and most refusals have nothing to undo.
-        let mut count = 0;
-        for level in LevelKind::ALL {
-            let Some(source) = self.sources[level.index()] else { continue };
-            count += 1;
+        self.sources.iter().flatten().for_each(|source| source.fetch());
+        for (level, source) in self.levels() {
             if let Err(wait) = source.probe(now, cost) {
                 return Err(self.refused(level, source, wait, now, cost));
             }
         }
-        let mut ticket = Ticket { held: SmallVec::with_capacity(count) };
-        for level in LevelKind::ALL {
-            let Some(source) = self.sources[level.index()] else { continue };
+        let mut ticket = Ticket { levels: self, taken: SmallVec::new() };
+        for (level, source) in self.levels() {
             match source.reserve(now, cost) {
-                Ok(taken) => ticket.held.push((level, taken)),
+                Ok(taken) => ticket.taken.push(taken),
                 Err(wait) => {
                     ticket.refund();
                     return Err(self.refused(level, source, wait, now, cost));
@@ -149,6 +148,12 @@ impl<'a> Levels<'a> {
             }
         }
         Ok(ticket)
+    }
+
+    #[inline]
+    fn levels(&self) -> impl Iterator<Item = (LevelKind, Source<'a>)> {
+        let all = LevelKind::ALL.iter().zip(&self.sources);
+        all.filter_map(|(level, source)| Some((*level, (*source)?)))
     }
 
     #[cold]
@@ -161,11 +166,12 @@ impl<'a> Levels<'a> {
                 _ => None,
             };
         }
-        Refused { level, retry_after, throttle: source.throttle(), remaining: source.remaining(now) }
+        let (measure, cell) = source.bucket();
+        Refused { level, retry_after, throttle: measure.throttle, remaining: measure.remaining(cell, now) }
     }
 }
 
-impl Ticket {
+impl Ticket<'_> {
     /// The request counts: every level keeps its charge.
     pub fn commit(self) {
         drop(self);
@@ -173,53 +179,53 @@ impl Ticket {
 
     /// The request does not count: every level gets its tokens back, as [`Bucket::refund`] says.
     pub fn refund(self) {
-        for (_, taken) in self.held {
-            taken.refund();
+        for ((_, source), taken) in self.levels.levels().zip(self.taken) {
+            source.refund(taken);
         }
     }
 
-    /// Gives back what was taken at some levels and keeps the rest: a refused credential spends nothing of its plan.
-    pub fn refund_at(&mut self, levels: impl Fn(LevelKind) -> bool) {
-        let (back, kept) = self.held.drain(..).partition(|(level, _)| levels(*level));
-        self.held = kept;
-        Self { held: back }.refund();
-    }
-
-    /// Some levels keep their charge, whatever becomes of the rest: what the request was charged for has been done.
-    pub fn commit_at(&mut self, levels: impl Fn(LevelKind) -> bool) {
-        self.held.retain(|(level, _)| !levels(*level));
-    }
-
-    /// Holds what another ticket of the request holds besides.
-    pub fn join(&mut self, other: Self) {
-        self.held.extend(other.held);
-        // Each has a level once: their order is that of the levels.
-        self.held.sort_by_key(|(level, _)| *level);
+    /// The same ticket with the buckets themselves: it stays valid across a reload.
+    pub fn keep(self) -> KeptTicket {
+        KeptTicket::of(self.levels.levels().zip(self.taken))
     }
 
     /// How each level of the ticket stands at `now`, in the order of [`LevelKind`].
     pub fn standings(&self, now: Nanos) -> impl Iterator<Item = Standing> {
-        self.held.iter().filter_map(move |(level, taken)| {
-            let source = taken.source()?;
-            Some(Standing {
-                level: *level,
-                throttle: source.throttle(),
-                remaining: source.remaining(now),
-                next_after: source.next_after(now),
-                reset_after: source.reset_after(now),
-            })
-        })
-    }
-
-    /// The viewer's own level with the fewest tokens left; `None` if it has none.
-    #[must_use]
-    pub fn tightest_of_viewer(&self, now: Nanos) -> Option<Standing> {
-        self.standings(now).filter(|standing| standing.level.is_personal()).min_by_key(|standing| standing.remaining)
+        self.levels.levels().map(move |(level, source)| Standing::of(level, source, now))
     }
 
     /// The level with the fewest tokens left, the first of them in the order of [`LevelKind`]; `None` if no level applied.
     #[must_use]
     pub fn tightest(&self, now: Nanos) -> Option<Standing> {
-        self.standings(now).min_by_key(|standing| standing.remaining)
+        self.tightest_of(now, |_| true)
+    }
+
+    /// The viewer's own level with the fewest tokens left; `None` if it has none.
+    #[must_use]
+    pub fn tightest_of_viewer(&self, now: Nanos) -> Option<Standing> {
+        self.tightest_of(now, LevelKind::is_personal)
+    }
+
+    fn tightest_of(&self, now: Nanos, wanted: impl Fn(LevelKind) -> bool) -> Option<Standing> {
+        let left = |source: Source<'_>| {
+            let (measure, cell) = source.bucket();
+            measure.remaining(cell, now)
+        };
+        let levels = self.levels.levels().filter(|(level, _)| wanted(*level));
+        let (level, source) = levels.min_by_key(|(_, source)| left(*source))?;
+        Some(Standing::of(level, source, now))
+    }
+}
+
+impl Standing {
+    fn of(level: LevelKind, source: Source<'_>, now: Nanos) -> Self {
+        let (measure, cell) = source.bucket();
+        Self {
+            level,
+            throttle: measure.throttle,
+            remaining: measure.remaining(cell, now),
+            next_after: measure.next_after(cell, now),
+            reset_after: measure.reset_after(cell, now),
+        }
     }
 }

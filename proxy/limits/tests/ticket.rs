@@ -15,7 +15,8 @@ fn bucket(rate: f64, burst: u32) -> Arc<Bucket> {
 
 #[test]
 fn without_levels_everything_passes() {
-    let ticket = Levels::new().reserve(START, u32::MAX).unwrap();
+    let levels = Levels::new();
+    let ticket = levels.reserve(START, u32::MAX).unwrap();
     assert!(ticket.tightest(START).is_none());
     ticket.commit();
 }

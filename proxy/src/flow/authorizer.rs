@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use edgeweir_config::{FailurePolicy, IdentitySource};
 use edgeweir_hookhost::{AuthorizerVerdict, Caller, Fact, HookFault, ReadSet, cookie_value, query_value};
-use edgeweir_limits::{KeyHash, LevelKind, Nanos, Ticket};
+use edgeweir_limits::{KeptTicket, KeyHash, LevelKind, Nanos};
 use http::HeaderValue;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -24,8 +24,8 @@ impl Flow {
         &self,
         session: &mut Session,
         ctx: &mut RequestCtx,
-        mut ticket: Option<Ticket>,
-    ) -> Result<Option<Ticket>, Fault> {
+        mut ticket: Option<KeptTicket>,
+    ) -> Result<Option<KeptTicket>, Fault> {
         let before = ctx.key.as_ref().map(|keyed| Arc::clone(&keyed.slot));
         let of_key = |level| matches!(level, LevelKind::Key | LevelKind::KeyMethod);
         match (ask(&self.core, session.req_header_mut(), ctx).await, &mut ticket) {

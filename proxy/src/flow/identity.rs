@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use edgeweir_config::AddressHeader;
+use edgeweir_limits::Found;
 
 use super::context::{Keyed, RequestCtx};
 use super::forwarded;
@@ -195,15 +197,19 @@ pub(super) fn percent_decode(text: &[u8]) -> Cow<'_, [u8]> {
 fn caller(ctx: &RequestCtx, value: &[u8]) -> Option<Keyed> {
     let snapshot = &ctx.snapshot;
     let hash = edgeweir_limits::presented(value)?;
+    let taken = &ctx.behavior()?.plans;
+    let keyed = |found: Found<'_>| {
+        let key = found.key();
+        if !key.is_usable(snapshot.state.unix()) {
+            return None;
+        }
+        let at = snapshot.plans.plan_for(&key.plans, taken)?;
+        let slot = snapshot.state.slot(&found, snapshot.plans.get(at)?, snapshot.number);
+        Some(Keyed { key: Arc::clone(key), plan: at, slot })
+    };
     // Both are asked, so that a guess takes as long wherever a key is.
-    let live = snapshot.state.live.find(&hash);
-    let key = snapshot.keys.find(&hash).cloned().or(live)?;
-    if !key.is_usable(snapshot.state.unix()) {
-        return None;
-    }
-    let at = snapshot.plans.plan_for(&key.plans, &ctx.behavior()?.plans)?;
-    let slot = snapshot.state.slot(&key, snapshot.plans.get(at)?, snapshot.number);
-    Some(Keyed { key, plan: at, slot })
+    let of_config = snapshot.keys.find(&hash);
+    snapshot.state.live.see(&hash, |stored| of_config.or(stored).and_then(keyed))
 }
 
 /// Takes the key that a hook says the caller has. Its plan is charged after the hooks.

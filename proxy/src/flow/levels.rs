@@ -54,7 +54,7 @@ impl<'a> Subject<'a> {
             .get(keyed.plan)
             .and_then(|limits| limits.buckets(self.at, &self.behavior.label, self.method));
         match buckets {
-            Some(buckets) => levels.with_client(LevelKind::KeyMethod, buckets, buckets.client(keyed.key.id.as_bytes())),
+            Some(buckets) => levels.with_client(LevelKind::KeyMethod, buckets, keyed.key.client),
             None => levels.with_slot(LevelKind::Key, &keyed.slot),
         }
     }
@@ -65,11 +65,19 @@ impl<'a> Subject<'a> {
             .with(LevelKind::Behavior, self.behavior.limits.bucket(self.method))
             .with(LevelKind::Distribution, self.distribution.limits.throttle.as_ref())
             .with(LevelKind::Edge, self.snapshot.limits.throttle.as_ref());
+        // All tables of a registry have one hash for a name: almost always the levels have one address.
+        let mut known = None;
         for (level, limit) in self.addresses() {
             if let Some(limit) = limit
                 && let Some(buckets) = &limit.each.buckets
             {
-                levels = levels.with_client(level, buckets, buckets.client(&limit.name(self.address)));
+                let name = limit.name(self.address);
+                let client = match known {
+                    Some((before, client)) if before == name => client,
+                    _ => buckets.client(&name),
+                };
+                known = Some((name, client));
+                levels = levels.with_client(level, buckets, client);
             }
         }
         self.of_callers(levels, false)
@@ -136,7 +144,7 @@ impl<'a> Subject<'a> {
         let Some(keyed) = self.key else { return Ok(()) };
         let gauges = self.snapshot.plan_limits.get(keyed.plan).and_then(|limits| limits.gauges.as_ref());
         if let Some(gauges) = gauges {
-            let entered = gauges.enter(gauges.client(keyed.key.id.as_bytes()));
+            let entered = gauges.enter(keyed.key.client);
             inside.push(entered.ok_or(Refusal::Concurrency(LevelKind::Key, gauges.limit()))?);
         }
         Ok(())

@@ -46,7 +46,7 @@ pub(super) async fn reserve(ctx: &mut RequestCtx) -> Result<(), Fault> {
         earlier.slot.meter.give_back(earlier.period);
     }
     let Some(caller) = &ctx.key else { return Ok(()) };
-    let Some(quota) = caller.slot.quota else {
+    let Some(quota) = caller.slot.quota() else {
         // It is counted for the ledger only.
         ctx.quota = Some(Charge { slot: Arc::clone(&caller.slot), period: 0 });
         return Ok(());
@@ -152,7 +152,7 @@ fn count(ctx: &RequestCtx, status: u16, hit: bool) -> &'static str {
         return if ctx.exceeded.is_some() { "quota" } else { "refused" };
     };
     let throttled = ctx.refused.is_some();
-    let counts = match charge.slot.quota {
+    let counts = match charge.slot.quota() {
         Some(quota) if throttled => quota.counts.throttled,
         Some(quota) => quota.counts.includes(status, hit),
         None => !throttled,
@@ -171,7 +171,7 @@ fn count(ctx: &RequestCtx, status: u16, hit: bool) -> &'static str {
 
 /// A throttle refused the request: it is taken from the quota all the same, if that counts such requests.
 pub(super) async fn throttled(ctx: &mut RequestCtx) {
-    if ctx.key.as_ref().and_then(|caller| caller.slot.quota).is_some_and(|quota| quota.counts.throttled) {
+    if ctx.key.as_ref().and_then(|caller| caller.slot.quota()).is_some_and(|quota| quota.counts.throttled) {
         // It is refused anyway, by the throttle: what the quota would say is of no matter.
         let _taken = Box::pin(reserve(ctx)).await;
         ctx.exceeded = None;

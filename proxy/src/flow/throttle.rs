@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use edgeweir_limits::{Levels, Nanos, Standing, Ticket, fields};
+use edgeweir_config::Stage;
+use edgeweir_limits::{KeptTicket, Levels, Nanos, Standing, Ticket, fields};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
 
@@ -17,7 +18,8 @@ const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Reserves one request at every level of its behavior, distribution, edge, address and key, and takes its place among the
-/// requests at work. A request that no limit can meet pays one branch.
+/// requests at work. A request that no limit can meet pays one branch. The ticket is given to who wants to `keep` it, for who
+/// may give it back; else the request counts at once.
 ///
 /// # Errors
 /// `Throttled` if a level has no room; nothing is taken from the others.
@@ -26,7 +28,8 @@ pub(crate) fn reserve(
     method: &Method,
     headers: &HeaderMap,
     clock: &dyn Clock,
-) -> Result<Option<Ticket>, Fault> {
+    keep: bool,
+) -> Result<Option<KeptTicket>, Fault> {
     if !ctx.behavior().is_some_and(|behavior| behavior.limited) {
         return Ok(None);
     }
@@ -36,18 +39,26 @@ pub(crate) fn reserve(
         // Who leaves again has taken nothing.
         subject.enter_key(&mut inside)?;
         subject.enter_all(&mut inside)?;
-        let ticket = subject.of_all(subject.of_key(Levels::new())).reserve(now, 1).map_err(Refusal::Rate)?;
-        Ok(Some((ticket, inside)))
+        let levels = subject.of_all(subject.of_key(Levels::new()));
+        let ticket = levels.reserve(now, 1).map_err(Refusal::Rate)?;
+        Ok(Some((standing(ctx, now, &ticket), keep.then(|| ticket.keep()), inside)))
     });
     match reserved {
-        Ok(Some((ticket, inside))) => {
+        Ok(Some((standing, ticket, inside))) => {
             ctx.in_flight = inside;
-            ctx.standing = standing(ctx, now, &ticket);
-            Ok(Some(ticket))
+            ctx.standing = standing;
+            Ok(ticket)
         }
         Ok(None) => Ok(None),
         Err(refusal) => Err(refused(ctx, refusal)),
     }
+}
+
+/// Whether something that comes after the limits may give back what they took: an authorizer, a quota, a hook.
+pub(super) fn may_be_refunded(ctx: &RequestCtx) -> bool {
+    ctx.behavior().is_some_and(|behavior| behavior.authorizer.is_some())
+        || ctx.key.as_ref().is_some_and(|keyed| keyed.slot.quota().is_some())
+        || ctx.has_hooks_at(Stage::ViewerRequest)
 }
 
 /// Charges a request whose key is refused at all levels but the key's: who tries keys is held up like everybody else. Gives
@@ -57,11 +68,8 @@ pub(super) fn without_key(ctx: &mut RequestCtx, fault: Fault, head: &RequestHead
     if fault != Fault::Forbidden {
         return fault;
     }
-    match reserve(ctx, &head.method, &head.headers, clock) {
-        Ok(ticket) => {
-            ticket.into_iter().for_each(Ticket::commit);
-            fault
-        }
+    match reserve(ctx, &head.method, &head.headers, clock, false) {
+        Ok(_counts) => fault,
         Err(throttled) => throttled,
     }
 }
@@ -75,7 +83,7 @@ pub(super) fn reserve_caller(
     named: bool,
     head: &RequestHeader,
     clock: &dyn Clock,
-) -> Result<Option<Ticket>, Fault> {
+) -> Result<Option<KeptTicket>, Fault> {
     let now = Nanos(clock.monotonic());
     let reserved = Subject::of(ctx, &head.method, &head.headers).map_or(Ok(None), |subject| {
         let mut inside = Vec::new();
@@ -88,12 +96,12 @@ pub(super) fn reserve_caller(
         if levels.is_empty() && inside.is_empty() {
             return Ok(None);
         }
-        Ok(Some((levels.reserve(now, 1).map_err(Refusal::Rate)?, inside)))
+        let ticket = levels.reserve(now, 1).map_err(Refusal::Rate)?;
+        Ok(Some((standing(ctx, now, &ticket), ticket.keep(), inside)))
     });
     match reserved {
-        Ok(Some((ticket, inside))) => {
+        Ok(Some((own, ticket, inside))) => {
             ctx.in_flight.extend(inside);
-            let own = standing(ctx, now, &ticket);
             ctx.standing = [ctx.standing, own].into_iter().flatten().min_by_key(|standing| standing.remaining);
             Ok(Some(ticket))
         }
@@ -129,24 +137,27 @@ pub(super) fn charge(
             subject.enter_key(&mut inside)?;
         }
         // A key that the hooks named has paid nothing yet.
-        let of_key = subject.of_key(Levels::new()).reserve(now, if another { cost } else { cost - 1 });
-        let mut ticket = of_key.map_err(Refusal::Rate)?;
-        match subject.of_callers(subject.of_all(Levels::new()), true).reserve(now, cost - 1) {
+        let of_key = subject.of_key(Levels::new());
+        let of_key = of_key.reserve(now, if another { cost } else { cost - 1 }).map_err(Refusal::Rate)?;
+        let of_all = subject.of_callers(subject.of_all(Levels::new()), true);
+        match of_all.reserve(now, cost - 1) {
             Ok(rest) => {
-                ticket.join(rest);
-                Ok(Some((ticket, inside)))
+                // At one standing of two the levels of the key come first.
+                let standings = [standing(ctx, now, &of_key), standing(ctx, now, &rest)];
+                rest.commit();
+                of_key.commit();
+                Ok(Some((standings.into_iter().flatten().min_by_key(|standing| standing.remaining), inside)))
             }
             Err(refused) => {
-                ticket.refund();
+                of_key.refund();
                 Err(Refusal::Rate(refused))
             }
         }
     });
     match charged {
-        Ok(Some((ticket, inside))) => {
+        Ok(Some((standing, inside))) => {
             ctx.in_flight.extend(inside);
-            ctx.standing = standing(ctx, now, &ticket);
-            ticket.commit();
+            ctx.standing = standing;
             Ok(another)
         }
         Ok(None) => Ok(another),
@@ -155,7 +166,7 @@ pub(super) fn charge(
 }
 
 /// What a viewer may know: who has a key is told the tightest level, others only what is their own.
-fn standing(ctx: &RequestCtx, now: Nanos, ticket: &Ticket) -> Option<Standing> {
+fn standing(ctx: &RequestCtx, now: Nanos, ticket: &Ticket<'_>) -> Option<Standing> {
     if ctx.key.is_some() { ticket.tightest(now) } else { ticket.tightest_of_viewer(now) }
 }
 

@@ -296,13 +296,13 @@ impl Builder<'_> {
             } else {
                 Reach::Only(plan.distributions.iter().map(|id| id.0).collect::<BTreeSet<_>>())
             };
-            plans.push(UsagePlan {
-                id: self.materials.state.names.id(&plan.name),
-                name: plan.name.as_str().into(),
-                throttle: plan.throttle.and_then(|throttle| self.throttle(throttle)),
-                quota: plan.quota.as_ref().map(quota),
+            plans.push(UsagePlan::new(
+                self.materials.state.names.id(&plan.name),
+                plan.name.as_str().into(),
+                plan.throttle.and_then(|throttle| self.throttle(throttle)),
+                plan.quota.as_ref().map(quota),
                 distributions,
-            });
+            ));
         }
         Plans::new(plans)
     }
@@ -324,7 +324,7 @@ impl Builder<'_> {
                 },
             };
             // One that was so before is told, and no reason to refuse what else has changed.
-            if self.old.is_some_and(|old| old.keys.find(&hash).is_none())
+            if self.old.is_some_and(|old| old.keys.get(&hash).is_none())
                 && let Some(stored) = self.materials.state.live.find(&hash)
             {
                 let text = format!(
@@ -337,8 +337,7 @@ impl Builder<'_> {
             let plans = written.plans.iter().filter_map(|plan| config.usage_plans.get(plan.0));
             let plans = self.materials.state.names.set(plans.map(|plan| plan.name.as_str()));
             let id = format!("{OF_CONFIG}{}", written.name);
-            let mut key = Key::new(hash, &id, &written.name, plans);
-            key.enabled = written.enabled;
+            let key = Key::new(hash, &id, &written.name, plans).usable(written.enabled, None);
             // What a key has used is kept under its name, whatever its value is now.
             keys.push(Arc::new(match old.get(id.as_str()) {
                 Some(earlier) => key.that_continues(earlier),
@@ -350,7 +349,7 @@ impl Builder<'_> {
             KeyTable::default()
         });
         let before = self.old;
-        for gone in before.iter().flat_map(|old| old.keys.iter()).filter(|old| keys.find(&old.hash).is_none()) {
+        for gone in before.iter().flat_map(|old| old.keys.iter()).filter(|old| keys.get(&old.hash).is_none()) {
             // Who takes a value out of use means it.
             if let Some(stored) = self.materials.state.live.find(&gone.hash) {
                 self.problem(format!(

@@ -357,7 +357,7 @@ fn replace(store: &mut dyn Store, records: Vec<KeyRecord>) -> Result<Vec<String>
 
 /// No key of the configuration has this value: it would be unclear whose request it is.
 fn check_free(value: &str, snapshot: &Snapshot) -> Result<(), KeyError> {
-    match snapshot.keys.find(&KeyHash::of(value.as_bytes())) {
+    match snapshot.keys.get(&KeyHash::of(value.as_bytes())) {
         Some(key) => Err(StoreError::Taken { id: key.id.to_string() }.into()),
         None => Ok(()),
     }

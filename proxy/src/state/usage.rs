@@ -62,7 +62,7 @@ impl State {
         let unix = self.unix();
         let slots = key.usage().slots();
         let standing = |slot: &std::sync::Arc<edgeweir_limits::Slot>| {
-            let (quota, standing) = (slot.quota?, slot.meter.standing()?);
+            let (quota, standing) = (slot.quota()?, slot.meter.standing()?);
             let resets = quota.period.start(standing.period + 1);
             Some(json!({
                 "plan": &*slot.meter.plan,

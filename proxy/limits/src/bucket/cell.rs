@@ -76,4 +76,9 @@ impl Cell {
     pub(crate) fn full_at(&self) -> u64 {
         self.full_at.load(SeqCst)
     }
+
+    /// As [`Cell::full_at`], in no order with anything.
+    pub(crate) fn full_at_now(&self) -> u64 {
+        self.full_at.load(Relaxed)
+    }
 }

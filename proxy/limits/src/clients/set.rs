@@ -1,7 +1,7 @@
 //! A few buckets and whose they are: three cache lines, of which a request reads two. Must not know rates.
 
 use crate::bucket::Cell;
-use crate::sync::Ordering::{Acquire, SeqCst};
+use crate::sync::Ordering::{Acquire, Relaxed, SeqCst};
 use crate::sync::{AtomicU64, Lock};
 
 /// Buckets of a set: so many clients of one hash are told apart. Fewer where all orders of threads are tried.
@@ -25,6 +25,14 @@ pub(super) struct Set {
 impl Set {
     pub(super) fn new() -> Self {
         Self { tags: std::array::from_fn(|_| AtomicU64::new(FREE)), cells: std::array::from_fn(|_| Cell::full()) }
+    }
+
+    /// Reads all three lines, so that they come at once: which of them holds a client's bucket, only the first one says.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        std::hint::black_box(self.tags[0].load(Relaxed));
+        std::hint::black_box(self.cells[0].full_at_now());
+        std::hint::black_box(self.cells[WAYS - 1].full_at_now());
     }
 
     /// The way of a client that is in.

@@ -1,7 +1,6 @@
 //! SHA-256 of an API key. Must not show it: a hash of a weak key is nearly the key.
 
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -94,38 +93,9 @@ impl PartialEq for KeyHash {
 
 impl Eq for KeyHash {}
 
-impl Hash for KeyHash {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.prefix());
-    }
-}
-
 impl fmt::Debug for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyHash({:02x}{:02x}..)", self.0[0], self.0[1])
-    }
-}
-
-/// Files a [`KeyHash`] under its first 8 bytes: SHA-256 is spread well enough, and a viewer cannot add to the table, so
-/// no random seed is needed against flooding.
-pub(super) type PrefixHasher = BuildHasherDefault<Prefix>;
-
-#[derive(Debug, Default)]
-pub(super) struct Prefix(u64);
-
-impl Hasher for Prefix {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u64(&mut self, prefix: u64) {
-        self.0 = prefix;
     }
 }
 

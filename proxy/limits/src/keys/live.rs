@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::{Entry, Key, KeyHash, KeyTable};
+use super::{Found, Key, KeyHash, KeyTable};
 
 /// Tables; a power of two. So few that what leads to them stays in the processor's caches, so many that a copy of one is
 /// small: with a million keys about 4,000 in each.
@@ -38,10 +38,16 @@ impl LiveKeys {
     /// The key with a hash, enabled or not.
     #[must_use]
     pub fn find(&self, hash: &KeyHash) -> Option<Arc<Key>> {
-        if self.len.load(Relaxed) == 0 {
-            return None;
+        self.see(hash, |found| found.map(|found| Arc::clone(found.key())))
+    }
+
+    /// Has somebody look at the key with a hash, if there is one, where it is.
+    #[inline]
+    pub fn see<T>(&self, hash: &KeyHash, look: impl FnOnce(Option<Found<'_>>) -> T) -> T {
+        match self.shard(hash) {
+            Some(shard) if !self.is_empty() => look(shard.load().find(hash)),
+            _ => look(None),
         }
-        self.shard(hash)?.load().find(hash).cloned()
     }
 
     /// How many there are.
@@ -57,30 +63,27 @@ impl LiveKeys {
     }
 
     /// Takes keys out and puts keys in, those with the same hash replaced: each key as a whole, all of them in a moment.
-    #[expect(clippy::mutable_key_type, reason = "a key is hashed by what never changes, its own hash")]
     pub fn change(&self, gone: &[KeyHash], come: Vec<Arc<Key>>) {
         let _turn = self.turn.lock();
-        let mut by_shard: Vec<(usize, Option<KeyHash>, Option<Arc<Key>>)> =
-            gone.iter().map(|hash| (hash.shard() % SHARDS, Some(*hash), None)).collect();
-        by_shard.extend(come.into_iter().map(|key| (key.hash.shard() % SHARDS, None, Some(key))));
-        // Stable: what goes comes before what comes.
-        by_shard.sort_by_key(|(shard, _, _)| *shard);
-        for group in by_shard.chunk_by(|(one, _, _), (other, _, _)| one == other) {
-            let Some(shard) = group.first().and_then(|(shard, _, _)| self.shards.get(*shard)) else { continue };
+        let mut goes: Vec<KeyHash> = gone.iter().copied().chain(come.iter().map(|key| key.hash)).collect();
+        goes.sort_unstable_by_key(order);
+        let mut come: Vec<Arc<Key>> = come;
+        // Stable, so that of two with one hash the last one counts.
+        come.sort_by_key(|key| order(&key.hash));
+        come.reverse();
+        come.dedup_by_key(|key| key.hash);
+        come.reverse();
+        let mut come = come.into_iter().peekable();
+        for goes in goes.chunk_by(|one, other| one.shard() % SHARDS == other.shard() % SHARDS) {
+            let Some(shard) = goes.first().and_then(|hash| self.shard(hash)) else { continue };
+            let here =
+                |key: &Arc<Key>| goes.first().is_some_and(|hash| hash.shard() % SHARDS == key.hash.shard() % SHARDS);
             let old = shard.load();
-            let mut keys = old.keys.clone();
-            for (_, gone, come) in group {
-                if let Some(hash) = gone {
-                    keys.remove(hash);
-                }
-                if let Some(key) = come {
-                    keys.replace(Entry(Arc::clone(key)));
-                }
-            }
-            keys.shrink_to_fit();
+            let gone = |hash: &KeyHash| goes.binary_search_by_key(&order(hash), order).is_ok();
+            let table = old.changed(gone, std::iter::from_fn(|| come.next_if(here)));
             let len = self.len.load(Relaxed);
-            self.len.store(len + keys.len() - old.len(), Relaxed);
-            shard.store(Arc::new(KeyTable { keys }));
+            self.len.store(len + table.len() - old.len(), Relaxed);
+            shard.store(Arc::new(table));
         }
     }
 
@@ -101,6 +104,11 @@ impl LiveKeys {
     fn shard(&self, hash: &KeyHash) -> Option<&ArcSwap<KeyTable>> {
         self.shards.get(hash.shard() % SHARDS)
     }
+}
+
+/// By shard, then by the whole hash.
+fn order(hash: &KeyHash) -> (usize, [u8; 32]) {
+    (hash.shard() % SHARDS, hash.into_bytes())
 }
 
 #[cfg(test)]

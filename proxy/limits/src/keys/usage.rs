@@ -1,47 +1,41 @@
 //! What a key has used, plan by plan. Made when it is first used, so that keys nobody uses cost nothing; kept when the key
 //! or its plans change.
 //!
-//! With a million keys each look at another piece of memory waits for it. So a slot has its tokens in itself, and a key
-//! knows the slot that it used first (`Key::slot`), not only the list of all.
+//! With a million keys each look at another piece of memory waits for it. So a slot has its tokens in itself, and a table of
+//! keys knows where a key's slot is before it knows the key (`table`): both are fetched at once.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use crate::bucket::Bucket;
+use crate::bucket::{Cell, Measure};
 use crate::meter::Meter;
-use crate::plans::{PlanId, UsagePlan};
+use crate::plans::{PlanId, Terms, UsagePlan};
 use crate::quota::Quota;
-use crate::throttle::Throttle;
 use crate::time::Nanos;
 
-/// A key in one plan.
+/// A key in one plan: all that a check reads of it is in one line of memory, and only that line is its own.
 #[derive(Debug)]
 pub struct Slot {
-    /// The plan.
-    pub plan: PlanId,
-    /// The snapshot whose parameters these are.
-    since: u64,
-    throttle: Option<Throttle>,
-    /// The quota of the plan.
-    pub quota: Option<Quota>,
+    terms: Arc<Terms>,
     tokens: Tokens,
-    /// There is a newer one.
-    superseded: AtomicBool,
+    /// The snapshot whose terms these are, or [`SUPERSEDED`].
+    since: AtomicU64,
     /// The key's requests.
     pub meter: Arc<Meter>,
 }
 
+/// In the place of a snapshot's number: there is a newer slot.
+const SUPERSEDED: u64 = u64::MAX;
+
 /// The key's tokens in a plan.
 #[derive(Debug)]
 enum Tokens {
-    /// The plan has no throttle.
-    Unlimited,
     /// They are here.
-    Here(Bucket),
+    Here(Cell),
     /// They are those of a slot before, whose throttle was the same.
     Of(Arc<Slot>),
 }
@@ -67,15 +61,10 @@ impl KeyUsage {
         made: impl FnOnce(&Arc<Meter>),
     ) -> Arc<Slot> {
         let slots = self.slots.load();
-        match slots.iter().find(|slot| slot.plan == plan.id) {
-            Some(slot) if slot.since >= snapshot || slot.fits(plan) => Arc::clone(slot),
-            _ => self.renew(key, plan, snapshot, now, made),
+        match slots.iter().find(|slot| slot.is_current(plan, snapshot)) {
+            Some(slot) => Arc::clone(slot),
+            None => self.renew(key, plan, snapshot, now, made),
         }
-    }
-
-    /// Whether a slot is what [`KeyUsage::slot`] would find.
-    pub(super) fn is_current(slot: &Slot, plan: &UsagePlan, snapshot: u64) -> bool {
-        slot.plan == plan.id && !slot.superseded.load(Acquire) && (slot.since >= snapshot || slot.fits(plan))
     }
 
     #[cold]
@@ -89,39 +78,38 @@ impl KeyUsage {
     ) -> Arc<Slot> {
         let _turn = self.turn.lock();
         let slots = self.slots.load();
-        let old = slots.iter().find(|slot| slot.plan == plan.id);
-        if let Some(slot) = old.filter(|slot| slot.since >= snapshot || slot.fits(plan)) {
+        let old = slots.iter().find(|slot| slot.terms.plan == plan.id);
+        if let Some(slot) = old.filter(|slot| slot.is_current(plan, snapshot)) {
             return Arc::clone(slot);
         }
-        let tokens = match (plan.throttle, old.and_then(Slot::with_tokens)) {
-            (None, _) => Tokens::Unlimited,
-            (Some(throttle), Some(holder)) => match holder.bucket() {
-                Some(bucket) if bucket.throttle() != throttle => {
-                    Tokens::Here(Bucket::carry_over(bucket, throttle, now))
+        let tokens = match (&plan.terms.measure, old.and_then(Slot::with_tokens)) {
+            (Some(measure), Some(holder)) => match holder.parts() {
+                Some(old) if old.0.throttle != measure.throttle => {
+                    let cell = Cell::full();
+                    measure.inherit(&cell, old, now);
+                    Tokens::Here(cell)
                 }
                 _ => Tokens::Of(Arc::clone(holder)),
             },
-            (Some(throttle), None) => Tokens::Here(Bucket::new(throttle, now)),
+            _ => Tokens::Here(Cell::full()),
         };
         let meter = match old {
             Some(old) => {
-                old.meter.set_quota(plan.quota);
+                old.meter.set_quota(plan.terms.quota);
                 Arc::clone(&old.meter)
             }
             None => {
-                let meter = Arc::new(Meter::new(&plan.name, key, plan.quota));
+                let meter = Arc::new(Meter::new(&plan.name, key, plan.terms.quota));
                 made(&meter);
                 meter
             }
         };
-        let (throttle, quota) = (plan.throttle, plan.quota);
-        let superseded = AtomicBool::new(false);
-        let slot = Arc::new(Slot { plan: plan.id, since: snapshot, throttle, quota, tokens, superseded, meter });
-        let mut next: Vec<_> = slots.iter().filter(|slot| slot.plan != plan.id).cloned().collect();
+        let slot = Arc::new(Slot { terms: Arc::clone(&plan.terms), tokens, since: AtomicU64::new(snapshot), meter });
+        let mut next: Vec<_> = slots.iter().filter(|slot| slot.terms.plan != plan.id).cloned().collect();
         next.push(Arc::clone(&slot));
         self.slots.store(Arc::new(next));
         if let Some(old) = old {
-            old.superseded.store(true, Release);
+            old.since.store(SUPERSEDED, Release);
         }
         slot
     }
@@ -134,28 +122,44 @@ impl KeyUsage {
 }
 
 impl Slot {
-    /// The key's tokens, if the plan has a throttle.
+    /// The plan.
     #[must_use]
-    pub fn bucket(&self) -> Option<&Bucket> {
-        match &self.tokens {
-            Tokens::Unlimited => None,
-            Tokens::Here(bucket) => Some(bucket),
-            Tokens::Of(holder) => holder.bucket(),
-        }
+    pub fn plan(&self) -> PlanId {
+        self.terms.plan
+    }
+
+    /// The quota of the plan.
+    #[must_use]
+    pub fn quota(&self) -> Option<Quota> {
+        self.terms.quota
     }
 
     /// The slot that has the tokens in itself, if the plan has a throttle.
-    #[must_use]
-    pub fn with_tokens(self: &Arc<Self>) -> Option<&Arc<Self>> {
+    pub(crate) fn with_tokens(self: &Arc<Self>) -> Option<&Arc<Self>> {
+        self.terms.measure.as_ref()?;
         match &self.tokens {
-            Tokens::Unlimited => None,
             Tokens::Here(_) => Some(self),
             Tokens::Of(holder) => Some(holder),
         }
     }
 
-    fn fits(&self, plan: &UsagePlan) -> bool {
-        self.throttle == plan.throttle && self.quota == plan.quota
+    /// The tokens, of a slot that has them in itself.
+    pub(crate) fn parts(&self) -> Option<(&Measure, &Cell)> {
+        match &self.tokens {
+            Tokens::Here(cell) => Some((self.terms.measure.as_ref()?, cell)),
+            Tokens::Of(_) => None,
+        }
+    }
+
+    /// Whether this is the slot of a plan, as the snapshot with this number has the plan. A newer snapshot's is.
+    pub(super) fn is_current(&self, plan: &UsagePlan, snapshot: u64) -> bool {
+        let since = self.since.load(Acquire);
+        since != SUPERSEDED && self.terms.plan == plan.id && (since >= snapshot || self.terms.agree(&plan.terms))
+    }
+
+    /// Whether there is a newer one.
+    pub(super) fn is_superseded(&self) -> bool {
+        self.since.load(Acquire) == SUPERSEDED
     }
 }
 
@@ -166,15 +170,21 @@ mod tests {
     use crate::period::Period;
     use crate::plans::Reach;
     use crate::quota::Counts;
+    use crate::throttle::Throttle;
+    use crate::ticket::{LevelKind, Levels};
 
     fn plan(rate: f64, limit: u64) -> UsagePlan {
-        UsagePlan {
-            id: PlanId(3),
-            name: "p".into(),
-            throttle: Throttle::new(rate, 10).ok(),
-            quota: Some(Quota { limit, offset: 0, period: Period::Day, lease: 1, counts: Counts::default() }),
-            distributions: Reach::All,
-        }
+        let quota = Quota { limit, offset: 0, period: Period::Day, lease: 1, counts: Counts::default() };
+        UsagePlan::new(PlanId(3), "p".into(), Throttle::new(rate, 10).ok(), Some(quota), Reach::All)
+    }
+
+    fn remaining(slot: &Arc<Slot>) -> u32 {
+        let (measure, cell) = slot.with_tokens().unwrap().parts().unwrap();
+        measure.remaining(cell, Nanos::ZERO)
+    }
+
+    fn spend(slot: &Arc<Slot>, cost: u32) {
+        Levels::new().with_slot(LevelKind::Key, slot).reserve(Nanos::ZERO, cost).unwrap().commit();
     }
 
     #[test]
@@ -184,18 +194,20 @@ mod tests {
         let later = of(b"later").that_continues(&earlier);
         let slot = |key: &Key, plan: &UsagePlan, snapshot| key.slot(plan, snapshot, Nanos::ZERO, |_| {});
         let first = slot(&earlier, &plan(1.0, 5), 1);
-        let _kept = first.bucket().unwrap().reserve(Nanos::ZERO, 10).unwrap();
+        spend(&first, 10);
         // The plan changes and changes back, and only one of the values is used meanwhile.
-        assert_eq!(slot(&later, &plan(2.0, 5), 2).bucket().unwrap().remaining(Nanos::ZERO), 0);
+        assert_eq!(remaining(&slot(&later, &plan(2.0, 5), 2)), 0);
         let back = slot(&later, &plan(1.0, 5), 3);
         let known = slot(&earlier, &plan(1.0, 5), 3);
         assert!(Arc::ptr_eq(&back, &known) && !Arc::ptr_eq(&first, &known));
-        assert_eq!(known.bucket().unwrap().remaining(Nanos::ZERO), 0);
+        assert_eq!(remaining(&known), 0);
         // Another quota is another slot with the same tokens.
         let quota = slot(&earlier, &plan(1.0, 6), 4);
-        assert!(!Arc::ptr_eq(&quota, &known) && std::ptr::eq(quota.bucket().unwrap(), known.bucket().unwrap()));
+        assert!(
+            !Arc::ptr_eq(&quota, &known) && Arc::ptr_eq(quota.with_tokens().unwrap(), known.with_tokens().unwrap())
+        );
         assert!(Arc::ptr_eq(&quota, &slot(&later, &plan(1.0, 6), 4)));
-        assert_eq!(quota.quota.unwrap().limit, 6);
+        assert_eq!(quota.quota().unwrap().limit, 6);
     }
 
     #[test]
@@ -203,11 +215,11 @@ mod tests {
         let usage = KeyUsage::default();
         let mut made = 0;
         let first = usage.slot("k", &plan(1.0, 5), 1, Nanos::ZERO, |_| made += 1);
-        let _kept = first.bucket().unwrap().reserve(Nanos::ZERO, 4).unwrap();
+        spend(&first, 4);
         let again = usage.slot("k", &plan(1.0, 5), 2, Nanos::ZERO, |_| made += 1);
         assert!(Arc::ptr_eq(&first, &again));
         let changed = usage.slot("k", &plan(2.0, 6), 3, Nanos::ZERO, |_| made += 1);
-        assert_eq!(changed.bucket().unwrap().remaining(Nanos::ZERO), 6);
+        assert_eq!(remaining(&changed), 6);
         assert!(Arc::ptr_eq(&first.meter, &changed.meter));
         assert_eq!(changed.meter.quota().unwrap().limit, 6);
         // A request of the snapshot before does not turn it back.

@@ -57,8 +57,7 @@ impl Draft<'_> {
         }
         self.room()?;
         let in_force = self.registry.shared.lock().clients.get(id).cloned();
-        let hasher = in_force.as_ref().map_or_else(RandomState::new, |old| old.hasher());
-        let new = ClientBuckets::new(throttle, clients, self.now, hasher);
+        let new = ClientBuckets::new(throttle, clients, self.now, self.registry.hasher.clone());
         let same = in_force.filter(|old| old.throttle() == throttle && old.capacity() == new.capacity());
         let table = same.unwrap_or_else(|| Arc::new(new));
         self.shared.clients.insert(id.to_owned(), Arc::clone(&table));

@@ -2,99 +2,102 @@
 
 use std::sync::Arc;
 
-use crate::bucket::{Bucket, Charge, Wait};
-use crate::clients::{Client, ClientBuckets, ClientCharge};
+use crate::bucket::{Bucket, Cell, Charge, Measure, Wait};
+use crate::clients::{Client, ClientBuckets};
 use crate::keys::Slot;
-use crate::throttle::Throttle;
 use crate::time::Nanos;
 
 /// A bucket of one level.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Source<'a> {
     One(&'a Arc<Bucket>),
-    Key(&'a Arc<Slot>, &'a Bucket),
+    /// A slot that has the tokens in itself.
+    Key(&'a Arc<Slot>, &'a Measure, &'a Cell),
     Client(&'a Arc<ClientBuckets>, Client),
 }
 
-/// What a ticket holds of one level. It keeps the bucket itself, so it stays valid across a reload.
+/// What was taken from a source, and can be given back to it.
 #[derive(Debug)]
-pub(super) enum Taken {
-    One(Arc<Bucket>, Charge),
-    Key(Arc<Slot>, Charge),
-    Client(Arc<ClientBuckets>, ClientCharge),
+pub(super) struct Taken {
+    charge: Charge,
+    /// Which bucket of the client's set, of a client.
+    way: u8,
 }
 
-impl Source<'_> {
+/// A source with its bucket, which so stays valid across a reload.
+#[derive(Debug)]
+pub(super) enum Held {
+    One(Arc<Bucket>),
+    Key(Arc<Slot>),
+    Client(Arc<ClientBuckets>, Client),
+}
+
+impl<'a> Source<'a> {
+    /// The slot of a key, or of a slot before it that has its tokens. None if the plan has no throttle.
+    pub(super) fn of(slot: &'a Arc<Slot>) -> Option<Self> {
+        let holder = slot.with_tokens()?;
+        let (measure, cell) = holder.parts()?;
+        Some(Self::Key(holder, measure, cell))
+    }
+
+    /// Has the processor fetch at once what would else be read bit by bit.
+    #[inline]
+    pub(super) fn fetch(self) {
+        if let Self::Client(table, client) = self {
+            table.fetch(client);
+        }
+    }
+
+    #[inline]
     pub(super) fn reserve(self, now: Nanos, cost: u32) -> Result<Taken, Wait> {
-        match self {
-            Self::One(bucket) => bucket.reserve(now, cost).map(|charge| Taken::One(Arc::clone(bucket), charge)),
-            Self::Key(slot, bucket) => bucket.reserve(now, cost).map(|charge| Taken::Key(Arc::clone(slot), charge)),
-            Self::Client(table, client) => {
-                table.reserve(client, now, cost).map(|charge| Taken::Client(Arc::clone(table), charge))
-            }
-        }
+        let (charge, way) = match self {
+            Self::One(bucket) => (bucket.reserve(now, cost)?, 0),
+            Self::Key(_, measure, cell) => (measure.reserve(cell, now, cost)?, 0),
+            Self::Client(table, client) => table.take(client, now, cost)?,
+        };
+        Ok(Taken { charge, way })
     }
 
+    #[inline]
     pub(super) fn probe(self, now: Nanos, cost: u32) -> Result<(), Wait> {
+        let (measure, cell) = self.bucket();
+        measure.probe(cell, now, cost)
+    }
+
+    /// Gives back what was taken here.
+    pub(super) fn refund(self, taken: Taken) {
         match self {
-            Self::One(bucket) => bucket.probe(now, cost),
-            Self::Key(_, bucket) => bucket.probe(now, cost),
-            Self::Client(table, client) => table.probe(client, now, cost),
+            Self::One(_) | Self::Key(..) => self.bucket().1.refund(taken.charge),
+            Self::Client(table, client) => table.give_back(client, taken.way, taken.charge),
         }
     }
 
-    pub(super) fn throttle(self) -> Throttle {
+    /// The bucket: of a client that has none, the one that it would get.
+    #[inline]
+    pub(super) fn bucket(self) -> (&'a Measure, &'a Cell) {
         match self {
-            Self::One(bucket) => bucket.throttle(),
-            Self::Key(_, bucket) => bucket.throttle(),
-            Self::Client(table, _) => table.throttle(),
+            Self::One(bucket) => bucket.parts(),
+            Self::Key(_, measure, cell) => (measure, cell),
+            Self::Client(table, client) => table.bucket(client),
         }
     }
 
-    pub(super) fn remaining(self, now: Nanos) -> u32 {
+    pub(super) fn held(self) -> Held {
         match self {
-            Self::One(bucket) => bucket.remaining(now),
-            Self::Key(_, bucket) => bucket.remaining(now),
-            Self::Client(table, client) => table.remaining(client, now),
-        }
-    }
-
-    pub(super) fn next_after(self, now: Nanos) -> Nanos {
-        match self {
-            Self::One(bucket) => bucket.next_after(now),
-            Self::Key(_, bucket) => bucket.next_after(now),
-            Self::Client(table, client) => table.next_after(client, now),
-        }
-    }
-
-    pub(super) fn reset_after(self, now: Nanos) -> Nanos {
-        match self {
-            Self::One(bucket) => bucket.reset_after(now),
-            Self::Key(_, bucket) => bucket.reset_after(now),
-            Self::Client(table, client) => table.reset_after(client, now),
+            Self::One(bucket) => Held::One(Arc::clone(bucket)),
+            Self::Key(slot, ..) => Held::Key(Arc::clone(slot)),
+            Self::Client(table, client) => Held::Client(Arc::clone(table), client),
         }
     }
 }
 
-impl Taken {
-    pub(super) fn refund(self) {
-        match self {
-            Self::One(bucket, charge) => bucket.refund(charge),
-            Self::Key(slot, charge) => {
-                if let Some(bucket) = slot.bucket() {
-                    bucket.refund(charge);
-                }
-            }
-            Self::Client(table, charge) => table.refund(charge),
-        }
-    }
-
-    /// Where it was taken; a slot of which something was taken always has a bucket.
+impl Held {
+    /// None for a slot without tokens, which nobody holds.
     pub(super) fn source(&self) -> Option<Source<'_>> {
         match self {
-            Self::One(bucket, _) => Some(Source::One(bucket)),
-            Self::Key(slot, _) => slot.bucket().map(|bucket| Source::Key(slot, bucket)),
-            Self::Client(table, charge) => Some(Source::Client(table, charge.client())),
+            Self::One(bucket) => Some(Source::One(bucket)),
+            Self::Key(slot) => Source::of(slot),
+            Self::Client(table, client) => Some(Source::Client(table, *client)),
         }
     }
 }

@@ -105,7 +105,7 @@ fn forward(
     if subject != Subject::Behavior {
         return Ok(());
     }
-    if let Some(ticket) = throttle::reserve(ctx, &head.method, &head.headers, clock)? {
+    if let Some(ticket) = throttle::reserve(ctx, &head.method, &head.headers, clock, true)? {
         let standings = ticket.standings(edgeweir_limits::Nanos(clock.monotonic()));
         outcome.throttles = standings
             .map(|standing| Throttle {
