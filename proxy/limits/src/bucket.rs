@@ -71,6 +71,7 @@ impl Bucket {
     }
 
     /// What it counts with, and its state.
+    #[inline]
     pub(crate) const fn parts(&self) -> (&Measure, &Cell) {
         (&self.measure, &self.cell)
     }
@@ -85,6 +86,7 @@ impl Bucket {
     ///
     /// # Errors
     /// [`Wait::For`] tells when there will be room, [`Wait::Never`] that `cost` is above the burst.
+    #[inline]
     pub fn reserve(&self, now: Nanos, cost: u32) -> Result<Charge, Wait> {
         self.measure.reserve(&self.cell, now, cost)
     }
@@ -93,6 +95,7 @@ impl Bucket {
     ///
     /// # Errors
     /// As [`Bucket::reserve`].
+    #[inline]
     pub fn probe(&self, now: Nanos, cost: u32) -> Result<(), Wait> {
         self.measure.probe(&self.cell, now, cost)
     }

@@ -229,6 +229,7 @@ impl ClientBuckets {
         set.cell(set.find(client.0).unwrap_or_else(|| set.least()))
     }
 
+    #[inline]
     fn set(&self, client: Client) -> &Set {
         // A power of two of them, so the remainder is in range.
         &self.sets[client.0 as usize & (self.sets.len() - 1)]

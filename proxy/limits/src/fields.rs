@@ -7,6 +7,8 @@
 
 use std::fmt::{self, Write};
 
+use smallvec::SmallVec;
+
 use crate::throttle::Throttle;
 use crate::ticket::{Refused, Standing};
 use crate::time::Nanos;
@@ -38,10 +40,11 @@ impl<'a> Policy<'a> {
     }
 }
 
-impl fmt::Display for Policy<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_string(f, self.name)?;
-        write!(f, ";q={};w={}", self.quota, self.window)
+impl Item for Policy<'_> {
+    fn write(&self, text: &mut Text) {
+        text.string(self.name);
+        text.parameter(b";q=", self.quota);
+        text.parameter(b";w=", self.window);
     }
 }
 
@@ -54,10 +57,11 @@ pub struct AtOnce<'a> {
     pub limit: u32,
 }
 
-impl fmt::Display for AtOnce<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_string(f, self.name)?;
-        write!(f, ";q={};qu=\"concurrent-requests\"", self.limit)
+impl Item for AtOnce<'_> {
+    fn write(&self, text: &mut Text) {
+        text.string(self.name);
+        text.parameter(b";q=", u64::from(self.limit));
+        text.0.extend_from_slice(b";qu=\"concurrent-requests\"");
     }
 }
 
@@ -94,10 +98,11 @@ impl<'a> Limit<'a> {
     }
 }
 
-impl fmt::Display for Limit<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_string(f, self.name)?;
-        write!(f, ";r={};t={}", self.remaining, self.window)
+impl Item for Limit<'_> {
+    fn write(&self, text: &mut Text) {
+        text.string(self.name);
+        text.parameter(b";r=", u64::from(self.remaining));
+        text.parameter(b";t=", self.window);
     }
 }
 
@@ -108,20 +113,63 @@ pub const fn retry_after(wait: Nanos) -> u64 {
     if seconds == 0 { 1 } else { seconds }
 }
 
-/// Serialises a String (RFC 9651 section 4.1.6).
-fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    f.write_char('"')?;
-    for char in text.chars() {
-        match char {
-            '"' | '\\' => {
-                f.write_char('\\')?;
-                f.write_char(char)?;
-            }
-            ' '..='~' => f.write_char(char)?,
-            _ => f.write_char('?')?,
-        }
+/// An item of one of the fields.
+pub trait Item {
+    /// Appends it.
+    fn write(&self, text: &mut Text);
+
+    /// It alone: printable ASCII. Each answer to a keyed viewer has two, so they are written without `fmt`.
+    fn text(&self) -> Text {
+        let mut text = Text::default();
+        self.write(&mut text);
+        text
     }
-    f.write_char('"')
+}
+
+/// The value of a field as it is written. Values of usual length need no allocation.
+#[derive(Debug, Default)]
+pub struct Text(SmallVec<[u8; 96]>);
+
+impl Text {
+    /// The bytes, all of them printable ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Serialises a String (RFC 9651 section 4.1.6).
+    fn string(&mut self, text: &str) {
+        self.0.push(b'"');
+        for char in text.chars() {
+            match char {
+                '"' | '\\' => self.0.extend_from_slice(&[b'\\', char as u8]),
+                ' '..='~' => self.0.push(char as u8),
+                _ => self.0.push(b'?'),
+            }
+        }
+        self.0.push(b'"');
+    }
+
+    fn parameter(&mut self, name: &[u8], mut value: u64) {
+        self.0.extend_from_slice(name);
+        let mut digits = [b'0'; 20];
+        let mut first = digits.len();
+        loop {
+            first -= 1;
+            digits[first] += (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                break;
+            }
+        }
+        self.0.extend_from_slice(&digits[first..]);
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|&byte| f.write_char(char::from(byte)))
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +178,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn policy(rate: f64, burst: u32) -> String {
-        Policy::new("plan", &Throttle::new(rate, burst).unwrap()).to_string()
+        Policy::new("plan", &Throttle::new(rate, burst).unwrap()).text().to_string()
     }
 
     #[test]
@@ -150,14 +198,14 @@ mod tests {
     #[test]
     fn requests_at_once_have_their_unit() {
         let policy = AtOnce { name: "behavior", limit: 7 };
-        assert_eq!(policy.to_string(), r#""behavior";q=7;qu="concurrent-requests""#);
+        assert_eq!(policy.text().to_string(), r#""behavior";q=7;qu="concurrent-requests""#);
     }
 
     #[test]
     fn limits_are_whole_seconds() {
-        assert_eq!(Limit::new("key", 50, Nanos::from_secs(30)).to_string(), r#""key";r=50;t=30"#);
-        assert_eq!(Limit::new("key", 0, Nanos(1)).to_string(), r#""key";r=0;t=1"#);
-        assert_eq!(Limit::new("key", 9, Nanos::ZERO).to_string(), r#""key";r=9;t=1"#);
+        assert_eq!(Limit::new("key", 50, Nanos::from_secs(30)).text().to_string(), r#""key";r=50;t=30"#);
+        assert_eq!(Limit::new("key", 0, Nanos(1)).text().to_string(), r#""key";r=0;t=1"#);
+        assert_eq!(Limit::new("key", 9, Nanos::ZERO).text().to_string(), r#""key";r=9;t=1"#);
     }
 
     #[test]
@@ -170,14 +218,14 @@ mod tests {
 
     #[test]
     fn names_cannot_break_out_of_their_string() {
-        let limit = Limit::new("a\"b\\c\r\né", 1, Nanos::ZERO).to_string();
+        let limit = Limit::new("a\"b\\c\r\né", 1, Nanos::ZERO).text().to_string();
         assert_eq!(limit, r#""a\"b\\c???";r=1;t=1"#);
     }
 
     proptest! {
         #[test]
         fn any_name_gives_visible_ascii_and_two_bare_quotes(name in any::<String>()) {
-            let field = Limit::new(&name, 1, Nanos::ZERO).to_string();
+            let field = Limit::new(&name, 1, Nanos::ZERO).text().to_string();
             prop_assert!(field.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
             let mut escaped = false;
             let bare = field.chars().filter(|&char| {

@@ -95,6 +95,7 @@ impl Key {
 
     /// Whether it opens anything at a moment, in seconds since 1970.
     #[must_use]
+    #[inline]
     pub fn is_usable(&self, unix: u64) -> bool {
         unix < self.until
     }

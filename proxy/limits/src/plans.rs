@@ -95,11 +95,13 @@ pub(crate) struct Terms {
 
 impl Terms {
     /// The throttle.
+    #[inline]
     pub(crate) fn throttle(&self) -> Option<Throttle> {
         self.measure.as_ref().map(|measure| measure.throttle)
     }
 
     /// Whether both say the same.
+    #[inline]
     pub(crate) fn agree(&self, other: &Self) -> bool {
         std::ptr::eq(self, other) || self.throttle() == other.throttle() && self.quota == other.quota
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use edgeweir_limits::fields::{Limit, Policy, retry_after};
+use edgeweir_limits::fields::{Item, Limit, Policy, retry_after};
 use edgeweir_limits::{Bucket, LevelKind, Levels, Nanos, Throttle};
 use proptest::prelude::*;
 
@@ -71,14 +71,14 @@ fn the_fields_of_an_answer() {
     let tightest = ticket.tightest(START).unwrap();
     assert_eq!(tightest.level, LevelKind::Key);
     assert_eq!(tightest.reset_after, Nanos::from_secs(1));
-    assert_eq!(Limit::of(tightest.level.as_str(), &tightest).to_string(), r#""key";r=1;t=1"#);
-    assert_eq!(Policy::new(tightest.level.as_str(), &tightest.throttle).to_string(), r#""key";q=2;w=2"#);
+    assert_eq!(Limit::of(tightest.level.as_str(), &tightest).text().to_string(), r#""key";r=1;t=1"#);
+    assert_eq!(Policy::new(tightest.level.as_str(), &tightest.throttle).text().to_string(), r#""key";q=2;w=2"#);
     let remaining: Vec<_> = ticket.standings(START).map(|standing| (standing.level, standing.remaining)).collect();
     assert_eq!(remaining, [(LevelKind::Key, 1), (LevelKind::Behavior, 49)]);
 
     levels.reserve(START, 1).unwrap().commit();
     let refused = levels.reserve(START, 1).unwrap_err();
-    assert_eq!(Limit::refused("key", &refused).unwrap().to_string(), r#""key";r=0;t=1"#);
+    assert_eq!(Limit::refused("key", &refused).unwrap().text().to_string(), r#""key";r=0;t=1"#);
     assert_eq!(refused.retry_after.map(retry_after), Some(1));
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edgeweir_config::StorePolicy;
-use edgeweir_limits::{Nanos, Slot, Take, fields};
+use edgeweir_limits::fields::{self, Item};
+use edgeweir_limits::{Nanos, Slot, Take};
 use http::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 
@@ -181,7 +182,7 @@ pub(super) async fn throttled(ctx: &mut RequestCtx) {
 /// Tells a refused viewer when the quota is full again.
 pub(super) fn tell_refusal(head: &mut ResponseHeader, exceeded: Exceeded) {
     let Exceeded { limit, window, left } = exceeded;
-    let of = fields::Limit::new("quota", 0, Nanos::from_secs(left)).to_string();
+    let of = fields::Limit::new("quota", 0, Nanos::from_secs(left)).text().to_string();
     for (name, value) in [
         (http::header::RETRY_AFTER, left.to_string()),
         (RATELIMIT, of),

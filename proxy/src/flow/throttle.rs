@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use edgeweir_config::Stage;
-use edgeweir_limits::{KeptTicket, Levels, Nanos, Standing, Ticket, fields};
+use edgeweir_limits::fields::{self, Item};
+use edgeweir_limits::{KeptTicket, Levels, Nanos, Standing, Ticket};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use pingora::http::{RequestHeader, ResponseHeader};
 
@@ -179,8 +180,8 @@ fn refused(ctx: &mut RequestCtx, refusal: Refusal) -> Fault {
 /// Tells a keyed viewer how it stands.
 pub(super) fn tell_standing(head: &mut ResponseHeader, standing: &Standing) {
     let name = standing.level.as_str();
-    field(head, RATELIMIT, &fields::Limit::of(name, standing).to_string());
-    field(head, RATELIMIT_POLICY, &fields::Policy::new(name, &standing.throttle).to_string());
+    item(head, RATELIMIT, &fields::Limit::of(name, standing));
+    item(head, RATELIMIT_POLICY, &fields::Policy::new(name, &standing.throttle));
 }
 
 /// Tells a refused viewer when to come again.
@@ -189,23 +190,23 @@ pub(super) fn tell_refusal(head: &mut ResponseHeader, refusal: &Refusal) {
         Refusal::Rate(refused) => refused,
         Refusal::Concurrency(level, limit) => {
             // Nobody knows when a request ends: the least that can be said.
-            field(head, http::header::RETRY_AFTER, "1");
-            field(head, RATELIMIT_POLICY, &fields::AtOnce { name: level.as_str(), limit: *limit }.to_string());
+            set(head, http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+            item(head, RATELIMIT_POLICY, &fields::AtOnce { name: level.as_str(), limit: *limit });
             return;
         }
     };
     let name = refused.level.as_str();
     if let Some(wait) = refused.retry_after {
-        field(head, http::header::RETRY_AFTER, &fields::retry_after(wait).to_string());
+        set(head, http::header::RETRY_AFTER, HeaderValue::from(fields::retry_after(wait)));
     }
     if let Some(limit) = fields::Limit::refused(name, refused) {
-        field(head, RATELIMIT, &limit.to_string());
+        item(head, RATELIMIT, &limit);
     }
-    field(head, RATELIMIT_POLICY, &fields::Policy::new(name, &refused.throttle).to_string());
+    item(head, RATELIMIT_POLICY, &fields::Policy::new(name, &refused.throttle));
 }
 
-fn field(head: &mut ResponseHeader, name: HeaderName, value: &str) {
-    match HeaderValue::from_str(value) {
+fn item(head: &mut ResponseHeader, name: HeaderName, item: &impl Item) {
+    match HeaderValue::from_bytes(item.text().as_bytes()) {
         Ok(value) => set(head, name, value),
         Err(error) => tracing::error!(%error, "a rate limit field could not be made"),
     }

@@ -21,6 +21,7 @@ impl Cell {
     }
 
     /// Takes `ticks` at `now`, or tells how many ticks it is short of them.
+    #[inline]
     pub(crate) fn reserve(&self, scale: &Scale, now: u64, ticks: u64) -> Result<Charge, u64> {
         let limit = now + scale.fill;
         let mut full_at = self.full_at.load(Relaxed);
@@ -44,6 +45,7 @@ impl Cell {
     }
 
     /// By how many ticks `ticks` would not fit at `now`; 0 if they fit.
+    #[inline]
     pub(crate) fn short_of(&self, scale: &Scale, now: u64, ticks: u64) -> u64 {
         (self.full_at.load(Relaxed).max(now) + ticks).saturating_sub(now + scale.fill)
     }

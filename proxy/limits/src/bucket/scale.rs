@@ -68,6 +68,7 @@ impl Scale {
     }
 
     /// Whole ticks in a span since the bucket's birth.
+    #[inline]
     pub(crate) fn ticks(&self, span: Nanos) -> u64 {
         let ticks = if self.shift >= 0 {
             span.0.saturating_mul(1 << self.shift)

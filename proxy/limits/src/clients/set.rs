@@ -36,17 +36,20 @@ impl Set {
     }
 
     /// The way of a client that is in.
+    #[inline]
     pub(super) fn find(&self, tag: u64) -> Option<usize> {
         self.tags.iter().position(|slot| slot.load(Acquire) == tag)
     }
 
     /// Whether a bucket is still a client's. Asked after a charge, in one order with it for all threads: who takes a bucket
     /// over either is seen here or sees the charge.
+    #[inline]
     pub(super) fn has(&self, way: usize, tag: u64) -> bool {
         self.tags[way].load(SeqCst) == tag
     }
 
     /// The state of a bucket.
+    #[inline]
     pub(super) fn cell(&self, way: usize) -> &Cell {
         &self.cells[way]
     }

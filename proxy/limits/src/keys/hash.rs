@@ -81,6 +81,7 @@ impl KeyHash {
 }
 
 impl PartialEq for KeyHash {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         // By words: the library takes slices byte by byte, each behind a barrier.
         let (mine, _) = self.0.as_chunks::<8>();

@@ -135,6 +135,7 @@ impl Slot {
     }
 
     /// The slot that has the tokens in itself, if the plan has a throttle.
+    #[inline]
     pub(crate) fn with_tokens(self: &Arc<Self>) -> Option<&Arc<Self>> {
         self.terms.measure.as_ref()?;
         match &self.tokens {
@@ -144,6 +145,7 @@ impl Slot {
     }
 
     /// The tokens, of a slot that has them in itself.
+    #[inline]
     pub(crate) fn parts(&self) -> Option<(&Measure, &Cell)> {
         match &self.tokens {
             Tokens::Here(cell) => Some((self.terms.measure.as_ref()?, cell)),
@@ -152,12 +154,14 @@ impl Slot {
     }
 
     /// Whether this is the slot of a plan, as the snapshot with this number has the plan. A newer snapshot's is.
+    #[inline]
     pub(super) fn is_current(&self, plan: &UsagePlan, snapshot: u64) -> bool {
         let since = self.since.load(Acquire);
         since != SUPERSEDED && self.terms.plan == plan.id && (since >= snapshot || self.terms.agree(&plan.terms))
     }
 
     /// Whether there is a newer one.
+    #[inline]
     pub(super) fn is_superseded(&self) -> bool {
         self.since.load(Acquire) == SUPERSEDED
     }
