@@ -63,24 +63,21 @@ impl LiveKeys {
     }
 
     /// Takes keys out and puts keys in, those with the same hash replaced: each key as a whole, all of them in a moment.
-    pub fn change(&self, gone: &[KeyHash], come: Vec<Arc<Key>>) {
+    pub fn change(&self, gone: &[KeyHash], mut come: Vec<Arc<Key>>) {
         let _turn = self.turn.lock();
         let mut goes: Vec<KeyHash> = gone.iter().copied().chain(come.iter().map(|key| key.hash)).collect();
-        goes.sort_unstable_by_key(order);
-        let mut come: Vec<Arc<Key>> = come;
-        // Stable, so that of two with one hash the last one counts.
-        come.sort_by_key(|key| order(&key.hash));
+        goes.sort_unstable_by_key(|hash| (place(hash), hash.into_bytes()));
+        // Stable and from the end, so that of two with one hash the last one counts.
         come.reverse();
+        come.sort_by_key(|key| (place(&key.hash), key.hash.into_bytes()));
         come.dedup_by_key(|key| key.hash);
-        come.reverse();
         let mut come = come.into_iter().peekable();
-        for goes in goes.chunk_by(|one, other| one.shard() % SHARDS == other.shard() % SHARDS) {
-            let Some(shard) = goes.first().and_then(|hash| self.shard(hash)) else { continue };
-            let here =
-                |key: &Arc<Key>| goes.first().is_some_and(|hash| hash.shard() % SHARDS == key.hash.shard() % SHARDS);
+        for goes in goes.chunk_by(|one, other| place(one) == place(other)) {
+            let Some((at, shard)) = goes.first().and_then(|hash| Some((place(hash), self.shard(hash)?))) else {
+                continue;
+            };
             let old = shard.load();
-            let gone = |hash: &KeyHash| goes.binary_search_by_key(&order(hash), order).is_ok();
-            let table = old.changed(gone, std::iter::from_fn(|| come.next_if(here)));
+            let table = old.changed(goes, std::iter::from_fn(|| come.next_if(|key| place(&key.hash) == at)));
             let len = self.len.load(Relaxed);
             self.len.store(len + table.len() - old.len(), Relaxed);
             shard.store(Arc::new(table));
@@ -102,13 +99,13 @@ impl LiveKeys {
     }
 
     fn shard(&self, hash: &KeyHash) -> Option<&ArcSwap<KeyTable>> {
-        self.shards.get(hash.shard() % SHARDS)
+        self.shards.get(place(hash))
     }
 }
 
-/// By shard, then by the whole hash.
-fn order(hash: &KeyHash) -> (usize, [u8; 32]) {
-    (hash.shard() % SHARDS, hash.into_bytes())
+/// The shard of a hash.
+fn place(hash: &KeyHash) -> usize {
+    hash.shard() % SHARDS
 }
 
 #[cfg(test)]

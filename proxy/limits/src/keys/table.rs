@@ -14,16 +14,19 @@ use crate::meter::Meter;
 use crate::plans::UsagePlan;
 use crate::time::Nanos;
 
-/// Of so many places of a table at most [`FULL`] are taken.
-const PLACES: usize = 4;
+/// For so many keys ..
 const FULL: usize = 3;
+/// .. there are so many places.
+const PLACES: usize = 4;
 
-/// See the module's text. A look-up costs the same whether the key is known, disabled or made up.
+/// See the module's text. A look-up costs the same whether the key is enabled or not; one that nobody has costs a read of memory less.
 #[derive(Debug, Default)]
 pub struct KeyTable {
-    /// In the order of the hashes, as far as they leave room for each other: SHA-256 is spread well enough, and a viewer cannot
-    /// add to the table, so no random seed is needed against flooding.
+    /// In the order of the hashes, each entry where its hash says or as little behind as those before it leave room. SHA-256
+    /// is spread well enough, and a viewer cannot add to the table, so no random seed is needed against flooding.
     places: Box<[Option<Entry>]>,
+    /// Places that hashes are spread over; those behind them are for the last ones.
+    homes: usize,
     len: usize,
 }
 
@@ -60,64 +63,71 @@ impl KeyTable {
     /// # Errors
     /// [`KeyTableError::Duplicate`] if two, enabled or not, have the same hash.
     pub fn new(keys: impl IntoIterator<Item = Arc<Key>>) -> Result<Self, KeyTableError> {
-        let keys: Vec<Arc<Key>> = keys.into_iter().collect();
-        let mut table = Self::with_room(keys.len());
-        for key in keys {
-            if let Some(first) = table.get(&key.hash) {
-                return Err(KeyTableError::Duplicate { first: first.name.to_string(), second: key.name.to_string() });
+        let table = Self::of(keys.into_iter().map(Entry::new).collect());
+        for (first, second) in table.iter().zip(table.iter().skip(1)) {
+            if first.hash == second.hash {
+                return Err(KeyTableError::Duplicate {
+                    first: first.name.to_string(),
+                    second: second.name.to_string(),
+                });
             }
-            table.put(Entry::new(key));
         }
         Ok(table)
     }
 
-    /// The same table without some keys and with others, those with the same hash replaced; what comes has one key for each
-    /// hash.
-    pub(super) fn changed(&self, mut goes: impl FnMut(&KeyHash) -> bool, come: impl Iterator<Item = Arc<Key>>) -> Self {
-        let stays: Vec<Entry> = self.entries().filter(|entry| !goes(&entry.key.hash)).map(Entry::again).collect();
-        let come: Vec<Entry> = come.map(Entry::new).collect();
-        let mut table = Self::with_room(stays.len() + come.len());
-        stays.into_iter().chain(come).for_each(|entry| table.put(entry));
-        table
+    /// The same table without some keys and with others. What goes is in order, and has the hashes of what comes too; that
+    /// has one key for each hash.
+    pub(super) fn changed(&self, goes: &[KeyHash], come: impl Iterator<Item = Arc<Key>>) -> Self {
+        // Most keys stay, and are not looked at.
+        let stays = |entry: &&Entry| {
+            let first = goes.partition_point(|hash| hash.prefix() < entry.prefix);
+            let mut alike = goes.iter().skip(first).take_while(|hash| hash.prefix() == entry.prefix);
+            alike.all(|hash| *hash != entry.key.hash)
+        };
+        let stay = self.entries().filter(stays);
+        Self::of(stay.map(Entry::again).chain(come.map(Entry::new)).collect())
     }
 
-    fn with_room(keys: usize) -> Self {
-        let places = if keys == 0 { 0 } else { keys * PLACES / FULL + 1 };
-        Self { places: std::iter::repeat_with(|| None).take(places).collect(), len: 0 }
-    }
-
-    fn put(&mut self, entry: Entry) {
-        let mut at = self.home(entry.prefix);
-        while self.places[at].is_some() {
-            at = self.after(at);
+    fn of(mut entries: Vec<Entry>) -> Self {
+        entries.sort_by(|one, other| {
+            let prefixes = one.prefix.cmp(&other.prefix);
+            prefixes.then_with(|| one.key.hash.as_bytes().cmp(other.key.hash.as_bytes()))
+        });
+        let (len, homes) = (entries.len(), entries.len() * PLACES / FULL + 1);
+        let mut places = Vec::with_capacity(homes + 1);
+        for entry in entries {
+            let home = home(entry.prefix, homes);
+            while places.len() < home {
+                places.push(None);
+            }
+            places.push(Some(entry));
         }
-        self.places[at] = Some(entry);
-        self.len += 1;
+        places.resize_with(places.len().max(homes), || None);
+        Self { places: places.into_boxed_slice(), homes, len }
     }
 
     /// The key with a hash, enabled or not.
     #[must_use]
     #[inline]
     pub fn find(&self, hash: &KeyHash) -> Option<Found<'_>> {
-        if self.len == 0 {
-            return None;
-        }
         let prefix = hash.prefix();
-        let mut at = self.home(prefix);
-        // There are places that nobody has.
-        while let Some(entry) = &self.places[at] {
+        let mut at = home(prefix, self.homes);
+        loop {
+            let entry = self.places.get(at)?.as_ref()?;
+            if entry.prefix > prefix {
+                return None;
+            }
             if entry.prefix == prefix {
-                let slot = entry.slot.load();
-                // Reads the slot, not to wait for it when the key is there: most often the answer is no.
-                let slot =
-                    if slot.as_ref().is_some_and(|slot| slot.is_superseded()) { Guard::from_inner(None) } else { slot };
+                // Asks the slot whether there is a newer one, only not to wait for it when the key is there: both are read at
+                // once.
+                let known = entry.slot.load();
+                let current = known.as_ref().is_some_and(|slot| !slot.is_superseded());
                 if entry.key.hash == *hash {
-                    return Some(Found { entry, slot });
+                    return Some(Found { entry, slot: if current { known } else { Guard::from_inner(None) } });
                 }
             }
-            at = self.after(at);
+            at += 1;
         }
-        None
     }
 
     /// As [`KeyTable::find`], if only the key is wanted.
@@ -146,17 +156,12 @@ impl KeyTable {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+}
 
-    /// Where a hash would be, if nobody was before it.
-    #[inline]
-    fn home(&self, prefix: u64) -> usize {
-        ((u128::from(prefix) * self.places.len() as u128) >> 64) as usize
-    }
-
-    #[inline]
-    fn after(&self, at: usize) -> usize {
-        if at + 1 == self.places.len() { 0 } else { at + 1 }
-    }
+/// Where a hash would be, if nobody was before it.
+#[inline]
+fn home(prefix: u64, homes: usize) -> usize {
+    ((u128::from(prefix) * homes as u128) >> 64) as usize
 }
 
 impl Entry {
@@ -230,7 +235,7 @@ mod tests {
             assert_eq!(*table.get(&hash(last)).unwrap().id, *last.to_string());
         }
         assert!(table.get(&hash(20)).is_none());
-        let table = table.changed(|gone| *gone == hash(3), [of(30)].into_iter());
+        let table = table.changed(&[hash(3), hash(30)], [of(30)].into_iter());
         assert!(table.get(&hash(3)).is_none() && table.get(&hash(30)).is_some());
         assert_eq!((table.len(), table.iter().count()), (20, 20));
     }
