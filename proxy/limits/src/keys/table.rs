@@ -19,7 +19,8 @@ const FULL: usize = 3;
 /// .. there are so many places.
 const PLACES: usize = 4;
 
-/// See the module's text. A look-up costs the same whether the key is enabled or not; one that nobody has costs a read of memory less.
+/// See the module's text. A look-up costs the same whether the key is enabled or not; for one that nobody has it costs a read
+/// of memory less.
 #[derive(Debug, Default)]
 pub struct KeyTable {
     /// In the order of the hashes, each entry where its hash says or as little behind as those before it leave room. SHA-256
@@ -203,6 +204,8 @@ impl<'t> Found<'t> {
 mod tests {
     use super::*;
     use crate::keys::{MAX_PRESENTED_KEY, presented};
+    use crate::plans::{PlanId, Reach};
+    use crate::throttle::Throttle;
     use proptest::prelude::*;
 
     fn key(name: &str, value: &str) -> Arc<Key> {
@@ -238,6 +241,33 @@ mod tests {
         let table = table.changed(&[hash(3), hash(30)], [of(30)].into_iter());
         assert!(table.get(&hash(3)).is_none() && table.get(&hash(30)).is_some());
         assert_eq!((table.len(), table.iter().count()), (20, 20));
+    }
+
+    #[test]
+    fn a_table_gives_the_slot_that_is_in_force() {
+        let plan = |id, rate| {
+            let throttle = Throttle::new(rate, 10).ok();
+            UsagePlan::new(PlanId(id), "p".into(), throttle, None, Reach::All)
+        };
+        let hash = KeyHash::of(b"1");
+        let table = KeyTable::new([key("a", "1")]).unwrap();
+        let slot = |table: &KeyTable, plan: &UsagePlan, snapshot| {
+            table.find(&hash).unwrap().slot(plan, snapshot, Nanos::ZERO, |_made| {})
+        };
+        let first = slot(&table, &plan(0, 1.0), 1);
+        assert!(Arc::ptr_eq(&first, &slot(&table, &plan(0, 1.0), 2)), "the same terms");
+        // Another plan in between, and a table that was changed.
+        let other = slot(&table, &plan(1, 1.0), 2);
+        let changed = table.changed(&[], [key("b", "2")].into_iter());
+        assert!(Arc::ptr_eq(&first, &slot(&changed, &plan(0, 1.0), 2)));
+        assert!(Arc::ptr_eq(&other, &slot(&changed, &plan(1, 1.0), 2)));
+        // Other terms: both tables know, whichever is asked first, and so does who asks with the terms of before.
+        let second = slot(&changed, &plan(0, 2.0), 3);
+        assert!(!Arc::ptr_eq(&first, &second));
+        for table in [&table, &changed, &table] {
+            assert!(Arc::ptr_eq(&second, &slot(table, &plan(0, 2.0), 3)));
+            assert!(Arc::ptr_eq(&second, &slot(table, &plan(0, 1.0), 2)));
+        }
     }
 
     #[test]

@@ -127,6 +127,7 @@ mod tests {
         let gauges = draft.client_gauges("c", 1).unwrap();
         draft.commit(START);
         let client = table.client(b"x");
+        assert_eq!(registry.draft(START).clients("b", throttle(5), 8).unwrap().client(b"x"), client, "in all tables");
         let _kept = table.reserve(client, START, 3).unwrap();
         let _inside = gauge.enter().unwrap();
         let _client_inside = gauges.enter(gauges.client(b"x")).unwrap();
