@@ -99,7 +99,7 @@ struct Window {
     /// Bytes that wait without any delay.
     free: u64,
     /// Each so many bytes above `free` double the delay of a write, up to 64 of the first for as many as `steps`; above them it
-    /// is 1,024 of the first.
+    /// is 2,048 of the first.
     step: u64,
     /// The delay of the first step.
     delay: Duration,
@@ -110,7 +110,7 @@ struct Window {
 impl Window {
     /// Bytes that wait in a window whose reader does not move, until it is dropped.
     fn most(&self) -> u64 {
-        // The slow steps, and then half a minute's writes of 64 KiB, four to a second.
+        // The slow steps, and then half a minute's writes of 64 KiB, eight to two seconds.
         self.free + self.step * (5 * u64::from(self.steps) + 1)
     }
 }

@@ -38,7 +38,11 @@ pub(super) fn begins(session: &mut Session, ctx: &mut RequestCtx) {
 
 /// A part of the body is about to be written; nothing is set aside at this moment.
 pub(super) fn goes_on(session: &mut Session) {
-    let refused = own_reader(session).is_some_and(|own| own.is_refused());
+    let own = own_reader(session).filter(|own| own.is_refused());
+    if let Some(own) = &own {
+        own.takes_turns_with_writer();
+    }
+    let refused = own.is_some();
     session.set_proxy_tasks_enabled(!refused);
 }
 

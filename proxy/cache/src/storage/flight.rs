@@ -21,13 +21,15 @@ use crate::compress::Coding;
 /// has as many, and little enough for a slow viewer to take in the time that it has.
 const CATCH_UP: usize = 1 << 20;
 
-/// Writes after a delayed one that are not: pingora takes up to four parts in a turn, in which no reader has one.
-const REST_OF_TURN: u8 = 3;
+/// Writes after a delayed one that are not. pingora takes up to four parts in a turn, in which no reader has one; and while a
+/// write waits as many come, which pingora takes rather than write to its own viewer (seven times of eight): so the next turn
+/// does not wait either, and after that there is nothing but the viewer to see to.
+const REST_OF_TURN: u8 = 7;
 
 /// Doublings of a write's delay until its window is half full.
 const SOON: u32 = 6;
 /// And from then on: so little comes in the time that a reader has to show a sign of life that the window holds it.
-const LATE: u32 = 10;
+const LATE: u32 = 11;
 
 /// A response being written.
 pub(super) struct Flight {
@@ -88,6 +90,8 @@ struct Progress {
     end: End,
     /// The next piece of each reader; `None` is a free place.
     readers: Vec<Option<usize>>,
+    /// The reader that has its turn between the writer's, and goes no further while the writer waits.
+    in_turn: Option<usize>,
 }
 
 impl Progress {
@@ -102,6 +106,14 @@ impl Progress {
     /// Whether there were readers, and none is left, of what will not be stored.
     fn is_abandoned(&self) -> bool {
         self.refused.is_some() && !self.readers.is_empty() && self.readers.iter().all(Option::is_none)
+    }
+
+    /// Bytes that wait for those whom it helps to wait for.
+    fn waiting(&self) -> u64 {
+        let Some(own) = self.in_turn else { return self.held };
+        let others = self.readers.iter().enumerate().filter(|(at, _)| *at != own).filter_map(|(_, next)| *next);
+        let slowest = others.filter_map(|next| next.checked_sub(self.dropped)).min();
+        slowest.map_or(0, |from| self.pieces.iter().skip(from).map(|piece| piece.len() as u64).sum())
     }
 
     fn drop_front(&mut self) {
@@ -144,6 +156,7 @@ impl Flight {
             refused: None,
             end: End::Open,
             readers: Vec::new(),
+            in_turn: None,
         };
         if too_large {
             progress.refuse(NotStored::TooLarge);
@@ -218,6 +231,11 @@ impl Flight {
         self.progress.lock().refused.is_some()
     }
 
+    /// This reader is written to between the writer's turns: to wait for it would only keep it from what it waits for.
+    pub(super) fn take_turns(&self, reader: usize) {
+        self.progress.lock().in_turn = Some(reader);
+    }
+
     /// Whether anybody reads it.
     pub(super) fn has_readers(&self) -> bool {
         self.progress.lock().readers.iter().any(Option::is_some)
@@ -279,6 +297,7 @@ impl Flight {
     pub(super) fn leave(&self, reader: usize) {
         let mut progress = self.progress.lock();
         progress.readers[reader] = None;
+        progress.in_turn = progress.in_turn.filter(|own| *own != reader);
         self.drop_read(&mut progress);
         drop(progress);
         self.drained.notify_one();
@@ -361,7 +380,7 @@ impl Flight {
     fn delay(&self) -> Option<Duration> {
         let ahead = {
             let progress = self.progress.lock();
-            progress.held.checked_sub(progress.free.saturating_add(1))?
+            progress.waiting().checked_sub(progress.free.saturating_add(1))?
         };
         let (steps, most) = (u32::try_from(ahead / self.window.step).unwrap_or(u32::MAX), self.window.steps);
         // Who waits here does not write to its own viewer, nor see it leave: never for long.
@@ -378,10 +397,11 @@ impl Flight {
     }
 
     /// Empties the window down to its free part. Who still needed that gets an error; so does the writer, if there is
-    /// no other reader.
+    /// no other reader. Whoever takes turns with the writer does not lag.
     fn drop_laggards(&self) -> Result<(), &'static str> {
         let mut progress = self.progress.lock();
-        while progress.held > self.window.free {
+        let own = progress.in_turn.and_then(|own| progress.readers[own]).unwrap_or(usize::MAX);
+        while progress.held > self.window.free && progress.dropped < own {
             progress.drop_front();
         }
         progress.waited = Duration::ZERO;

@@ -121,6 +121,13 @@ impl MokaHit {
         matches!(&self.source, Source::Following { flight, .. } if self.coding.is_none() && flight.is_refused())
     }
 
+    /// From now on the writer is at work between the reads of this one only, in the same task.
+    pub fn takes_turns_with_writer(&self) {
+        if let Source::Following { flight, reader: Some(reader) } = &self.source {
+            flight.take_turns(*reader);
+        }
+    }
+
     /// Nothing more is read: nothing is kept for this reader, and nobody waits for it.
     pub fn leave(&mut self) {
         if let Source::Following { flight, reader } = &mut self.source

@@ -320,7 +320,7 @@ async fn a_reader_that_does_not_move_is_dropped_and_memory_stays_bounded() {
     let mut written = 0;
     while miss.write_body(Bytes::from(vec![1; 100]), false).await.is_ok() {
         written += 100;
-        // What is free, what comes with one delay after the other until it is dropped, and four writes to a delay.
+        // What is free, what comes with one delay after the other until it is dropped, and eight writes to a delay.
         assert!(storage.stats().in_flight_bytes <= 4_000);
         assert!(written < 10_000);
     }
@@ -354,6 +354,49 @@ async fn a_writer_that_is_held_back_goes_on_when_its_reader_does() {
     }
     miss.finish().await.unwrap();
     assert_eq!(reader.await.unwrap().unwrap().len(), 60_000);
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_reader_that_has_its_turn_after_the_wait() {
+    let window = Window { free: 1_000, step: 1, delay: Duration::from_secs(3_600), steps: 1 };
+    let storage = MokaStorage::leak_with(Limits { window, ..Limits::new(4 * MB, 100) });
+    let (mut miss, mut own) = begin(storage, "/a", &meta_with(&[])).await;
+    let (_, other) = find(storage, "/a").await.unwrap();
+    own.as_any_mut().downcast_mut::<MokaHit>().unwrap().takes_turns_with_writer();
+    let other = tokio::spawn(read_all(other));
+    let mut read = 0;
+    for _ in 0..50 {
+        // The other one keeps up as soon as there is a wait.
+        for _ in 0..4 {
+            miss.write_body(Bytes::from(vec![1; 600]), false).await.unwrap();
+        }
+        while read < 2_000 {
+            read += own.read_body().await.unwrap().unwrap().len();
+        }
+        read -= 2_000;
+    }
+    miss.finish().await.unwrap();
+    let rest = read_all(own).await.unwrap().len();
+    assert_eq!(other.await.unwrap().unwrap().len(), 120_000);
+    assert!(rest > 0);
+}
+
+#[tokio::test]
+async fn a_reader_that_lags_is_dropped_and_not_the_one_that_takes_turns() {
+    let storage = small_window();
+    let (mut miss, mut own) = begin(storage, "/a", &meta_with(&[])).await;
+    let (_, mut lagging) = find(storage, "/a").await.unwrap();
+    own.as_any_mut().downcast_mut::<MokaHit>().unwrap().takes_turns_with_writer();
+    let mut read = 0;
+    for _ in 0..30 {
+        for _ in 0..4 {
+            miss.write_body(Bytes::from(vec![1; 100]), false).await.unwrap();
+        }
+        read += own.read_body().await.unwrap().unwrap().len();
+    }
+    miss.finish().await.unwrap();
+    assert_eq!(read + read_all(own).await.unwrap().len(), 12_000);
+    assert!(lagging.read_body().await.is_err());
 }
 
 #[tokio::test]
