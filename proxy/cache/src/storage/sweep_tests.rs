@@ -90,7 +90,7 @@ async fn one_sweep_sees_to_the_purges_that_come_while_it_is_at_work() {
     for name in ["a", "b", "c", "d", "e"] {
         hits(storage, name).await;
     }
-    let pauses = Pauses { step: Duration::from_millis(100), round: Duration::from_millis(1) };
+    let pauses = Pauses { step: Duration::from_millis(400), round: Duration::from_millis(1) };
     storage.purges().purge(&[item(Target::Prefix("/a".to_owned()))], Mode::Hard, at(1_500));
     let first = storage.begin_sweep_with(pauses).expect("none is at work");
     let first = tokio::spawn(first.run());
