@@ -24,11 +24,7 @@ if [ "$WORKLOAD" = W7 ]; then
   TRUST='trusted_proxies = ["127.0.0.1/32"]'
   GEO="[geo]
 databases = [\"$H/lib/geo-country-nested.mmdb\"]"
-  HOOKS='hooks = { origin-request = [{ hook = "geo", settings = { request = [{ op = "set", name = "x-geo-country", value = "${country}" }] } }] }'
-  EXTRA="
-[hooks.geo]
-file = \"$TARGET/wasm32-unknown-unknown/hook/edgeweir_hook_header_rewrite.wasm\"
-"
+  VIEWER='viewer_headers = [{ header = "x-geo-country", fact = "CloudFront-Viewer-Country" }]'
 fi
 LISTEN="address = \"127.0.0.1:$PORT\""
 [ "$TLS" = 1 ] && LISTEN="address = \"127.0.0.1:$TLS_PORT\"

@@ -52,7 +52,7 @@ pub use routing::{
 };
 pub use signed::{KeyGroup, PublicKey};
 pub use state::{Backend, Counted, KeySource, Quota, QuotaPeriod, State, StorePolicy};
-pub use viewer::{AddressHeader, VIEWER_PREFIX, Viewer, ViewerFact};
+pub use viewer::{AddressHeader, VIEWER_PREFIX, Viewer, ViewerFact, ViewerField};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -496,8 +496,8 @@ pub struct Behavior {
     /// Silence of upgraded connections (default 10 minutes), and of the origin within an answer (default: its
     /// `read_timeout`).
     pub idle_timeout: Option<Duration>,
-    /// Fields with facts about the viewer that the origin gets: lower case names, with the edge's prefix.
-    pub viewer_headers: Vec<String>,
+    /// Fields with facts about the viewer that the origin gets, sorted by name.
+    pub viewer_headers: Vec<ViewerField>,
 }
 
 impl Behavior {

@@ -31,7 +31,7 @@ use crate::source::Source;
 pub(crate) use headers::PRESETS as HEADERS_PRESETS;
 use names::Names;
 pub(crate) use policies::PRESETS;
-pub(crate) use viewer::prefix as viewer_prefix;
+pub(crate) use viewer::{fact as viewer_fact, prefix as viewer_prefix};
 
 /// Bytes the cache may hold by default: 256 MiB.
 pub(crate) const DEFAULT_CAPACITY: u64 = 256 << 20;

@@ -54,7 +54,7 @@ pub(crate) use secret::Secret;
 pub(crate) use settings::Settings;
 pub(crate) use signed::{KeyGroup, PublicKey};
 pub(crate) use state::{Backend, State};
-pub(crate) use viewer::Viewer;
+pub(crate) use viewer::{Viewer, ViewerHeader};
 
 use crate::decode::{Decode, FilePath, List, Named, Network, table};
 use crate::report::Report;

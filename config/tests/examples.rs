@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use edgeweir_config::{
-    Balance, Config, KeyValue, Parsed, SecretSource, Stage, Target, ViewerProtocolPolicy, parse, summary,
+    Balance, Config, KeyValue, Parsed, SecretSource, Stage, Target, ViewerField, ViewerProtocolPolicy, parse, summary,
 };
 
 fn folder() -> PathBuf {
@@ -57,6 +57,10 @@ fn every_example_parses_and_has_a_summary() {
     }
 }
 
+fn names(fields: &[ViewerField]) -> Vec<&str> {
+    fields.iter().map(|field| field.name.as_str()).collect()
+}
+
 #[test]
 fn minimal_has_all_defaults() {
     let config = example("minimal.toml");
@@ -66,7 +70,7 @@ fn minimal_has_all_defaults() {
     let behavior = config.distributions.first().unwrap().behaviors.first().unwrap();
     assert_eq!(behavior.path.as_str(), "*");
     assert_eq!(behavior.methods.len(), 7);
-    assert_eq!(behavior.viewer_headers, ["cloudfront-viewer-country"]);
+    assert_eq!(names(&behavior.viewer_headers), ["cloudfront-viewer-country"]);
     let policy = &config.cache_policies[behavior.cache_policy.0];
     assert_eq!(policy.name, "UseOriginCacheControlHeaders-QueryStrings");
     assert!(!policy.disabled());
@@ -237,7 +241,7 @@ fn routing_has_conditions_and_who_is_let_in() {
     assert_eq!(allowed.countries, ["CH", "LI"]);
     assert_eq!(rest.geo_restriction.as_ref().unwrap().deny.as_ref().unwrap().countries, ["KP"]);
     // By whatever name they are called, fields have the edge's prefix.
-    assert_eq!(rest.viewer_headers, ["edge-viewer-country"]);
+    assert_eq!(names(&rest.viewer_headers), ["edge-viewer-country"]);
     let policy = &config.cache_policies[rest.cache_policy.0];
     assert_eq!(policy.headers, ["edge-is-mobile-viewer", "edge-viewer-country"]);
 }

@@ -185,6 +185,8 @@ pub struct Behavior {
     pub idle_timeout: Option<Duration>,
     /// Facts about the viewer that the origin gets.
     pub viewer_headers: Vec<ViewerHeader>,
+    /// Names of those that have one of their own, without the prefix.
+    pub renamed_facts: Vec<HeaderName>,
     /// Whether the kind of device is among them.
     pub tells_device: bool,
     /// Counters.

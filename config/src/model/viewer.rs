@@ -91,6 +91,15 @@ pub enum ViewerFact {
     IsIos,
 }
 
+/// A field that tells an origin a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ViewerField {
+    /// Its name, in lower case: the edge's prefix and the fact's name, or another that the behavior has for it.
+    pub name: String,
+    /// The fact.
+    pub fact: ViewerFact,
+}
+
 impl ViewerFact {
     /// All of them, with what follows the prefix in the name of its field.
     pub const ALL: [(&'static str, Self); 32] = [

@@ -1,8 +1,8 @@
 //! Facts about viewers: the names of their fields.
 
-use crate::decode::{HeaderName, List, Text};
-use crate::model::{AddressHeader, VIEWER_PREFIX, Viewer, ViewerFact};
-use crate::schema::File;
+use crate::decode::{HeaderName, List};
+use crate::model::{AddressHeader, VIEWER_PREFIX, Viewer, ViewerFact, ViewerField};
+use crate::schema::{File, ViewerHeader};
 
 /// Sent if a behavior says nothing.
 const DEFAULT: [ViewerFact; 1] = [ViewerFact::Country];
@@ -30,13 +30,28 @@ pub(super) fn field(name: &str, prefix: &str) -> String {
     }
 }
 
-/// What a behavior sends: sorted, each once.
-pub(super) fn fields(written: Option<&List<Text>>, prefix: &str) -> Vec<String> {
+/// What a behavior sends: sorted by name, each once.
+pub(super) fn fields(written: Option<&List<ViewerHeader>>, prefix: &str) -> Vec<ViewerField> {
+    let own = |fact: ViewerFact| format!("{prefix}{}", fact.name()).to_ascii_lowercase();
     let Some(list) = written else {
-        return DEFAULT.map(|fact| format!("{prefix}{}", fact.name()).to_ascii_lowercase()).to_vec();
+        return DEFAULT.map(|fact| ViewerField { name: own(fact), fact }).to_vec();
     };
-    let mut fields: Vec<String> = list.items.iter().map(|name| field(&name.get_ref().0, prefix)).collect();
-    fields.sort_unstable();
-    fields.dedup();
+    let mut fields: Vec<ViewerField> = list
+        .items
+        .iter()
+        .filter_map(|header| {
+            let header = header.get_ref();
+            let fact = fact(header.fact.get_ref(), prefix)?;
+            let name = header.header.as_ref().map_or_else(|| own(fact), |name| name.get_ref().clone());
+            Some(ViewerField { name, fact })
+        })
+        .collect();
+    fields.sort_unstable_by(|one, two| one.name.cmp(&two.name));
+    fields.dedup_by(|one, two| one.name == two.name);
     fields
+}
+
+/// The fact that a name stands for, with the prefix or with CloudFront's.
+pub(crate) fn fact(name: &str, prefix: &str) -> Option<ViewerFact> {
+    ViewerFact::of(name, VIEWER_PREFIX).or_else(|| ViewerFact::of(name, prefix))
 }

@@ -2,11 +2,11 @@
 
 use toml::Spanned;
 
-use super::{has_geo, in_list, no_duplicates, viewer};
+use super::{has_geo, in_list, no_duplicates};
 use crate::decode::{Text, Time};
 use crate::model::{ViewerDirectives, ViewerFact};
 use crate::report::{Problem, Report};
-use crate::resolve::{DEFAULT_CAPACITY, PRESETS, viewer_prefix};
+use crate::resolve::{DEFAULT_CAPACITY, PRESETS, viewer_fact, viewer_prefix};
 use crate::schema::{CachePolicy, File, Selection};
 use crate::units::{format_duration, format_size};
 
@@ -177,7 +177,7 @@ fn check_key(policy: &CachePolicy, known: (bool, &str), out: &mut Report) {
                     || matches!(fact, ViewerFact::Address | ViewerFact::Asn | ViewerFact::Tls)
                     || matches!(fact, ViewerFact::CertValidity | ViewerFact::CertPem)
             };
-            let fact = viewer::fact(name, known.1);
+            let fact = viewer_fact(name, known.1);
             if !in_list(&NOT_IN_KEY, name) && !fact.is_some_and(not_in_key) {
                 check_known(name, known, header.span(), out);
                 continue;
@@ -275,7 +275,7 @@ fn check_names(names: &[Spanned<Text>], what: &str, out: &mut Report) {
 
 /// A fact about the viewer that nobody knows is the same for all.
 fn check_known(name: &str, (geo, prefix): (bool, &str), span: std::ops::Range<usize>, out: &mut Report) {
-    if !geo && viewer::fact(name, prefix).is_some_and(ViewerFact::is_geo) {
+    if !geo && viewer_fact(name, prefix).is_some_and(ViewerFact::is_geo) {
         out.push(
             Problem::warning("no-effect", span, format!("`{name}` does nothing in the cache key"))
                 .label("needs a geo database")

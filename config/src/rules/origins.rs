@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 /// Names that origin headers cannot have: CloudFront Developer Guide, "Custom headers that CloudFront can't add to
 /// origin requests"; `keep-alive` and `expect` belong to the connection too (RFC 9110 §7.6.1, §10.1.1).
-const NOT_ADDED: [&str; 27] = [
+pub(super) const NOT_ADDED: [&str; 27] = [
     "cache-control",
     "connection",
     "content-length",

@@ -1,10 +1,14 @@
 //! Facts about viewers: those that a behavior sends are known, and can be known.
 
-use super::{has_geo, no_duplicates};
+use std::collections::HashMap;
+
+use toml::Spanned;
+
+use super::{first_or_report, has_geo, in_list, origins};
 use crate::decode::Field;
 use crate::model::{VIEWER_PREFIX, ViewerFact};
 use crate::report::{Problem, Report};
-use crate::resolve::viewer_prefix;
+use crate::resolve::{viewer_fact, viewer_prefix};
 use crate::schema::{Behavior, File};
 use crate::suggest;
 
@@ -12,6 +16,22 @@ use crate::suggest;
 const UNSUPPORTED: [(&str, &str); 2] = [
     ("Error-Uri", "error pages have no request of their own"),
     ("Error-Args", "error pages have no request of their own"),
+];
+
+/// Fields of a request that have their own meaning, beside those that no origin header can have.
+const NOT_NAMES: [&str; 12] = [
+    "accept*",
+    "access-control-*",
+    "authorization",
+    "content-*",
+    "forwarded",
+    "origin",
+    "referer",
+    "sec-*",
+    "traceparent",
+    "user-agent",
+    "x-forwarded-*",
+    "x-request-id",
 ];
 
 pub(super) fn check(file: &File, out: &mut Report) {
@@ -62,28 +82,45 @@ fn reserved(prefix: &str) -> bool {
     RESERVED.contains(&prefix) || prefix == "x-"
 }
 
-/// The fact that a name stands for, with the prefix or with CloudFront's.
-pub(super) fn fact(name: &str, prefix: &str) -> Option<ViewerFact> {
-    ViewerFact::of(name, VIEWER_PREFIX).or_else(|| ViewerFact::of(name, prefix))
-}
-
 fn check_behavior(behavior: &Behavior, geo: bool, prefix: &str, out: &mut Report) {
     let Field::Given(headers) = &behavior.viewer_headers else { return };
+    let mut seen = HashMap::new();
     for header in &headers.get_ref().items {
-        let text = header.get_ref().0.as_str();
-        match fact(text, prefix) {
+        let header = header.get_ref();
+        let text = header.fact.get_ref().as_str();
+        match viewer_fact(text, prefix) {
             Some(fact) if fact.is_geo() && !geo => {
                 out.push(
-                    Problem::warning("no-effect", header.span(), format!("`{text}` is never sent"))
+                    Problem::warning("no-effect", header.fact.span(), format!("`{text}` is never sent"))
                         .label("needs a geo database")
                         .help("add `databases = [ … ]` to `[geo]`"),
                 );
             }
             Some(_) => {}
-            None => out.push(unknown(text, header.span())),
+            None => out.push(unknown(text, header.fact.span())),
         }
+        if let Some(name) = &header.header {
+            check_name(name, prefix, out);
+        }
+        let name = header.header.as_ref().unwrap_or(&header.fact);
+        let word = name.get_ref().to_ascii_lowercase();
+        let message = || format!("viewer header `{}` is listed twice", name.get_ref());
+        first_or_report(&mut seen, word, name.span(), message, out);
     }
-    no_duplicates(&headers.get_ref().items, "viewer header", |name| &name.0, out);
+}
+
+/// A name of one's own is none that means something else.
+fn check_name(name: &Spanned<String>, prefix: &str, out: &mut Report) {
+    let text = name.get_ref().as_str();
+    let of_facts = text.starts_with(prefix) || text.starts_with(VIEWER_PREFIX);
+    if of_facts || in_list(&NOT_NAMES, text) || in_list(&origins::NOT_ADDED, text) {
+        let help = match of_facts {
+            true => "names that begin so are those of the facts: leave `header` out, or write another name",
+            false => "write a name of your own, as in `X-Country`; what viewers send under it is dropped",
+        };
+        let message = format!("a fact about the viewer cannot be sent as `{text}`");
+        out.push(Problem::error("header-not-allowed", name.span(), message).help(help));
+    }
 }
 
 fn unknown(text: &str, span: std::ops::Range<usize>) -> Problem {

@@ -2,6 +2,7 @@
 
 use super::{
     Authorizer, Binding, Cors, ErrorResponse, GatewayResponse, GeoRestriction, Match, PerAddress, PerCaller, Throttle,
+    ViewerHeader,
 };
 use crate::decode::{Count, HeaderName, Host, List, Method, Named, Path, RedirectStatus, Text, Time, table};
 use crate::model::ViewerProtocolPolicy;
@@ -105,8 +106,9 @@ table! {
         /// How long a WebSocket may be silent in both directions, and the origin within an answer (server-sent events,
         /// gRPC), 10ms to 1d. Default: 10m for a WebSocket, the origin's `read_timeout` for answers.
         idle_timeout: Opt<Time<10, 86_400_000>>,
-        /// Facts about the viewer that are sent to the origin. Default: ["CloudFront-Viewer-Country"].
-        viewer_headers: Opt<List<Text>>,
+        /// Facts about the viewer that are sent to the origin, each by its name, or as `{ header = …, fact = … }` in a field
+        /// of another name. Default: ["CloudFront-Viewer-Country"].
+        viewer_headers: Opt<List<ViewerHeader>>,
     }
 }
 

@@ -255,9 +255,14 @@ pub(super) fn variance(stored: &HeaderMap, req: &HeaderMap, ctx: &mut RequestCtx
         return None;
     }
     let prefix = &ctx.snapshot.config.viewer.header_prefix;
+    let told = ctx.behavior().map_or(&[][..], |behavior| behavior.viewer_headers.as_slice());
+    let fact = |name: &HeaderName| {
+        let told = told.iter().find(|field| field.name == *name).map(|field| field.fact);
+        told.or_else(|| ViewerFact::of(name.as_str(), prefix))
+    };
     let facts: Vec<(HeaderName, ViewerFact)> = vary::names(stored)
         .filter_map(|name| HeaderName::from_bytes(name).ok())
-        .filter_map(|name| ViewerFact::of(name.as_str(), prefix).map(|fact| (name, fact)))
+        .filter_map(|name| fact(&name).map(|fact| (name, fact)))
         .collect();
     let normalised = ctx.behavior().is_some_and(|behavior| !behavior.cache.accept_encoding.is_empty());
     let keyed = normalised.then_some(&ACCEPT_ENCODING);

@@ -11,10 +11,14 @@ use super::context::RequestCtx;
 use crate::snapshot::{Behavior, ViewerFact, ViewerHeader};
 use crate::tls::viewers;
 
-/// Notes what the viewer's own head says of it, before the policy or a hook changes that.
-pub(super) fn note(behavior: &Behavior, headers: &HeaderMap, ctx: &mut RequestCtx) {
+/// Notes what the viewer's own head says of it, before the policy or a hook changes that, and drops what it says under the
+/// names of facts: those with the prefix the gate has dropped.
+pub(super) fn note(behavior: &Behavior, head: &mut RequestHeader, ctx: &mut RequestCtx) {
+    for name in &behavior.renamed_facts {
+        head.remove_header(name);
+    }
     if behavior.tells_device {
-        let agent = headers.get(USER_AGENT).map_or(&[][..], HeaderValue::as_bytes);
+        let agent = head.headers.get(USER_AGENT).map_or(&[][..], HeaderValue::as_bytes);
         ctx.device = Some(edgeweir_hookhost::device(agent));
     }
 }

@@ -90,7 +90,7 @@ pub(crate) fn enter(head: &mut RequestHeader, wire: gate::Wire<'_>, ctx: &mut Re
     if let Some(keys) = &behavior.trusted {
         signed::admit(head, passed.normal_path.as_deref(), keys, ctx)?;
     }
-    facts::note(behavior, &head.headers, ctx);
+    facts::note(behavior, head, ctx);
     match passed.normal_path {
         _ if root_object.is_some() => gate::use_normal_path(head, root_object.unwrap_or_default())?,
         Some(path) if !behavior.raw_path => gate::use_normal_path(head, &path)?,

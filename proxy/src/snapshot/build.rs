@@ -433,6 +433,7 @@ impl Builder<'_> {
                     raw_path: behavior.raw_path,
                     allow_ambiguous_paths: behavior.allow_ambiguous_paths,
                     idle_timeout: behavior.idle_timeout,
+                    renamed_facts: renamed(&viewer_headers, &config.viewer.header_prefix),
                     tells_device: viewer_headers.iter().any(|header| header.fact.is_device()),
                     viewer_headers,
                     metrics: self.materials.metrics.behavior(name, label),
@@ -556,17 +557,25 @@ fn selection(selection: &model::Selection) -> Selection {
     }
 }
 
-/// The fields that carry facts, each once.
+/// The fields of these that carry facts.
 fn viewer_headers<'a>(names: impl Iterator<Item = &'a String>, prefix: &str) -> Vec<ViewerHeader> {
-    let mut fields: Vec<ViewerHeader> = names
-        .filter_map(|name| {
-            let fact = ViewerFact::of(name, prefix)?;
-            Some(ViewerHeader { name: HeaderName::from_bytes(name.as_bytes()).ok()?, fact })
-        })
-        .collect();
+    each_once(names.filter_map(|name| viewer_header(name, ViewerFact::of(name, prefix)?)).collect())
+}
+
+fn viewer_header(name: &str, fact: ViewerFact) -> Option<ViewerHeader> {
+    Some(ViewerHeader { name: HeaderName::from_bytes(name.as_bytes()).ok()?, fact })
+}
+
+fn each_once(mut fields: Vec<ViewerHeader>) -> Vec<ViewerHeader> {
     fields.sort_by(|one, two| one.name.as_str().cmp(two.name.as_str()));
-    fields.dedup_by(|one, two| one.fact == two.fact);
+    fields.dedup_by(|one, two| one.name == two.name);
     fields
+}
+
+/// Names that the gate does not know as those of facts.
+fn renamed(fields: &[ViewerHeader], prefix: &str) -> Vec<HeaderName> {
+    let names = fields.iter().map(|field| &field.name);
+    names.filter(|name| ViewerFact::of(name.as_str(), prefix).is_none()).cloned().collect()
 }
 
 /// Whether any behavior tells its origin a fact of this kind.
@@ -584,5 +593,7 @@ fn told(config: &model::Config, behavior: &model::Behavior) -> Vec<ViewerHeader>
         Some(model::Selection::Only(names)) => names.as_slice(),
         _ => &[],
     };
-    viewer_headers(behavior.viewer_headers.iter().chain(keyed).chain(forwarded), &config.viewer.header_prefix)
+    let mut fields = viewer_headers(keyed.iter().chain(forwarded), &config.viewer.header_prefix);
+    fields.extend(behavior.viewer_headers.iter().filter_map(|field| viewer_header(&field.name, field.fact)));
+    each_once(fields)
 }

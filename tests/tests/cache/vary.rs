@@ -85,13 +85,13 @@ async fn spellings_of_accept_encoding_share_a_variant() {
     assert!(origin.count() >= 3, "{}", origin.count());
 }
 
-/// An edge with a geo database and these keys of a policy; `X-Forwarded-For` says where a viewer is.
-async fn located(origin: &Origin, policy: &str) -> TestEdge {
+/// An edge with a geo database and these keys of a policy and of its behavior; `X-Forwarded-For` says where a viewer is.
+async fn located(origin: &Origin, policy: &str, behavior: &str) -> TestEdge {
     let database = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/examples/demo/country.mmdb");
     let config = format!(
         "trusted_proxies = [\"127.0.0.1/32\"]\n[geo]\ndatabases = [\"{database}\"]\n[origins.main]\nurl = \"http://{{origin}}\"\n\
          [cache_policies.test]\n{policy}\n[distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
-         [[distributions.site.behaviors]]\npath = \"*\"\ncache_policy = \"test\"\n"
+         [[distributions.site.behaviors]]\npath = \"*\"\ncache_policy = \"test\"\n{behavior}\n"
     );
     TestEdge::start(&config, &origin.address()).await
 }
@@ -104,7 +104,7 @@ async fn rfc9111_4_1_facts_that_the_origin_is_told_count_as_it_sees_them() {
             Reply::new(200, &[("cache-control", "max-age=60"), ("vary", vary)], country)
         })
         .await;
-        let edge = located(&origin, policy).await;
+        let edge = located(&origin, policy, "").await;
         for _ in 0..2 {
             for (address, country) in [("8.8.8.8", "US"), ("192.0.2.1", "-")] {
                 let fields = [("X-Forwarded-For", address), ("CloudFront-Viewer-Country", "XX")];
@@ -113,6 +113,25 @@ async fn rfc9111_4_1_facts_that_the_origin_is_told_count_as_it_sees_them() {
         }
         assert_eq!(origin.count(), 2, "{vary} {policy}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_under_another_name_are_told_and_kept_apart_and_never_the_viewers() {
+    let origin = Origin::start(move |request| {
+        let country = request.header("x-country").unwrap_or("-").to_owned();
+        let own = request.header("cloudfront-viewer-country").is_some();
+        Reply::new(200, &[("cache-control", "max-age=60"), ("vary", "X-Country")], format!("{country} {own}"))
+    })
+    .await;
+    let behavior = "viewer_headers = [{ header = \"X-Country\", fact = \"CloudFront-Viewer-Country\" }]";
+    let edge = located(&origin, "", behavior).await;
+    for _ in 0..2 {
+        for (address, told) in [("8.8.8.8", "US false"), ("192.0.2.1", "- false")] {
+            let fields = [("X-Forwarded-For", address), ("X-Country", "XX")];
+            assert_eq!(edge.get_with("/t", &fields).await.text(), told);
+        }
+    }
+    assert_eq!(origin.count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
