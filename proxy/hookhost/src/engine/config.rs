@@ -29,6 +29,11 @@ impl Resident {
     }
 }
 
+/// One of so many slots may lie warm, with the pages of a hook that is not at work, before a new hook gets one of these in place
+/// of one that was never used. What reloads leave behind is so bounded; with more hooks than that in turn each call would have its
+/// slot made ready anew.
+const WARM: u32 = 8;
+
 /// For an engine that runs hooks.
 pub(super) fn wasmtime(limits: EngineLimits, resident: Resident) -> Config {
     let mut config = compiler();
@@ -75,7 +80,7 @@ fn pool(limits: EngineLimits, resident: Resident) -> PoolingAllocationConfig {
     pool.pagemap_scan(Enabled::No);
     // Not in batches: wasmtime 48 puts also regions of no bytes into the queue, so that the slots of hooks that give nothing
     // back would wait there, with a system call for nothing, and the next call would get one that no processor cache knows.
-    pool.max_unused_warm_slots(slots / 4).decommit_batch_size(1);
+    pool.max_unused_warm_slots(slots / WARM).decommit_batch_size(1);
     pool
 }
 
