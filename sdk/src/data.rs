@@ -35,7 +35,7 @@ use crate::bindings::optional::edgeweir::hook::data as host;
 /// Declares data: one or more `static NAME = BYTES;`, where `BYTES` is a constant of type `&[u8]` or `&[u8; N]`, as
 /// `include_bytes!` gives it. Each becomes a static of type [`Data`](crate::data::Data).
 ///
-/// ```no_run
+/// ```
 /// edgeweir_sdk::data! {
 ///     /// Blocked networks, sorted.
 ///     pub static NETWORKS = include_bytes!("data.rs");
@@ -48,7 +48,7 @@ use crate::bindings::optional::edgeweir::hook::data as host;
 /// memory. Declare data in the crate that is the hook: of other crates the linker may leave it out, and then reads panic.
 #[macro_export]
 macro_rules! data {
-    ($($(#[$meta:meta])* $visibility:vis static $name:ident = $bytes:expr;)+) => {$(
+    ($($(#[$meta:meta])* $visibility:vis static $name:ident = $bytes:expr);+ $(;)?) => {$(
         $(#[$meta])*
         $visibility static $name: $crate::data::Data = {
             const BYTES: &[u8] = $bytes;

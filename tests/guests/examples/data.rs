@@ -22,12 +22,12 @@ mod words {
 /// Two of one name: the linker puts them together.
 mod twice {
     pub(super) fn first() -> Vec<u8> {
-        edgeweir_sdk::data!(static SAME = b"first";);
+        edgeweir_sdk::data!(static SAME = b"first");
         SAME.read(..)
     }
 
     pub(super) fn second() -> Vec<u8> {
-        edgeweir_sdk::data!(static SAME = b"second";);
+        edgeweir_sdk::data!(static SAME = b"second");
         SAME.read(..)
     }
 }

@@ -7,7 +7,7 @@ use edgeweir_hookhost::{
     inspect,
 };
 use http::HeaderMap;
-use wasm_encoder::{CustomSection, Section};
+use wasm_encoder::{CustomSection, Section as _};
 use wit_component::ComponentEncoder;
 
 use crate::support::{LIMITS, Request, Services, call, engine, wasip2, wasm};
