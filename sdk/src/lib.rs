@@ -53,6 +53,7 @@ pub mod body;
 pub mod clock;
 mod context;
 pub mod crypto;
+pub mod data;
 mod edits;
 mod error;
 pub mod fetch;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use wasmtime::component::InstancePre;
 use wasmtime::{Store, UpdateDeadline};
 
+use crate::data::Held;
 use crate::direct::Direct;
 use crate::engine::{EngineLimits, Inner, lane};
 use crate::keys::Keys;
@@ -82,6 +83,7 @@ pub(crate) struct Program {
     code: Code,
     shape: Shape,
     memory: usize,
+    held: Held,
     version: Box<str>,
     /// Whether a call has ended without a fault.
     passed: AtomicBool,
@@ -89,10 +91,10 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// `memory` is what an instance starts with, in bytes.
-    pub(crate) fn new(code: Code, shape: Shape, memory: usize, version: String) -> Self {
+    /// `memory` is what an instance starts with, in bytes; `held` lies beside it.
+    pub(crate) fn new(code: Code, shape: Shape, memory: usize, held: Held, version: String) -> Self {
         let (version, passed, start) = (version.into(), AtomicBool::new(false), lane::Start::default());
-        Self { code, shape, memory, version, passed, start }
+        Self { code, shape, memory, held, version, passed, start }
     }
 }
 
@@ -181,6 +183,10 @@ impl Hook {
 
     pub(crate) fn counters(&self) -> &dyn Counters {
         &*self.counters
+    }
+
+    pub(crate) fn held(&self) -> &Held {
+        &self.program.held
     }
 
     pub(crate) fn keys(&self) -> &Keys {

@@ -2,6 +2,7 @@
 
 mod body;
 mod crypto;
+mod data;
 mod device;
 mod facts;
 mod fetch;
@@ -40,6 +41,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallS
     imports::jwks::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::fetch::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::body::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::data::add_to_linker::<CallState, Own>(&mut linker, same)?;
     grants::add_to_linker(&mut linker)?;
     Ok(linker)
 }

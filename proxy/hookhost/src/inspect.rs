@@ -4,6 +4,7 @@
 use wasmparser::{Encoding, Parser, Payload};
 
 use crate::Stage;
+use crate::data::{MAX_NAMES, name_of};
 use crate::load::{digest, interface_of};
 use crate::script::is_marked;
 
@@ -55,6 +56,8 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// Size of the largest memory that an instance starts with, in bytes; none if it defines no memory.
     pub memory: Option<u64>,
+    /// Data that it carries beside its code: names and sizes in bytes, in order; at most 64.
+    pub data: Vec<(String, usize)>,
 }
 
 /// Reads what there is to read; stops at the first byte that is not WASM.
@@ -68,6 +71,7 @@ pub fn inspect(wasm: &[u8]) -> Inspection {
         stages: Vec::new(),
         imports: Vec::new(),
         memory: None,
+        data: Vec::new(),
     };
     // Modules and components within the outermost one: their imports are wired up inside.
     let mut depth = 0_usize;
@@ -79,6 +83,9 @@ pub fn inspect(wasm: &[u8]) -> Inspection {
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::CustomSection(section) if found.data.len() < MAX_NAMES => {
+                found.data.extend(name_of(section.name()).map(|name| (name.to_owned(), section.data().len())));
+            }
             Payload::MemorySection(memories) => memories.into_iter().flatten().for_each(|ty| {
                 let bytes = ty.initial.saturating_mul(PAGE);
                 found.memory = Some(found.memory.unwrap_or(0).max(bytes));

@@ -17,6 +17,7 @@ mod artefact;
 mod bindings;
 mod call;
 mod compiler;
+mod data;
 mod direct;
 mod engine;
 mod fault;

@@ -13,6 +13,7 @@ use wasmtime::Module;
 use wasmtime::component::Component;
 
 use crate::artefact::{ArtefactCache, Verified, hex};
+use crate::data::Held;
 use crate::direct::Direct;
 use crate::engine::Inner;
 use crate::hook::{Code, Program};
@@ -68,6 +69,12 @@ pub enum LoadError {
         /// What it exports.
         exports: Vec<String>,
     },
+    /// The data that it carries cannot be told apart, or is too much.
+    #[error("the hook's data is not usable: {detail}")]
+    Data {
+        /// What is wrong with its names.
+        detail: String,
+    },
     /// The hook needs more than its limits give.
     #[error("the hook needs {needs}; its limits allow {allows}")]
     Demands {
@@ -112,6 +119,7 @@ pub(crate) fn program(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Pro
     if wasm.len() > MAX_WASM {
         return Err(LoadError::TooLarge { size: wasm.len() });
     }
+    let held = Held::of(wasm)?;
     let compiled = compiled(engine, key, wasm)?;
     let component = match &compiled {
         Compiled::Component(component) | Compiled::Direct(component, _) => component,
@@ -135,7 +143,7 @@ pub(crate) fn program(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Pro
         Compiled::Component(_) => code,
         Compiled::Direct(_, module) => Code::Direct(Direct::new(&engine.direct, module)?),
     };
-    Ok(Program::new(code, shape, demands.memory, hex(key)))
+    Ok(Program::new(code, shape, demands.memory, held, hex(key)))
 }
 
 /// What the compiler makes of a hook.

@@ -14,11 +14,16 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use edgeweir_sdk::{Request, Result, http, viewer_request};
 
+edgeweir_sdk::data! {
+    static DIGITS = b"0123456789";
+}
+
 #[viewer_request]
 fn handle(request: &Request) -> Result<viewer_request::Verdict> {
     let what = request.query().unwrap_or_default();
     let answer = match what.as_str() {
         "time" => format!("{:?}", SystemTime::now().duration_since(UNIX_EPOCH).map(|time| time.as_millis())),
+        "data" => format!("{} {:?}", DIGITS.len(), DIGITS.read(3..5)),
         "sleep" => {
             let start = Instant::now();
             std::thread::sleep(Duration::from_millis(30));

@@ -6,6 +6,7 @@ mod bodies;
 mod budgets;
 mod charges;
 mod compiling;
+mod data;
 mod edits;
 mod faults;
 mod fetching;

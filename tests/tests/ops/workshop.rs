@@ -171,6 +171,21 @@ fn files_that_are_no_hooks_are_refused_with_the_reason() {
     }
 }
 
+#[test]
+fn data_beside_the_memory_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let wasm = guest("data");
+    let shown = good(&workshop(folder.path(), &["inspect", &wasm.to_string_lossy()]));
+    for word in ["data      data::LARGE of 512KiB, beside the memory\n", "data      data::DIGITS of 1KiB", "takes it"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    let facts = parse(&workshop(folder.path(), &["inspect", &wasm.to_string_lossy(), "--json"]));
+    let data = facts["data"].as_array().expect("a list");
+    assert!(data.contains(&json!({ "name": "data::LARGE", "size": 512 << 10 })), "{facts}");
+    let none = good(&workshop(folder.path(), &["inspect", &guest("no-op").to_string_lossy()]));
+    assert!(!none.contains("beside the memory"), "{none}");
+}
+
 /// Runs one case of a guest.
 fn case(guest_name: &str, text: &str) -> Output {
     let folder = tempfile::tempdir().expect("a temporary folder");

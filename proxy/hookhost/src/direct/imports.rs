@@ -124,6 +124,8 @@ macro_rules! by_memory {
             ("key-value", "get"),
             ("key-value", "exists"),
             ("secrets", "get"),
+            ("data", "size"),
+            ("data", "read"),
         ];
 
         /// Interface, name, parameters, result and the number of flat parameters.
@@ -200,6 +202,7 @@ pub(super) fn define(linker: &mut Linker<CallState>) -> Result<()> {
     define_by_number(linker)?;
     define_async(linker)?;
     define_grants(linker)?;
+    define_data(linker)?;
     linker.func_wrap(MACHINERY, ALLOCATED, |mut caller: Own<'_>, at: u32| -> Result<u64> {
         let State { gate, memory, .. } = &caller.data().direct;
         let (Gate::Allocating, Some(memory)) = (gate, *memory) else { return Err(Trap::CannotLeaveComponent.into()) };
@@ -292,6 +295,27 @@ fn define_grants(linker: &mut Linker<CallState>) -> Result<()> {
         let found = grants::secret(state, Lift::new(bytes).text(a, b)?);
         give(&mut caller, at, found)
     })?;
+    Ok(())
+}
+
+/// As those: a part goes from where the host keeps it.
+fn define_data(linker: &mut Linker<CallState>) -> Result<()> {
+    linker.func_wrap("data", "size", |mut caller: Own<'_>, a: u32, b: u32, at: u32| -> Result<u64> {
+        let memory = open(&caller)?;
+        let (bytes, state) = memory.data_and_store_mut(&mut caller);
+        let size = state.hook.held().size(Lift::new(bytes).text(a, b)?);
+        give(&mut caller, at, size)
+    })?;
+    linker.func_wrap(
+        "data",
+        "read",
+        |mut caller: Own<'_>, a: u32, b: u32, offset: u32, length: u32, at: u32| -> Result<u64> {
+            let memory = open(&caller)?;
+            let (bytes, state) = memory.data_and_store_mut(&mut caller);
+            let part = state.hook.held().read(Lift::new(bytes).text(a, b)?, offset, length);
+            give(&mut caller, at, part)
+        },
+    )?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 mod calls;
+mod data;
 mod edits;
 mod grants;
 mod inspecting;

@@ -80,6 +80,10 @@ impl Facts {
         self.found.stages.iter().map(|stage| stage.as_str()).collect()
     }
 
+    fn data(&self) -> Vec<Value> {
+        self.found.data.iter().map(|(name, size)| json!({ "name": name, "size": size })).collect()
+    }
+
     /// For people.
     pub(super) fn text(&self) -> String {
         let found = &self.found;
@@ -103,6 +107,10 @@ impl Facts {
             or_none(self.stages().join(", ")),
             or_none(imports),
         );
+        for (name, size) in &found.data {
+            let size = kib(u64::try_from(*size).unwrap_or(u64::MAX));
+            text.push_str(&format!("data      {} of {size}, beside the memory\n", output::plain(name)));
+        }
         text.push_str(&match &self.refusal {
             None => "verdict   this edge takes it\n".to_owned(),
             Some(why) => format!("verdict   refused: {why}\n"),
@@ -129,6 +137,7 @@ impl Facts {
             "stages": self.stages(),
             "imports": self.found.imports,
             "memory": self.found.memory,
+            "data": self.data(),
             "taken": self.is_taken(),
             "refusal": self.refusal,
         })

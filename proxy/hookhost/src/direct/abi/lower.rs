@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wasmtime::Result;
 
 use super::Abi;
@@ -35,6 +36,7 @@ enum Data {
     Return([u8; MAX_RETURN], usize),
     Owned(Vec<u8>),
     Shared(Arc<[u8]>),
+    Part(Bytes),
 }
 
 impl Data {
@@ -43,6 +45,7 @@ impl Data {
             Self::Return(bytes, size) => bytes.get(..*size).unwrap_or_default(),
             Self::Owned(bytes) => bytes,
             Self::Shared(bytes) => bytes,
+            Self::Part(bytes) => bytes,
         }
     }
 }
@@ -101,7 +104,7 @@ impl Lowering {
         match self.blocks.get_mut(block).map(|block| &mut block.data) {
             Some(Data::Return(data, _)) => put(data, at, bytes),
             Some(Data::Owned(data)) => put(data, at, bytes),
-            Some(Data::Shared(_)) | None => Err(Broken("no such block").into()),
+            Some(Data::Shared(_) | Data::Part(_)) | None => Err(Broken("no such block").into()),
         }
     }
 
@@ -189,6 +192,21 @@ impl Abi for Arc<[u8]> {
 impl Store for Arc<[u8]> {
     fn store(self, to: &mut Lowering, block: usize, at: usize) -> Result<()> {
         to.point(block, at, self.len(), 1, Data::Shared(self)).map(drop)
+    }
+}
+
+impl Abi for Bytes {
+    const SIZE: usize = Vec::<u8>::SIZE;
+    const ALIGN: usize = Vec::<u8>::ALIGN;
+    #[cfg(test)]
+    fn describe() -> String {
+        Vec::<u8>::describe()
+    }
+}
+
+impl Store for Bytes {
+    fn store(self, to: &mut Lowering, block: usize, at: usize) -> Result<()> {
+        to.point(block, at, self.len(), 1, Data::Part(self)).map(drop)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use wit_parser::abi::{AbiVariant, WasmType};
 use wit_parser::{Function, Resolve, SizeAlign, Type, TypeDefKind};
 
@@ -117,6 +118,8 @@ fn singles() -> Vec<Described> {
         ("key-value", "get", vec![text(), text()], got, 4),
         ("key-value", "exists", vec![text(), text()], Result::<bool, String>::describe(), 4),
         ("secrets", "get", vec![text()], Option::<Vec<u8>>::describe(), 2),
+        ("data", "size", vec![text()], Option::<u32>::describe(), 2),
+        ("data", "read", vec![text(), "u32".into(), "u32".into()], Result::<Bytes, String>::describe(), 4),
     ]
 }
 
