@@ -7,6 +7,7 @@ mod grants;
 mod inspecting;
 mod limits;
 mod loading;
+mod samples;
 mod scripts;
 mod settings;
 mod support;
