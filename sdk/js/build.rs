@@ -7,6 +7,6 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "wasm32") {
         println!("cargo:rustc-link-arg-cdylib=-zstack-size=262144");
-        println!("cargo:rustc-link-arg-cdylib=--initial-memory=458752");
+        println!("cargo:rustc-link-arg-cdylib=--initial-memory=524288");
     }
 }

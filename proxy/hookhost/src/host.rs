@@ -10,6 +10,7 @@ mod jwks;
 mod log;
 mod message;
 mod metrics;
+mod origins;
 mod tools;
 pub(crate) mod wasi;
 
@@ -40,6 +41,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallS
     imports::jwks::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::fetch::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::body::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::origins::add_to_linker::<CallState, Own>(&mut linker, same)?;
     grants::add_to_linker(&mut linker)?;
     Ok(linker)
 }

@@ -7,15 +7,38 @@ use rquickjs::{Ctx, Exception, Module, Result};
 use crate::errors::OURS;
 
 /// Modules of the library, with what each exports by name besides `default`.
-const MODULES: [(&str, &[&str]); 4] = [
+const MODULES: [(&str, &[&str]); 8] = [
     ("buffer", &["Buffer"]),
     ("cloudfront", &[]),
     ("crypto", &["createHash", "createHmac", "randomBytes", "timingSafeEqual"]),
+    (
+        "path",
+        &["basename", "dirname", "extname", "isAbsolute", "join", "normalize", "parse", "posix", "resolve", "sep"],
+    ),
+    ("process", &["nextTick", "platform", "version", "versions"]),
     ("querystring", &["decode", "encode", "escape", "parse", "stringify", "unescape"]),
+    ("url", &["URL", "URLSearchParams", "format", "parse", "resolve"]),
+    (
+        "util",
+        &[
+            "TextDecoder",
+            "TextEncoder",
+            "callbackify",
+            "deprecate",
+            "format",
+            "inherits",
+            "inspect",
+            "isArray",
+            "isDeepStrictEqual",
+            "promisify",
+            "types",
+        ],
+    ),
 ];
 
 /// Imports all of them, so that they are there before any call.
-pub(crate) const ALL: &str = "import 'buffer'; import 'cloudfront'; import 'crypto'; import 'querystring';";
+pub(crate) const ALL: &str = "import 'buffer'; import 'cloudfront'; import 'crypto'; import 'path'; import 'process'; \
+                              import 'querystring'; import 'url'; import 'util';";
 
 /// Finds the library's modules by name.
 pub(crate) struct Library;
@@ -63,14 +86,14 @@ pub(crate) fn refusal(name: &str) -> String {
              --external:cloudfront`"
         }
         "aws-sdk" | "@aws-sdk" => "there is no AWS in here: ask an origin of yours, or use a key-value store",
-        "fs" | "os" | "path" | "child_process" | "cluster" | "worker_threads" => {
+        "fs" | "os" | "child_process" | "cluster" | "worker_threads" => {
             "there is no file system and there are no processes: put what the function needs into the file, or into a \
              key-value store"
         }
         "net" | "tls" | "dgram" | "dns" | "http" | "https" | "http2" => "there are no sockets",
         _ if short.ends_with(".node") => "native modules cannot run in WASM",
         _ => {
-            "there is `crypto`, `querystring`, `buffer` and `cloudfront`; a package has to be bundled into the file, \
+            "there is `crypto`, `querystring`, `url`, `util`, `path`, `buffer` and `cloudfront`; a package has to be bundled into the file, \
              with `esbuild fn.js --bundle --format=esm --outfile=bundle.js --external:cloudfront`"
         }
     };

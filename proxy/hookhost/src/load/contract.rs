@@ -8,7 +8,7 @@ use super::LoadError;
 use crate::{Grant, Stage};
 
 /// Interfaces of the contract that this version provides.
-const PROVIDED: [&str; 15] = [
+const PROVIDED: [&str; 16] = [
     "types",
     "request",
     "response",
@@ -24,6 +24,7 @@ const PROVIDED: [&str; 15] = [
     "metrics",
     "fetch",
     "body",
+    "origins",
 ];
 /// A WASM page.
 const PAGE: u64 = 64 << 10;

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use edgeweir_hookhost::{Call, CallFacts, GeoView, Hook, RequestEdit};
+use edgeweir_hookhost::{Call, CallFacts, GeoView, Hook, OriginChange, RequestEdit};
 use serde_json::{Value, json};
 
 use super::message::{Message, Sent};
@@ -68,9 +69,31 @@ fn origin(edits: &[RequestEdit]) -> Value {
         .iter()
         .map(|edit| match edit {
             RequestEdit::Origin(name) => json!(["selectRequestOriginById", name]),
+            RequestEdit::ChangeOrigin(change) => json!(["updateRequestOrigin", updated(change)]),
+            RequestEdit::Group { members, statuses } => json!(["createRequestOriginGroup", {
+                "originIds": members,
+                "failoverCriteria": { "statusCodes": statuses },
+            }]),
             other => json!([format!("{other:?}")]),
         })
         .collect()
+}
+
+/// As the function said it.
+fn updated(change: &OriginChange) -> Value {
+    let headers = change.headers.as_ref().map(|headers| -> Value {
+        headers.iter().map(|(name, value)| (name.to_string(), json!(value.to_str().unwrap()))).collect()
+    });
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
+    json!({
+        "domainName": change.host.as_ref().map(|(host, _)| host),
+        "originPath": change.path_prefix,
+        "customHeaders": headers,
+        "timeouts": {
+            "readTimeout": seconds(change.read_timeout),
+            "connectionTimeout": seconds(change.connect_timeout),
+        },
+    })
 }
 
 fn compare(mut is: Message, mut wanted: Message) -> Result<(), String> {
