@@ -46,7 +46,7 @@ pub fn build_script(file: &str, source: &[u8]) -> Result<Script, ScriptError> {
     let text = report::source(file, source)?;
     let run::Snapshot { wasm, log, lambda } = run::snapshot(file, text, key(file, source))?;
     // Whoever wants a store by another way than by name gets an error that says so.
-    let uses = trim::Uses { stores: text.contains("kvs"), lambda };
+    let uses = trim::Uses { stores: text.contains("kvs"), fetch: lambda && text.contains("fetch"), lambda };
     let wasm = trim::trim(&wasm, uses).map_err(ScriptError::Engine)?;
     Ok(Script { wasm, log })
 }

@@ -17,6 +17,7 @@ mod headers;
 mod modules;
 mod native;
 mod outcome;
+mod outgoing;
 mod records;
 mod setup;
 mod stages;

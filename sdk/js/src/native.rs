@@ -14,7 +14,7 @@ use rquickjs::{Ctx, Exception, Object, Result, TypedArray, Value};
 use crate::digests::Algorithm;
 use crate::headers::Fields;
 use crate::outcome::{self, Edit};
-use crate::{facts, headers, modules, records, system};
+use crate::{facts, headers, modules, outgoing, records, system};
 
 /// Facts of the request by number: a number costs less than a name.
 fn fact(nth: u32) -> String {
@@ -154,7 +154,7 @@ fn code(ctx: &Ctx<'_>, status: f64) -> Result<u16> {
 }
 
 /// Text, or bytes.
-fn content(value: &Value<'_>) -> Result<Vec<u8>> {
+pub(crate) fn content(value: &Value<'_>) -> Result<Vec<u8>> {
     if let Some(text) = value.as_string() {
         return Ok(text.to_string()?.into_bytes());
     }
@@ -398,6 +398,7 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     object.set("currentOrigin", Func::from(current_origin))?;
     object.set("requestBody", Func::from(request_body))?;
     object.set("settings", Func::from(context::settings))?;
+    object.set("fetch", Func::from(outgoing::send))?;
     object.set("encode", Func::from(encode))?;
     object.set("decode", Func::from(decode))?;
     object.set("refusal", Func::from(refusal))?;

@@ -19,12 +19,13 @@ const ROOM: usize = 64 << 10;
 
 /// The library's parts, in the order in which they are made: each is a function of the object that `native` makes and of
 /// the parts before it.
-const LIBRARY: [(&str, &str); 9] = [
+const LIBRARY: [(&str, &str); 10] = [
     ("buffer", include_str!("library/buffer.js")),
     ("globals", include_str!("library/globals.js")),
     ("crypto", include_str!("library/crypto.js")),
     ("querystring", include_str!("library/querystring.js")),
     ("url", include_str!("library/url.js")),
+    ("fetch", include_str!("library/fetch.js")),
     ("node", include_str!("library/node.js")),
     ("helpers", include_str!("library/cloudfront.js")),
     ("events", include_str!("library/events.js")),
@@ -173,7 +174,8 @@ fn library(ctx: &Ctx<'_>) -> rquickjs::Result<(Kind, Kind)> {
 /// Ends the source: leaves the function where it is found. The first line end ends a comment.
 const EPILOGUE: &str = "\n;globalThis.__edgeweir_handler = typeof handler === 'function' ? handler : undefined;";
 /// What only functions of Lambda@Edge find.
-const OF_NODE: [&str; 7] = ["exports", "module", "global", "process", "URL", "URLSearchParams", "fetch"];
+const OF_NODE: [&str; 9] =
+    ["exports", "module", "global", "process", "URL", "URLSearchParams", "fetch", "Headers", "Response"];
 
 /// Defines the function; whether it is one of Lambda@Edge.
 fn define(source: &Source) -> Result<bool, Problem> {

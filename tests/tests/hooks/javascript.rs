@@ -119,3 +119,50 @@ async fn an_origin_that_a_function_changed_is_in_the_key() {
     }
     assert_eq!((main.heads(), other.heads()), (1, 1), "each once: the second time is a hit");
 }
+
+/// All four stages of a Lambda@Edge handler, with the body of a request and requests of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lambda_at_edge_handler_runs_at_all_stages() {
+    let main = Origin::mirror().await;
+    let api = Origin::start(|request| Reply::ok(&format!("{{\"target\":\"{}\"}}", request.target()))).await;
+    let text = "[origins.main]\nurl = \"http://{origin}\"\n[origins.api]\nurl = \"http://{api}/v1\"\n\
+         [hooks.handler]\nfile = \"{dir}/index.js\"\ntimeout = \"5s\"\n\
+         [distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
+         [[distributions.site.behaviors]]\npath = \"*\"\n\
+         hooks = { viewer-request = [{ hook = \"handler\", fetch = [\"api\"], settings = { TOKEN = \"t\" } }], \
+         origin-request = [{ hook = \"handler\", fetch = [], request_body = true, dynamic_origins = [\"127.0.0.1\"] }], \
+         origin-response = [{ hook = \"handler\", fetch = [] }], viewer-response = [{ hook = \"handler\", fetch = [] }] }\n";
+    let setup = Setup::new(text);
+    let source = include_str!("javascript/lambda.js").replace("API", &api.address());
+    std::fs::write(setup.folder().join("index.js"), source).expect("a writable folder");
+    let edge = setup.set("origin", &main.address()).set("api", &api.address()).start().await;
+
+    let response = edge.get("/page?b=2&a=1").await;
+    assert_eq!(response.status, 200);
+    assert_eq!((response.header("x-at-origin"), response.header("x-at-viewer")), (Some("GET"), Some("yes")));
+    let asked = main.only_request();
+    assert_eq!(
+        (asked.target(), asked.header("x-token"), asked.header("x-from")),
+        ("/page?a=1&b=2", Some("t"), Some("origin-request"))
+    );
+
+    // By the address of the origin, and by its name in the config.
+    assert_eq!(edge.get("/fetch").await.text(), "/v1/a?b");
+    assert_eq!(edge.get("/fetch-name").await.text(), "/v1/a?b");
+    assert_eq!(edge.get("/fetch-other").await.status, 503);
+
+    let answer =
+        edge.send("POST", "/form", &[("content-type", "application/x-www-form-urlencoded")], b"a=1&b=x+y").await;
+    assert_eq!(answer.status, 200);
+    let posted = main.requests().pop().expect("a request");
+    assert_eq!(
+        (&posted.body.bytes[..], posted.header("content-length")),
+        (&b"{\"a\":\"1\",\"b\":\"x y\"}"[..], Some("19"))
+    );
+
+    let missing = edge.get("/missing").await;
+    assert_eq!((missing.status, missing.text().as_str()), (404, "made at origin-response"));
+    for (path, status) in [("/throws", 503), ("/wrong", 502)] {
+        assert_eq!(edge.get(path).await.status, status, "{path}");
+    }
+}

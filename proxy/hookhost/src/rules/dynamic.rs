@@ -14,7 +14,7 @@ const MAX_PREFIX: usize = 255;
 const MAX_HOST: usize = 253;
 
 /// Checks an origin; `allowed` is the binding's list.
-pub(super) fn origin(raw: raw::DynamicOrigin, allowed: &[Box<str>]) -> Result<DynamicOrigin, Violation> {
+pub(super) fn origin(raw: &raw::DynamicOrigin, allowed: &[Box<str>]) -> Result<DynamicOrigin, Violation> {
     let tls = match raw.scheme.as_str() {
         "https" => true,
         "http" => false,
@@ -107,7 +107,7 @@ mod tests {
             host_header: header.map(Into::into),
         };
         let allowed = ["*.example.com", "api.test", "10.0.0.1", "[::1]"].map(Box::from);
-        origin(raw, &allowed).map_err(|violation| violation.rule)
+        origin(&raw, &allowed).map_err(|violation| violation.rule)
     }
 
     #[test]

@@ -17,8 +17,9 @@ use crate::load::interface_of;
 
 /// A section that says what the module is.
 pub(super) const MARK: &str = "edgeweir-script";
-/// The interface that a binding has to grant.
+/// Interfaces that a binding has to grant.
 const STORES: &str = "key-value";
+const FETCH: &str = "fetch";
 /// What only Lambda@Edge has: the request's body.
 const OF_LAMBDA: [&str; 1] = ["body"];
 /// Stages that CloudFront Functions do not run at.
@@ -29,6 +30,8 @@ const OTHER_STAGES: [&str; 2] = ["origin-request", "origin-response"];
 pub(super) struct Uses {
     /// Key-value stores.
     pub(super) stores: bool,
+    /// Requests of its own.
+    pub(super) fetch: bool,
     /// It is one of Lambda@Edge, which run at all four stages.
     pub(super) lambda: bool,
 }
@@ -67,6 +70,7 @@ impl Trimmer {
     fn keeps(&self, interface: &str) -> bool {
         match interface_of(interface) {
             Some(STORES) => self.uses.stores,
+            Some(FETCH) => self.uses.fetch,
             Some(name) if OF_LAMBDA.contains(&name) => self.uses.lambda,
             _ => true,
         }

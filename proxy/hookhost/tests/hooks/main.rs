@@ -5,6 +5,7 @@ mod calls;
 mod edits;
 mod grants;
 mod inspecting;
+mod lambda;
 mod limits;
 mod loading;
 mod samples;

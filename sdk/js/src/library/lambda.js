@@ -301,7 +301,7 @@
         if (result === null || typeof result !== 'object') {
             refuse('the function gave ' + (result === null ? 'null' : typeof result) + ' as its result, not a request or a response');
         }
-        if (result[UNREAD]) refuse('the function returned a value, but is not async and calls no callback: nobody gets that value');
+        if (result[UNREAD]) refuse('the function returned a value, but is neither async nor calls back: nobody gets that value');
         if (result === event) refuse('the function returned the event: return `event.Records[0].cf.request` or a response');
         if (nth >= 2) {
             if (result === request) refuse('the function returned the request: at ' + STAGES[nth] + ', return the response');
