@@ -36,9 +36,10 @@ const MODULES: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// Imports all of them, so that they are there before any call.
-pub(crate) const ALL: &str = "import 'buffer'; import 'cloudfront'; import 'crypto'; import 'path'; import 'process'; \
-                              import 'querystring'; import 'url'; import 'util';";
+/// Imports those of CloudFront Functions, so that they are there before any call.
+pub(crate) const ALL: &str = "import 'buffer'; import 'cloudfront'; import 'crypto'; import 'querystring';";
+/// Imports those that functions of Lambda@Edge have besides.
+pub(crate) const OF_NODE: &str = "import 'path'; import 'process'; import 'url'; import 'util';";
 
 /// Finds the library's modules by name.
 pub(crate) struct Library;

@@ -36,9 +36,17 @@ const LIBRARY: [(&str, &str); 10] = [
 pub(crate) struct Engine {
     pub(crate) context: Context,
     /// What is made ready for both kinds, until one is known.
-    kinds: Option<(Kind, Kind)>,
+    kinds: Option<Kinds>,
     /// The function, and how it is called.
     pub(crate) handler: Option<(Saved, Kind)>,
+}
+
+/// What is made ready for both kinds.
+struct Kinds {
+    functions: Kind,
+    lambda: Kind,
+    /// The library's parts by name.
+    parts: Persistent<Object<'static>>,
 }
 
 /// How functions of a kind are called: those of CloudFront Functions or of Lambda@Edge.
@@ -149,7 +157,7 @@ fn prepare() -> Result<(), Problem> {
 
 pub(crate) type Saved = Persistent<Function<'static>>;
 
-fn library(ctx: &Ctx<'_>) -> rquickjs::Result<(Kind, Kind)> {
+fn library(ctx: &Ctx<'_>) -> rquickjs::Result<Kinds> {
     let native = native::object(ctx)?;
     let parts = Object::new(ctx.clone())?;
     for (name, text) in LIBRARY {
@@ -162,13 +170,12 @@ fn library(ctx: &Ctx<'_>) -> rquickjs::Result<(Kind, Kind)> {
     let globals = ctx.globals();
     globals.set("__edgeweir", parts.clone())?;
     Module::evaluate(ctx.clone(), format!("{OURS}all"), modules::ALL)?.finish::<()>()?;
-    globals.remove("__edgeweir")?;
     let kind = |name: &str| -> rquickjs::Result<Kind> {
         let made: Object<'_> = parts.get(name)?;
         let (call, finish): (Function<'_>, Function<'_>) = (made.get("call")?, made.get("finish")?);
         Ok(Kind { call: Persistent::save(ctx, call), finish: Persistent::save(ctx, finish) })
     };
-    Ok((kind("events")?, kind("lambda")?))
+    Ok(Kinds { functions: kind("events")?, lambda: kind("lambda")?, parts: Persistent::save(ctx, parts.clone()) })
 }
 
 /// Ends the source: leaves the function where it is found. The first line end ends a comment.
@@ -176,6 +183,8 @@ const EPILOGUE: &str = "\n;globalThis.__edgeweir_handler = typeof handler === 'f
 /// What only functions of Lambda@Edge find.
 const OF_NODE: [&str; 9] =
     ["exports", "module", "global", "process", "URL", "URLSearchParams", "fetch", "Headers", "Response"];
+/// The parts of the library that only those need.
+const PARTS_OF_NODE: [&str; 7] = ["lambda", "fetch", "node", "path", "process", "url", "util"];
 
 /// Defines the function; whether it is one of Lambda@Edge.
 fn define(source: &Source) -> Result<bool, Problem> {
@@ -207,11 +216,7 @@ fn define(source: &Source) -> Result<bool, Problem> {
                     .to_owned(),
             ));
         };
-        if !lambda {
-            for name in OF_NODE {
-                globals.remove(name).map_err(thrown)?;
-            }
-        }
+        settle(&ctx, lambda).map_err(thrown)?;
         let handler = Persistent::save(&ctx, handler);
         facts::want(&source.text);
         Ok((handler, lambda))
@@ -219,11 +224,31 @@ fn define(source: &Source) -> Result<bool, Problem> {
     ENGINE.with_borrow_mut(|engine| {
         if let Some(engine) = engine {
             let kinds = engine.kinds.take();
-            engine.handler = kinds.map(|(functions, of_lambda)| (handler, if lambda { of_lambda } else { functions }));
+            engine.handler = kinds.map(|kinds| (handler, if lambda { kinds.lambda } else { kinds.functions }));
         }
     });
     context.with(|ctx| ctx.run_gc());
     Ok(lambda)
+}
+
+/// Once the kind is known: what the other one would need goes, so that no call has it in its memory.
+fn settle(ctx: &Ctx<'_>, lambda: bool) -> rquickjs::Result<()> {
+    let globals = ctx.globals();
+    if lambda {
+        Module::evaluate(ctx.clone(), format!("{OURS}node"), modules::OF_NODE)?.finish::<()>()?;
+    } else {
+        for name in OF_NODE {
+            globals.remove(name)?;
+        }
+        let parts = engine(|engine| engine.and_then(|engine| engine.kinds.as_ref()).map(|kinds| kinds.parts.clone()));
+        if let Some(parts) = parts {
+            let parts = parts.restore(ctx)?;
+            for name in PARTS_OF_NODE {
+                parts.remove(name)?;
+            }
+        }
+    }
+    globals.remove("__edgeweir")
 }
 
 fn function(value: Option<Value<'_>>) -> Option<Function<'_>> {

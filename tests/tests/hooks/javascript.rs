@@ -152,7 +152,7 @@ async fn a_lambda_at_edge_handler_runs_at_all_stages() {
     assert_eq!(edge.get("/fetch-other").await.status, 503);
 
     let answer =
-        edge.send("POST", "/form", &[("content-type", "application/x-www-form-urlencoded")], b"a=1&b=x+y").await;
+        edge.request("POST", "/form", &[("content-type", "application/x-www-form-urlencoded")], b"a=1&b=x+y").await;
     assert_eq!(answer.status, 200);
     let posted = main.requests().pop().expect("a request");
     assert_eq!(
