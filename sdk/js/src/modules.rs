@@ -1,5 +1,7 @@
 //! What functions may import, and what others are told.
 
+use std::cell::Cell;
+
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
 use rquickjs::{Ctx, Exception, Module, Result};
@@ -41,6 +43,19 @@ pub(crate) const ALL: &str = "import 'buffer'; import 'cloudfront'; import 'cryp
 /// Imports those that functions of Lambda@Edge have besides.
 pub(crate) const OF_NODE: &str = "import 'path'; import 'process'; import 'url'; import 'util';";
 
+/// Those, by name.
+const NODE: [&str; 4] = ["path", "process", "url", "util"];
+
+thread_local! {
+    /// Whether the library has them.
+    static WITH_NODE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that the library has them.
+pub(crate) fn add_node() {
+    WITH_NODE.set(true);
+}
+
 /// Finds the library's modules by name.
 pub(crate) struct Library;
 
@@ -53,7 +68,8 @@ impl Resolver for Library {
         _: Option<ImportAttributes<'js>>,
     ) -> Result<String> {
         let short = name.strip_prefix("node:").unwrap_or(name);
-        if MODULES.iter().any(|(known, _)| *known == short) {
+        let is_there = !NODE.contains(&short) || WITH_NODE.get();
+        if is_there && MODULES.iter().any(|(known, _)| *known == short) {
             return Ok(format!("{OURS}{short}"));
         }
         Err(Exception::throw_message(ctx, &refusal(name)))
@@ -91,6 +107,7 @@ pub(crate) fn refusal(name: &str) -> String {
             "there is no file system and there are no processes: put what the function needs into the file, or into a \
              key-value store"
         }
+        "path" | "process" | "url" | "util" => "CloudFront Functions do not have it, handlers of Lambda@Edge do",
         "net" | "tls" | "dgram" | "dns" | "http" | "https" | "http2" => "there are no sockets",
         _ if short.ends_with(".node") => "native modules cannot run in WASM",
         _ => {

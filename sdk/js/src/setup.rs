@@ -10,43 +10,43 @@ use serde::{Deserialize, Serialize};
 use crate::errors::{OURS, Thrown};
 use crate::{facts, modules, native};
 
-/// How deep the language may nest, in bytes of the WASM stack (256 KiB); what is over is a `RangeError`.
+/// How deep the language may nest, in bytes of the WASM stack (240 KiB); what is over is a `RangeError`.
 const MAX_STACK: usize = 192 << 10;
 /// Garbage in cycles is looked for when this much memory is in use, in bytes.
 const GC: usize = 4 << 20;
 /// Memory that the build leaves free at the end of the heap, so that a usual call does not have to grow it.
 const ROOM: usize = 64 << 10;
 
-/// The library's parts, in the order in which they are made: each is a function of the object that `native` makes and of
-/// the parts before it.
-const LIBRARY: [(&str, &str); 10] = [
-    ("buffer", include_str!("library/buffer.js")),
-    ("globals", include_str!("library/globals.js")),
-    ("crypto", include_str!("library/crypto.js")),
-    ("querystring", include_str!("library/querystring.js")),
-    ("url", include_str!("library/url.js")),
-    ("fetch", include_str!("library/fetch.js")),
-    ("node", include_str!("library/node.js")),
-    ("helpers", include_str!("library/cloudfront.js")),
-    ("events", include_str!("library/events.js")),
-    ("lambda", include_str!("library/lambda.js")),
+/// The text of a part of the library; `build.rs` puts it there.
+macro_rules! part {
+    ($name:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/", $name, ".js"))
+    };
+}
+
+/// Parts of the library: each is a function of the object that `native` makes and of the parts before it.
+type Parts = [(&'static str, &'static str)];
+
+/// What both kinds of functions need, in the order in which it is made.
+const LIBRARY: [(&str, &str); 6] = [
+    ("buffer", part!("buffer")),
+    ("globals", part!("globals")),
+    ("crypto", part!("crypto")),
+    ("querystring", part!("querystring")),
+    ("helpers", part!("cloudfront")),
+    ("events", part!("events")),
 ];
+/// What those of Lambda@Edge need besides. A source that exports nothing is none: its image stays without.
+const LIBRARY_OF_NODE: [(&str, &str); 4] =
+    [("url", part!("url")), ("fetch", part!("fetch")), ("node", part!("node")), ("lambda", part!("lambda"))];
 
 /// A function, ready to be called.
 pub(crate) struct Engine {
     pub(crate) context: Context,
-    /// What is made ready for both kinds, until one is known.
-    kinds: Option<Kinds>,
+    /// The library's parts by name, and what they are made with, until the function is there.
+    library: Option<(Persistent<Object<'static>>, Persistent<Object<'static>>)>,
     /// The function, and how it is called.
     pub(crate) handler: Option<(Saved, Kind)>,
-}
-
-/// What is made ready for both kinds.
-struct Kinds {
-    functions: Kind,
-    lambda: Kind,
-    /// The library's parts by name.
-    parts: Persistent<Object<'static>>,
 }
 
 /// How functions of a kind are called: those of CloudFront Functions or of Lambda@Edge.
@@ -150,47 +150,45 @@ fn prepare() -> Result<(), Problem> {
     runtime.set_loader(modules::Library, modules::Library);
     let context = Context::full(&runtime).map_err(plain)?;
     let made = context.with(|ctx| library(&ctx).map_err(|error| Problem::from(Thrown::of(&ctx, error).line())));
-    let kinds = Some(made?);
-    ENGINE.with_borrow_mut(|engine| *engine = Some(Engine { context, kinds, handler: None }));
+    let library = Some(made?);
+    ENGINE.with_borrow_mut(|engine| *engine = Some(Engine { context, library, handler: None }));
     Ok(())
 }
 
 pub(crate) type Saved = Persistent<Function<'static>>;
 
-fn library(ctx: &Ctx<'_>) -> rquickjs::Result<Kinds> {
+fn library(ctx: &Ctx<'_>) -> rquickjs::Result<(Persistent<Object<'static>>, Persistent<Object<'static>>)> {
     let native = native::object(ctx)?;
     let parts = Object::new(ctx.clone())?;
-    for (name, text) in LIBRARY {
+    make(ctx, &LIBRARY, &native, &parts)?;
+    ctx.globals().set("__edgeweir", parts.clone())?;
+    Module::evaluate(ctx.clone(), format!("{OURS}all"), modules::ALL)?.finish::<()>()?;
+    Ok((Persistent::save(ctx, native), Persistent::save(ctx, parts)))
+}
+
+fn make<'js>(ctx: &Ctx<'js>, library: &Parts, native: &Object<'js>, parts: &Object<'js>) -> rquickjs::Result<()> {
+    for (name, text) in library {
         let mut options = rquickjs::context::EvalOptions::default();
         options.filename = Some(format!("{OURS}{name}"));
-        let make: Function<'_> = ctx.eval_with_options(text, options)?;
+        let make: Function<'_> = ctx.eval_with_options(*text, options)?;
         let part: Value<'_> = make.call((native.clone(), parts.clone()))?;
-        parts.set(name, part)?;
+        parts.set(*name, part)?;
     }
-    let globals = ctx.globals();
-    globals.set("__edgeweir", parts.clone())?;
-    Module::evaluate(ctx.clone(), format!("{OURS}all"), modules::ALL)?.finish::<()>()?;
-    let kind = |name: &str| -> rquickjs::Result<Kind> {
-        let made: Object<'_> = parts.get(name)?;
-        let (call, finish): (Function<'_>, Function<'_>) = (made.get("call")?, made.get("finish")?);
-        Ok(Kind { call: Persistent::save(ctx, call), finish: Persistent::save(ctx, finish) })
-    };
-    Ok(Kinds { functions: kind("events")?, lambda: kind("lambda")?, parts: Persistent::save(ctx, parts.clone()) })
+    Ok(())
 }
 
 /// Ends the source: leaves the function where it is found. The first line end ends a comment.
 const EPILOGUE: &str = "\n;globalThis.__edgeweir_handler = typeof handler === 'function' ? handler : undefined;";
-/// What only functions of Lambda@Edge find.
+/// What only functions of Lambda@Edge find, also where a file that speaks of exports is none.
 const OF_NODE: [&str; 9] =
     ["exports", "module", "global", "process", "URL", "URLSearchParams", "fetch", "Headers", "Response"];
-/// The parts of the library that only those need.
-const PARTS_OF_NODE: [&str; 7] = ["lambda", "fetch", "node", "path", "process", "url", "util"];
-
 /// Defines the function; whether it is one of Lambda@Edge.
 fn define(source: &Source) -> Result<bool, Problem> {
     let context = engine(|engine| engine.map(|engine| engine.context.clone()));
     let context = context.ok_or_else(|| Problem::from("the engine was not prepared".to_owned()))?;
-    let (handler, lambda) = context.with(|ctx| {
+    let library = ENGINE.with_borrow_mut(|engine| engine.as_mut().and_then(|engine| engine.library.take()));
+    let library = library.ok_or_else(|| Problem::from("the library was not made".to_owned()))?;
+    let (handler, kind, lambda) = context.with(|ctx| {
         let thrown = |error: Error| {
             let thrown = Thrown::of(&ctx, error);
             let place = thrown.place().filter(|(file, ..)| *file == source.file);
@@ -198,6 +196,12 @@ fn define(source: &Source) -> Result<bool, Problem> {
             Problem { message: thrown.message, line, column }
         };
         let globals = ctx.globals();
+        let (native, parts) = library;
+        let (native, parts) = (native.restore(&ctx).map_err(thrown)?, parts.restore(&ctx).map_err(thrown)?);
+        if source.text.contains("export") {
+            make(&ctx, &LIBRARY_OF_NODE, &native, &parts).map_err(thrown)?;
+            modules::add_node();
+        }
         let (module, exports) = (Object::new(ctx.clone()), Object::new(ctx.clone()));
         let (module, exports) = (module.map_err(thrown)?, exports.map_err(thrown)?);
         let set = module.set("exports", exports.clone()).and_then(|()| globals.set("exports", exports));
@@ -216,23 +220,22 @@ fn define(source: &Source) -> Result<bool, Problem> {
                     .to_owned(),
             ));
         };
-        settle(&ctx, lambda).map_err(thrown)?;
+        let kind = kind(&ctx, &parts, lambda).map_err(thrown)?;
         let handler = Persistent::save(&ctx, handler);
         facts::want(&source.text);
-        Ok((handler, lambda))
+        Ok((handler, kind, lambda))
     })?;
     ENGINE.with_borrow_mut(|engine| {
         if let Some(engine) = engine {
-            let kinds = engine.kinds.take();
-            engine.handler = kinds.map(|kinds| (handler, if lambda { kinds.lambda } else { kinds.functions }));
+            engine.handler = Some((handler, kind));
         }
     });
     context.with(|ctx| ctx.run_gc());
     Ok(lambda)
 }
 
-/// Once the kind is known: what the other one would need goes, so that no call has it in its memory.
-fn settle(ctx: &Ctx<'_>, lambda: bool) -> rquickjs::Result<()> {
+/// How functions of a kind are called, by the part of the library that does it. What the other kind has besides goes.
+fn kind<'js>(ctx: &Ctx<'js>, parts: &Object<'js>, lambda: bool) -> rquickjs::Result<Kind> {
     let globals = ctx.globals();
     if lambda {
         Module::evaluate(ctx.clone(), format!("{OURS}node"), modules::OF_NODE)?.finish::<()>()?;
@@ -240,15 +243,11 @@ fn settle(ctx: &Ctx<'_>, lambda: bool) -> rquickjs::Result<()> {
         for name in OF_NODE {
             globals.remove(name)?;
         }
-        let parts = engine(|engine| engine.and_then(|engine| engine.kinds.as_ref()).map(|kinds| kinds.parts.clone()));
-        if let Some(parts) = parts {
-            let parts = parts.restore(ctx)?;
-            for name in PARTS_OF_NODE {
-                parts.remove(name)?;
-            }
-        }
     }
-    globals.remove("__edgeweir")
+    globals.remove("__edgeweir")?;
+    let made: Object<'js> = parts.get(if lambda { "lambda" } else { "events" })?;
+    let (call, finish): (Function<'js>, Function<'js>) = (made.get("call")?, made.get("finish")?);
+    Ok(Kind { call: Persistent::save(ctx, call), finish: Persistent::save(ctx, finish) })
 }
 
 fn function(value: Option<Value<'_>>) -> Option<Function<'_>> {

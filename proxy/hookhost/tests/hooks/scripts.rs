@@ -115,6 +115,11 @@ fn what_does_not_build_is_told_with_its_place() {
         ),
         ("import { S3 } from '@aws-sdk/client-s3';", "fn.js:1:20: Error: '@aws-sdk/client-s3' cannot be imported"),
         ("const fs = require('net');", "'net' cannot be imported: there are no sockets"),
+        (
+            "import url from 'url';\nfunction handler() {}",
+            "fn.js:1:17: Error: 'url' cannot be imported: CloudFront Functions do not have it",
+        ),
+        ("const path = require('node:path');\nfunction handler() {}", "CloudFront Functions do not have it"),
         ("import './other.js';", "bundle it first"),
         ("const x = 1;", "it has no function `handler`"),
         ("exports.other = async (event) => event;", "`exports.handler = …`"),
