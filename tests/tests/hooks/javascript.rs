@@ -124,7 +124,7 @@ async fn an_origin_that_a_function_changed_is_in_the_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lambda_at_edge_handler_runs_at_all_stages() {
     let main = Origin::mirror().await;
-    let api = Origin::start(|request| Reply::ok(&format!("{{\"target\":\"{}\"}}", request.target()))).await;
+    let api = Origin::start(|request| Reply::ok(format!("{{\"target\":\"{}\"}}", request.target()))).await;
     let text = "[origins.main]\nurl = \"http://{origin}\"\n[origins.api]\nurl = \"http://{api}/v1\"\n\
          [hooks.handler]\nfile = \"{dir}/index.js\"\ntimeout = \"5s\"\n\
          [distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
