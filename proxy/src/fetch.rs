@@ -63,7 +63,7 @@ impl Fetch for Fetcher {
 
 impl Fetcher {
     async fn ask(&self, request: Outgoing) -> Result<GeneratedResponse, String> {
-        let Some(origin) = self.origins.iter().find(|origin| origin.config.name == request.origin) else {
+        let Some(origin) = self.origins.iter().find(|origin| is_meant(origin, &request.origin)) else {
             let name: String = request.origin.chars().take(64).collect();
             return Err(format!("the binding does not let the hook ask the origin {name:?}: add it to `fetch`"));
         };
@@ -130,6 +130,14 @@ impl Fetcher {
         }
         Ok(GeneratedResponse { status, headers, body: Bytes::from(body) })
     }
+}
+
+/// Whether this is the origin's name, or scheme and authority of its URL.
+fn is_meant(origin: &Origin, asked: &str) -> bool {
+    let name = origin.config.name.as_str();
+    let Some((scheme, authority)) = asked.split_once("://") else { return name == asked };
+    let own = if origin.config.tls { "https" } else { "http" };
+    authority == name || (scheme == own && origin.own_host.as_bytes() == authority.as_bytes())
 }
 
 /// A connection of a TLS version that will do, and whether it was kept from before.

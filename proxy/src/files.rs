@@ -53,6 +53,13 @@ impl Stamp {
         }
     }
 
+    /// When its content was written last, in milliseconds since 1970.
+    pub(crate) fn written_ms(&self) -> u64 {
+        let (seconds, nanos) = self.written;
+        let ms = seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000);
+        u64::try_from(ms).unwrap_or(0)
+    }
+
     /// Of what is at this path; none if nothing is.
     pub(crate) fn at(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().map(|meta| Self::of(&meta))

@@ -19,6 +19,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime};
 
 use edgeweir_config::{self as model, Balance, OriginHttp};
+use edgeweir_hookhost::OriginFacts;
 use http::HeaderValue;
 use pingora::upstreams::peer::HttpPeer;
 
@@ -49,6 +50,8 @@ pub struct Origin {
     pub headers: Vec<(http::HeaderName, HeaderValue)>,
     /// Files of this machine in place of a server.
     pub directory: Option<Arc<Directory>>,
+    /// What hooks may know of it.
+    pub facts: Arc<OriginFacts>,
     /// Signs what it gets, for a bucket.
     pub signer: Option<Box<Signer>>,
     template: HttpPeer,
@@ -69,6 +72,21 @@ pub struct Origin {
 impl std::fmt::Debug for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Origin").field("name", &self.config.name).finish_non_exhaustive()
+    }
+}
+
+/// What hooks may know of an origin.
+fn facts(config: &model::Origin) -> OriginFacts {
+    OriginFacts {
+        name: config.name.as_str().into(),
+        tls: config.tls,
+        host: config.host.as_str().into(),
+        port: config.port,
+        path_prefix: config.path_prefix.as_str().into(),
+        region: config.sigv4.as_ref().map(|signing| signing.region.as_str().into()),
+        connect_timeout: config.connect_timeout,
+        read_timeout: config.read_timeout,
+        keepalive: config.keepalive,
     }
 }
 
@@ -125,6 +143,7 @@ impl Origin {
         Self {
             watched: config.health_check.is_some(),
             literal: addresses.literal(),
+            facts: Arc::new(facts(&config)),
             config,
             host_header,
             own_host,

@@ -52,6 +52,14 @@ impl<'a> Store<'a> {
         text.map(Some).map_err(|_| Error::new(format!("the value of `{key}` in store `{}` is not text", self.name)))
     }
 
+    /// How many keys the store has.
+    ///
+    /// # Errors
+    /// If the binding does not grant the store.
+    pub fn count(&self) -> Result<u64> {
+        host::meta(self.name).map(|(keys, _)| keys).map_err(Error::new)
+    }
+
     /// Whether a key is there. Cheaper than [`Store::get`]: no value is handed over.
     ///
     /// # Errors

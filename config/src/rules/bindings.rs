@@ -39,8 +39,11 @@ fn switches(binding: &Binding, stage: Stage, out: &mut Report) {
         let help = "the request's body is there at viewer-request and origin-request: move it there, or leave it out";
         misplaced("request-body", body.span(), "request_body", help);
     }
-    if let Some(hosts) = binding.dynamic_origins.given().filter(|_| stage != Stage::OriginRequest) {
-        let help = "only origin-request hooks choose origins by host: move it there, or leave it out";
+    if let Some(hosts) =
+        binding.dynamic_origins.given().filter(|_| !matches!(stage, Stage::ViewerRequest | Stage::OriginRequest))
+    {
+        let help =
+            "only hooks at viewer-request and origin-request choose origins by host: move it there, or leave it out";
         misplaced("dynamic-origins", hosts.span(), "dynamic_origins", help);
     }
     if let Some(size) = binding.fetch_max.given().filter(|_| binding.fetch.is_absent()) {

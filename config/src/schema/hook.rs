@@ -84,7 +84,7 @@ table! {
         fetch: Opt<List<Text>>,
         /// Largest body of an answer to `fetch`, at most 8MiB; more is an error for the hook. Default: "1MiB".
         fetch_max: Opt<Size<1, {8 * MIB}>>,
-        /// Only at origin-request: hosts that the hook may choose as origins besides those of the config: names,
+        /// Only at viewer-request and origin-request: hosts that the hook may choose as origins besides those of the config: names,
         /// addresses, or `*.example.com`. Addresses of this machine and of private networks are refused, unless the
         /// host is listed in full. Default: none.
         dynamic_origins: Opt<List<Host>>,

@@ -13,6 +13,7 @@ wasmtime::component::bindgen!({
             import edgeweir:hook/fetch@0.1.0;
             import edgeweir:hook/body@0.1.0;
             import edgeweir:hook/data@0.1.0;
+            import edgeweir:hook/origins@0.1.0;
             export edgeweir:hook/settings-check@0.1.0;
             export edgeweir:hook/authorizer@0.1.0;
             export edgeweir:hook/viewer-request@0.1.0;

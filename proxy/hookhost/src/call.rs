@@ -97,6 +97,47 @@ pub struct CallFacts {
     pub request_id: Arc<str>,
 }
 
+/// An origin as hooks may know it: no header that it gets, which may be a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginFacts {
+    /// Its name in the config.
+    pub name: Box<str>,
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// Host name or address.
+    pub host: Box<str>,
+    /// The port.
+    pub port: u16,
+    /// Empty, or starts with `/`: put before the path of requests.
+    pub path_prefix: Box<str>,
+    /// The region of a bucket.
+    pub region: Option<Box<str>>,
+    /// For a connection.
+    pub connect_timeout: Duration,
+    /// Between two reads.
+    pub read_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub keepalive: Duration,
+}
+
+impl OriginFacts {
+    /// One of which only the name is known; the rest is as CloudFront has it by default.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            tls: true,
+            host: name.into(),
+            port: 443,
+            path_prefix: "".into(),
+            region: None,
+            connect_timeout: Duration::from_secs(10),
+            read_timeout: Duration::from_secs(30),
+            keepalive: Duration::from_secs(5),
+        }
+    }
+}
+
 /// One run of one hook at one stage. Owns the request, so that nothing is copied; see [`Done::call`].
 pub struct Call {
     /// The request.
@@ -105,8 +146,8 @@ pub struct Call {
     pub response: Option<Box<dyn ResponseView>>,
     /// Facts of the request.
     pub facts: Arc<CallFacts>,
-    /// Name of the origin; none at viewer stages.
-    pub origin: Option<Arc<str>>,
+    /// The origin; none at viewer stages.
+    pub origin: Option<Arc<OriginFacts>>,
     /// The binding's settings as JSON text; `{}` if it has none.
     pub settings: Arc<str>,
     /// The request's body at a request stage; none if the binding does not grant it.

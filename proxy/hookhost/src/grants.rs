@@ -48,6 +48,11 @@ pub type Entries = HashMap<Box<str>, Arc<[u8]>>;
 pub trait KeyValueStore: Send + Sync {
     /// The state now.
     fn entries(&self) -> Arc<Entries>;
+
+    /// When it was changed last, in milliseconds since 1970; 0 where nobody knows.
+    fn changed_ms(&self) -> u64 {
+        0
+    }
 }
 
 /// A set of public keys as its embedder keeps it. Asked from inside a hook's call.
@@ -74,7 +79,7 @@ pub struct Grants {
     pub jwks: Vec<(Box<str>, Arc<dyn KeySet>)>,
     /// Sends requests to the origins that the binding lists; none if it lists none.
     pub fetch: Option<Arc<dyn Fetch>>,
-    /// Hosts that a hook at origin-request may choose as origins, lower case: in full, or `*.` and a domain.
+    /// Hosts that a hook may choose as origins, lower case: in full, or `*.` and a domain.
     pub dynamic_origins: Vec<Box<str>>,
 }
 

@@ -253,7 +253,11 @@ impl Hook {
                 Ok(Err(error)) => Err(HookFault::of(&error, store.data().last_error.as_deref())),
                 Ok(Ok(None)) => Err(HookFault::MissingStage(S::STAGE)),
                 Ok(Ok(Some(Err(message)))) => Err(HookFault::failed(message)),
-                Ok(Ok(Some(Ok(raw)))) => S::check(raw, &store.data().call).map_err(HookFault::from),
+                Ok(Ok(Some(Ok(raw)))) => {
+                    let checked = S::check(raw, &store.data().call).map_err(HookFault::from);
+                    let chosen = store.data_mut().chosen.take();
+                    checked.map(|verdict| S::with_choice(verdict, chosen))
+                }
             }
         };
         // Read first: writing each time would have all processors fight for the line.

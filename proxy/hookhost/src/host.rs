@@ -11,6 +11,7 @@ mod jwks;
 mod log;
 mod message;
 mod metrics;
+mod origins;
 mod tools;
 pub(crate) mod wasi;
 
@@ -42,6 +43,7 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallS
     imports::fetch::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::body::add_to_linker::<CallState, Own>(&mut linker, same)?;
     imports::data::add_to_linker::<CallState, Own>(&mut linker, same)?;
+    imports::origins::add_to_linker::<CallState, Own>(&mut linker, same)?;
     grants::add_to_linker(&mut linker)?;
     Ok(linker)
 }

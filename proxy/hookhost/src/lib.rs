@@ -39,7 +39,9 @@ mod stage;
 mod state;
 mod verdict;
 
-pub use call::{Call, CallFacts, CallReport, Done, GeoView, RequestBody, RequestView, ResponseView, ViewerFacts};
+pub use call::{
+    Call, CallFacts, CallReport, Done, GeoView, OriginFacts, RequestBody, RequestView, ResponseView, ViewerFacts,
+};
 pub use compiler::{COMPILER_VERB, Compiler, CompilerLimits, serve_compiler};
 pub use engine::{EngineError, EngineLimits, HookEngine};
 pub use fault::{HookFault, TrapKind};
@@ -55,6 +57,6 @@ pub use script::{MAX_SCRIPT, Script, ScriptError, build_script, is_script};
 pub use services::{Counters, HostServices, LogLevel};
 pub use stage::Stage;
 pub use verdict::{
-    AuthorizerVerdict, Caller, DynamicOrigin, GeneratedResponse, HeaderEdit, Hidden, RequestEdit, RequestVerdict,
-    ResponseEdit, is_context_name,
+    AuthorizerVerdict, Caller, DynamicOrigin, GeneratedResponse, HeaderEdit, Hidden, OriginChange, RequestEdit,
+    RequestVerdict, ResponseEdit, is_context_name,
 };

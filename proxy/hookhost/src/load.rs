@@ -12,6 +12,7 @@ use ring::digest::{SHA256, digest as ring_digest};
 use wasmtime::Module;
 use wasmtime::component::Component;
 
+use crate::Grant;
 use crate::artefact::{ArtefactCache, Verified, hex};
 use crate::data::Held;
 use crate::direct::Direct;
@@ -124,7 +125,11 @@ pub(crate) fn program(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Pro
     let component = match &compiled {
         Compiled::Component(component) | Compiled::Direct(component, _) => component,
     };
-    let shape = contract::check(&engine.wasmtime, component)?;
+    let mut shape = contract::check(&engine.wasmtime, component)?;
+    // Whether a function of JavaScript wants the body nobody can tell: without the grant it sees none, as with Lambda@Edge.
+    if crate::script::is_marked(wasm) {
+        shape.needs.retain(|need| *need != Grant::Body);
+    }
     let demands = contract::demands(component)?;
     if demands.memory > engine.limits.max_memory {
         return Err(too_much_memory(demands.memory, engine.limits.max_memory));

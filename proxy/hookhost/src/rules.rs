@@ -3,6 +3,7 @@
 //! Does not know wasmtime's errors or the embedder's policies.
 
 mod authorizer;
+mod choice;
 mod dynamic;
 mod headers;
 mod outgoing;
@@ -15,6 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use authorizer::authorizer;
+pub(crate) use choice::choice;
 pub(crate) use headers::is_disallowed;
 pub(crate) use outgoing::outgoing;
 pub(crate) use request::{Allowed, origin_request, viewer_request};

@@ -17,7 +17,7 @@ const ENGINE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/engine.wasm"));
 /// Largest source, in bytes: bundles are larger than the 10 KiB of CloudFront Functions.
 pub const MAX_SCRIPT: usize = 1 << 20;
 /// Changes with what is done to a snapshot here.
-const EDITION: &str = "script-1";
+const EDITION: &str = "script-2";
 
 /// A hook made of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +44,10 @@ pub fn build_script(file: &str, source: &[u8]) -> Result<Script, ScriptError> {
         return Err(ScriptError::NoEngine);
     }
     let text = report::source(file, source)?;
-    let run::Snapshot { wasm, log } = run::snapshot(file, text, key(file, source))?;
+    let run::Snapshot { wasm, log, lambda } = run::snapshot(file, text, key(file, source))?;
     // Whoever wants a store by another way than by name gets an error that says so.
-    let stores = text.contains("kvs");
-    let wasm = trim::trim(&wasm, stores).map_err(ScriptError::Engine)?;
+    let uses = trim::Uses { stores: text.contains("kvs"), fetch: lambda && text.contains("fetch"), lambda };
+    let wasm = trim::trim(&wasm, uses).map_err(ScriptError::Engine)?;
     Ok(Script { wasm, log })
 }
 

@@ -8,7 +8,7 @@ use crate::direct;
 use crate::fault::{MemoryLimit, Refusal};
 use crate::hook::Hook;
 use crate::host::wasi::Wasi;
-use crate::{Call, Fact, ReadSet, RequestView, ResponseView, Stage, ViewerFacts};
+use crate::{Call, Fact, ReadSet, RequestEdit, RequestView, ResponseView, Stage, ViewerFacts};
 
 /// Most elements of a table; the pool has room for no more.
 pub(crate) const MAX_TABLE: usize = 20_000;
@@ -23,6 +23,8 @@ pub(crate) struct CallState {
     pub(crate) hook: Arc<Hook>,
     /// The frozen time, once the hook asked.
     pub(crate) now: Option<u64>,
+    /// The origin that it chose by a function.
+    pub(crate) chosen: Option<RequestEdit>,
     pub(crate) log_lines: u32,
     pub(crate) log_bytes: usize,
     pub(crate) log_dropped: u32,
@@ -46,6 +48,7 @@ impl CallState {
             bound_at: None,
             hook,
             now: None,
+            chosen: None,
             log_lines: 0,
             log_bytes: 0,
             log_dropped: 0,

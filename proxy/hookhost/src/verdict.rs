@@ -35,6 +35,16 @@ pub enum RequestEdit {
     Origin(Box<str>),
     /// origin-request only: an origin that the config does not have; the binding allows its host.
     DynamicOrigin(DynamicOrigin),
+    /// Another origin than the one that would be asked: that one with changes. After all other edits.
+    ChangeOrigin(OriginChange),
+    /// The group of the config that has these members, in this order, and these statuses if there are any. The embedder looks
+    /// for it.
+    Group {
+        /// Names of origins.
+        members: Vec<Box<str>>,
+        /// Statuses of an answer for which the next member is asked; empty for any.
+        statuses: Vec<u16>,
+    },
     /// A new body; empty for none. The embedder sets its length and drops the rest of the old one.
     Body(Bytes),
     /// viewer-request only: what the request costs in throttles, 1 to 1,000.
@@ -58,6 +68,27 @@ pub struct DynamicOrigin {
     pub host_header: Option<HeaderValue>,
     /// Whether the binding lists the host in full: only then may it have an address of this machine or a private network.
     pub listed: bool,
+}
+
+/// What is to be different about an origin; what is none stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OriginChange {
+    /// Another host, and whether the binding lists it in full, as in [`DynamicOrigin`].
+    pub host: Option<(Box<str>, bool)>,
+    /// Whether TLS is spoken; only with a host.
+    pub tls: Option<bool>,
+    /// The port; only with a host.
+    pub port: Option<u16>,
+    /// Empty, or starts with `/` and does not end with it.
+    pub path_prefix: Option<Box<str>>,
+    /// What it gets as `Host`.
+    pub host_header: Option<HeaderValue>,
+    /// Headers that it gets, in place of those of the config.
+    pub headers: Option<Vec<(HeaderName, HeaderValue)>>,
+    /// For a connection, 1 ms to 120 s.
+    pub connect_timeout: Option<Duration>,
+    /// Between two reads, 1 ms to 120 s.
+    pub read_timeout: Option<Duration>,
 }
 
 /// A text that `Debug` does not show.

@@ -104,6 +104,8 @@ pub struct RequestCtx {
     pub chosen_origin: Option<Target>,
     /// The origin that an origin-request hook chose by its host; it goes before all others.
     pub dynamic_origin: Option<Arc<Origin>>,
+    /// The one of these that a viewer-request hook chose: it is in the key, and counts for fetches in the background too.
+    pub chosen_by_viewer: Option<Arc<Origin>>,
     /// The policy's choice of what goes to the origin holds: the request is one that the cache may be asked for, whatever the
     /// cache then did.
     pub keyed: bool,
@@ -294,6 +296,8 @@ impl RequestCtx {
         ctx.caller_keyed = self.caller_keyed;
         ctx.key_parts.clone_from(&self.key_parts);
         ctx.chosen_origin = self.chosen_origin;
+        ctx.dynamic_origin.clone_from(&self.chosen_by_viewer);
+        ctx.chosen_by_viewer.clone_from(&self.chosen_by_viewer);
         ctx
     }
 
@@ -347,6 +351,7 @@ impl RequestCtx {
             key_parts: Vec::new(),
             chosen_origin: None,
             dynamic_origin: None,
+            chosen_by_viewer: None,
             keyed: false,
             cost: None,
             hook_key: None,

@@ -1,7 +1,9 @@
 //! What the edits of hooks mean for a request and its answer.
 
-use edgeweir_config::Stage;
-use edgeweir_hookhost::{HeaderEdit, Hook, RequestEdit, ResponseEdit};
+use std::sync::Arc;
+
+use edgeweir_config::{OriginGroupId, Stage, Target};
+use edgeweir_hookhost::{HeaderEdit, Hook, OriginChange, RequestEdit, ResponseEdit};
 use http::HeaderValue;
 use http::header::CONTENT_ENCODING;
 use pingora::http::{IntoCaseHeaderName, RequestHeader, ResponseHeader};
@@ -9,6 +11,7 @@ use pingora::http::{IntoCaseHeaderName, RequestHeader, ResponseHeader};
 use super::context::RequestCtx;
 use super::{gate, identity};
 use crate::fault::Fault;
+use crate::origin::{Origin, OriginGroup};
 
 /// Most tags of an object (CloudFront, "Invalidate by cache tag").
 const MAX_TAGS: usize = 50;
@@ -56,7 +59,41 @@ pub(super) fn apply(
                 tracing::warn!(request_id = ctx.id(), hook = hook.name(), origin = &*name, rule, "hook answer refused");
                 return Err(Fault::HookInvalid);
             };
-            (ctx.chosen_origin, ctx.dynamic_origin) = (Some(target), None);
+            choose(ctx, target);
+            return Ok(());
+        }
+        RequestEdit::Group { members, statuses } => {
+            let Some(target) = group_of(ctx, &members, &statuses) else {
+                let rule = "a hook may only choose a group of the config: add one with these members, in this order, and these statuses";
+                tracing::warn!(
+                    request_id = ctx.id(),
+                    hook = hook.name(),
+                    ?members,
+                    ?statuses,
+                    rule,
+                    "hook answer refused"
+                );
+                return Err(Fault::HookInvalid);
+            };
+            choose(ctx, target);
+            return Ok(());
+        }
+        RequestEdit::ChangeOrigin(change) => {
+            let Some(origin) = ctx.target().and_then(|target| ctx.member_of(target)) else {
+                return Err(Fault::Internal);
+            };
+            let Some(changed) = ctx.snapshot.dynamic_origins.changed(&change, origin) else {
+                let rule = "a directory, a bucket, or an origin with certificates of its own can only be changed together with its host";
+                let origin = origin.config.name.as_str();
+                tracing::warn!(request_id = ctx.id(), hook = hook.name(), origin, rule, "hook answer refused");
+                return Err(Fault::HookInvalid);
+            };
+            if stage == Stage::ViewerRequest {
+                ctx.key_parts.retain(|part| !part.starts_with(CHANGED));
+                ctx.key_parts.push(key_part(&changed, &change));
+                ctx.chosen_by_viewer = Some(Arc::clone(&changed));
+            }
+            ctx.dynamic_origin = Some(changed);
             return Ok(());
         }
         RequestEdit::DynamicOrigin(chosen) => {
@@ -91,6 +128,38 @@ pub(super) fn apply(
         _ => {}
     }
     Ok(())
+}
+
+/// Starts the part of a key for an origin that a hook changed at viewer-request. No hook's part of a key begins so.
+const CHANGED: &str = "\0origin ";
+
+/// An origin or group of the config, in place of what was chosen before.
+fn choose(ctx: &mut RequestCtx, target: Target) {
+    (ctx.chosen_origin, ctx.dynamic_origin, ctx.chosen_by_viewer) = (Some(target), None, None);
+    ctx.key_parts.retain(|part| !part.starts_with(CHANGED));
+}
+
+/// What is different about an origin. It is in the key, so that what two origins answer is not mixed up.
+fn key_part(origin: &Origin, change: &OriginChange) -> Box<str> {
+    let own = &origin.config;
+    let host = change.host_header.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let mut part = format!("{CHANGED}{} {} {} {} {host}", own.tls, own.host, own.port, own.path_prefix);
+    for (name, value) in change.headers.iter().flatten() {
+        part.push_str(&format!("\n{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+    }
+    part.into()
+}
+
+/// The group of the config with these members in this order, and these statuses if there are any.
+fn group_of(ctx: &RequestCtx, members: &[Box<str>], statuses: &[u16]) -> Option<Target> {
+    let fits = |group: &OriginGroup| {
+        let same =
+            group.members.iter().map(|member| member.config.name.as_str()).eq(members.iter().map(|name| &**name));
+        let all = |some: &[u16], of: &[u16]| some.iter().all(|status| of.contains(status));
+        same && (statuses.is_empty() || (all(statuses, &group.statuses) && all(&group.statuses, statuses)))
+    };
+    let nth = ctx.snapshot.origin_groups.iter().position(fits)?;
+    Some(Target::Group(OriginGroupId(nth)))
 }
 
 /// A path that a hook made may be one that viewers reach through another behavior, which other origins and other guards stand
@@ -132,6 +201,8 @@ pub(crate) fn apply_to_request(head: &mut RequestHeader, edit: &RequestEdit) -> 
         | RequestEdit::CacheKey(_)
         | RequestEdit::Origin(_)
         | RequestEdit::DynamicOrigin(_)
+        | RequestEdit::ChangeOrigin(_)
+        | RequestEdit::Group { .. }
         | RequestEdit::Body(_)
         | RequestEdit::Cost(_)
         | RequestEdit::ApiKey(_) => {}

@@ -386,7 +386,7 @@ fn call(
 ) -> Call {
     let origin = match stage {
         Stage::ViewerRequest | Stage::ViewerResponse | Stage::Authorizer => None,
-        _ => ctx.origin().map(|origin| Arc::from(origin.config.name.as_str())),
+        _ => ctx.origin().map(|origin| Arc::clone(&origin.facts)),
     };
     Call {
         request,

@@ -189,6 +189,11 @@ fn request_edit(edit: &RequestEdit, own: &[Box<str>]) -> String {
             let scheme = if origin.tls { "https" } else { "http" };
             format!("origin {scheme} {} port {}", short(&origin.host), origin.port)
         }
+        RequestEdit::ChangeOrigin(change) => match &change.host {
+            Some((host, _)) => format!("origin with the host {}", short(host)),
+            None => "origin with changes".to_owned(),
+        },
+        RequestEdit::Group { members, .. } => format!("group of {}", short(&members.join(", "))),
         RequestEdit::Body(body) => format!("body of {} bytes", body.len()),
         RequestEdit::Cost(cost) => format!("cost {cost}"),
         RequestEdit::ApiKey(_) => "api key ***".to_owned(),

@@ -131,6 +131,10 @@ impl KeyValueStore for Store {
     fn entries(&self) -> Arc<Entries> {
         self.entries.load_full()
     }
+
+    fn changed_ms(&self) -> u64 {
+        self.seen.lock().as_ref().map_or(0, Stamp::written_ms)
+    }
 }
 
 impl std::fmt::Debug for Store {

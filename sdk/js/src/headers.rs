@@ -72,6 +72,28 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>, fields: &Fields) -> Result<Object<'js>
     Ok(object)
 }
 
+/// Whether a field may not be changed at a stage (CloudFront Developer Guide, "Restrictions on all edge functions"). The edge
+/// says so in the end; here it tells what a function left out from what it took out.
+pub(crate) fn is_read_only(stage: u32, name: &str) -> bool {
+    let names: &[&str] = match stage {
+        0 => &["cdn-loop", "content-length", "host", "transfer-encoding", "via"],
+        1 => &[
+            "accept-encoding",
+            "cdn-loop",
+            "content-length",
+            "if-modified-since",
+            "if-none-match",
+            "if-range",
+            "if-unmodified-since",
+            "transfer-encoding",
+            "via",
+        ],
+        2 => &["transfer-encoding", "via"],
+        _ => &["content-encoding", "content-length", "transfer-encoding", "via", "warning"],
+    };
+    names.contains(&name)
+}
+
 fn before(fields: &Fields, nth: usize) -> impl Iterator<Item = &(String, String)> {
     fields.iter().take(nth)
 }
@@ -82,11 +104,15 @@ fn line<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Object<'js>> {
     Ok(entry)
 }
 
+/// Reads the lines that an entry of a header means, where the last are those that it had.
+pub(crate) type Lines = for<'js> fn(&Ctx<'js>, &str, &Value<'js>, &[&str]) -> Result<Vec<String>>;
+
 /// What has to be done to the fields to make them what the object says. `own` is the field that functions see elsewhere.
 pub(crate) fn changes<'js>(
     ctx: &Ctx<'js>,
     fields: &Fields,
     object: &Object<'js>,
+    lines: Lines,
     mut edit: impl FnMut(HeaderEdit),
 ) -> Result<()> {
     let mut seen = vec![false; fields.len()];
@@ -126,7 +152,7 @@ pub(crate) fn changes<'js>(
 }
 
 /// The lines that an entry means.
-fn lines<'js>(ctx: &Ctx<'js>, name: &str, entry: &Value<'js>, old: &[&str]) -> Result<Vec<String>> {
+pub(crate) fn lines<'js>(ctx: &Ctx<'js>, name: &str, entry: &Value<'js>, old: &[&str]) -> Result<Vec<String>> {
     let refuse = |what: &str| Err(Exception::throw_type(ctx, &format!("header `{name}`: {what}")));
     let Some(entry) = entry.as_object() else {
         return refuse("has to be an object with the string `value`");
@@ -160,6 +186,6 @@ fn lines<'js>(ctx: &Ctx<'js>, name: &str, entry: &Value<'js>, old: &[&str]) -> R
     Ok(lines)
 }
 
-fn string(value: &Value<'_>) -> Option<String> {
+pub(crate) fn string(value: &Value<'_>) -> Option<String> {
     value.as_string().and_then(|text| text.to_string().ok())
 }

@@ -1,4 +1,5 @@
-//! The JavaScript engine of hooks: QuickJS-ng compiled to WASM, with the event shapes of CloudFront Functions.
+//! The JavaScript engine of hooks: QuickJS-ng compiled to WASM, with the event shapes of CloudFront Functions and
+//! Lambda@Edge.
 //!
 //! Built once, by `make engine`. `edgeweir hook build` runs it up to the point where a function is defined and keeps that
 //! state as a module of its own (hookhost's `script`); each call starts from there, in a fresh instance.
@@ -16,6 +17,8 @@ mod headers;
 mod modules;
 mod native;
 mod outcome;
+mod outgoing;
+mod records;
 mod setup;
 mod stages;
 mod system;

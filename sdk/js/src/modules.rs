@@ -1,5 +1,7 @@
 //! What functions may import, and what others are told.
 
+use std::cell::Cell;
+
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
 use rquickjs::{Ctx, Exception, Module, Result};
@@ -7,15 +9,52 @@ use rquickjs::{Ctx, Exception, Module, Result};
 use crate::errors::OURS;
 
 /// Modules of the library, with what each exports by name besides `default`.
-const MODULES: [(&str, &[&str]); 4] = [
+const MODULES: [(&str, &[&str]); 8] = [
     ("buffer", &["Buffer"]),
     ("cloudfront", &[]),
     ("crypto", &["createHash", "createHmac", "randomBytes", "timingSafeEqual"]),
+    (
+        "path",
+        &["basename", "dirname", "extname", "isAbsolute", "join", "normalize", "parse", "posix", "resolve", "sep"],
+    ),
+    ("process", &["nextTick", "platform", "version", "versions"]),
     ("querystring", &["decode", "encode", "escape", "parse", "stringify", "unescape"]),
+    ("url", &["URL", "URLSearchParams", "format", "parse", "resolve"]),
+    (
+        "util",
+        &[
+            "TextDecoder",
+            "TextEncoder",
+            "callbackify",
+            "deprecate",
+            "format",
+            "inherits",
+            "inspect",
+            "isArray",
+            "isDeepStrictEqual",
+            "promisify",
+            "types",
+        ],
+    ),
 ];
 
-/// Imports all of them, so that they are there before any call.
+/// Imports those of CloudFront Functions, so that they are there before any call.
 pub(crate) const ALL: &str = "import 'buffer'; import 'cloudfront'; import 'crypto'; import 'querystring';";
+/// Imports those that functions of Lambda@Edge have besides.
+pub(crate) const OF_NODE: &str = "import 'path'; import 'process'; import 'url'; import 'util';";
+
+/// Those, by name.
+const NODE: [&str; 4] = ["path", "process", "url", "util"];
+
+thread_local! {
+    /// Whether the library has them.
+    static WITH_NODE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that the library has them.
+pub(crate) fn add_node() {
+    WITH_NODE.set(true);
+}
 
 /// Finds the library's modules by name.
 pub(crate) struct Library;
@@ -29,7 +68,8 @@ impl Resolver for Library {
         _: Option<ImportAttributes<'js>>,
     ) -> Result<String> {
         let short = name.strip_prefix("node:").unwrap_or(name);
-        if MODULES.iter().any(|(known, _)| *known == short) {
+        let is_there = !NODE.contains(&short) || WITH_NODE.get();
+        if is_there && MODULES.iter().any(|(known, _)| *known == short) {
             return Ok(format!("{OURS}{short}"));
         }
         Err(Exception::throw_message(ctx, &refusal(name)))
@@ -63,14 +103,15 @@ pub(crate) fn refusal(name: &str) -> String {
              --external:cloudfront`"
         }
         "aws-sdk" | "@aws-sdk" => "there is no AWS in here: ask an origin of yours, or use a key-value store",
-        "fs" | "os" | "path" | "child_process" | "cluster" | "worker_threads" => {
+        "fs" | "os" | "child_process" | "cluster" | "worker_threads" => {
             "there is no file system and there are no processes: put what the function needs into the file, or into a \
              key-value store"
         }
+        "path" | "process" | "url" | "util" => "CloudFront Functions do not have it, handlers of Lambda@Edge do",
         "net" | "tls" | "dgram" | "dns" | "http" | "https" | "http2" => "there are no sockets",
         _ if short.ends_with(".node") => "native modules cannot run in WASM",
         _ => {
-            "there is `crypto`, `querystring`, `buffer` and `cloudfront`; a package has to be bundled into the file, \
+            "there is `crypto`, `querystring`, `url`, `util`, `path`, `buffer` and `cloudfront`; a package has to be bundled into the file, \
              with `esbuild fn.js --bundle --format=esm --outfile=bundle.js --external:cloudfront`"
         }
     };

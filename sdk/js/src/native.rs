@@ -4,16 +4,17 @@
 
 use edgeweir_sdk::bindings::imports::edgeweir::hook::types::{GeneratedResponse, Header};
 use edgeweir_sdk::bindings::imports::edgeweir::hook::{context, request, response, viewer};
-use edgeweir_sdk::bindings::optional::edgeweir::hook::key_value;
+use edgeweir_sdk::bindings::optional::edgeweir::hook::{body, key_value, origins};
 use edgeweir_sdk::log::Level;
 use edgeweir_sdk::{crypto, http, random};
-use rquickjs::function::Func;
+use rquickjs::convert::List;
+use rquickjs::function::{Func, Opt};
 use rquickjs::{Ctx, Exception, Object, Result, TypedArray, Value};
 
 use crate::digests::Algorithm;
 use crate::headers::Fields;
 use crate::outcome::{self, Edit};
-use crate::{facts, headers, modules, system};
+use crate::{facts, headers, modules, outgoing, records, system};
 
 /// Facts of the request by number: a number costs less than a name.
 fn fact(nth: u32) -> String {
@@ -33,31 +34,39 @@ fn query() -> Option<String> {
 }
 
 /// The request's, as functions see them.
-fn request_fields() -> Fields {
-    let mut fields = headers::part(request::headers(), "cookie");
+fn request_fields(records: bool) -> Fields {
+    let mut fields = headers::part(request::headers(), if records { "" } else { "cookie" });
     facts::add(&mut fields);
     fields
 }
 
 /// Reads the fields of the message that may be changed, once.
-fn read(of_response: bool) {
+fn read(of_response: bool, records: bool) {
     if outcome::with(|outcome| outcome.fields.is_none()) {
-        let fields = if of_response { headers::part(response::headers(), "set-cookie") } else { request_fields() };
+        let apart = if records { "" } else { "set-cookie" };
+        let fields = if of_response { headers::part(response::headers(), apart) } else { request_fields(records) };
         outcome::with(|outcome| outcome.fields = Some(fields));
     }
 }
 
-fn own_headers<'js>(ctx: Ctx<'js>, of_response: bool) -> Result<Object<'js>> {
-    read(of_response);
+/// With `records` all header fields, as Lambda@Edge has them; without, those of CloudFront Functions.
+fn own_headers<'js>(ctx: Ctx<'js>, of_response: bool, Opt(records): Opt<bool>) -> Result<Object<'js>> {
+    let records = records.unwrap_or(false);
+    read(of_response, records);
     let fields = outcome::with(|outcome| outcome.fields.take()).unwrap_or_default();
-    let object = headers::object(&ctx, &fields);
+    let object = shown(&ctx, &fields, records);
     outcome::with(|outcome| outcome.fields = Some(fields));
     object
 }
 
 /// The request's, where the response is what may be changed.
-fn request_headers<'js>(ctx: Ctx<'js>) -> Result<Object<'js>> {
-    headers::object(&ctx, &request_fields())
+fn request_headers<'js>(ctx: Ctx<'js>, Opt(records): Opt<bool>) -> Result<Object<'js>> {
+    let records = records.unwrap_or(false);
+    shown(&ctx, &request_fields(records), records)
+}
+
+fn shown<'js>(ctx: &Ctx<'js>, fields: &Fields, records: bool) -> Result<Object<'js>> {
+    if records { records::object(ctx, fields) } else { headers::object(ctx, fields) }
 }
 
 /// The cookies of a request: the field alone, without the others.
@@ -69,13 +78,30 @@ fn response_cookies() -> Vec<String> {
     response::header_values("set-cookie").into_iter().map(|line| headers::text("set-cookie", line)).collect()
 }
 
-fn change_headers<'js>(ctx: Ctx<'js>, object: Object<'js>, of_response: bool) -> Result<()> {
-    read(of_response);
-    let fields = outcome::with(|outcome| outcome.fields.take()).unwrap_or_default();
+/// `fresh` is the stage where the object is not the one that the function was given: then what it does not name and may not
+/// be changed there stays.
+fn change_headers<'js>(
+    ctx: Ctx<'js>,
+    object: Object<'js>,
+    of_response: bool,
+    fresh: u32,
+    Opt(records): Opt<bool>,
+) -> Result<()> {
+    let records = records.unwrap_or(false);
+    read(of_response, records);
+    let mut fields = outcome::with(|outcome| outcome.fields.take()).unwrap_or_default();
+    if fresh < 4 {
+        let named: Vec<String> = object.keys().collect::<Result<_>>()?;
+        fields.retain(|(name, _)| !headers::is_read_only(fresh, name) || named.contains(name));
+    }
     let mut edits = Vec::new();
-    headers::changes(&ctx, &fields, &object, |edit| edits.push(Edit::Header(edit)))?;
+    headers::changes(&ctx, &fields, &object, lines(records), |edit| edits.push(Edit::Header(edit)))?;
     outcome::with(|outcome| outcome.edits.append(&mut edits));
     Ok(())
+}
+
+fn lines(records: bool) -> headers::Lines {
+    if records { records::lines } else { headers::lines }
 }
 
 /// Replaces all lines of a field.
@@ -128,7 +154,7 @@ fn code(ctx: &Ctx<'_>, status: f64) -> Result<u16> {
 }
 
 /// Text, or bytes.
-fn content(value: &Value<'_>) -> Result<Vec<u8>> {
+pub(crate) fn content(value: &Value<'_>) -> Result<Vec<u8>> {
     if let Some(text) = value.as_string() {
         return Ok(text.to_string()?.into_bytes());
     }
@@ -136,13 +162,20 @@ fn content(value: &Value<'_>) -> Result<Vec<u8>> {
     Ok(system::bytes(&bytes))
 }
 
-fn respond<'js>(ctx: Ctx<'js>, status: f64, fields: Object<'js>, cookies: Vec<String>, body: Value<'js>) -> Result<()> {
+fn respond<'js>(
+    ctx: Ctx<'js>,
+    status: f64,
+    fields: Object<'js>,
+    cookies: Vec<String>,
+    body: Value<'js>,
+    Opt(records): Opt<bool>,
+) -> Result<()> {
     use edgeweir_sdk::bindings::imports::edgeweir::hook::types::HeaderEdit;
 
     let status = code(&ctx, status)?;
     let body = content(&body)?;
     let mut list = Vec::new();
-    headers::changes(&ctx, &Vec::new(), &fields, |edit| {
+    headers::changes(&ctx, &Vec::new(), &fields, lines(records.unwrap_or(false)), |edit| {
         if let HeaderEdit::Set(header) | HeaderEdit::Append(header) = edit {
             list.push(header);
         }
@@ -222,6 +255,29 @@ fn value<'js>(ctx: Ctx<'js>, store: String, key: String) -> Result<Option<TypedA
         Ok(None) => Ok(None),
         Err(message) => Err(Exception::throw_message(&ctx, &message)),
     }
+}
+
+/// How many keys a store has, and when it was changed last, in milliseconds since 1970.
+fn store_meta(ctx: Ctx<'_>, store: String) -> Result<Vec<f64>> {
+    match key_value::meta(&store) {
+        Ok((keys, changed)) => Ok(vec![keys as f64, changed as f64]),
+        Err(message) => Err(Exception::throw_message(&ctx, &message)),
+    }
+}
+
+/// The choice of an origin, as JSON; see the contract.
+fn choose_origin(ctx: Ctx<'_>, choice: String) -> Result<()> {
+    origins::choose(&choice).map_err(|message| Exception::throw_message(&ctx, &message))
+}
+
+fn current_origin() -> Option<String> {
+    origins::current()
+}
+
+/// The request's body in base64, and whether it was cut; nothing where the binding does not grant it.
+fn request_body() -> Option<List<(String, bool)>> {
+    let (bytes, cut) = body::read().ok()?;
+    Some(List((base64(&bytes, b"+/", true), cut)))
 }
 
 fn exists(ctx: Ctx<'_>, store: String, key: String) -> Result<bool> {
@@ -337,6 +393,12 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     object.set("write", Func::from(write))?;
     object.set("value", Func::from(value))?;
     object.set("exists", Func::from(exists))?;
+    object.set("storeMeta", Func::from(store_meta))?;
+    object.set("chooseOrigin", Func::from(choose_origin))?;
+    object.set("currentOrigin", Func::from(current_origin))?;
+    object.set("requestBody", Func::from(request_body))?;
+    object.set("settings", Func::from(context::settings))?;
+    object.set("fetch", Func::from(outgoing::send))?;
     object.set("encode", Func::from(encode))?;
     object.set("decode", Func::from(decode))?;
     object.set("refusal", Func::from(refusal))?;

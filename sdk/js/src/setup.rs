@@ -10,31 +10,51 @@ use serde::{Deserialize, Serialize};
 use crate::errors::{OURS, Thrown};
 use crate::{facts, modules, native};
 
-/// How deep the language may nest, in bytes of the WASM stack (256 KiB); what is over is a `RangeError`.
+/// How deep the language may nest, in bytes of the WASM stack (240 KiB); what is over is a `RangeError`.
 const MAX_STACK: usize = 192 << 10;
 /// Garbage in cycles is looked for when this much memory is in use, in bytes.
 const GC: usize = 4 << 20;
 /// Memory that the build leaves free at the end of the heap, so that a usual call does not have to grow it.
 const ROOM: usize = 64 << 10;
 
-/// The library's parts, in the order in which they are made: each is a function of the object that `native` makes and of
-/// the parts before it.
-const LIBRARY: [(&str, &str); 5] = [
-    ("buffer", include_str!("library/buffer.js")),
-    ("globals", include_str!("library/globals.js")),
-    ("crypto", include_str!("library/crypto.js")),
-    ("querystring", include_str!("library/querystring.js")),
-    ("cloudfront", include_str!("library/cloudfront.js")),
+/// The text of a part of the library; `build.rs` puts it there.
+macro_rules! part {
+    ($name:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/", $name, ".js"))
+    };
+}
+
+/// Parts of the library: each is a function of the object that `native` makes and of the parts before it.
+type Parts = [(&'static str, &'static str)];
+
+/// What both kinds of functions need, in the order in which it is made.
+const LIBRARY: [(&str, &str); 6] = [
+    ("buffer", part!("buffer")),
+    ("globals", part!("globals")),
+    ("crypto", part!("crypto")),
+    ("querystring", part!("querystring")),
+    ("helpers", part!("cloudfront")),
+    ("events", part!("events")),
 ];
+/// What those of Lambda@Edge need besides. A source that exports nothing is none: its image stays without.
+const LIBRARY_OF_NODE: [(&str, &str); 4] =
+    [("url", part!("url")), ("fetch", part!("fetch")), ("node", part!("node")), ("lambda", part!("lambda"))];
 
 /// A function, ready to be called.
 pub(crate) struct Engine {
     pub(crate) context: Context,
-    /// Makes the event of a stage.
-    pub(crate) event: Persistent<Function<'static>>,
-    /// Takes what the function returned.
-    pub(crate) finish: Persistent<Function<'static>>,
-    pub(crate) handler: Option<Persistent<Function<'static>>>,
+    /// The library's parts by name, and what they are made with, until the function is there.
+    library: Option<(Persistent<Object<'static>>, Persistent<Object<'static>>)>,
+    /// The function, and how it is called.
+    pub(crate) handler: Option<(Saved, Kind)>,
+}
+
+/// How functions of a kind are called: those of CloudFront Functions or of Lambda@Edge.
+pub(crate) struct Kind {
+    /// Makes the event of a stage and calls the function with it.
+    pub(crate) call: Saved,
+    /// Takes what came of it.
+    pub(crate) finish: Saved,
 }
 
 thread_local! {
@@ -59,6 +79,8 @@ struct Source {
 /// What came of it.
 #[derive(Serialize, Default)]
 struct Report {
+    /// Whether the function is one of Lambda@Edge.
+    lambda: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Problem>,
 }
@@ -84,7 +106,7 @@ impl From<String> for Problem {
 /// 2 defines the function of the source that the host has put there, as JSON; returns a report.
 ///
 /// A report is JSON: its address in the upper half, its length in the lower.
-pub(crate) fn run(step: u32, length: u32) -> u64 {
+pub(crate) fn step(step: u32, length: u32) -> u64 {
     if step == 1 {
         return TEXT.with_borrow_mut(|text| {
             *text = vec![0; length as usize];
@@ -92,7 +114,7 @@ pub(crate) fn run(step: u32, length: u32) -> u64 {
         });
     }
     let done = match step {
-        0 => prepare(),
+        0 => prepare().map(|()| false),
         _ => TEXT.with_borrow(|text| serde_json::from_slice(text)).map_err(|error| error.to_string().into()).and_then(
             |source: Source| {
                 let defined = define(&source);
@@ -101,7 +123,10 @@ pub(crate) fn run(step: u32, length: u32) -> u64 {
             },
         ),
     };
-    let report = Report { error: done.err() };
+    let report = match done {
+        Ok(lambda) => Report { lambda, error: None },
+        Err(error) => Report { lambda: false, error: Some(error) },
+    };
     TEXT.with_borrow_mut(|text| {
         *text = serde_json::to_vec(&report).unwrap_or_default();
         address(text)
@@ -125,79 +150,129 @@ fn prepare() -> Result<(), Problem> {
     runtime.set_loader(modules::Library, modules::Library);
     let context = Context::full(&runtime).map_err(plain)?;
     let made = context.with(|ctx| library(&ctx).map_err(|error| Problem::from(Thrown::of(&ctx, error).line())));
-    let (event, finish) = made?;
-    ENGINE.with_borrow_mut(|engine| *engine = Some(Engine { context, event, finish, handler: None }));
+    let library = Some(made?);
+    ENGINE.with_borrow_mut(|engine| *engine = Some(Engine { context, library, handler: None }));
     Ok(())
 }
 
-type Saved = Persistent<Function<'static>>;
+pub(crate) type Saved = Persistent<Function<'static>>;
 
-fn library(ctx: &Ctx<'_>) -> rquickjs::Result<(Saved, Saved)> {
+fn library(ctx: &Ctx<'_>) -> rquickjs::Result<(Persistent<Object<'static>>, Persistent<Object<'static>>)> {
     let native = native::object(ctx)?;
     let parts = Object::new(ctx.clone())?;
-    for (name, text) in LIBRARY {
+    make(ctx, &LIBRARY, &native, &parts)?;
+    ctx.globals().set("__edgeweir", parts.clone())?;
+    Module::evaluate(ctx.clone(), format!("{OURS}all"), modules::ALL)?.finish::<()>()?;
+    Ok((Persistent::save(ctx, native), Persistent::save(ctx, parts)))
+}
+
+fn make<'js>(ctx: &Ctx<'js>, library: &Parts, native: &Object<'js>, parts: &Object<'js>) -> rquickjs::Result<()> {
+    for (name, text) in library {
         let mut options = rquickjs::context::EvalOptions::default();
         options.filename = Some(format!("{OURS}{name}"));
-        let make: Function<'_> = ctx.eval_with_options(text, options)?;
+        let make: Function<'_> = ctx.eval_with_options(*text, options)?;
         let part: Value<'_> = make.call((native.clone(), parts.clone()))?;
-        parts.set(name, part)?;
+        parts.set(*name, part)?;
     }
-    let globals = ctx.globals();
-    globals.set("__edgeweir", parts.clone())?;
-    Module::evaluate(ctx.clone(), format!("{OURS}all"), modules::ALL)?.finish::<()>()?;
-    globals.remove("__edgeweir")?;
-    let events: Object<'_> = parts.get("events")?;
-    let (event, finish): (Function<'_>, Function<'_>) = (events.get("event")?, events.get("finish")?);
-    Ok((Persistent::save(ctx, event), Persistent::save(ctx, finish)))
+    Ok(())
 }
 
 /// Ends the source: leaves the function where it is found. The first line end ends a comment.
 const EPILOGUE: &str = "\n;globalThis.__edgeweir_handler = typeof handler === 'function' ? handler : undefined;";
-
-fn define(source: &Source) -> Result<(), Problem> {
+/// What only functions of Lambda@Edge find, also where a file that speaks of exports is none.
+const OF_NODE: [&str; 9] =
+    ["exports", "module", "global", "process", "URL", "URLSearchParams", "fetch", "Headers", "Response"];
+/// Defines the function; whether it is one of Lambda@Edge.
+fn define(source: &Source) -> Result<bool, Problem> {
     let context = engine(|engine| engine.map(|engine| engine.context.clone()));
     let context = context.ok_or_else(|| Problem::from("the engine was not prepared".to_owned()))?;
-    let handler = context.with(|ctx| {
+    let library = ENGINE.with_borrow_mut(|engine| engine.as_mut().and_then(|engine| engine.library.take()));
+    let library = library.ok_or_else(|| Problem::from("the library was not made".to_owned()))?;
+    let (handler, kind, lambda) = context.with(|ctx| {
         let thrown = |error: Error| {
             let thrown = Thrown::of(&ctx, error);
             let place = thrown.place().filter(|(file, ..)| *file == source.file);
             let (line, column) = place.map(|(_, line, column)| (line, column)).unzip();
             Problem { message: thrown.message, line, column }
         };
-        let text = format!("{}{EPILOGUE}", source.text);
-        let module = Module::declare(ctx.clone(), source.file.as_str(), text).map_err(thrown)?;
-        let (module, promise) = module.eval().map_err(thrown)?;
-        while promise.state() == PromiseState::Pending && ctx.execute_pending_job() {}
-        match promise.result::<Value<'_>>() {
-            None => return Err(Problem::from("its top-level code waits for something that never comes".to_owned())),
-            Some(result) => result.map_err(thrown)?,
-        };
-        while ctx.execute_pending_job() {}
-        let exported = module.namespace().and_then(|names| names.contains_key("handler")).map_err(thrown)?;
-        if exported {
+        let globals = ctx.globals();
+        let (native, parts) = library;
+        let (native, parts) = (native.restore(&ctx).map_err(thrown)?, parts.restore(&ctx).map_err(thrown)?);
+        if source.text.contains("export") {
+            make(&ctx, &LIBRARY_OF_NODE, &native, &parts).map_err(thrown)?;
+            modules::add_node();
+        }
+        let (module, exports) = (Object::new(ctx.clone()), Object::new(ctx.clone()));
+        let (module, exports) = (module.map_err(thrown)?, exports.map_err(thrown)?);
+        let set = module.set("exports", exports.clone()).and_then(|()| globals.set("exports", exports));
+        set.and_then(|()| globals.set("module", module.clone())).map_err(thrown)?;
+        let exported = run(&ctx, source, thrown)?;
+        let assigned = module.get::<_, Value<'_>>("exports").map_err(thrown)?;
+        let assigned = assigned.as_object().map(|exports| exports.get::<_, Value<'_>>("handler")).transpose();
+        let own: Value<'_> = globals.get("__edgeweir_handler").map_err(thrown)?;
+        globals.remove("__edgeweir_handler").map_err(thrown)?;
+        let of_lambda = function(exported).or_else(|| function(assigned.ok().flatten()));
+        let lambda = of_lambda.is_some();
+        let Some(handler) = of_lambda.or_else(|| function(Some(own))) else {
             return Err(Problem::from(
-                "it exports `handler`, as Lambda@Edge functions do; those do not run yet, CloudFront Functions do: \
-                 `function handler(event)`, not exported"
+                "it has no function `handler`: a CloudFront Function is `function handler(event) { … }`, one of Lambda@Edge \
+                 `exports.handler = …` or `export const handler = …`"
                     .to_owned(),
             ));
-        }
-        let globals = ctx.globals();
-        let handler: Option<Function<'_>> = globals.get("__edgeweir_handler").map_err(thrown)?;
-        globals.remove("__edgeweir_handler").map_err(thrown)?;
-        let Some(handler) = handler else {
-            return Err(Problem::from(
-                "it has no function `handler`: a CloudFront Function is `function handler(event) { … }`".to_owned(),
-            ));
         };
+        let kind = kind(&ctx, &parts, lambda).map_err(thrown)?;
         let handler = Persistent::save(&ctx, handler);
         facts::want(&source.text);
-        ctx.run_gc();
-        Ok(handler)
+        Ok((handler, kind, lambda))
     })?;
     ENGINE.with_borrow_mut(|engine| {
         if let Some(engine) = engine {
-            engine.handler = Some(handler);
+            engine.handler = Some((handler, kind));
         }
     });
-    Ok(())
+    context.with(|ctx| ctx.run_gc());
+    Ok(lambda)
+}
+
+/// How functions of a kind are called, by the part of the library that does it. What the other kind has besides goes.
+fn kind<'js>(ctx: &Ctx<'js>, parts: &Object<'js>, lambda: bool) -> rquickjs::Result<Kind> {
+    let globals = ctx.globals();
+    if lambda {
+        Module::evaluate(ctx.clone(), format!("{OURS}node"), modules::OF_NODE)?.finish::<()>()?;
+    } else {
+        for name in OF_NODE {
+            globals.remove(name)?;
+        }
+    }
+    globals.remove("__edgeweir")?;
+    let made: Object<'js> = parts.get(if lambda { "lambda" } else { "events" })?;
+    let (call, finish): (Function<'js>, Function<'js>) = (made.get("call")?, made.get("finish")?);
+    Ok(Kind { call: Persistent::save(ctx, call), finish: Persistent::save(ctx, finish) })
+}
+
+fn function(value: Option<Value<'_>>) -> Option<Function<'_>> {
+    value.and_then(Value::into_function)
+}
+
+/// Runs the top-level code; what it exports as `handler`.
+fn run<'js>(
+    ctx: &Ctx<'js>,
+    source: &Source,
+    thrown: impl Fn(Error) -> Problem + Copy,
+) -> Result<Option<Value<'js>>, Problem> {
+    let text = format!("{}{EPILOGUE}", source.text);
+    let module = Module::declare(ctx.clone(), source.file.as_str(), text).map_err(thrown)?;
+    let (module, promise) = module.eval().map_err(thrown)?;
+    while promise.state() == PromiseState::Pending && ctx.execute_pending_job() {}
+    match promise.result::<Value<'_>>() {
+        None => return Err(Problem::from("its top-level code waits for something that never comes".to_owned())),
+        Some(result) => result.map_err(thrown)?,
+    };
+    while ctx.execute_pending_job() {}
+    let names = module.namespace().map_err(thrown)?;
+    if names.contains_key("handler").map_err(thrown)? {
+        names.get("handler").map(Some).map_err(thrown)
+    } else {
+        Ok(None)
+    }
 }

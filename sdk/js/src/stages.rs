@@ -1,7 +1,7 @@
 //! The exports: a stage's event is made, the function called, and what it returned becomes the stage's reply.
 
 use edgeweir_sdk::bindings;
-use rquickjs::{Ctx, Error, Function, Object, Promise, Result, Value};
+use rquickjs::{Ctx, Error, Function, Promise, Result, Value};
 
 use crate::errors::Thrown;
 use crate::outcome::{self, Edit};
@@ -14,10 +14,10 @@ const INVALID: &str = "invalid result: ";
 fn call(stage: u32) -> std::result::Result<(), String> {
     setup::engine(|engine| {
         let Some(engine) = engine else { return Err("no function was built in".to_owned()) };
-        let Some(handler) = &engine.handler else { return Err("no function was built in".to_owned()) };
+        let Some((handler, kind)) = &engine.handler else { return Err("no function was built in".to_owned()) };
         engine.context.with(|ctx| {
-            let returned = returned(&ctx, engine, handler, stage).map_err(|error| failed(&ctx, error))?;
-            let finished = engine.finish.clone().restore(&ctx).and_then(|finish| finish.call((stage, returned)));
+            let returned = returned(&ctx, kind, handler, stage).map_err(|error| failed(&ctx, error))?;
+            let finished = kind.finish.clone().restore(&ctx).and_then(|finish| finish.call((stage, returned)));
             finished.map_err(|error| format!("{INVALID}{}", Thrown::of(&ctx, error).message))
         })
     })
@@ -31,16 +31,10 @@ fn failed(ctx: &Ctx<'_>, error: Error) -> String {
 }
 
 /// What the function returned, or what its promise came to.
-fn returned<'js>(
-    ctx: &Ctx<'js>,
-    engine: &setup::Engine,
-    handler: &rquickjs::Persistent<Function<'static>>,
-    stage: u32,
-) -> Result<Value<'js>> {
-    let event: Function<'js> = engine.event.clone().restore(ctx)?;
-    let event: Object<'js> = event.call((stage,))?;
+fn returned<'js>(ctx: &Ctx<'js>, kind: &setup::Kind, handler: &setup::Saved, stage: u32) -> Result<Value<'js>> {
+    let call: Function<'js> = kind.call.clone().restore(ctx)?;
     let handler: Function<'js> = handler.clone().restore(ctx)?;
-    let value: Value<'js> = handler.call((event,))?;
+    let value: Value<'js> = call.call((stage, handler))?;
     match value.as_promise() {
         None => Ok(value),
         Some(promise) => Promise::finish(promise),
@@ -65,7 +59,8 @@ macro_rules! request_stage {
                     Edit::Path(path) => Some(Own::Path(path)),
                     Edit::Query(query) => Some(Own::Query(query)),
                     Edit::Origin(name) => Some(Own::Origin(name)),
-                    Edit::Status(_) | Edit::Body(_) => None,
+                    Edit::Body(body) => Some(Own::Body(body)),
+                    Edit::Status(_) => None,
                 });
                 Ok(Verdict::Next(own.collect()))
             }

@@ -143,9 +143,9 @@ extern "C" fn __rquickjs_host_now_us() -> f64 {
     clock::now().as_secs_f64() * 1e6
 }
 
-/// See [`setup::run`](crate::setup::run).
+/// See [`setup::step`](crate::setup::step).
 // SAFETY: point 6.
 #[unsafe(no_mangle)]
 extern "C" fn edgeweir_setup(step: u32, length: u32) -> u64 {
-    crate::setup::run(step, length)
+    crate::setup::step(step, length)
 }

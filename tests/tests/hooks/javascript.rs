@@ -60,3 +60,109 @@ async fn a_source_that_does_not_build_refuses_the_config_with_its_place() {
     };
     assert!(words.contains("hook `site`") && words.contains("broken.js:2:15: SyntaxError"), "{words}");
 }
+
+const ORIGINS: &str = include_str!("javascript/origins.js");
+
+/// CloudFront Developer Guide, "Helper methods for origin modification".
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_changes_the_origin_within_what_the_binding_allows() {
+    let main = Origin::mirror().await;
+    let other = Origin::mirror().await;
+    let failing = Origin::start(|_| Reply::new(503, &[], "failing")).await;
+    let text = "[origins.main]\nurl = \"http://{origin}/base\"\nheaders = { x-secret = \"s\" }\n\
+         [origins.failing]\nurl = \"http://{failing}\"\n\
+         [origin_groups.both]\nmembers = [\"failing\", \"main\"]\nstatuses = [503]\n\
+         [hooks.site]\nfile = \"{dir}/origins.js\"\n\
+         [distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
+         [[distributions.site.behaviors]]\npath = \"*\"\n\
+         hooks = { viewer-request = [{ hook = \"site\", dynamic_origins = [\"127.0.0.1\"] }] }\n";
+    let setup = Setup::new(text);
+    let source = ORIGINS.replace("PORT", other.address().rsplit(':').next().expect("a port"));
+    std::fs::write(setup.folder().join("origins.js"), source).expect("a writable folder");
+    let edge = setup.set("origin", &main.address()).set("failing", &failing.address()).start().await;
+
+    assert_eq!(edge.get("/other/a").await.status, 200);
+    let asked = other.only_request();
+    assert_eq!((asked.target(), asked.header("x-region"), asked.header("x-secret")), ("/eu/other/a", Some("eu"), None));
+    assert_eq!(asked.header("host"), Some(other.address().as_str()));
+    assert_eq!(main.heads(), 0);
+    // What is left out stays: the host, and with it the headers.
+    assert_eq!(edge.get("/path").await.status, 200);
+    let asked = main.only_request();
+    assert_eq!((asked.target(), asked.header("x-secret")), ("/v2/path", Some("s")));
+    assert_eq!(edge.get("/group").await.status, 200);
+    assert_eq!(
+        (failing.heads(), main.requests().pop().expect("a request").target().to_owned()),
+        (1, "/base/group".into())
+    );
+    for (path, status) in [("/evil", 503), ("/no-group", 502)] {
+        assert_eq!(edge.get(path).await.status, status, "{path}");
+    }
+}
+
+/// One URL from two origins is two objects.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_a_function_changed_is_in_the_key() {
+    let cached = |body: &'static str| move |_: &_| Reply::new(200, &[("cache-control", "max-age=60")], body);
+    let (main, other) = (Origin::start(cached("main")).await, Origin::start(cached("other")).await);
+    let text = "[origins.main]\nurl = \"http://{origin}\"\n[hooks.site]\nfile = \"{dir}/origins.js\"\n\
+         [distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
+         [[distributions.site.behaviors]]\npath = \"*\"\n\
+         hooks = { viewer-request = [{ hook = \"site\", dynamic_origins = [\"127.0.0.1\"] }] }\n";
+    let setup = Setup::new(text);
+    let source = ORIGINS.replace("PORT", other.address().rsplit(':').next().expect("a port"));
+    std::fs::write(setup.folder().join("origins.js"), source).expect("a writable folder");
+    let edge = setup.set("origin", &main.address()).start().await;
+    for _ in 0..2 {
+        assert_eq!(edge.get("/by-header").await.text(), "main");
+        assert_eq!(edge.get_with("/by-header", &[("x-other", "1")]).await.text(), "other");
+    }
+    assert_eq!((main.heads(), other.heads()), (1, 1), "each once: the second time is a hit");
+}
+
+/// All four stages of a Lambda@Edge handler, with the body of a request and requests of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lambda_at_edge_handler_runs_at_all_stages() {
+    let main = Origin::mirror().await;
+    let api = Origin::start(|request| Reply::ok(format!("{{\"target\":\"{}\"}}", request.target()))).await;
+    let text = "[origins.main]\nurl = \"http://{origin}\"\n[origins.api]\nurl = \"http://{api}/v1\"\n\
+         [hooks.handler]\nfile = \"{dir}/index.js\"\ntimeout = \"5s\"\n\
+         [distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
+         [[distributions.site.behaviors]]\npath = \"*\"\n\
+         hooks = { viewer-request = [{ hook = \"handler\", fetch = [\"api\"], settings = { TOKEN = \"t\" } }], \
+         origin-request = [{ hook = \"handler\", fetch = [], request_body = true, dynamic_origins = [\"127.0.0.1\"] }], \
+         origin-response = [{ hook = \"handler\", fetch = [] }], viewer-response = [{ hook = \"handler\", fetch = [] }] }\n";
+    let setup = Setup::new(text);
+    let source = include_str!("javascript/lambda.js").replace("API", &api.address());
+    std::fs::write(setup.folder().join("index.js"), source).expect("a writable folder");
+    let edge = setup.set("origin", &main.address()).set("api", &api.address()).start().await;
+
+    let response = edge.get("/page?b=2&a=1").await;
+    assert_eq!(response.status, 200);
+    assert_eq!((response.header("x-at-origin"), response.header("x-at-viewer")), (Some("GET"), Some("yes")));
+    let asked = main.only_request();
+    assert_eq!(
+        (asked.target(), asked.header("x-token"), asked.header("x-from")),
+        ("/page?a=1&b=2", Some("t"), Some("origin-request"))
+    );
+
+    // By the address of the origin, and by its name in the config.
+    assert_eq!(edge.get("/fetch").await.text(), "/v1/a?b");
+    assert_eq!(edge.get("/fetch-name").await.text(), "/v1/a?b");
+    assert_eq!(edge.get("/fetch-other").await.status, 503);
+
+    let answer =
+        edge.request("POST", "/form", &[("content-type", "application/x-www-form-urlencoded")], b"a=1&b=x+y").await;
+    assert_eq!(answer.status, 200);
+    let posted = main.requests().pop().expect("a request");
+    assert_eq!(
+        (&posted.body.bytes[..], posted.header("content-length")),
+        (&b"{\"a\":\"1\",\"b\":\"x y\"}"[..], Some("19"))
+    );
+
+    let missing = edge.get("/missing").await;
+    assert_eq!((missing.status, missing.text().as_str()), (404, "made at origin-response"));
+    for (path, status) in [("/throws", 503), ("/wrong", 502)] {
+        assert_eq!(edge.get(path).await.status, status, "{path}");
+    }
+}

@@ -10,7 +10,7 @@ use super::abi::{Flat, Lift, Param, Store};
 use super::{Gate, State};
 use crate::bindings::imports::types::GeneratedResponse;
 use crate::bindings::imports::{
-    body, clock, context, crypto, fetch, jwks, log, metrics, random, request, response, viewer,
+    body, clock, context, crypto, fetch, jwks, log, metrics, origins, random, request, response, viewer,
 };
 use crate::fault::Broken;
 use crate::host::grants;
@@ -194,6 +194,11 @@ by_memory! {
         -> Result<bool, String> = crypto::Host::verify_token;
 
     ["body" "read"] () () -> Result<(Vec<u8>, bool), String> = body::Host::read;
+
+    ["origins" "current"] () () -> Option<String> = origins::Host::current;
+    ["origins" "choose"] (a b) (choice: String) -> Result<(), String> = origins::Host::choose;
+
+    ["key-value" "meta"] (a b) (store: String) -> Result<(u64, u64), String> = grants::meta;
 }
 
 /// Defines all functions of the contract, by the names that `load::rewrite` gives them.

@@ -217,6 +217,8 @@ fn check_request(verdict: &RequestVerdict, most: usize) {
                         assert!(origin.path_prefix.is_empty() || origin.path_prefix.starts_with('/'));
                         check_target(&origin.path_prefix);
                     }
+                    // Chosen by a function, not by what is returned.
+                    RequestEdit::ChangeOrigin(_) | RequestEdit::Group { .. } => panic!("{edit:?}"),
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::bindings::stages as raw;
 use crate::load::LoadError;
 use crate::rules::{self, Allowed, Violation};
 use crate::state::CallState;
-use crate::{AuthorizerVerdict, Call, RequestVerdict, ResponseEdit, Stage};
+use crate::{AuthorizerVerdict, Call, RequestEdit, RequestVerdict, ResponseEdit, Stage};
 
 /// Where a program's stage functions are.
 pub(crate) struct Exports {
@@ -95,10 +95,13 @@ pub(super) trait StageCall: 'static {
     ) -> impl Future<Output = wasmtime::Result<Option<Result<Self::Raw, String>>>> + Send;
 
     fn check(raw: Self::Raw, call: &Call) -> Result<Self::Verdict, Violation>;
+
+    /// The verdict with the origin that the hook chose by a function, where one can be.
+    fn with_choice(verdict: Self::Verdict, chosen: Option<RequestEdit>) -> Self::Verdict;
 }
 
 macro_rules! stage_call {
-    ($stage:ident, $field:ident, $raw:ty, $verdict:ty, $check:expr) => {
+    ($stage:ident, $field:ident, $raw:ty, $verdict:ty, $check:expr, $with:expr) => {
         pub(super) struct $stage;
 
         impl StageCall for $stage {
@@ -124,20 +127,63 @@ macro_rules! stage_call {
                 let check: fn(Self::Raw, &Call) -> Result<Self::Verdict, Violation> = $check;
                 check(raw, call)
             }
+
+            fn with_choice(verdict: Self::Verdict, chosen: Option<RequestEdit>) -> Self::Verdict {
+                let with: fn(Self::Verdict, Option<RequestEdit>) -> Self::Verdict = $with;
+                with(verdict, chosen)
+            }
         }
     };
 }
 
-stage_call!(ViewerRequest, viewer_request, raw::viewer_request::Verdict, RequestVerdict, |raw, call| {
-    rules::viewer_request(raw, &*call.request, Allowed::by(call))
-});
-stage_call!(OriginRequest, origin_request, raw::origin_request::Verdict, RequestVerdict, |raw, call| {
-    rules::origin_request(raw, &*call.request, Allowed::by(call))
-});
-stage_call!(OriginResponse, origin_response, Vec<raw::origin_response::Edit>, Vec<ResponseEdit>, |raw, _| {
-    rules::origin_response(raw)
-});
-stage_call!(ViewerResponse, viewer_response, Vec<raw::viewer_response::Edit>, Vec<ResponseEdit>, |raw, _| {
-    rules::viewer_response(raw)
-});
-stage_call!(Authorizer, authorizer, raw::authorizer::Verdict, AuthorizerVerdict, |raw, _| rules::authorizer(raw));
+/// An answer asks no origin.
+fn chosen(verdict: RequestVerdict, chosen: Option<RequestEdit>) -> RequestVerdict {
+    match verdict {
+        RequestVerdict::Next(mut edits) => {
+            edits.extend(chosen);
+            RequestVerdict::Next(edits)
+        }
+        answer @ RequestVerdict::Respond(_) => answer,
+    }
+}
+
+stage_call!(
+    ViewerRequest,
+    viewer_request,
+    raw::viewer_request::Verdict,
+    RequestVerdict,
+    |raw, call| rules::viewer_request(raw, &*call.request, Allowed::by(call)),
+    chosen
+);
+stage_call!(
+    OriginRequest,
+    origin_request,
+    raw::origin_request::Verdict,
+    RequestVerdict,
+    |raw, call| rules::origin_request(raw, &*call.request, Allowed::by(call)),
+    chosen
+);
+stage_call!(
+    OriginResponse,
+    origin_response,
+    Vec<raw::origin_response::Edit>,
+    Vec<ResponseEdit>,
+    |raw, _| rules::origin_response(raw),
+    |edits, _| edits
+);
+stage_call!(
+    ViewerResponse,
+    viewer_response,
+    Vec<raw::viewer_response::Edit>,
+    Vec<ResponseEdit>,
+    |raw, _| rules::viewer_response(raw),
+    |edits, _| edits
+);
+stage_call!(
+    Authorizer,
+    authorizer,
+    raw::authorizer::Verdict,
+    AuthorizerVerdict,
+    |raw, _| rules::authorizer(raw),
+    |verdict, _| verdict
+);

@@ -88,7 +88,7 @@ impl context::Host for CallState {
 
     fn origin(&mut self) -> wasmtime::Result<Option<String>> {
         self.current_stage()?;
-        Ok(self.call.origin.as_deref().map(Into::into))
+        Ok(self.call.origin.as_ref().map(|origin| (*origin.name).into()))
     }
 
     fn stage(&mut self) -> wasmtime::Result<String> {

@@ -23,6 +23,9 @@ pub(super) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
         let found: Result<bool, String> = look_up(&mut store, &name, &key)?.map(|value| value.is_some());
         Ok((found,))
     })?;
+    key_value.func_wrap("meta", |mut store: StoreContextMut<'_, CallState>, (name,): (String,)| {
+        Ok((meta(store.data_mut(), name)?,))
+    })?;
     let mut secrets = linker.instance("edgeweir:hook/secrets@0.1.0")?;
     secrets.func_wrap("get", |store: StoreContextMut<'_, CallState>, (name,): (WasmStr,)| {
         let name = name.to_str(&store)?;
@@ -41,6 +44,15 @@ pub(crate) fn secret(state: &CallState, name: &str) -> Option<Arc<[u8]>> {
 pub(crate) fn value(state: &mut CallState, store: &str, key: &str) -> Got {
     let granted = find(state.call.grants.as_deref(), store)?;
     Ok(state.call.pins.entries(&granted).get(key).map(Arc::clone))
+}
+
+/// How many keys a store has, and when it was changed last.
+#[expect(clippy::needless_pass_by_value, reason = "as all functions of the contract")]
+pub(crate) fn meta(state: &mut CallState, store: String) -> wasmtime::Result<Result<(u64, u64), String>> {
+    Ok(find(state.call.grants.as_deref(), &store).map(|granted| {
+        let keys = state.call.pins.entries(&granted).len();
+        (u64::try_from(keys).unwrap_or(u64::MAX), granted.changed_ms())
+    }))
 }
 
 fn look_up(store: &mut StoreContextMut<'_, CallState>, name: &WasmStr, key: &WasmStr) -> wasmtime::Result<Got> {

@@ -8,7 +8,7 @@ use super::LoadError;
 use crate::{Grant, Stage};
 
 /// Interfaces of the contract that this version provides.
-const PROVIDED: [&str; 16] = [
+const PROVIDED: [&str; 17] = [
     "types",
     "request",
     "response",
@@ -25,6 +25,7 @@ const PROVIDED: [&str; 16] = [
     "fetch",
     "body",
     "data",
+    "origins",
 ];
 /// A WASM page.
 const PAGE: u64 = 64 << 10;

@@ -14,36 +14,45 @@ const MAX_PREFIX: usize = 255;
 const MAX_HOST: usize = 253;
 
 /// Checks an origin; `allowed` is the binding's list.
-pub(super) fn origin(raw: raw::DynamicOrigin, allowed: &[Box<str>]) -> Result<DynamicOrigin, Violation> {
+pub(super) fn origin(raw: &raw::DynamicOrigin, allowed: &[Box<str>]) -> Result<DynamicOrigin, Violation> {
     let tls = match raw.scheme.as_str() {
         "https" => true,
         "http" => false,
         _ => return Err(Violation::new(Rule::DynamicOrigin, format!("scheme {}", raw.scheme))),
     };
-    let host = host(&raw.host).ok_or_else(|| Violation::new(Rule::DynamicOrigin, format!("host {}", raw.host)))?;
-    let listed = match permission(&host, allowed) {
-        Some(listed) => listed,
-        None => return Err(Violation::new(Rule::DynamicOriginNotGranted, host)),
-    };
+    let (host, listed) = allowed_host(&raw.host, allowed)?;
     let port = raw.port.unwrap_or(if tls { 443 } else { 80 });
     if port == 0 {
         return Err(Violation::new(Rule::DynamicOrigin, "port 0"));
     }
-    let prefix = raw.path_prefix.trim_end_matches('/');
+    let path_prefix = path_prefix(&raw.path_prefix)?;
+    let host_header = raw.host_header.as_deref().map(host_header).transpose()?;
+    Ok(DynamicOrigin { tls, host, port, path_prefix, host_header, listed })
+}
+
+/// A host in its normal form, and whether the binding lists it in full.
+pub(super) fn allowed_host(text: &str, allowed: &[Box<str>]) -> Result<(Box<str>, bool), Violation> {
+    let host = host(text).ok_or_else(|| Violation::new(Rule::DynamicOrigin, format!("host {text}")))?;
+    match permission(&host, allowed) {
+        Some(listed) => Ok((host, listed)),
+        None => Err(Violation::new(Rule::DynamicOriginNotGranted, host)),
+    }
+}
+
+/// What is put before a path, without its last slash.
+pub(super) fn path_prefix(text: &str) -> Result<Box<str>, Violation> {
+    let prefix = text.trim_end_matches('/');
     // Dot segments would climb out of a prefix that the hook's author has put there.
     let dotted = target::has_dot_segments(prefix);
     if prefix.len() > MAX_PREFIX || dotted || (!prefix.is_empty() && target::path(prefix).is_err()) {
-        return Err(Violation::new(Rule::DynamicOrigin, format!("path prefix {}", raw.path_prefix)));
+        return Err(Violation::new(Rule::DynamicOrigin, format!("path prefix {text}")));
     }
-    let host_header = raw
-        .host_header
-        .map(|text| if headers::is_host(text.as_bytes()) { HeaderValue::from_str(&text).ok() } else { None });
-    let host_header = match host_header {
-        Some(None) => return Err(Violation::new(Rule::DynamicOrigin, "host header")),
-        Some(found) => found,
-        None => None,
-    };
-    Ok(DynamicOrigin { tls, host, port, path_prefix: prefix.into(), host_header, listed })
+    Ok(prefix.into())
+}
+
+pub(super) fn host_header(text: &str) -> Result<HeaderValue, Violation> {
+    let value = headers::is_host(text.as_bytes()).then(|| HeaderValue::from_str(text).ok()).flatten();
+    value.ok_or_else(|| Violation::new(Rule::DynamicOrigin, "host header"))
 }
 
 /// A host name or an address in its normal form.
@@ -98,7 +107,7 @@ mod tests {
             host_header: header.map(Into::into),
         };
         let allowed = ["*.example.com", "api.test", "10.0.0.1", "[::1]"].map(Box::from);
-        origin(raw, &allowed).map_err(|violation| violation.rule)
+        origin(&raw, &allowed).map_err(|violation| violation.rule)
     }
 
     #[test]

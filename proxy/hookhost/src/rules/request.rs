@@ -63,7 +63,7 @@ pub(crate) fn origin_request(
             origin::Edit::Origin(origin) => rules.edits.push(RequestEdit::Origin(name(Rule::OriginName, origin)?)),
             origin::Edit::Note(text) => rules.edits.push(RequestEdit::Note(note(text)?)),
             origin::Edit::DynamicOrigin(origin) => {
-                let origin = dynamic::origin(origin, allowed.dynamic_origins)?;
+                let origin = dynamic::origin(&origin, allowed.dynamic_origins)?;
                 rules.edits.push(RequestEdit::DynamicOrigin(origin));
             }
             origin::Edit::Body(body) => rules.edits.push(RequestEdit::Body(allowed.body(body, MAX_AT_ORIGIN)?)),

@@ -56,6 +56,9 @@ pub enum ScriptError {
 /// What the engine says of a step.
 #[derive(Debug, Deserialize)]
 pub(super) struct Report {
+    /// Whether the function is one of Lambda@Edge.
+    #[serde(default)]
+    lambda: bool,
     error: Option<Problem>,
 }
 
@@ -67,9 +70,9 @@ struct Problem {
 }
 
 impl Report {
-    /// The error that it tells.
-    pub(super) fn check(self, file: &str, source: &str) -> Result<(), ScriptError> {
-        let Some(Problem { message, line, column }) = self.error else { return Ok(()) };
+    /// The error that it tells; or whether the function is one of Lambda@Edge.
+    pub(super) fn check(self, file: &str, source: &str) -> Result<bool, ScriptError> {
+        let Some(Problem { message, line, column }) = self.error else { return Ok(self.lambda) };
         let place = line.zip(column).or_else(|| import(&message, source));
         Err(ScriptError::Source { text: excerpt(file, source, &message, place) })
     }

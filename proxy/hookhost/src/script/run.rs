@@ -32,6 +32,8 @@ const MAX_BYTES: usize = 10 << 10;
 pub(super) struct Snapshot {
     pub(super) wasm: Vec<u8>,
     pub(super) log: Vec<String>,
+    /// Whether the function is one of Lambda@Edge.
+    pub(super) lambda: bool,
 }
 
 /// The engine, made ready to be run and read: once in a process.
@@ -98,7 +100,7 @@ pub(super) fn snapshot(file: &str, source: &str, key: [u8; 32]) -> Result<Snapsh
     let given = serde_json::json!({ "file": file, "text": source }).to_string();
     guest.give(given.as_bytes()).map_err(|error| failed(&error))?;
     let defined = guest.report(2).map_err(|error| failed(&error))?;
-    defined.check(file, source)?;
+    let lambda = defined.check(file, source)?;
 
     // Nothing in it waits: memory and globals are there.
     let mut taken = Box::pin(prepared.wizer.snapshot(&prepared.context, &mut guest));
@@ -107,7 +109,7 @@ pub(super) fn snapshot(file: &str, source: &str, key: [u8; 32]) -> Result<Snapsh
         Poll::Pending => return Err(ScriptError::Engine("the snapshot waits".into())),
     };
     drop(taken);
-    Ok(Snapshot { wasm, log: std::mem::take(&mut guest.store.data_mut().log) })
+    Ok(Snapshot { wasm, log: std::mem::take(&mut guest.store.data_mut().log), lambda })
 }
 
 fn fault(file: &str, error: &wasmtime::Error) -> ScriptError {

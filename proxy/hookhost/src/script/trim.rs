@@ -17,14 +17,28 @@ use crate::load::interface_of;
 
 /// A section that says what the module is.
 pub(super) const MARK: &str = "edgeweir-script";
-/// The interface that a binding has to grant.
+/// Interfaces that a binding has to grant.
 const STORES: &str = "key-value";
+const FETCH: &str = "fetch";
+/// What only Lambda@Edge has: the request's body.
+const OF_LAMBDA: [&str; 1] = ["body"];
 /// Stages that CloudFront Functions do not run at.
 const OTHER_STAGES: [&str; 2] = ["origin-request", "origin-response"];
 
-/// The module without those. `stores` keeps the import of key-value stores.
-pub(super) fn trim(wasm: &[u8], stores: bool) -> Result<Vec<u8>, String> {
-    let mut trimmer = Trimmer { stores, imports: Vec::new(), functions: 0 };
+/// What a function uses.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Uses {
+    /// Key-value stores.
+    pub(super) stores: bool,
+    /// Requests of its own.
+    pub(super) fetch: bool,
+    /// It is one of Lambda@Edge, which run at all four stages.
+    pub(super) lambda: bool,
+}
+
+/// The module without what the function does not use.
+pub(super) fn trim(wasm: &[u8], uses: Uses) -> Result<Vec<u8>, String> {
+    let mut trimmer = Trimmer { uses, imports: Vec::new(), functions: 0 };
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.map_err(|error| error.to_string())? {
             Payload::ImportSection(imports) => {
@@ -45,7 +59,7 @@ pub(super) fn trim(wasm: &[u8], stores: bool) -> Result<Vec<u8>, String> {
 }
 
 struct Trimmer {
-    stores: bool,
+    uses: Uses,
     /// Whether each imported function stays, and its type.
     imports: Vec<(bool, u32)>,
     /// How many functions the module defines.
@@ -54,7 +68,20 @@ struct Trimmer {
 
 impl Trimmer {
     fn keeps(&self, interface: &str) -> bool {
-        self.stores || interface_of(interface) != Some(STORES)
+        match interface_of(interface) {
+            Some(STORES) => self.uses.stores,
+            Some(FETCH) => self.uses.fetch,
+            Some(name) if OF_LAMBDA.contains(&name) => self.uses.lambda,
+            _ => true,
+        }
+    }
+
+    /// Whether the hook does not have the export.
+    fn drops(&self, name: &str) -> bool {
+        let stage =
+            name.strip_prefix("cabi_post_").unwrap_or(name).split_once('#').and_then(|(name, _)| interface_of(name));
+        let is_gone = !self.uses.lambda && stage.is_some_and(|stage| OTHER_STAGES.contains(&stage));
+        name == SETUP || name.starts_with("__rquickjs") || is_gone
     }
 
     fn kept(&self, below: usize) -> u32 {
@@ -133,7 +160,7 @@ impl Reencode for Trimmer {
     ) -> Written {
         for export in section {
             let export = export?;
-            if !is_dropped(export.name, export.kind == wasmparser::ExternalKind::Func) {
+            if export.kind != wasmparser::ExternalKind::Func || !self.drops(export.name) {
                 utils::parse_export(self, exports, export)?;
             }
         }
@@ -143,18 +170,10 @@ impl Reencode for Trimmer {
     /// The descriptions of the world stay, less those of stages that are gone.
     fn parse_custom_section(&mut self, module: &mut Module, section: wasmparser::CustomSectionReader<'_>) -> Written {
         let name = section.name();
-        let is_gone = OTHER_STAGES.iter().any(|stage| name.contains(&format!(":{stage}-hook:")));
+        let is_gone = !self.uses.lambda && OTHER_STAGES.iter().any(|stage| name.contains(&format!(":{stage}-hook:")));
         if name.starts_with("component-type") && !is_gone {
             module.section(&CustomSection { name: name.into(), data: section.data().into() });
         }
         Ok(())
     }
-}
-
-/// Exports of the engine that a hook does not have.
-fn is_dropped(name: &str, is_function: bool) -> bool {
-    let stage =
-        name.strip_prefix("cabi_post_").unwrap_or(name).split_once('#').and_then(|(name, _)| interface_of(name));
-    is_function
-        && (name == SETUP || name.starts_with("__rquickjs") || stage.is_some_and(|stage| OTHER_STAGES.contains(&stage)))
 }

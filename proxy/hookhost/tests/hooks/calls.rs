@@ -1,6 +1,10 @@
 //! What hooks see, what comes back, and that the call survives whatever happens.
 
-use edgeweir_hookhost::{Fact, HeaderEdit, HookFault, RequestEdit, RequestVerdict, ResponseEdit, Stage, TrapKind};
+use std::sync::Arc;
+
+use edgeweir_hookhost::{
+    Fact, HeaderEdit, HookFault, OriginFacts, RequestEdit, RequestVerdict, ResponseEdit, Stage, TrapKind,
+};
 
 use crate::support::{LIMITS, Request, call, engine, load, request, response_call, wasm};
 
@@ -78,7 +82,7 @@ async fn a_stage_without_export_is_a_fault() {
 async fn every_fact_is_readable() {
     let mut call = call("{\"a\":1}");
     call.note = Some("earlier".into());
-    call.origin = Some("main".into());
+    call.origin = Some(Arc::new(OriginFacts::named("main")));
     let done = load("echo-facts").viewer_request(call).await;
     let RequestVerdict::Respond(response) = done.verdict.unwrap() else { panic!("no response") };
     let text = String::from_utf8(response.body.to_vec()).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use edgeweir_hookhost::{
     Call, EngineLimits, Grant, Grants, HeaderEdit, Hook, HookEngine, HookFault, HookLimits, KeyValueStore, MAX_WASM,
-    RequestEdit, RequestVerdict, ResponseEdit, Stage, TrapKind, build_script, inspect,
+    OriginChange, RequestEdit, RequestVerdict, ResponseEdit, Stage, TrapKind, build_script, inspect,
 };
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
@@ -115,9 +115,14 @@ fn what_does_not_build_is_told_with_its_place() {
         ),
         ("import { S3 } from '@aws-sdk/client-s3';", "fn.js:1:20: Error: '@aws-sdk/client-s3' cannot be imported"),
         ("const fs = require('net');", "'net' cannot be imported: there are no sockets"),
+        (
+            "import url from 'url';\nfunction handler() {}",
+            "fn.js:1:17: Error: 'url' cannot be imported: CloudFront Functions do not have it",
+        ),
+        ("const path = require('node:path');\nfunction handler() {}", "CloudFront Functions do not have it"),
         ("import './other.js';", "bundle it first"),
         ("const x = 1;", "it has no function `handler`"),
-        ("export const handler = async (event) => event;", "Lambda@Edge"),
+        ("exports.other = async (event) => event;", "`exports.handler = …`"),
         ("const start = Date.now(); function handler() {}", "its top-level code reads the clock"),
         ("const dice = Math.random(); function handler() {}", "its top-level code asks for random numbers"),
         ("const h = require('crypto').createHash('sha256').update('').digest('hex');", "computes a hash"),
@@ -315,6 +320,82 @@ async fn responses_are_seen_and_changed() {
     assert!(matches!(fault, HookFault::Validation(_)), "{fault}");
 }
 
+/// CloudFront Developer Guide, "Helper methods for origin modification".
+#[tokio::test]
+async fn origins_are_changed_as_far_as_the_binding_allows() {
+    let verdict = async |path: &str| {
+        let grants = Grants { dynamic_origins: vec!["*.example.com".into()], ..Grants::default() };
+        let call = Call { grants: Some(Arc::new(grants)), ..asking(path, None) };
+        hook().viewer_request(call).await.verdict
+    };
+    let edits = async |path: &str| match verdict(path).await {
+        Ok(RequestVerdict::Next(edits)) => edits,
+        other => panic!("{path}: {other:?}"),
+    };
+    let change = OriginChange {
+        host: Some(("eu.example.com".into(), false)),
+        tls: Some(true),
+        port: Some(8443),
+        path_prefix: Some("/eu".into()),
+        host_header: Some(HeaderValue::from_static("www.example.com")),
+        headers: Some(vec![(http::HeaderName::from_static("x-region"), HeaderValue::from_static("eu"))]),
+        read_timeout: Some(Duration::from_secs(10)),
+        ..OriginChange::default()
+    };
+    let chosen = [RequestEdit::Origin("gone".into()), RequestEdit::ChangeOrigin(change)];
+    assert_eq!(edits("/update").await, chosen);
+    let change = OriginChange { path_prefix: Some("/eu".into()), ..OriginChange::default() };
+    assert_eq!(edits("/update-path").await, [RequestEdit::ChangeOrigin(change)]);
+    let change =
+        OriginChange { host_header: Some(HeaderValue::from_static("b.example.com")), ..OriginChange::default() };
+    assert_eq!(
+        edits("/update-caught").await,
+        [RequestEdit::Origin("backup".into()), RequestEdit::ChangeOrigin(change)]
+    );
+    let group = RequestEdit::Group { members: vec!["a".into(), "b".into()], statuses: vec![500, 503] };
+    assert_eq!(edits("/group").await, [group]);
+    assert_eq!(decision(verdict("/update-answer").await.unwrap()), ["200", "no origin"]);
+    for (path, words) in [
+        (
+            "/update-other",
+            "the binding does not allow the origin \"evil.test\": add it to `dynamic_origins` of the binding, at ",
+        ),
+        ("/update-other", "functions.js:"),
+        ("/update-bucket", "no `originAccessControlConfig` here: declare the bucket"),
+        ("/group-of-one", "2 to 16 members"),
+    ] {
+        let fault = verdict(path).await.unwrap_err();
+        assert!(fault.status() == 503 && fault.to_string().contains(words), "{path}: {fault}");
+    }
+}
+
+/// A new object that does not name what cannot be changed leaves it; to take it out of the old one is an error.
+#[tokio::test]
+async fn what_a_new_object_leaves_out_and_is_read_only_stays() {
+    assert_eq!(
+        decided("/fresh", None).await,
+        ["set accept: text/html", "remove x-many", "remove x-gone", "remove cloudfront-viewer-country"]
+    );
+    let refused = fault("/fresh-deleted").await;
+    assert!(refused.status() == 502 && refused.to_string().contains("read-only"), "{refused}");
+
+    let sized = |path| {
+        let fields = [("content-length", "12"), ("content-type", "text/plain"), ("via", "1.1 origin"), ("server", "a")];
+        Call { response: Some(Box::new(Response(200, headers(&fields)))), ..asking(path, None) }
+    };
+    let edits = hook().viewer_response(sized("/fresh")).await.verdict.unwrap();
+    let lines: Vec<_> = edits
+        .iter()
+        .map(|edit| match edit {
+            ResponseEdit::Header(edit) => header(edit),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(lines, ["set content-type: text/html", "remove server"]);
+    let refused = hook().viewer_response(sized("/length")).await.verdict.unwrap_err();
+    assert!(refused.status() == 502 && refused.to_string().contains("content-length"), "{refused}");
+}
+
 /// As with CloudFront: 503 for what a function does, 502 for what it returns.
 #[tokio::test]
 async fn failures_are_told_apart() {
@@ -345,6 +426,10 @@ async fn stores_are_read_by_name_and_without() {
         fn entries(&self) -> Arc<edgeweir_hookhost::Entries> {
             Arc::clone(&self.0)
         }
+
+        fn changed_ms(&self) -> u64 {
+            1_767_225_600_000
+        }
     }
 
     let entries = [("text", "on"), ("json", "{\"a\":1}")];
@@ -354,7 +439,9 @@ async fn stores_are_read_by_name_and_without() {
     let call = Call { grants: Some(grants), ..asking("/kvs", None) };
     let lines = decision(hook().viewer_request(call).await.verdict.unwrap());
     let read: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
-    assert_eq!(read, json!(["on", { "a": 1 }, true, false, "Error: KeyValueStore: key not found: none"]));
+    let changed = "2026-01-01T00:00:00.000Z";
+    let meta = json!({ "creationDateTime": changed, "lastUpdatedDateTime": changed, "keyCount": 2 });
+    assert_eq!(read, json!(["on", { "a": 1 }, true, false, "Error: KeyValueStore: key not found: none", meta]));
     let fault = fault("/kvs").await;
     assert!(fault.to_string().contains("does not grant"), "{fault}");
 }

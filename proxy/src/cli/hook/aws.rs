@@ -101,8 +101,12 @@ impl Event {
             behavior: "*".into(),
             request_id: or(&about["requestId"], ""),
         };
+        let body = match self.form {
+            Form::Lambda => lambda::body(&event["request"]["body"])?,
+            Form::Functions => None,
+        };
         Ok(Input {
-            body: None,
+            body,
             grants: Arc::default(),
             stage: self.stage,
             authority: case::authority(&request),
@@ -135,7 +139,9 @@ impl Event {
             (Decision::Next, Some(head), Form::Functions) => {
                 functions::edited_response(&event["response"], head, outcome.body.as_deref())?
             }
-            (Decision::Next, None, Form::Lambda) => lambda::edited_request(&event["request"], &outcome.request)?,
+            (Decision::Next, None, Form::Lambda) => {
+                lambda::edited_request(&event["request"], &outcome.request, outcome.body.as_deref())?
+            }
             (Decision::Next, None, Form::Functions) => functions::edited_request(&event["request"], &outcome.request)?,
         })
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use edgeweir_hookhost::{
     AuthorizerVerdict, Call, CallFacts, CallReport, Caller, DynamicOrigin, GeneratedResponse, Grants, Hook, HookFault,
-    HookLimits, Pins, RequestBody, RequestEdit, RequestVerdict, ResponseEdit, ResponseView, Stage,
+    HookLimits, OriginFacts, Pins, RequestBody, RequestEdit, RequestVerdict, ResponseEdit, ResponseView, Stage,
 };
 use pingora::http::{RequestHeader, ResponseHeader};
 
@@ -106,7 +106,7 @@ impl Input {
             request: Box::new(view),
             response,
             facts: Arc::new(self.facts),
-            origin: self.origin,
+            origin: self.origin.map(|name| Arc::new(OriginFacts::named(&name))),
             settings: self.settings,
             note: self.note,
             caller: self.caller,
@@ -226,6 +226,11 @@ impl Outcome {
             RequestEdit::CacheKey(part) => self.cache_key.push(part.into()),
             RequestEdit::Origin(name) => self.origin = Some(name),
             RequestEdit::DynamicOrigin(origin) => self.origin = Some(words(&origin).into()),
+            RequestEdit::ChangeOrigin(change) => {
+                let host = change.host.as_ref().map_or("", |(host, _)| host);
+                self.origin = Some(format!("{host}{}", change.path_prefix.as_deref().unwrap_or_default()).into());
+            }
+            RequestEdit::Group { members, .. } => self.origin = Some(members.join(", ").into()),
             RequestEdit::Body(body) => {
                 request_body::describe(&mut self.request, body.len());
                 self.body = Some(body);

@@ -1,367 +1,7 @@
-// The event of CloudFront Functions, the module `cloudfront`, and what is made of a function's result.
-//
-// Nothing of a request is read before the function touches it. What it has not touched has not changed; what it has is
-// compared with what it was. An instance lives for one call, so all state is in variables here.
+// The module `cloudfront`: key-value stores, and the choice of an origin.
 (function (native, parts) {
     'use strict';
-    const isArray = Array.isArray;
-    const { Buffer } = parts.buffer;
-    const own = (object, name) => Object.prototype.hasOwnProperty.call(object, name);
-
-    // Marks what was not touched.
-    const UNREAD = Symbol('unread');
-    const STAGES = ['viewer-request', 'origin-request', 'origin-response', 'viewer-response'];
-    const METHOD = 0, PATH = 1, AUTHORITY = 2, ADDRESS = 3, DISTRIBUTION = 4, REQUEST_ID = 5;
-
     let stage = 0;
-    let event, request, response;
-    let method = UNREAD, uri = UNREAD, query = UNREAD, headers = UNREAD, cookies = UNREAD;
-    let status = UNREAD, description = UNREAD, outHeaders = UNREAD, outCookies = UNREAD;
-
-    function refuse(what) {
-        throw new TypeError(what);
-    }
-
-    // { name: { value, multiValue } } of pairs. Values stay as they were sent.
-    function table(pairs, extra) {
-        const object = {};
-        for (const pair of pairs) {
-            const name = pair[0];
-            const line = { value: pair[1] };
-            if (extra !== undefined && pair[2] !== undefined) line[extra] = pair[2];
-            if (!own(object, name)) {
-                Object.defineProperty(object, name, { value: line, writable: true, enumerable: true, configurable: true });
-                continue;
-            }
-            const entry = object[name];
-            if (entry.multiValue === undefined) entry.multiValue = [Object.assign({}, entry)];
-            entry.multiValue.push(line);
-        }
-        return object;
-    }
-
-    function text(value, where) {
-        if (typeof value !== 'string') refuse(where + ' has to be a string');
-        return value;
-    }
-
-    // The lines that an entry means, where `before` are those that it was made of: what was changed of `multiValue` wins;
-    // otherwise `value` is the first line's.
-    function lines(entry, before, where, write) {
-        if (entry === null || typeof entry !== 'object') refuse(where + ' has to be an object with the string `value`');
-        const many = entry.multiValue;
-        if (many === undefined) return [write(entry, where)];
-        if (!isArray(many)) refuse(where + ': `multiValue` has to be an array');
-        const list = many.map((line) => write(line, where));
-        const same = before !== undefined && list.length === before.length && list.every((line, i) => line === before[i]);
-        if (same && list.length > 0) list[0] = write(entry, where);
-        return list;
-    }
-
-    function grouped(pairs, write) {
-        const groups = new Map();
-        for (const pair of pairs) {
-            const line = write(pair);
-            const group = groups.get(pair[0]);
-            if (group === undefined) groups.set(pair[0], [line]);
-            else group.push(line);
-        }
-        return groups;
-    }
-
-    // --- query string
-
-    function queryPairs(raw) {
-        if (!raw) return [];
-        const pairs = [];
-        for (const part of raw.split('&')) {
-            if (part === '') continue;
-            const at = part.indexOf('=');
-            pairs.push(at < 0 ? [part, ''] : [part.slice(0, at), part.slice(at + 1)]);
-        }
-        return pairs;
-    }
-
-    // What an object of names and values says, as pairs of text. `what` is one of them, for errors.
-    function joinPairs(object, pairs, what) {
-        const before = grouped(pairs, (pair) => pair[1]);
-        const parts = [];
-        for (const name of Object.keys(object)) {
-            const where = what + ' `' + name + '`';
-            for (const value of lines(object[name], before.get(name), where, (line) => text(line.value, where))) {
-                parts.push(name + '=' + value);
-            }
-        }
-        return parts;
-    }
-
-    function joinQuery(object, pairs) {
-        return joinPairs(object, pairs, 'query parameter').join('&');
-    }
-
-    function finishQuery(wanted) {
-        const raw = native.query();
-        if (typeof wanted === 'string') {
-            if (wanted !== (raw || '')) native.setQuery(wanted === '' ? undefined : wanted);
-            return;
-        }
-        if (wanted === undefined || wanted === null) wanted = {};
-        if (typeof wanted !== 'object') refuse('`querystring` has to be an object or a string');
-        const pairs = queryPairs(raw);
-        const now = joinQuery(wanted, pairs);
-        if (now !== joinQuery(table(pairs), pairs)) native.setQuery(now === '' ? undefined : now);
-    }
-
-    // --- cookies
-
-    function cookiePairs(values) {
-        const pairs = [];
-        for (const value of values) {
-            for (const part of value.split(';')) {
-                const at = part.indexOf('=');
-                if (at > 0) pairs.push([part.slice(0, at).trim(), part.slice(at + 1).trim()]);
-            }
-        }
-        return pairs;
-    }
-
-    // What is no pair of name and value goes along as it was: `cookies` does not show it.
-    function looseCookies(values) {
-        return values.flatMap((value) => value.split(';')).map((part) => part.trim()).filter((part) => part !== '' && !(part.indexOf('=') > 0));
-    }
-
-    function joinCookies(object, pairs, loose) {
-        return [...loose, ...joinPairs(object, pairs, 'cookie')].join('; ');
-    }
-
-    function finishCookies(wanted) {
-        if (wanted === undefined || wanted === null) wanted = {};
-        if (typeof wanted !== 'object') refuse('`cookies` has to be an object');
-        const lines = native.requestCookies();
-        const pairs = cookiePairs(lines);
-        // Who takes all cookies away means these too.
-        const loose = pairs.length === 0 || Object.keys(wanted).length > 0 ? looseCookies(lines) : [];
-        const now = joinCookies(wanted, pairs, loose);
-        if (now !== joinCookies(table(pairs), pairs, loose)) native.setLines('cookie', now === '' ? [] : [now]);
-    }
-
-    // `name=value; attributes`
-    function setCookiePairs(values) {
-        const pairs = [];
-        for (const value of values) {
-            const end = value.indexOf(';');
-            const first = end < 0 ? value : value.slice(0, end);
-            const at = first.indexOf('=');
-            if (at <= 0) continue;
-            const attributes = end < 0 ? undefined : value.slice(end + 1).trim();
-            pairs.push([first.slice(0, at).trim(), first.slice(at + 1).trim(), attributes]);
-        }
-        return pairs;
-    }
-
-    function setCookie(value, attributes) {
-        return attributes === undefined || attributes === '' ? value : value + '; ' + attributes;
-    }
-
-    function setCookieLines(object, pairs) {
-        const before = grouped(pairs, (pair) => setCookie(pair[1], pair[2]));
-        const all = [];
-        for (const name of Object.keys(object)) {
-            const where = 'cookie `' + name + '`';
-            const write = (line) => {
-                const attributes = line.attributes === undefined ? undefined : text(line.attributes, where + ': `attributes`');
-                return setCookie(text(line.value, where), attributes);
-            };
-            for (const line of lines(object[name], before.get(name), where, write)) all.push(name + '=' + line);
-        }
-        return all;
-    }
-
-    function finishSetCookies(wanted) {
-        if (wanted === undefined || wanted === null) wanted = {};
-        if (typeof wanted !== 'object') refuse('`cookies` has to be an object');
-        const before = native.responseCookies();
-        const pairs = setCookiePairs(before);
-        const now = setCookieLines(wanted, pairs);
-        const old = setCookieLines(table(pairs, 'attributes'), pairs);
-        if (now.length !== old.length || now.some((line, i) => line !== old[i])) {
-            const loose = before.filter((line) => !(line.split(';', 1)[0].indexOf('=') > 0));
-            native.setLines('set-cookie', now.length === 0 ? [] : [...loose, ...now]);
-        }
-    }
-
-    // --- the event
-
-    const requestMethods = {
-        rawQueryString() {
-            return native.query();
-        },
-    };
-
-    function makeRequest() {
-        return {
-            __proto__: requestMethods,
-            get method() {
-                return method === UNREAD ? native.fact(METHOD) : method;
-            },
-            set method(value) {
-                method = value;
-            },
-            get uri() {
-                return uri === UNREAD ? (uri = native.fact(PATH)) : uri;
-            },
-            set uri(value) {
-                uri = value;
-            },
-            get querystring() {
-                return query === UNREAD ? (query = table(queryPairs(native.query()))) : query;
-            },
-            set querystring(value) {
-                query = value;
-            },
-            get headers() {
-                if (headers === UNREAD) headers = stage === 0 ? native.headers(false) : native.requestHeaders();
-                return headers;
-            },
-            set headers(value) {
-                headers = value;
-            },
-            get cookies() {
-                return cookies === UNREAD ? (cookies = table(cookiePairs(native.requestCookies()))) : cookies;
-            },
-            set cookies(value) {
-                cookies = value;
-            },
-        };
-    }
-
-    function makeResponse() {
-        return {
-            get statusCode() {
-                return status === UNREAD ? native.status() : status;
-            },
-            set statusCode(value) {
-                status = value;
-            },
-            get statusDescription() {
-                return description === UNREAD ? native.reason(native.status()) : description;
-            },
-            set statusDescription(value) {
-                description = value;
-            },
-            get headers() {
-                return outHeaders === UNREAD ? (outHeaders = native.headers(true)) : outHeaders;
-            },
-            set headers(value) {
-                outHeaders = value;
-            },
-            get cookies() {
-                if (outCookies === UNREAD) outCookies = table(setCookiePairs(native.responseCookies()), 'attributes');
-                return outCookies;
-            },
-            set cookies(value) {
-                outCookies = value;
-            },
-        };
-    }
-
-    function makeEvent(nth) {
-        stage = nth;
-        if (stage === 1 || stage === 2) throw new Error('CloudFront Functions run at viewer-request and viewer-response');
-        request = makeRequest();
-        event = {
-            version: '1.0',
-            get context() {
-                return {
-                    distributionDomainName: native.fact(AUTHORITY),
-                    distributionId: native.fact(DISTRIBUTION),
-                    eventType: STAGES[stage],
-                    requestId: native.fact(REQUEST_ID),
-                };
-            },
-            get viewer() {
-                return { ip: native.fact(ADDRESS) };
-            },
-            request,
-        };
-        if (stage === 3) event.response = response = makeResponse();
-        return event;
-    }
-
-    // --- results
-
-    function body(value) {
-        if (value === undefined || value === null) return '';
-        if (typeof value === 'string') return value;
-        if (typeof value !== 'object') refuse('`body` has to be a string or an object');
-        const data = value.data === undefined ? '' : text(value.data, '`body.data`');
-        if (value.encoding === 'base64') return Buffer.from(data, 'base64');
-        if (value.encoding !== undefined && value.encoding !== 'text') refuse("`body.encoding` has to be 'text' or 'base64'");
-        return data;
-    }
-
-    function object(value, where) {
-        if (value === undefined || value === null) return {};
-        if (typeof value !== 'object') refuse(where + ' has to be an object');
-        return value;
-    }
-
-    function code(value) {
-        if (typeof value !== 'number') refuse('`statusCode` has to be a number');
-        return value;
-    }
-
-    function finishRequest(result) {
-        const same = result === request;
-        if (!(same && method === UNREAD) && result.method !== undefined && result.method !== native.fact(METHOD)) {
-            refuse('`method` is read-only');
-        }
-        if (!(same && uri === UNREAD && own(result, 'uri'))) {
-            const path = text(result.uri, '`uri`');
-            if (path !== native.fact(PATH)) native.setPath(path);
-        }
-        if (!(same && query === UNREAD && own(result, 'querystring'))) finishQuery(result.querystring);
-        if (!(same && headers === UNREAD && own(result, 'headers'))) {
-            native.changeHeaders(object(result.headers, '`headers`'), false);
-        }
-        if (!(same && cookies === UNREAD && own(result, 'cookies'))) finishCookies(result.cookies);
-        if (origin !== undefined) native.setOrigin(origin);
-    }
-
-    function finishResponse(result) {
-        const same = result === response;
-        if (!(same && status === UNREAD && own(result, 'statusCode'))) {
-            const now = code(result.statusCode);
-            if (now !== native.status()) native.setStatus(now);
-        }
-        if (!(same && outHeaders === UNREAD && own(result, 'headers'))) {
-            native.changeHeaders(object(result.headers, '`headers`'), true);
-        }
-        if (!(same && outCookies === UNREAD && own(result, 'cookies'))) finishSetCookies(result.cookies);
-        if (result.body !== undefined) native.setBody(body(result.body));
-    }
-
-    function finish(nth, result) {
-        if (result === null || typeof result !== 'object') {
-            refuse('the function returned ' + (result === null ? 'null' : typeof result) + ', not a request or a response');
-        }
-        if (result === event) refuse('the function returned the event: return `event.request` or a response');
-        if (nth === 3) {
-            if (result === request) refuse('the function returned the request: at viewer-response, return a response');
-            finishResponse(result);
-        } else if (result !== request && result.statusCode !== undefined) {
-            const cookies = setCookieLines(object(result.cookies, '`cookies`'), []);
-            const headers = object(result.headers, '`headers`');
-            native.respond(code(result.statusCode), headers, cookies, body(result.body));
-        } else {
-            finishRequest(result);
-        }
-    }
-
-    parts.events = { event: makeEvent, finish };
-
-    // --- the module `cloudfront`
-
     let origin;
 
     class KeyValueStore {
@@ -387,8 +27,12 @@
             return native.exists(this.#store, String(key));
         }
 
+        // When a store was made nobody notes: both times are that of its last change, of a store in the config none.
         async meta() {
-            throw new Error('KeyValueStore.meta is not there yet');
+            const [keyCount, changed] = native.storeMeta(this.#store);
+            if (changed === 0) return { keyCount };
+            const time = new Date(changed).toISOString();
+            return { creationDateTime: time, lastUpdatedDateTime: time, keyCount };
         }
     }
 
@@ -396,24 +40,90 @@
         if (stage !== 0) throw new Error(what + ' works at viewer-request only');
     }
 
-    return {
+    function text(value, where) {
+        if (typeof value !== 'string') throw new TypeError(where + ' has to be a string');
+        return value;
+    }
+
+    function object(value, where) {
+        if (value === null || typeof value !== 'object') throw new TypeError(where + ' has to be an object');
+        return value;
+    }
+
+    function milliseconds(seconds, where) {
+        if (seconds === undefined) return undefined;
+        if (typeof seconds !== 'number') throw new TypeError(where + ' has to be a number of seconds');
+        return Math.round(seconds * 1000);
+    }
+
+    // What there is no counterpart of, and would be missed.
+    const REFUSED = {
+        originAccessControlConfig: 'declare the bucket in the configuration, and choose it with selectRequestOriginById',
+        sni: 'the name in TLS is always that of the host',
+        allowedCertificateNames: 'a certificate has to be of the host',
+    };
+
+    // "Helper methods for origin modification": what is left out is as the origin of the behavior has it.
+    function change(given, what) {
+        object(given, what);
+        for (const name of Object.keys(REFUSED)) {
+            const off = name === 'originAccessControlConfig' && given[name] && given[name].enabled === false;
+            if (given[name] !== undefined && !off) throw new Error(what + ': no `' + name + '` here: ' + REFUSED[name]);
+        }
+        const timeouts = given.timeouts === undefined ? {} : object(given.timeouts, '`timeouts`');
+        const custom = given.customOriginConfig === undefined ? {} : object(given.customOriginConfig, '`customOriginConfig`');
+        const headers = given.customHeaders === undefined ? undefined : Object.entries(object(given.customHeaders, '`customHeaders`'));
+        if (headers) for (const [name, value] of headers) text(value, '`customHeaders.' + name + '`');
+        return {
+            host: given.domainName,
+            scheme: custom.protocol,
+            port: custom.port,
+            path: given.originPath,
+            'host-header': given.hostHeader,
+            headers,
+            'connect-timeout': milliseconds(timeouts.connectionTimeout, '`timeouts.connectionTimeout`'),
+            'read-timeout': milliseconds(timeouts.readTimeout, '`timeouts.readTimeout`'),
+        };
+    }
+
+    const module = {
         // Without an id: the only store that the binding grants.
         kvs(id) {
             return new KeyValueStore(id === undefined ? '' : String(id));
         },
-        selectRequestOriginById(id) {
+        selectRequestOriginById(id, options) {
             viewerRequest('selectRequestOriginById');
             origin = text(id, 'the origin id');
+            const hostHeader = options === undefined || options === null ? undefined : options.hostHeader;
+            const more = hostHeader === undefined ? null : { origin: change({ hostHeader }, 'selectRequestOriginById') };
+            native.chooseOrigin(JSON.stringify(more));
         },
-        updateRequestOrigin() {
-            throw new Error(
-                'updateRequestOrigin is not there yet: declare the origin in the configuration, and choose it with selectRequestOriginById',
-            );
+        updateRequestOrigin(given) {
+            viewerRequest('updateRequestOrigin');
+            native.chooseOrigin(JSON.stringify({ origin: change(given, 'updateRequestOrigin') }));
         },
-        createRequestOriginGroup() {
-            throw new Error(
-                'createRequestOriginGroup is not there yet: declare a group in the configuration, and choose it with selectRequestOriginById',
-            );
+        createRequestOriginGroup(given) {
+            viewerRequest('createRequestOriginGroup');
+            object(given, 'createRequestOriginGroup');
+            if (!Array.isArray(given.originIds)) throw new TypeError('`originIds` has to be an array');
+            if (given.selectionCriteria !== undefined && given.selectionCriteria !== 'default') {
+                throw new Error("createRequestOriginGroup: the only `selectionCriteria` here is 'default'");
+            }
+            const origins = given.originIds.map((id) => text(id !== null && typeof id === 'object' ? id.originId : id, 'an origin id'));
+            const criteria = given.failoverCriteria === undefined ? {} : object(given.failoverCriteria, '`failoverCriteria`');
+            const statuses = criteria.statusCodes === undefined ? [] : criteria.statusCodes;
+            origin = undefined;
+            native.chooseOrigin(JSON.stringify({ group: { origins, statuses } }));
+        },
+    };
+
+    parts.cloudfront = module;
+    return {
+        start(nth) {
+            stage = nth;
+        },
+        finish() {
+            if (origin !== undefined) native.setOrigin(origin);
         },
     };
 })

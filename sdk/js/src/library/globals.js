@@ -95,7 +95,7 @@
 
     global('require', function require(name) {
         const short = String(name).replace(/^node:/, '');
-        if (short === 'crypto' || short === 'querystring') return parts[short];
+        if (['crypto', 'path', 'process', 'querystring', 'url', 'util'].includes(short) && parts[short]) return parts[short];
         if (short === 'buffer') return { Buffer };
         if (short === 'cloudfront') return parts.cloudfront;
         throw new Error(native.refusal(String(name)));

@@ -127,7 +127,7 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(u16, u32, f64);
+numbers!(u16, u32, u64, f64);
 
 impl Abi for u8 {
     const SIZE: usize = 1;

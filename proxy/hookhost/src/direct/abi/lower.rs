@@ -160,7 +160,13 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(u16, u32, f64);
+numbers!(u16, u32, u64, f64);
+
+impl Store for () {
+    fn store(self, _: &mut Lowering, _: usize, _: usize) -> Result<()> {
+        Ok(())
+    }
+}
 
 impl Store for bool {
     fn store(self, to: &mut Lowering, block: usize, at: usize) -> Result<()> {

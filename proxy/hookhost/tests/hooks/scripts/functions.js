@@ -141,6 +141,49 @@ const cases = {
         cf.selectRequestOriginById('backup');
         return request;
     },
+    '/update': ({ request }) => {
+        cf.selectRequestOriginById('gone');
+        cf.updateRequestOrigin({
+            domainName: 'EU.example.com',
+            originPath: '/eu',
+            hostHeader: 'www.example.com',
+            customHeaders: { 'x-region': 'eu' },
+            timeouts: { readTimeout: 10 },
+            customOriginConfig: { port: 8443, protocol: 'https', sslProtocols: ['TLSv1.2'] },
+        });
+        return request;
+    },
+    '/update-path': ({ request }) => {
+        cf.updateRequestOrigin({ originPath: '/eu' });
+        return request;
+    },
+    '/update-other': () => cf.updateRequestOrigin({ domainName: 'evil.test' }),
+    '/update-caught': ({ request }) => {
+        try {
+            cf.updateRequestOrigin({ domainName: 'evil.test' });
+        } catch {
+            cf.selectRequestOriginById('backup', { hostHeader: 'b.example.com' });
+        }
+        return request;
+    },
+    '/update-answer': () => {
+        cf.updateRequestOrigin({ originPath: '/eu' });
+        return answer('no origin');
+    },
+    '/update-bucket': () => cf.updateRequestOrigin({ originAccessControlConfig: { enabled: true } }),
+    '/group': ({ request }) => {
+        cf.createRequestOriginGroup({ originIds: ['a', { originId: 'b' }], failoverCriteria: { statusCodes: [500, 503] } });
+        return request;
+    },
+    '/group-of-one': () => cf.createRequestOriginGroup({ originIds: ['a'] }),
+    '/fresh': ({ request }) => {
+        request.headers = { accept: { value: 'text/html' } };
+        return request;
+    },
+    '/fresh-deleted': ({ request }) => {
+        delete request.headers.host;
+        return request;
+    },
     '/async': async ({ request }) => {
         await Promise.all([1, Promise.resolve(2)]);
         request.uri = '/later';
@@ -150,7 +193,7 @@ const cases = {
         const store = cf.kvs();
         const missing = await store.get('none').catch((error) => String(error));
         return answer([await store.get('text'), await store.get('json', { format: 'json' }), await store.exists('text'),
-            await cf.kvs('flags').exists('none'), missing]);
+            await cf.kvs('flags').exists('none'), missing, await store.meta()]);
     },
     '/random': () => {
         const numbers = [Math.random(), Math.random(), Math.random()];
@@ -232,6 +275,11 @@ async function handler(event) {
     const { response } = event;
     if (response) {
         if (event.request.uri === '/event') return { statusCode: 200, headers: { 'x-event': { value: JSON.stringify(event) } } };
+        if (event.request.uri === '/fresh') return { statusCode: 200, headers: { 'content-type': { value: 'text/html' } } };
+        if (event.request.uri === '/length') {
+            delete response.headers['content-length'];
+            return response;
+        }
         if (event.request.uri === '/request') return event.request;
         response.statusCode = 404;
         response.headers['x-frame-options'] = { value: 'DENY' };

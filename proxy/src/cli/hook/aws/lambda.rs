@@ -3,7 +3,7 @@
 use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use edgeweir_hookhost::GeneratedResponse;
+use edgeweir_hookhost::{GeneratedResponse, RequestBody};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 use serde_json::{Map, Value, json};
@@ -20,6 +20,14 @@ pub(super) fn request(request: &Value) -> anyhow::Result<RequestHeader> {
     Ok(head)
 }
 
+/// The request's body; none where the event has none, as if the binding did not grant it.
+pub(super) fn body(body: &Value) -> anyhow::Result<Option<RequestBody>> {
+    let Some(data) = body["data"].as_str() else { return Ok(None) };
+    let bytes = STANDARD.decode(data).context("`request.body.data` is not base64")?;
+    let more = body["inputTruncated"].as_bool().unwrap_or(false);
+    Ok(Some(RequestBody { limit: bytes.len(), bytes: bytes.into(), more }))
+}
+
 pub(super) fn response(response: &Value) -> anyhow::Result<ResponseHeader> {
     let status = text_of(&response["status"], "response.status")?;
     let mut head = response_head(status.parse().with_context(|| format!("`{status}` is no status"))?)?;
@@ -30,8 +38,18 @@ pub(super) fn response(response: &Value) -> anyhow::Result<ResponseHeader> {
 }
 
 /// The request with a hook's edits.
-pub(super) fn edited_request(request: &Value, head: &RequestHeader) -> anyhow::Result<Value> {
+pub(super) fn edited_request(request: &Value, head: &RequestHeader, made: Option<&[u8]>) -> anyhow::Result<Value> {
     let mut edited = object(request);
+    if let Some(made) = made {
+        let mut body = object(&request["body"]);
+        let (encoding, data) = written(made);
+        body.extend([
+            ("action".into(), "replace".into()),
+            ("encoding".into(), encoding.into()),
+            ("data".into(), data.into()),
+        ]);
+        edited.insert("body".into(), Value::Object(body));
+    }
     edited.insert("uri".into(), head.uri.path().into());
     edited.insert("querystring".into(), head.uri.query().unwrap_or_default().into());
     edited.insert("headers".into(), headers(&request["headers"], &head.headers)?);
@@ -53,11 +71,16 @@ pub(super) fn edited_response(response: &Value, head: &ResponseHeader, made: Opt
     Ok(edited)
 }
 
-fn put_body(json: &mut Value, body: &[u8]) {
-    let (encoding, body) = match std::str::from_utf8(body) {
+/// Its encoding, and the body in it.
+fn written(body: &[u8]) -> (&'static str, String) {
+    match std::str::from_utf8(body) {
         Ok(text) => ("text", text.to_owned()),
         Err(_) => ("base64", STANDARD.encode(body)),
-    };
+    }
+}
+
+fn put_body(json: &mut Value, body: &[u8]) {
+    let (encoding, body) = written(body);
     json["body"] = body.into();
     json["bodyEncoding"] = encoding.into();
 }

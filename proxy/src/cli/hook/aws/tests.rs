@@ -73,6 +73,24 @@ fn an_event_that_nothing_edits_comes_back() {
     assert_eq!(result["headers"]["x-new-one"], json!([{"key": "X-New-One", "value": "1"}]));
 }
 
+/// Also the body, which a hook sees and may replace.
+#[test]
+fn a_body_of_lambda_at_edge_goes_in_and_out() {
+    let mut text = lambda();
+    let body = json!({"inputTruncated": false, "action": "read-only", "encoding": "base64", "data": "aGk="});
+    text["Records"][0]["cf"]["request"]["body"] = body.clone();
+    let event = Event::read(&text.to_string()).unwrap();
+    let input = event.input().unwrap();
+    assert_eq!(input.body.as_ref().map(|body| body.shown()), Some((&b"hi"[..], false)));
+    let mut kept = outcome(input, Decision::Next);
+    assert_eq!(event.result(&kept).unwrap()["body"], body);
+    kept.body = Some("new".into());
+    let replaced = json!({"inputTruncated": false, "action": "replace", "encoding": "text", "data": "new"});
+    assert_eq!(event.result(&kept).unwrap()["body"], replaced);
+    text["Records"][0]["cf"]["request"]["body"]["data"] = json!("*");
+    assert!(Event::read(&text.to_string()).unwrap().input().is_err());
+}
+
 #[test]
 fn answers_have_the_shape_of_the_event() {
     let answer = || {
