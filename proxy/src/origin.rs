@@ -132,7 +132,13 @@ impl Origin {
         });
         let mut template = template(&config);
         let kept = config.pool.max_idle_connections.map(|_most| {
-            let before = old.and_then(|old| old.kept.as_ref());
+            // Connections to other addresses, or of other trust, are used no more: they take no place of those that are.
+            let goes_on = |old: &&Self| {
+                let (old, new) = (&old.config, &config);
+                let places = (&old.host, old.port, &old.pool.addresses) == (&new.host, new.port, &new.pool.addresses);
+                places && (old.tls, old.verify_tls) == (new.tls, new.verify_tls) && old.trust == new.trust
+            };
+            let before = old.filter(goes_on).and_then(|old| old.kept.as_ref());
             before.map_or_else(|| Arc::new(Kept::new()), Arc::clone)
         });
         if let Some(kept) = &kept {

@@ -60,8 +60,10 @@ fn report_unknown(table: &DeTable<'_>, known: &[&'static str], out: &mut Report)
         if !known.contains(&name) {
             let near = suggest::nearest(name, known.iter().copied());
             misspelt.extend(near);
-            if [Some(name), near].into_iter().flatten().any(speaks_of_secret) {
-                out.hide(value.span());
+            match [Some(name), near].into_iter().flatten().any(speaks_of_secret) {
+                true => out.hide(value.span()),
+                // What nobody looks into can hold secrets too.
+                false => hide_secrets(value, out),
             }
             out.push(
                 Problem::error("unknown-key", key.span(), format!("unknown key `{}`", name.escape_debug()))
@@ -73,6 +75,31 @@ fn report_unknown(table: &DeTable<'_>, known: &[&'static str], out: &mut Report)
         }
     }
     misspelt
+}
+
+/// Hides what the names below a value say is secret.
+fn hide_secrets(node: &Node<'_>, out: &mut Report) {
+    match node.get_ref() {
+        DeValue::Array(items) => items.iter().for_each(|item| hide_secrets(item, out)),
+        DeValue::Table(table) => {
+            for (key, value) in table {
+                match speaks_of_secret(key.get_ref()) {
+                    true => hide_all(value, out),
+                    false => hide_secrets(value, out),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Hides each value, whatever it is in.
+fn hide_all(node: &Node<'_>, out: &mut Report) {
+    match node.get_ref() {
+        DeValue::Array(items) => items.iter().for_each(|item| hide_all(item, out)),
+        DeValue::Table(table) => table.iter().for_each(|(_, value)| hide_all(value, out)),
+        _ => out.hide(node.span()),
+    }
 }
 
 /// Where a key belongs that is often put into another table.

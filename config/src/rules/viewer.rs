@@ -19,18 +19,24 @@ const UNSUPPORTED: [(&str, &str); 2] = [
 ];
 
 /// Fields of a request that have their own meaning, beside those that no origin header can have.
-const NOT_NAMES: [&str; 12] = [
+const NOT_NAMES: [&str; 18] = [
     "accept*",
     "access-control-*",
     "authorization",
+    "cdn-loop",
     "content-*",
+    "date",
+    "early-data",
     "forwarded",
     "origin",
+    "priority",
     "referer",
     "sec-*",
     "traceparent",
     "user-agent",
+    "vary",
     "x-forwarded-*",
+    "x-http-method*",
     "x-request-id",
 ];
 
@@ -57,8 +63,10 @@ pub(super) fn check(file: &File, out: &mut Report) {
     let prefix = viewer_prefix(file);
     let distributions = file.distributions.value().into_iter().flat_map(|named| named.iter());
     for (_, distribution) in distributions {
+        let key_header = distribution.api_key_header.value().map_or("x-api-key", |name| name.0.as_str());
         for behavior in distribution.behaviors.value().map_or(&[][..], |list| list.items.as_slice()) {
             check_behavior(behavior.get_ref(), geo, prefix, out);
+            check_renamed(behavior.get_ref(), file, key_header, out);
         }
     }
 }
@@ -109,9 +117,47 @@ fn check_behavior(behavior: &Behavior, geo: bool, prefix: &str, out: &mut Report
     }
 }
 
-/// A name of one's own is none that means something else.
+/// What viewers send under a name of one's own is dropped: nothing else may rely on it.
+fn check_renamed(behavior: &Behavior, file: &File, key_header: &str, out: &mut Report) {
+    let Some(headers) = behavior.viewer_headers.value() else { return };
+    let policy = behavior.cache_policy.value().and_then(|name| {
+        let mut policies = file.cache_policies.value()?.iter();
+        policies.find(|(known, _)| *known.get_ref() == name.0).map(|(_, policy)| policy)
+    });
+    let keyed = policy.and_then(|policy| policy.headers.value()).map_or(&[][..], |list| list.items.as_slice());
+    for header in headers.items.iter().map(Spanned::get_ref) {
+        let Some(name) = &header.header else { continue };
+        let text = name.get_ref().as_str();
+        if text == key_header {
+            let message = format!("`{text}` is where viewers send their API key");
+            out.push(Problem::error("header-not-allowed", name.span(), message).help("write another name"));
+        }
+        if let Some(key) = keyed.iter().find(|key| key.get_ref().0 == text) {
+            let fact = header.fact.get_ref();
+            out.push(
+                Problem::error(
+                    "header-not-allowed",
+                    name.span(),
+                    format!("`{text}` is in the cache key as viewers send it"),
+                )
+                .label("what viewers send under it is dropped, and answers for all of them would be one")
+                .also(key.span(), "in the key here")
+                .help(format!("write `{fact}` in `headers` of the cache policy")),
+            );
+        }
+    }
+}
+
+/// A name of one's own is none that means something else, and one that applications cannot take for another.
 fn check_name(name: &Spanned<String>, prefix: &str, out: &mut Report) {
     let text = name.get_ref().as_str();
+    if text.contains('_') {
+        out.push(
+            Problem::error("header-not-allowed", name.span(), format!("`{text}` has a `_`"))
+                .help("write `-`: many applications take both for one, and then the viewer's field for the edge's"),
+        );
+        return;
+    }
     let of_facts = text.starts_with(prefix) || text.starts_with(VIEWER_PREFIX);
     if of_facts || in_list(&NOT_NAMES, text) || in_list(&origins::NOT_ADDED, text) {
         let help = match of_facts {

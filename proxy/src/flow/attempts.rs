@@ -342,8 +342,9 @@ pub(super) fn broke_off(
         return error;
     }
     let fault = blame::of(ctx, &error);
-    // After its head an answer is taken, however it ends.
-    if !fault.is_origins() || ctx.origin_status.is_some() {
+    // After its head an answer is taken, however it ends. An origin that gives up a request that the viewer has not sent to its
+    // end has its own reasons: viewers could take it out by that.
+    if !fault.is_origins() || ctx.origin_status.is_some() || ctx.incomplete {
         return error;
     }
     let Some(origin) = ctx.origin().cloned() else { return error };

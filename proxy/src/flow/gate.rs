@@ -410,7 +410,10 @@ fn connection(req: &mut RequestHeader) -> bool {
         req.remove_header(name);
     }
     req.remove_header(&CONNECTION);
-    if upgrade == Some(true) && asks_upgrade && req.method == Method::GET {
+    // With a body it is none (RFC 6455, 4.1: a GET): the origin would wait for what the switch of protocols waits for.
+    let bodyless = !req.headers.contains_key(TRANSFER_ENCODING)
+        && req.headers.get(CONTENT_LENGTH).is_none_or(|length| length.as_bytes().iter().all(|&byte| byte == b'0'));
+    if upgrade == Some(true) && asks_upgrade && req.method == Method::GET && bodyless {
         set(req, CONNECTION, HeaderValue::from_static("upgrade"));
     } else if upgrade.is_some() {
         req.remove_header(&UPGRADE);

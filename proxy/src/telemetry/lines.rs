@@ -152,8 +152,10 @@ impl Lines {
     }
 
     fn install(&self, target: &LogTarget) -> Result<(), LogError> {
-        let sink = Sink::open(target)?;
-        *self.shared.next.lock() = Some(sink);
+        // Before it is opened: whoever sees the new file finds the lines from then on in it.
+        let mut next = self.shared.next.lock();
+        *next = Some(Sink::open(target)?);
+        drop(next);
         self.shared.enabled.store(*target != LogTarget::Off, Ordering::Relaxed);
         // If the queue is full the writer is awake anyway, and will see the new target with its next batch.
         let _full = self.sender.try_send(Message::Wake);

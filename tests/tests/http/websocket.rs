@@ -148,3 +148,16 @@ async fn rfc9110_15_2_2_the_edge_says_nothing_after_a_switch() {
         assert_eq!(edge.metric("edgeweir_faults_total", &["fault=\"origin-timeout\""]).await, 0.0);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handshake_with_a_body_is_an_ordinary_request() {
+    let origin = Origin::hello().await;
+    let edge = TestEdge::plain(&origin.address()).await;
+    let upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
+    for (body, upgrades) in [(&b"0123456789"[..], false), (b"", true)] {
+        assert_eq!(edge.request("GET", "/t", &upgrade, body).await.status, 200);
+        let received = origin.requests().pop().expect("it came");
+        assert_eq!(received.header("upgrade").is_some(), upgrades, "{body:?}");
+        assert_eq!(received.body.length, body.len() as u64);
+    }
+}

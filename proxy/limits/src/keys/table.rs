@@ -167,7 +167,12 @@ fn home(prefix: u64, homes: usize) -> usize {
 
 impl Entry {
     fn new(key: Arc<Key>) -> Self {
-        let slot = ArcSwapOption::new(key.used().and_then(|usage| usage.slots().first().cloned()));
+        // A key may have slots of plans that it no longer belongs to.
+        let used = key.used().and_then(|usage| {
+            let slots = usage.slots();
+            slots.iter().find(|slot| key.plans.contains(&slot.plan())).cloned()
+        });
+        let slot = ArcSwapOption::new(used);
         Self { prefix: key.hash.prefix(), key, slot }
     }
 
@@ -280,6 +285,25 @@ mod tests {
     fn entries_do_not_show_the_whole_hash() {
         let shown = format!("{:?}", KeyTable::new([key("a", "abc")]).unwrap());
         assert!(shown.contains("ba78") && !shown.contains("ba7816"), "{shown}");
+    }
+
+    #[test]
+    fn a_key_that_goes_over_to_another_plan_is_found_with_its_slot_there() {
+        let plan = |id| UsagePlan::new(PlanId(id), "p".into(), Throttle::new(1.0, 1).ok(), None, Reach::All);
+        let of = |plan: u32| Key::new(KeyHash::of(b"value"), "k", "k", Arc::from([PlanId(plan)]));
+        let slot = |table: &KeyTable, plan: &UsagePlan| {
+            let found = table.find(&KeyHash::of(b"value")).unwrap();
+            let slot = found.slot(plan, 1, Nanos::ZERO, |_| {});
+            (slot, found.slot.as_ref().map(|known| known.plan()))
+        };
+        let before = Arc::new(of(1));
+        let table = KeyTable::new([Arc::clone(&before)]).unwrap();
+        slot(&table, &plan(1));
+        let after = Arc::new(of(2).that_continues(&before));
+        slot(&KeyTable::new([Arc::clone(&after)]).unwrap(), &plan(2));
+        let again = KeyTable::new([after]).unwrap();
+        let (found, known) = slot(&again, &plan(2));
+        assert_eq!((found.plan(), known), (PlanId(2), Some(PlanId(2))));
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use edgeweir_hookhost::{AuthorizerVerdict, HookFault, RequestVerdict};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::aws::Event;
 use super::case::{Case, DEFAULT_LIMITS};
@@ -47,7 +48,7 @@ pub(in crate::cli) struct Args {
 struct Measured {
     calls: u64,
     elapsed: Duration,
-    cpu: Option<Duration>,
+    cpu: Duration,
     times: Histogram,
     /// Bytes.
     memory: usize,
@@ -110,7 +111,7 @@ async fn measure(
     let mut measured = Measured {
         calls: 0,
         elapsed: Duration::ZERO,
-        cpu: None,
+        cpu: Duration::ZERO,
         times: Histogram::new(),
         memory: 0,
         verdict: "next",
@@ -121,7 +122,7 @@ async fn measure(
     host.prepare(input.now);
     // The request moves into the call and back, as in an edge.
     let mut lent = input.clone().call();
-    let cpu = thread_cpu();
+    let cpu = process_cpu();
     let start = Instant::now();
     while measured.elapsed < time {
         let begin = Instant::now();
@@ -137,7 +138,7 @@ async fn measure(
         measured.verdict = name(&verdict);
         measured.elapsed = start.elapsed();
     }
-    measured.cpu = thread_cpu().zip(cpu).map(|(now, then)| now.saturating_sub(then));
+    measured.cpu = process_cpu().saturating_sub(cpu);
     (input, measured)
 }
 
@@ -154,10 +155,11 @@ fn name(verdict: &Result<Verdict, HookFault>) -> &'static str {
     }
 }
 
-/// Processor time of this thread, from the scheduler's statistics; none where the kernel keeps none.
-fn thread_cpu() -> Option<Duration> {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+/// Processor time of all threads: a call that takes long goes on in others, and nothing else is at work.
+fn process_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
 }
 
 impl Measured {
@@ -167,9 +169,8 @@ impl Measured {
     }
 
     /// Processor time of a call, in nanoseconds.
-    fn cpu_nanos(&self) -> Option<u64> {
-        let nanos = u64::try_from(self.cpu?.as_nanos()).ok()?;
-        nanos.checked_div(self.calls)
+    fn cpu_nanos(&self) -> u64 {
+        u64::try_from(self.cpu.as_nanos()).unwrap_or(u64::MAX).checked_div(self.calls).unwrap_or_default()
     }
 
     fn memory(&self) -> u64 {
@@ -178,7 +179,7 @@ impl Measured {
 }
 
 fn text(measured: &Measured, path: &Path, stage: &str, case: &str) -> String {
-    let cpu = measured.cpu_nanos().map_or_else(|| "not known".to_owned(), micros);
+    let cpu = micros(measured.cpu_nanos());
     let mut text = format!(
         "hook      {}\ncall      {case} at {stage}: {}\ncalls     {} a second on one thread\ntime      p50 {}, p99 {}\ncpu       {cpu} a call\nmemory    {} at most\n",
         path.display(),

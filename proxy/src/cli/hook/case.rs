@@ -32,8 +32,10 @@ pub(super) use values::{OneOrMore, stage_of};
 /// 2026-01-01T00:00:00Z in milliseconds of Unix time: the clock of a case that names none, so that it gives the same result
 /// each time.
 pub(super) const DEFAULT_NOW: u64 = 1_767_225_600_000;
-/// Limits of a case that names none. The memory is the edge's default. The time is longer than the edge's 50 ms: what a
-/// call takes on a busy machine is no property of the hook.
+/// The time that a hook has in an edge, if the configuration gives it no other.
+pub(super) const EDGE_TIMEOUT: Duration = Duration::from_millis(50);
+/// Limits of a case that names none. The memory is the edge's default. The time is longer than the edge's: what a call takes on
+/// a busy machine is no property of the hook.
 pub(super) const DEFAULT_LIMITS: HookLimits =
     HookLimits { timeout: Duration::from_secs(1), memory: 16 << 20, concurrent: 256 };
 

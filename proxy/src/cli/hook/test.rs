@@ -12,7 +12,7 @@ use edgeweir_hookhost::{CheckFault, Hook, HookLimits, Stage};
 use serde_json::{Value, json};
 
 use super::aws::Event;
-use super::case::{Case, DEFAULT_LIMITS, NoCase};
+use super::case::{Case, DEFAULT_LIMITS, EDGE_TIMEOUT, NoCase};
 use super::expect::{Difference, compare, kib, over_budget};
 use super::host::{Host, Randomness, name_of, read_wasm};
 use super::run::{self, Decision, Input, Outcome};
@@ -252,6 +252,13 @@ fn text(run: &Run) -> String {
     };
     let mut text = format!("{word}  {} ({}, {cost})\n", run.file.display(), run.stage);
     // Writing to a string cannot fail.
+    if run.time > EDGE_TIMEOUT {
+        let limit = EDGE_TIMEOUT.as_millis();
+        let _infallible = writeln!(
+            text,
+            "      an edge ends calls after {limit} ms, unless the hook has another `timeout` in its configuration"
+        );
+    }
     for difference in &run.differences {
         let _infallible = writeln!(text, "      {}", difference.what);
         if looks_alike(&difference.expected, &difference.actual) {

@@ -10,6 +10,8 @@ use edgeweir_tests::origin::{Origin, Reply, Step};
 use edgeweir_tests::raw::{framing, request_bytes};
 use edgeweir_tests::wait::deadline;
 use edgeweir_tests::websocket::{WebSocket, WebSocketOrigin};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::{config, two, two_with};
 
@@ -290,6 +292,38 @@ async fn uploads_that_are_not_finished_take_no_origin_out() {
     }
     for (answer, _body) in streams {
         assert_eq!(deadline("an answer", answer).await.expect("an answer").status(), 408);
+    }
+    assert_eq!(edge.metric("edgeweir_origin_ejections_total", &["origin=\"a\""]).await, 0.0);
+    assert_eq!(edge.get("/t").await.text(), "a");
+}
+
+/// An origin that has no patience: it answers a GET, and ends the connection of an upload when it has seen its head.
+async fn impatient() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = [0; 4096];
+                let read = stream.read(&mut head).await.unwrap_or_default();
+                if head[..read].starts_with(b"GET") {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\nconnection: close\r\n\r\na";
+                    stream.write_all(answer).await.expect("it is read");
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_origin_that_gives_up_unfinished_uploads_is_not_left_out() {
+    let (a, b) = (impatient().await, named("b").await);
+    let edge = two_with(&config("eject_after = 1\neject_for = \"1h\"", "", UNCACHED), &a, &b.address()).await;
+    for _ in 0..4 {
+        let mut viewer = edge.connect().await;
+        viewer.send(format!("POST /t HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1000\r\n\r\nabc")).await;
+        assert_eq!(viewer.response_to("POST").await.status, 502);
     }
     assert_eq!(edge.metric("edgeweir_origin_ejections_total", &["origin=\"a\""]).await, 0.0);
     assert_eq!(edge.get("/t").await.text(), "a");

@@ -186,6 +186,19 @@ async fn a_reload_keeps_the_count_and_changes_the_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn connections_to_where_nobody_goes_any_more_take_no_place() {
+    let (before, after) = (Origin::hello().await, Origin::hello().await);
+    let keys = |origin: &Origin| format!("max_idle_connections = 1\naddresses = [\"{}\"]", origin.address());
+    let edge = limited(&keys(&before), &before).await;
+    assert_eq!(edge.get("/t").await.status, 200);
+    edge.reload(&config(&keys(&after))).await.expect("a good config");
+    for _ in 0..3 {
+        assert_eq!(edge.get("/t").await.status, 200);
+    }
+    assert_eq!((after.connections(), not_kept(&edge).await), (1, 0.0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tls_and_two_origins_at_one_address() {
     let authority = Authority::new();
     let acceptor = authority.issue(&["localhost"]).acceptor(&["http/1.1"]);
