@@ -409,7 +409,7 @@ impl Fault {
 impl From<&HookFault> for Fault {
     fn from(fault: &HookFault) -> Self {
         match fault {
-            HookFault::Timeout => Self::HookTimeout,
+            HookFault::Timeout { .. } => Self::HookTimeout,
             HookFault::Validation(_) => Self::HookInvalid,
             HookFault::Overloaded => Self::HookOverloaded,
             _ => Self::HookFailed,

@@ -1,5 +1,7 @@
 //! Why a call gave no verdict: one closed enum, with what the viewer gets and what metrics count.
 
+use std::time::Duration;
+
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 
 use crate::load::rewrite::WRAPPER;
@@ -22,8 +24,11 @@ pub enum HookFault {
         detail: Box<str>,
     },
     /// The hook ran longer than its timeout.
-    #[error("hook timed out")]
-    Timeout,
+    #[error("hook timed out after {} ms", limit.as_millis())]
+    Timeout {
+        /// The time that it has.
+        limit: Duration,
+    },
     /// The hook asked for more memory than its limit.
     #[error("hook ran out of memory: over its limit of {limit} bytes")]
     OutOfMemory {
@@ -113,7 +118,7 @@ impl HookFault {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Trap { .. } => "trap",
-            Self::Timeout => "timeout",
+            Self::Timeout { .. } => "timeout",
             Self::OutOfMemory { .. } => "out-of-memory",
             Self::Validation(_) => "validation",
             Self::Failed(_) => "failed",
@@ -132,7 +137,7 @@ impl HookFault {
 
     /// What wasmtime's error means. `last_error` is the last line that the hook logged as an error: a panic writes one
     /// before it ends the call.
-    pub(crate) fn of(error: &wasmtime::Error, last_error: Option<&str>) -> Self {
+    pub(crate) fn of(error: &wasmtime::Error, last_error: Option<&str>, timeout: Duration) -> Self {
         if error.is::<PoolConcurrencyLimitError>() {
             return Self::Overloaded;
         }
@@ -140,7 +145,7 @@ impl HookFault {
             return Self::OutOfMemory { limit: over.0 };
         }
         let kind = match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => return Self::Timeout,
+            Some(Trap::Interrupt) => return Self::Timeout { limit: timeout },
             Some(trap) => TrapKind::of(*trap),
             None if error.is::<Refusal>() => TrapKind::HostCall,
             None => TrapKind::Other,

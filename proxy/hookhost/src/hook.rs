@@ -249,8 +249,8 @@ impl Hook {
             let ended = tokio::time::timeout_at(deadline, called).await;
             store.data_mut().end_output();
             match ended {
-                Err(_) => Err(HookFault::Timeout),
-                Ok(Err(error)) => Err(HookFault::of(&error, store.data().last_error.as_deref())),
+                Err(_) => Err(HookFault::Timeout { limit: self.limits.timeout }),
+                Ok(Err(error)) => Err(HookFault::of(&error, store.data().last_error.as_deref(), self.limits.timeout)),
                 Ok(Ok(None)) => Err(HookFault::MissingStage(S::STAGE)),
                 Ok(Ok(Some(Err(message)))) => Err(HookFault::failed(message)),
                 Ok(Ok(Some(Ok(raw)))) => {

@@ -71,6 +71,19 @@ impl Attempts {
         self.failures < origin.address_count().min(MAX_ATTEMPTS)
     }
 
+    /// Whether the origin counts this request among those at work.
+    pub(super) fn are_at_work(&self) -> bool {
+        self.place.is_some() || self.seat.as_ref().is_some_and(Seat::is_counted)
+    }
+
+    /// The answer is over: the origin counts this request no longer.
+    pub(super) fn leave(&mut self) {
+        self.place = None;
+        if let Some(seat) = &mut self.seat {
+            seat.leave();
+        }
+    }
+
     /// It answered.
     pub(super) fn answered(&self, origin: &Origin, status: StatusCode) {
         if let Some(seat) = &self.seat {

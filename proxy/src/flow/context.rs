@@ -178,6 +178,8 @@ pub struct RequestCtx {
     pub object_generation: u64,
     /// Its request fills the cache, and a write to it that waits is set aside.
     pub fills: bool,
+    /// The origin has more to send than this viewer gets.
+    pub origin_goes_on: bool,
     /// It left while its request fills the cache.
     pub viewer_left: AtomicBool,
     /// The viewer has what the cache has, and gets a 304.
@@ -387,6 +389,7 @@ impl RequestCtx {
             fetch_mark: None,
             object_generation: 0,
             fills: false,
+            origin_goes_on: false,
             viewer_left: AtomicBool::new(false),
             viewer_has: false,
             coded: false,

@@ -185,6 +185,7 @@ pub(super) async fn write(
     let no_body = bodyless || body.is_empty() || session.req_header().method == Method::HEAD;
     // With this the answer is out, as far as it is the edge's to send.
     ctx.in_flight.clear();
+    ctx.attempts.leave();
     session.write_response_header(Box::new(head), no_body).await?;
     if no_body && session.is_http2() {
         // pingora leaves the stream open, and resets it where the request failed.

@@ -174,13 +174,24 @@ impl Seat {
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
+
+    /// Whether it is among the requests at work.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.counted
+    }
+
+    /// The request is over there, whatever is left to do about it here.
+    pub fn leave(&mut self) {
+        if std::mem::take(&mut self.counted) {
+            self.endpoint.at_work.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if self.counted {
-            self.endpoint.at_work.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.leave();
     }
 }
 

@@ -63,6 +63,14 @@ async fn a_source_that_does_not_build_refuses_the_config_with_its_place() {
 
 const ORIGINS: &str = include_str!("javascript/origins.js");
 
+/// A site whose function is `origins.js`, with `other` as the origin that it changes to.
+fn changing(text: &str, other: &Origin) -> Setup {
+    let setup = Setup::new(text);
+    let source = ORIGINS.replace("PORT", other.address().rsplit(':').next().expect("a port"));
+    std::fs::write(setup.folder().join("origins.js"), source).expect("a writable folder");
+    setup
+}
+
 /// CloudFront Developer Guide, "Helper methods for origin modification".
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_changes_the_origin_within_what_the_binding_allows() {
@@ -76,10 +84,7 @@ async fn a_function_changes_the_origin_within_what_the_binding_allows() {
          [distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
          [[distributions.site.behaviors]]\npath = \"*\"\n\
          hooks = { viewer-request = [{ hook = \"site\", dynamic_origins = [\"127.0.0.1\"] }] }\n";
-    let setup = Setup::new(text);
-    let source = ORIGINS.replace("PORT", other.address().rsplit(':').next().expect("a port"));
-    std::fs::write(setup.folder().join("origins.js"), source).expect("a writable folder");
-    let edge = setup.set("origin", &main.address()).set("failing", &failing.address()).start().await;
+    let edge = changing(text, &other).set("origin", &main.address()).set("failing", &failing.address()).start().await;
 
     assert_eq!(edge.get("/other/a").await.status, 200);
     let asked = other.only_request();
@@ -109,10 +114,7 @@ async fn an_origin_that_a_function_changed_is_in_the_key() {
          [distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
          [[distributions.site.behaviors]]\npath = \"*\"\n\
          hooks = { viewer-request = [{ hook = \"site\", dynamic_origins = [\"127.0.0.1\"] }] }\n";
-    let setup = Setup::new(text);
-    let source = ORIGINS.replace("PORT", other.address().rsplit(':').next().expect("a port"));
-    std::fs::write(setup.folder().join("origins.js"), source).expect("a writable folder");
-    let edge = setup.set("origin", &main.address()).start().await;
+    let edge = changing(text, &other).set("origin", &main.address()).start().await;
     for _ in 0..2 {
         assert_eq!(edge.get("/by-header").await.text(), "main");
         assert_eq!(edge.get_with("/by-header", &[("x-other", "1")]).await.text(), "other");

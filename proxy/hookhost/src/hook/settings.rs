@@ -96,7 +96,8 @@ impl Hook {
         stage: Stage,
         settings: &str,
     ) -> Result<Result<(), Vec<raw::Problem>>, HookFault> {
-        let deadline = Instant::now() + self.limits.timeout.max(PATIENCE);
+        let limit = self.limits.timeout.max(PATIENCE);
+        let deadline = Instant::now() + limit;
         let mut store = self.store(None, call, deadline);
         store.data_mut().bound_at = Some(stage);
         let _ticking = self.engine.ticker.tick();
@@ -115,8 +116,8 @@ impl Hook {
         let ended = tokio::time::timeout_at(deadline, called).await;
         store.data_mut().end_output();
         match ended {
-            Err(_) => Err(HookFault::Timeout),
-            Ok(checked) => checked.map_err(|error| HookFault::of(&error, store.data().last_error.as_deref())),
+            Err(_) => Err(HookFault::Timeout { limit }),
+            Ok(checked) => checked.map_err(|error| HookFault::of(&error, store.data().last_error.as_deref(), limit)),
         }
     }
 }

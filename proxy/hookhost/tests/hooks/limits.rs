@@ -29,7 +29,8 @@ async fn a_spinning_hook_times_out_and_lets_others_run() {
     for _ in 0..3 {
         let done = hook.viewer_request(call("")).await;
         let fault = done.verdict.unwrap_err();
-        assert!(matches!(fault, HookFault::Timeout), "{fault}");
+        assert!(matches!(fault, HookFault::Timeout { .. }), "{fault}");
+        assert_eq!(fault.to_string(), "hook timed out after 40 ms");
         assert_eq!((fault.status(), fault.label()), (503, "timeout"));
         assert!(done.report.duration >= SHORT.timeout, "{:?}", done.report.duration);
         assert_eq!(request(done.call).path, "/a%20b");
@@ -46,7 +47,7 @@ async fn the_ticker_wakes_up_again() {
     let hook = engine.load("spin", &wasm("spin"), SHORT).unwrap();
     for pause in [0, 600, 0] {
         tokio::time::sleep(Duration::from_millis(pause)).await;
-        assert!(matches!(hook.viewer_request(call("")).await.verdict, Err(HookFault::Timeout)));
+        assert!(matches!(hook.viewer_request(call("")).await.verdict, Err(HookFault::Timeout { .. })));
     }
 }
 
@@ -77,7 +78,7 @@ async fn slots_are_bounded_and_come_back() {
     let spin = engine.load("spin", &wasm("spin"), SHORT).unwrap();
     let no_op = engine.load("no-op", &wasm("no-op"), LIMITS).unwrap();
     let (spun, refused) = tokio::join!(spin.viewer_request(call("")), no_op.viewer_request(call("")));
-    assert!(matches!(spun.verdict, Err(HookFault::Timeout)));
+    assert!(matches!(spun.verdict, Err(HookFault::Timeout { .. })));
     let fault = refused.verdict.unwrap_err();
     assert!(matches!(fault, HookFault::Overloaded), "{fault}");
     assert_eq!((fault.status(), fault.label()), (503, "overloaded"));
@@ -110,7 +111,7 @@ async fn trouble_of_one_call_does_not_reach_others() {
         );
         assert!(trap.verdict.is_err() && alloc.verdict.is_err() && deep.verdict.is_err());
         // A busy machine may let any call run into its timeout; nothing else is excused.
-        assert!(matches!(good.verdict, Ok(_) | Err(HookFault::Timeout)), "{:?}", good.verdict);
+        assert!(matches!(good.verdict, Ok(_) | Err(HookFault::Timeout { .. })), "{:?}", good.verdict);
     }
 }
 
@@ -154,17 +155,20 @@ async fn calls_over_the_hooks_own_number_wait_and_then_give_up() {
         hook.viewer_request(call("")),
         no_op.viewer_request(call(""))
     );
-    assert!(matches!(first.verdict, Err(HookFault::Timeout)), "it had the place");
+    assert!(matches!(first.verdict, Err(HookFault::Timeout { .. })), "it had the place");
     assert!(matches!(third.verdict, Err(HookFault::Overloaded)), "{:?}", third.verdict);
     assert_eq!((third.report.memory, request(third.call).path.as_str()), (0, "/a%20b"), "it never ran");
     assert!(other.verdict.is_ok(), "other hooks have places of their own");
     // The second one had its place when the first left, or gave up in that same moment.
     match second.verdict {
-        Err(HookFault::Timeout) => assert!(second.report.waited >= SHORT.timeout / 2, "{:?}", second.report),
+        Err(HookFault::Timeout { .. }) => assert!(second.report.waited >= SHORT.timeout / 2, "{:?}", second.report),
         Err(HookFault::Overloaded) => {}
         other => panic!("{other:?}"),
     }
-    assert!(matches!(hook.viewer_request(call("")).await.verdict, Err(HookFault::Timeout)), "the place is free again");
+    assert!(
+        matches!(hook.viewer_request(call("")).await.verdict, Err(HookFault::Timeout { .. })),
+        "the place is free again"
+    );
 }
 
 #[tokio::test]

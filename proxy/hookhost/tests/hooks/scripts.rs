@@ -475,7 +475,7 @@ async fn limits_hold() {
     let short = hook().with_limits(HookLimits { timeout: Duration::from_millis(100), ..LIMITS }).unwrap();
     for path in ["/loop", "/regexp"] {
         let fault = short.viewer_request(asking(path, None)).await.verdict.unwrap_err();
-        assert!(matches!(fault, HookFault::Timeout), "{path}: {fault}");
+        assert!(matches!(fault, HookFault::Timeout { .. }), "{path}: {fault}");
     }
     for path in ["/string", "/objects"] {
         let fault = fault(path).await;

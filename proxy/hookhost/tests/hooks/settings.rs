@@ -73,7 +73,7 @@ fn a_check_that_does_not_end_is_ended() {
     let limits = edgeweir_hookhost::HookLimits { timeout: std::time::Duration::from_millis(1), ..LIMITS };
     let hook = engine.load("checked", &wasm("checked"), limits).unwrap();
     let ended = hook.check_settings("site", "*", Stage::ViewerRequest, r#"{"mode":"spin"}"#, None);
-    assert!(matches!(ended, Err(CheckFault::Fault(HookFault::Timeout))), "{ended:?}");
+    assert!(matches!(ended, Err(CheckFault::Fault(HookFault::Timeout { .. }))), "{ended:?}");
 }
 
 #[tokio::test]

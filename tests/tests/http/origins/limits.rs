@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 async fn limited(keys: &str, origin: &Origin) -> TestEdge {
     let text = format!(
         "[origins.main]\nurl = \"http://{{origin}}\"\n{keys}\n[distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
+         [[distributions.site.behaviors]]\npath = \"/stored/*\"\ncache_policy = \"CachingOptimized\"\n\
          [[distributions.site.behaviors]]\npath = \"*\"\ncache_policy = \"CachingDisabled\"\n"
     );
     TestEdge::start(&text, &origin.address()).await
@@ -102,6 +103,21 @@ async fn viewers_that_leave_and_origins_that_fail_give_their_places_back() {
     }
     origin.answer(|_| Reply::ok("done"));
     assert_eq!(edge.get("/4").await.text(), "done");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_an_answer_finds_its_place_free() {
+    let origin = Origin::start(|_| Reply::new(200, &[("cache-control", "max-age=60")], "done")).await;
+    let edge = limited("max_requests = 1", &origin).await;
+    for turn in 0..100 {
+        assert_eq!(edge.get(&format!("/t/{turn}")).await.text(), "done", "{turn}");
+        assert_eq!(edge.get(&format!("/stored/{turn}")).await.text(), "done", "{turn}");
+    }
+    for turn in 0..50 {
+        origin.answer(|_| hostile::resets_at_once());
+        assert_eq!(edge.get("/broken").await.status, 502, "{turn}");
+    }
+    assert_eq!(edge.metric("edgeweir_origin_requests_in_flight", &[]).await, 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -173,7 +173,7 @@ async fn allocations_are_looked_at() {
     assert!(matches!(hoards, HookFault::OutOfMemory { .. }), "{hoards}");
     let realloc = "(loop (br 0)) unreachable";
     let spins = Hostile { realloc, handle: ASKS, ..Hostile::default() }.outcome().await.unwrap_err();
-    assert!(matches!(spins, HookFault::Timeout), "{spins}");
+    assert!(matches!(spins, HookFault::Timeout { .. }), "{spins}");
 }
 
 #[tokio::test]
