@@ -12,7 +12,7 @@ WASI := wasm32-wasip2
 # As root, or through sudo.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help setup setup-wasi redis pebble chromium browser engine hooks guests build demo test loom soak lint docs bench release clean
+.PHONY: help setup setup-wasi redis pebble chromium browser compat-table language engine hooks guests build demo test loom soak lint docs bench release clean
 
 help:
 	@echo "make demo     edge, demo origin, hooks, cache, keys, geo: on loopback, with curl lines to try"
@@ -21,6 +21,7 @@ help:
 	@echo "make loom     the limits under a model checker: all ways in which threads can meet"
 	@echo "make soak     the tests that take minutes: hostile hooks, a thousand reloads, fuzzing; prints numbers"
 	@echo "make browser  installs headless Chromium and has it load a page through the edge"
+	@echo "make language how much of JavaScript is there: a public suite, from npm"
 	@echo "make bench    criterion benches"
 	@echo "make hooks    build the shipped hooks"
 	@echo "make engine   build the JavaScript engine, which the binary takes in"
@@ -63,6 +64,18 @@ chromium:
 browser: setup chromium
 	$(CARGO) test --locked $(WORKSPACE) --test http -- --ignored --nocapture browser
 
+# Each feature of the language has a test there.
+COMPAT_TABLE := compat-table@0.0.20190509084935
+compat-table:
+	$(call need,node,nodejs)
+	$(call need,npm,npm)
+	@mkdir -p $(TARGET)/compat-table
+	@cd $(TARGET)/compat-table && npm pack --silent $(COMPAT_TABLE) >/dev/null && tar xzf compat-table-*.tgz
+	@node tests/functions/compat.mjs $(TARGET)/compat-table/package > $(TARGET)/compat-table/cases.json
+
+language: engine compat-table
+	$(CARGO) test --locked -p edgeweir-hookhost --test hooks -- --include-ignored --nocapture language::
+
 # QuickJS is C: clang compiles it to WASM, llvm-ar packs it. The copy changes only with the engine, so that what takes it
 # in is built again only then.
 engine: setup
@@ -101,7 +114,7 @@ loom:
 # measures the optimised build.
 SOAK ?=
 SOAK_FLAGS ?=
-soak: engine hooks guests redis
+soak: engine hooks guests redis compat-table
 	$(CARGO) build --locked $(SOAK_FLAGS) $(WORKSPACE) --bin edgeweir --test schema
 	$(CARGO) test --locked $(SOAK_FLAGS) $(WORKSPACE) --lib --test soak --test cache --test hooks --test threads --test limits -- \
 	  --ignored --nocapture --test-threads 1 $(SOAK)

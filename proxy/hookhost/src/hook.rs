@@ -17,6 +17,7 @@ use crate::direct::Direct;
 use crate::engine::{EngineLimits, Inner, lane};
 use crate::keys::Keys;
 use crate::load::{LoadError, Shape, too_much_memory};
+use crate::script::Places;
 use crate::services::{Counters, HostServices};
 use crate::state::CallState;
 use crate::{AuthorizerVerdict, Call, CallReport, Done, Grant, HookFault, RequestVerdict, ResponseEdit, Stage};
@@ -84,6 +85,8 @@ pub(crate) struct Program {
     shape: Shape,
     memory: usize,
     held: Held,
+    /// Where in its author's files a place in a message is.
+    places: Option<Places>,
     version: Box<str>,
     /// Whether a call has ended without a fault.
     passed: AtomicBool,
@@ -92,9 +95,16 @@ pub(crate) struct Program {
 
 impl Program {
     /// `memory` is what an instance starts with, in bytes; `held` lies beside it.
-    pub(crate) fn new(code: Code, shape: Shape, memory: usize, held: Held, version: String) -> Self {
+    pub(crate) fn new(
+        code: Code,
+        shape: Shape,
+        memory: usize,
+        held: Held,
+        places: Option<Places>,
+        version: String,
+    ) -> Self {
         let (version, passed, start) = (version.into(), AtomicBool::new(false), lane::Start::default());
-        Self { code, shape, memory, held, version, passed, start }
+        Self { code, shape, memory, held, places, version, passed, start }
     }
 }
 
@@ -252,7 +262,10 @@ impl Hook {
                 Err(_) => Err(HookFault::Timeout { limit: self.limits.timeout }),
                 Ok(Err(error)) => Err(HookFault::of(&error, store.data().last_error.as_deref(), self.limits.timeout)),
                 Ok(Ok(None)) => Err(HookFault::MissingStage(S::STAGE)),
-                Ok(Ok(Some(Err(message)))) => Err(HookFault::failed(message)),
+                Ok(Ok(Some(Err(message)))) => Err(HookFault::failed(match &self.program.places {
+                    Some(places) => places.told(&message),
+                    None => message,
+                })),
                 Ok(Ok(Some(Ok(raw)))) => {
                     let checked = S::check(raw, &store.data().call).map_err(HookFault::from);
                     let chosen = store.data_mut().chosen.take();

@@ -19,6 +19,7 @@ use crate::direct::Direct;
 use crate::engine::Inner;
 use crate::hook::{Code, Program};
 use crate::precompiled;
+use crate::script::Places;
 
 pub(crate) use contract::interface as interface_of;
 use rewrite::Plan;
@@ -148,7 +149,7 @@ pub(crate) fn program(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Pro
         Compiled::Component(_) => code,
         Compiled::Direct(_, module) => Code::Direct(Direct::new(&engine.direct, module)?),
     };
-    Ok(Program::new(code, shape, demands.memory, held, hex(key)))
+    Ok(Program::new(code, shape, demands.memory, held, Places::of(wasm), hex(key)))
 }
 
 /// What the compiler makes of a hook.

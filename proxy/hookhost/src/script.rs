@@ -2,22 +2,24 @@
 //! where the function is defined (`stage`), its state is kept as a module (wasmtime-wizer), and what the function does not
 //! use is taken out (`trim`). Equal sources give equal bytes.
 
+mod places;
 mod report;
 mod run;
 mod trim;
 
 use std::path::Path;
 
+pub(crate) use places::Places;
 pub use report::ScriptError;
 
 use crate::load::digest;
 
 /// The engine (`sdk/js`); empty where it was not there when this program was built.
 const ENGINE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/engine.wasm"));
-/// Largest source, in bytes: bundles are larger than the 10 KiB of CloudFront Functions.
+/// Largest source without its source map, in bytes: bundles are larger than the 10 KiB of CloudFront Functions.
 pub const MAX_SCRIPT: usize = 1 << 20;
 /// Changes with what is done to a snapshot here.
-const EDITION: &str = "script-2";
+const EDITION: &str = "script-3";
 
 /// A hook made of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,11 +45,12 @@ pub fn build_script(file: &str, source: &[u8]) -> Result<Script, ScriptError> {
     if ENGINE.is_empty() {
         return Err(ScriptError::NoEngine);
     }
-    let text = report::source(file, source)?;
-    let run::Snapshot { wasm, log, lambda } = run::snapshot(file, text, key(file, source))?;
+    let (text, places) = report::source(file, source)?;
+    let run::Snapshot { wasm, log, lambda } = run::snapshot(file, text, places.as_ref(), key(file, source))?;
     // Whoever wants a store by another way than by name gets an error that says so.
     let uses = trim::Uses { stores: text.contains("kvs"), fetch: lambda && text.contains("fetch"), lambda };
-    let wasm = trim::trim(&wasm, uses).map_err(ScriptError::Engine)?;
+    let map = places.map(|places| places.section());
+    let wasm = trim::trim(&wasm, uses, map.as_deref()).map_err(ScriptError::Engine)?;
     Ok(Script { wasm, log })
 }
 

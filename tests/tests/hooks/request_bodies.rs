@@ -126,7 +126,8 @@ async fn a_new_body_goes_in_place_of_the_old_one() {
                     assert_eq!(received.body.bytes, made.as_bytes(), "{case}");
                     assert_eq!(received.header("content-length"), Some(made.len().to_string().as_str()), "{case}");
                     assert_eq!(received.header("transfer-encoding"), None, "{case}");
-                    assert_eq!(edge_two.exchange(&bytes).await.status, 200, "{case}");
+                    let status = edge_two.exchange(&bytes).await.status;
+                    assert_eq!(status, 200, "{case}: {:?}", edge_two.log_lines(1).await.last());
                     assert_eq!(two.requests().pop().expect("a request").body, made.as_bytes(), "{case}");
                 }
             }

@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 
 use super::MAX_SCRIPT;
+use super::places::{self, Place, Places};
 
+/// Largest source with its map, in bytes.
+const MAX_WITH_MAP: usize = 8 << 20;
 /// Longest line of an excerpt, in characters: bundles have longer ones.
 const MAX_LINE: usize = 160;
 
@@ -71,22 +74,35 @@ struct Problem {
 
 impl Report {
     /// The error that it tells; or whether the function is one of Lambda@Edge.
-    pub(super) fn check(self, file: &str, source: &str) -> Result<bool, ScriptError> {
+    pub(super) fn check(self, file: &str, source: &str, places: Option<&Places>) -> Result<bool, ScriptError> {
         let Some(Problem { message, line, column }) = self.error else { return Ok(self.lambda) };
         let place = line.zip(column).or_else(|| import(&message, source));
+        let original = places.zip(place).and_then(|(places, (line, column))| places.original(line, column));
+        if let Some(Place { file, line, column, text }) = original {
+            let text = excerpt(file, text.unwrap_or_default(), &message, Some((line, column)));
+            return Err(ScriptError::Source { text });
+        }
         Err(ScriptError::Source { text: excerpt(file, source, &message, place) })
     }
 }
 
-/// The text of a source.
-pub(super) fn source<'a>(file: &str, source: &'a [u8]) -> Result<&'a str, ScriptError> {
-    if source.len() > MAX_SCRIPT {
+/// The text of a source, and its map.
+pub(super) fn source<'a>(file: &str, source: &'a [u8]) -> Result<(&'a str, Option<Places>), ScriptError> {
+    let wrong = |what: &str| ScriptError::Source { text: format!("`{file}` {what}") };
+    if source.len() > MAX_WITH_MAP {
         return Err(ScriptError::TooLarge { file: file.into(), size: source.len() });
     }
-    let wrong = |what: &str| ScriptError::Source { text: format!("`{file}` {what}") };
     let text = std::str::from_utf8(source).map_err(|_| wrong("is not UTF-8"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if text.contains('\0') { Err(wrong("has a NUL character")) } else { Ok(text) }
+    if text.contains('\0') {
+        return Err(wrong("has a NUL character"));
+    }
+    let (text, places) = places::split(file, text)
+        .map_err(|error| wrong(&format!("ends with a source map that cannot be read: {error}")))?;
+    if text.len() > MAX_SCRIPT {
+        return Err(ScriptError::TooLarge { file: file.into(), size: text.len() });
+    }
+    Ok((text, places))
 }
 
 /// Where the module that a message starts with is named: the engine does not say.
@@ -152,7 +168,7 @@ mod tests {
     #[test]
     fn bytes_have_to_be_text() {
         assert!(source("a.js", b"\xff").unwrap_err().to_string().contains("UTF-8"));
-        assert_eq!(source("a.js", "\u{feff}x".as_bytes()).unwrap(), "x");
+        assert_eq!(source("a.js", "\u{feff}x".as_bytes()).unwrap().0, "x");
         let large = vec![b' '; MAX_SCRIPT + 1];
         assert!(source("a.js", &large).unwrap_err().to_string().contains("1048577"));
     }

@@ -12,6 +12,7 @@ use wasmtime::{
 };
 use wasmtime_wizer::{InstanceState, ModuleContext, SnapshotVal, ValType, Wizer};
 
+use super::places::Places;
 use super::report::Report;
 use super::{ENGINE, ScriptError};
 use crate::load::interface_of;
@@ -77,8 +78,13 @@ struct State {
 #[error("{0}")]
 struct Forbidden(&'static str);
 
-/// Runs the engine with a source. `key` is what the source is known by.
-pub(super) fn snapshot(file: &str, source: &str, key: [u8; 32]) -> Result<Snapshot, ScriptError> {
+/// Runs the engine with a source. `places` are its own, `key` is what it is known by.
+pub(super) fn snapshot(
+    file: &str,
+    source: &str,
+    places: Option<&Places>,
+    key: [u8; 32],
+) -> Result<Snapshot, ScriptError> {
     let prepared = prepared()?;
     let failed = |error: &wasmtime::Error| fault(file, error);
     let limits = StoreLimitsBuilder::new().memory_size(MAX_MEMORY).instances(1).memories(1).tables(1).build();
@@ -95,12 +101,12 @@ pub(super) fn snapshot(file: &str, source: &str, key: [u8; 32]) -> Result<Snapsh
     let mut guest = Guest::of(store, instance).ok_or_else(|| ScriptError::Engine("an export is missing".into()))?;
 
     let made = guest.report(0).map_err(|error| failed(&error))?;
-    made.check(file, "")?;
+    made.check(file, "", None)?;
     guest.store.data_mut().seed = None;
     let given = serde_json::json!({ "file": file, "text": source }).to_string();
     guest.give(given.as_bytes()).map_err(|error| failed(&error))?;
     let defined = guest.report(2).map_err(|error| failed(&error))?;
-    let lambda = defined.check(file, source)?;
+    let lambda = defined.check(file, source, places)?;
 
     // Nothing in it waits: memory and globals are there.
     let mut taken = Box::pin(prepared.wizer.snapshot(&prepared.context, &mut guest));

@@ -12,6 +12,7 @@ use wasm_encoder::{
 };
 use wasmparser::{Parser, Payload, TypeRef};
 
+use super::places;
 use super::run::SETUP;
 use crate::load::interface_of;
 
@@ -36,8 +37,8 @@ pub(super) struct Uses {
     pub(super) lambda: bool,
 }
 
-/// The module without what the function does not use.
-pub(super) fn trim(wasm: &[u8], uses: Uses) -> Result<Vec<u8>, String> {
+/// The module without what the function does not use, with the source's map if there is one.
+pub(super) fn trim(wasm: &[u8], uses: Uses, map: Option<&[u8]>) -> Result<Vec<u8>, String> {
     let mut trimmer = Trimmer { uses, imports: Vec::new(), functions: 0 };
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.map_err(|error| error.to_string())? {
@@ -55,6 +56,9 @@ pub(super) fn trim(wasm: &[u8], uses: Uses) -> Result<Vec<u8>, String> {
     let mut module = Module::new();
     trimmer.parse_core_module(&mut module, Parser::new(0), wasm).map_err(|error| error.to_string())?;
     module.section(&CustomSection { name: MARK.into(), data: (&[]).into() });
+    if let Some(map) = map {
+        module.section(&CustomSection { name: places::SECTION.into(), data: map.into() });
+    }
     Ok(module.finish())
 }
 

@@ -3,6 +3,8 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use edgeweir_hookhost::{
     Call, EngineLimits, Grant, Grants, HeaderEdit, Hook, HookEngine, HookFault, HookLimits, KeyValueStore, MAX_WASM,
     OriginChange, RequestEdit, RequestVerdict, ResponseEdit, Stage, TrapKind, build_script, inspect,
@@ -133,6 +135,29 @@ fn what_does_not_build_is_told_with_its_place() {
     }
     let words = build_script("fn.js", b"function handler(event) {\n  return even t;\n}\n").unwrap_err().to_string();
     assert!(words.ends_with("\n 2 |   return even t;\n   |               ^"), "{words}");
+}
+
+/// What a bundler says of the places: the first line is its own, the others are two columns to the right.
+fn with_map(source: &str) -> String {
+    let map = r#"{"version":3,"sources":["src/fn.ts"],"names":[],"mappings":";EAAA;EACA;EACA"}"#;
+    format!("{source}//# sourceMappingURL=data:application/json;base64,{}\n", STANDARD.encode(map))
+}
+
+#[tokio::test]
+async fn errors_name_the_places_that_a_source_map_has() {
+    let source = with_map("// bundled\n  function handler(event) {\n  no.such();\n}\n");
+    let made = build_script("fn.js", source.as_bytes()).unwrap();
+    let hook = engine(4).0.load("mapped", &made.wasm, LIMITS).unwrap();
+    let fault = hook.viewer_request(asking("/", None)).await.verdict.unwrap_err().to_string();
+    assert!(fault.contains("'no' is not defined") || fault.contains("no is not defined"), "{fault}");
+    assert!(fault.contains("(src/fn.ts:2:") && !fault.contains("fn.js"), "{fault}");
+
+    let source = with_map("// bundled\n  null.x;\n  function handler() {}\n");
+    let words = build_script("fn.js", source.as_bytes()).unwrap_err().to_string();
+    assert!(words.starts_with("src/fn.ts:1:1: TypeError"), "{words}");
+    let words =
+        build_script("fn.js", b"//# sourceMappingURL=data:application/json;base64,e30\n").unwrap_err().to_string();
+    assert!(words.contains("`fn.js` ends with a source map that cannot be read"), "{words}");
 }
 
 #[test]

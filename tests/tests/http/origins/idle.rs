@@ -179,7 +179,8 @@ async fn a_reload_keeps_the_count_and_changes_the_limit() {
         assert_eq!(edge.get("/t").await.status, 200);
     }
     until("as many as there may be now", || origin.open_connections() == 1).await;
-    assert_eq!(origin.connections(), 3);
+    // Whatever was made in the meantime, on a busy machine, was one too many too.
+    assert_eq!(origin.connections() as f64 - not_kept(&edge).await, 1.0);
     edge.reload(&config("")).await.expect("a good config");
     assert_eq!(edge.get("/t").await.status, 200);
     assert!(!edge.metrics().await.contains("edgeweir_origin_idle_connections{"));
