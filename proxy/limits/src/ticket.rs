@@ -145,7 +145,10 @@ impl<'a> Levels<'a> {
         match self.take(now, cost, &mut ticket.taken) {
             Ok(()) => Ok(ticket),
             Err((level, source, wait)) => {
-                ticket.refund();
+                // Most refusals have taken nothing yet.
+                if !ticket.taken.is_empty() {
+                    ticket.refund();
+                }
                 Err(self.refused(level, source, wait, now, cost))
             }
         }
