@@ -25,6 +25,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use self::keeper::{Job, Keeper, Order, Tell};
+pub(crate) use self::keys::unknown_plan;
 pub use self::keys::{KeyChange, KeyError, KeyWish, Made, Wanted};
 pub use self::record::KeyRecord;
 pub use self::store::{Row, StoreError};

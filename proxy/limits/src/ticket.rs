@@ -39,6 +39,8 @@ use source::{Source, Taken};
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Levels<'a> {
     sources: [Option<Source<'a>>; LevelKind::COUNT],
+    /// Which of them there are, by bits: most requests have few.
+    present: u32,
 }
 
 /// A reservation at every level of a request.
@@ -50,8 +52,10 @@ pub struct Levels<'a> {
 pub struct Ticket<'l> {
     levels: &'l Levels<'l>,
     /// In the order of the levels.
-    taken: SmallVec<[Taken; LevelKind::COUNT]>,
+    taken: AllTaken,
 }
+
+type AllTaken = SmallVec<[Taken; LevelKind::COUNT]>;
 
 /// The first level, in API Gateway's order, that had no room. No level was charged.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
@@ -87,14 +91,14 @@ impl<'a> Levels<'a> {
     /// No level at all: everything passes.
     #[must_use]
     pub const fn new() -> Self {
-        Self { sources: [None; LevelKind::COUNT] }
+        Self { sources: [None; LevelKind::COUNT], present: 0 }
     }
 
     /// Sets the bucket of one level, or with `None` leaves that level without a limit. The order of calls does not matter.
     #[must_use]
     #[inline]
     pub fn with(mut self, level: LevelKind, bucket: impl Into<Option<&'a Arc<Bucket>>>) -> Self {
-        self.sources[level.index()] = bucket.into().map(Source::One);
+        self.set(level, bucket.into().map(Source::One));
         self
     }
 
@@ -102,7 +106,7 @@ impl<'a> Levels<'a> {
     #[must_use]
     #[inline]
     pub fn with_slot(mut self, level: LevelKind, slot: &'a Arc<Slot>) -> Self {
-        self.sources[level.index()] = Source::of(slot);
+        self.set(level, Source::of(slot));
         self
     }
 
@@ -110,14 +114,21 @@ impl<'a> Levels<'a> {
     #[must_use]
     #[inline]
     pub fn with_client(mut self, level: LevelKind, table: &'a Arc<ClientBuckets>, client: Client) -> Self {
-        self.sources[level.index()] = Some(Source::Client(table, client));
+        self.set(level, Some(Source::Client(table, client)));
         self
+    }
+
+    #[inline]
+    fn set(&mut self, level: LevelKind, source: Option<Source<'a>>) {
+        let bit = 1 << level.index();
+        self.present = if source.is_some() { self.present | bit } else { self.present & !bit };
+        self.sources[level.index()] = source;
     }
 
     /// Whether no level applies.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sources.iter().all(Option::is_none)
+        self.present == 0
     }
 
     /// Takes `cost` tokens at every level, or none at all. The levels are asked in the order of [`LevelKind`], the first
@@ -128,32 +139,43 @@ impl<'a> Levels<'a> {
     ///
     /// # Errors
     /// [`Refused`] when a level has no room.
+    #[inline]
     pub fn reserve(&self, now: Nanos, cost: u32) -> Result<Ticket<'_>, Refused> {
+        let mut ticket = Ticket { levels: self, taken: SmallVec::new() };
+        match self.take(now, cost, &mut ticket.taken) {
+            Ok(()) => Ok(ticket),
+            Err((level, source, wait)) => {
+                // Most refusals have taken nothing yet.
+                if !ticket.taken.is_empty() {
+                    ticket.refund();
+                }
+                Err(self.refused(level, source, wait, now, cost))
+            }
+        }
+    }
+
+    /// Takes at each level, until one refuses.
+    fn take(&self, now: Nanos, cost: u32, into: &mut AllTaken) -> Result<(), (LevelKind, Source<'a>, Wait)> {
         // Reads all buckets before the first is charged: what is not in the processor's cache is fetched at once, not one
         // after the other, and most refusals have nothing to undo.
-        self.sources.iter().flatten().for_each(|source| source.fetch());
+        self.levels().for_each(|(_, source)| source.fetch());
         for (level, source) in self.levels() {
-            if let Err(wait) = source.probe(now, cost) {
-                return Err(self.refused(level, source, wait, now, cost));
-            }
+            source.probe(now, cost).map_err(|wait| (level, source, wait))?;
         }
-        let mut ticket = Ticket { levels: self, taken: SmallVec::new() };
         for (level, source) in self.levels() {
-            match source.reserve(now, cost) {
-                Ok(taken) => ticket.taken.push(taken),
-                Err(wait) => {
-                    ticket.refund();
-                    return Err(self.refused(level, source, wait, now, cost));
-                }
-            }
+            into.push(source.reserve(now, cost).map_err(|wait| (level, source, wait))?);
         }
-        Ok(ticket)
+        Ok(())
     }
 
     #[inline]
     fn levels(&self) -> impl Iterator<Item = (LevelKind, Source<'a>)> {
-        let all = LevelKind::ALL.iter().zip(&self.sources);
-        all.filter_map(|(level, source)| Some((*level, (*source)?)))
+        let mut left = self.present;
+        std::iter::from_fn(move || {
+            let at = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            Some((*LevelKind::ALL.get(at)?, (*self.sources.get(at)?)?))
+        })
     }
 
     #[cold]
@@ -173,6 +195,7 @@ impl<'a> Levels<'a> {
 
 impl Ticket<'_> {
     /// The request counts: every level keeps its charge.
+    #[inline]
     pub fn commit(self) {
         drop(self);
     }

@@ -227,6 +227,9 @@ fn list(args: &List) -> anyhow::Result<bool> {
         args.plan.as_ref().is_none_or(has)
             && args.name.as_ref().is_none_or(|name| key["name"].as_str().is_some_and(|own| own.contains(name)))
     });
+    if all.is_empty() && !is_known(&socket, args.plan.as_deref())? {
+        return Ok(false);
+    }
     if args.edge.json {
         output::out(&format!("{}\n", Value::Array(all)));
         return Ok(true);
@@ -290,6 +293,9 @@ fn remaining(args: &Usage) -> anyhow::Result<bool> {
             }
             quota
         }));
+    }
+    if found.is_empty() && !is_known(&socket, args.rows.plan.as_deref())? {
+        return Ok(false);
     }
     if args.edge.json {
         output::out(&format!("{}\n", Value::Array(found)));
@@ -358,6 +364,12 @@ fn export(args: &Export) -> anyhow::Result<bool> {
             None => return Ok(true),
         }
     }
+}
+
+/// Whether the edge knows a plan, of which nothing was found; says so if not, and which plans there are.
+fn is_known(socket: &Socket, plan: Option<&str>) -> anyhow::Result<bool> {
+    let Some(plan) = plan else { return Ok(true) };
+    Ok(send(socket, Method::GET, &format!("/v1/usage?plan={}", segment(plan)?), "")?.is_some())
 }
 
 /// A text as a part of a path or query.

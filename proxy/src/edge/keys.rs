@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::core::Core;
 use crate::admin::keys::{Answer, Call, Usage};
-use crate::state::{KeyError, KeyRecord, Made, Row, Wanted, csv, days, export};
+use crate::state::{KeyError, KeyRecord, Made, Row, Wanted, csv, days, export, unknown_plan};
 
 /// Keys in one answer.
 const PAGE: usize = 5_000;
@@ -93,7 +93,14 @@ async fn usage(core: &Core, query: Usage) -> Result<Answer, KeyError> {
         None => None,
     };
     let first = after.is_none();
-    let rows = state.usage(days, (query.plan, query.key.clone()), after, ROWS).await?;
+    let rows = state.usage(days, (query.plan.clone(), query.key.clone()), after, ROWS).await?;
+    // A plan that is gone may have rows of earlier days.
+    if first
+        && rows.is_empty()
+        && let Some(wrong) = query.plan.and_then(|plan| unknown_plan(&plan, &core.snapshot.load()))
+    {
+        return Err(KeyError::Bad(wrong));
+    }
     let last = rows.last().filter(|_row| rows.len() == ROWS);
     let next = last.and_then(|last| serde_json::to_string(&last.row).ok());
     if csv {

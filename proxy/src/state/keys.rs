@@ -402,15 +402,22 @@ fn check_texts(name: &str, description: &str, metadata: &BTreeMap<String, String
     Ok(())
 }
 
+/// What to tell who names a plan that the configuration does not have, and which it has; none if it has it.
+pub(crate) fn unknown_plan(plan: &str, snapshot: &Snapshot) -> Option<String> {
+    let plans = &snapshot.config.usage_plans;
+    if plans.iter().any(|known| known.name == plan) {
+        return None;
+    }
+    let known: Vec<String> = plans.iter().map(|known| format!("`{}`", known.name)).collect();
+    let known = if known.is_empty() { "there is none".to_owned() } else { format!("there are {}", known.join(", ")) };
+    Some(format!("unknown usage plan `{plan}`: {known}"))
+}
+
 /// Known plans, and no two for one behavior.
 fn check_plans(plans: &[String], snapshot: &Snapshot) -> Result<(), KeyError> {
     for (at, plan) in plans.iter().enumerate() {
-        if !snapshot.config.usage_plans.iter().any(|known| known.name == *plan) {
-            let known: Vec<String> =
-                snapshot.config.usage_plans.iter().map(|plan| format!("`{}`", plan.name)).collect();
-            let known =
-                if known.is_empty() { "there is none".to_owned() } else { format!("there are {}", known.join(", ")) };
-            return bad(format!("unknown usage plan `{plan}`: {known}"));
+        if let Some(wrong) = unknown_plan(plan, snapshot) {
+            return bad(wrong);
         }
         if plans.iter().take(at).any(|earlier| earlier == plan) {
             return bad(format!("the usage plan `{plan}` is named twice"));

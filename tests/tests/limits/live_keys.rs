@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use edgeweir_tests::edge::{Setup, TestEdge};
 use edgeweir_tests::origin::Origin;
-use edgeweir_tests::process::admin_with;
+use edgeweir_tests::process::{admin_with, run};
 use edgeweir_tests::wait::until;
 use serde_json::{Value, json};
 
@@ -272,5 +272,32 @@ async fn the_ledger_has_a_row_for_each_day() {
     for (query, word) in [("from=x", "no date"), ("format=xml", "xml"), ("from=2026-02-02&to=2026-02-01", "after")] {
         let (status, answer) = call(&edge, "GET", &format!("/v1/usage?{query}"), &Value::Null).await;
         assert!(status == 422 && answer.to_string().contains(word), "{query}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_is_not_there_is_named_with_those_that_are() {
+    let origin = Origin::hello().await;
+    let edge = start(&origin).await;
+    let socket = edge.admin_socket().to_string_lossy().into_owned();
+    let keys = |arguments: &[&str], plan: &str| {
+        let output = run(&[&["keys"], arguments, &["--plan", plan, "--socket", &socket]].concat(), &[]);
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    for arguments in [
+        &["usage"][..],
+        &["usage", "--json"],
+        &["usage", "config:written"],
+        &["usage", "--remaining"],
+        &["list"],
+        &["export"],
+    ] {
+        let (done, out, err) = keys(arguments, "nosuch");
+        let why = "unknown usage plan `nosuch`: there are `basic`, `more`, `other`";
+        assert!(!done && out.is_empty() && err.contains(why), "{arguments:?}: {out}{err}");
+        // One that nobody uses.
+        let (done, out, err) = keys(arguments, "other");
+        assert!(done && !out.is_empty() && err.is_empty(), "{arguments:?}: {out}{err}");
     }
 }

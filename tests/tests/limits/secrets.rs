@@ -113,6 +113,7 @@ async fn no_key_is_in_anything_that_the_edge_writes_or_says() {
     [usage_plans.basic]
     quota = {{ limit = 8, period = "MONTH", lease = 3 }}
     throttle = {{ rate = 1000, burst = 1000 }}
+    [usage_plans.idle]
     [[api_keys]]
     name = "written"
     key = "{WRITTEN}"
@@ -206,13 +207,13 @@ async fn no_key_is_in_anything_that_the_edge_writes_or_says() {
     let name = file.to_string_lossy().into_owned();
     for (arguments, words) in [
         (&["keys", "usage", &id, "--remaining", "-c", &name][..], "remaining"),
-        (&["keys", "usage", "--remaining", "--plan", "none", "-c", &name], "resets_in_seconds"),
+        (&["keys", "usage", "--remaining", "--plan", "idle", "-c", &name], "resets_in_seconds"),
         (&["keys", "usage", "--remaining", "-c", &name, "--json"], &id),
     ] {
         let output = run(arguments, &[]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success() && text.contains(words), "{arguments:?}: {text}");
-        assert_eq!(text.contains(id.as_str()), !arguments.contains(&"none"), "{arguments:?}: {text}");
+        assert_eq!(text.contains(id.as_str()), !arguments.contains(&"idle"), "{arguments:?}: {text}");
         texts.push(("edgeweir keys usage".to_owned(), text));
     }
     for arguments in [

@@ -48,7 +48,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn reserve(self, now: Nanos, cost: u32) -> Result<Taken, Wait> {
         let (charge, way) = match self {
             Self::One(bucket) => (bucket.reserve(now, cost)?, 0),
@@ -58,7 +58,7 @@ impl<'a> Source<'a> {
         Ok(Taken { charge, way })
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn probe(self, now: Nanos, cost: u32) -> Result<(), Wait> {
         let (measure, cell) = self.bucket();
         measure.probe(cell, now, cost)
