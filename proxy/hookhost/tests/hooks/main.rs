@@ -10,6 +10,7 @@ mod lambda;
 mod limits;
 mod loading;
 mod samples;
+mod script_reads;
 mod scripts;
 mod settings;
 mod support;
