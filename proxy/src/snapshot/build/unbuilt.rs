@@ -86,7 +86,8 @@ mod tests {
             ),
             ("hello.js", String::new()),
         ] {
-            assert_eq!(said(&krate.join(path)), expected, "{path}");
+            let at = if path.is_empty() { krate.clone() } else { krate.join(path) };
+            assert_eq!(said(&at), expected, "{path}");
         }
         assert_eq!(said(Path::new("target/wasm32-unknown-unknown/release/a.wasm")), "`edgeweir hook build` builds it");
         std::fs::write(krate.join("hello.wasm"), "").unwrap();
