@@ -19,7 +19,7 @@ fn main() {
         fs::write(Path::new(&out).join(name), bare(&text)).expect("OUT_DIR is writable");
     }
     if env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "wasm32") {
-        println!("cargo:rustc-link-arg-cdylib=-zstack-size=245760");
+        println!("cargo:rustc-link-arg-cdylib=-zstack-size=241664");
         println!("cargo:rustc-link-arg-cdylib=--initial-memory=458752");
     }
 }

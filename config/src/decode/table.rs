@@ -102,9 +102,29 @@ fn hide_all(node: &Node<'_>, out: &mut Report) {
     }
 }
 
+/// Keys of a binding that are often taken for some of the hook.
+const OF_BINDINGS: [&str; 10] = [
+    "settings",
+    "key_value_stores",
+    "jwks",
+    "secrets",
+    "request_body",
+    "fetch",
+    "fetch_max",
+    "dynamic_origins",
+    "on_failure",
+    "on_errors",
+];
+
 /// Where a key belongs that is often put into another table.
 fn elsewhere(name: &str, out: &Report) -> Option<String> {
     let path = out.path();
+    if let Some(hook) = path.strip_prefix("hooks.").filter(|_| OF_BINDINGS.contains(&name)) {
+        let hook = hook.trim_matches('"');
+        return Some(format!(
+            "write it where the hook is bound, in a behavior: `hooks = {{ viewer-request = [{{ hook = \"{hook}\", {name} = … }}] }}`"
+        ));
+    }
     let distribution = path.strip_prefix("distributions.").filter(|rest| !rest.contains('.'))?;
     (name == "cache_policy").then(|| format!("write it in a behavior, `[[distributions.{distribution}.behaviors]]`"))
 }

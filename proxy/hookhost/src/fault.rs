@@ -178,7 +178,10 @@ fn frames(backtrace: &WasmBacktrace) -> String {
     let skip = names.iter().take_while(inner).count();
     // Something is better than nothing.
     let shown = names.get(skip..).filter(|shown| !shown.is_empty()).unwrap_or(&names);
-    shown.iter().map(|name| format!("\n  in {name}")).collect()
+    let lines = shown.iter().map(|name| format!("\n  in {name}"));
+    let label =
+        (!shown.is_empty()).then(|| "\nfunctions of the hook at that moment, each called by the next:".to_owned());
+    label.into_iter().chain(lines).collect()
 }
 
 /// What tells most comes first: wasmtime puts the backtrace before the cause, and knows nothing of the panic.

@@ -48,7 +48,11 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         Value::Object(fields) => {
-            fields.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect::<Vec<_>>().join(", ")
+            let field = |(name, value): (&String, &Value)| match value {
+                Value::Object(_) => format!("{name} ({})", plain(value)),
+                _ => format!("{} {}", name.replace('_', " "), plain(value)),
+            };
+            fields.iter().map(field).collect::<Vec<_>>().join(", ")
         }
         other => other.to_string(),
     }
@@ -65,12 +69,14 @@ mod tests {
         let answer = json!({
             "connections": { "open": 3, "total": 9 },
             "listeners": ["http://127.0.0.1:8080", "https://[::]:443"],
+            "origins": { "app": { "address_count": 1, "up": true }, "api": { "addresses": { "192.0.2.1:80": "ejected" }, "up": false } },
             "snapshot": 2,
             "uptime_seconds": 61,
         });
         assert_eq!(
             lines(&answer),
-            "connections: open 3, total 9\nlisteners: http://127.0.0.1:8080, https://[::]:443\nsnapshot: 2\nuptime seconds: 61\n"
+            "connections: open 3, total 9\nlisteners: http://127.0.0.1:8080, https://[::]:443\n\
+             origins: api (addresses (192.0.2.1:80 ejected), up false), app (address count 1, up true)\nsnapshot: 2\nuptime seconds: 61\n"
         );
     }
 }

@@ -255,7 +255,7 @@ pub struct HookRun {
     pub stage: &'static str,
     /// How long it took, in microseconds.
     pub micros: u32,
-    /// `next`, `respond`, or the fault.
+    /// `next`, `respond`, the fault, or `refused`: what it decided does not fit the configuration.
     pub verdict: &'static str,
     /// It was the last good version that ran.
     pub last_good: bool,

@@ -9,7 +9,7 @@ use http::header::CONTENT_ENCODING;
 use pingora::http::{IntoCaseHeaderName, RequestHeader, ResponseHeader};
 
 use super::context::RequestCtx;
-use super::{gate, identity};
+use super::{gate, identity, watched};
 use crate::fault::Fault;
 use crate::origin::{Origin, OriginGroup};
 
@@ -26,11 +26,24 @@ pub(super) fn add_tag(ctx: &mut RequestCtx, hook: &Hook, tag: Box<str>) -> Resul
     }
     if ctx.tags.len() == MAX_TAGS {
         let rule = "an object has at most 50 cache tags, of all hooks together";
-        tracing::warn!(request_id = ctx.id(), hook = hook.name(), rule, "hook answer refused");
-        return Err(Fault::HookInvalid);
+        return Err(refused(ctx, hook, &format!("cache tag {tag}"), rule));
     }
     ctx.tags.push(tag);
     Ok(())
+}
+
+/// The hook's last run came to nothing: what it decided breaks a rule that only the configuration can tell. Whoever looks on has it
+/// with the request, the log has it otherwise.
+fn refused(ctx: &mut RequestCtx, hook: &Hook, decided: &str, rule: &str) -> Fault {
+    if let Some(run) = ctx.hooks.last_mut() {
+        run.verdict = "refused";
+    }
+    match ctx.notes.as_mut().map(|notes| notes.last_mut()) {
+        Some(Some(note)) => *note = watched::refused(decided, rule),
+        Some(None) => {}
+        None => tracing::warn!(request_id = ctx.id(), hook = hook.name(), decided, rule, "hook answer refused"),
+    }
+    Fault::HookInvalid
 }
 
 /// Applies one edit of a request hook.
@@ -56,8 +69,7 @@ pub(super) fn apply(
         RequestEdit::Origin(name) => {
             let Some(&target) = ctx.snapshot.origin_names.get(&name) else {
                 let rule = "a hook may only choose an origin or group of the config";
-                tracing::warn!(request_id = ctx.id(), hook = hook.name(), origin = &*name, rule, "hook answer refused");
-                return Err(Fault::HookInvalid);
+                return Err(refused(ctx, hook, &format!("origin {name}"), rule));
             };
             choose(ctx, target);
             return Ok(());
@@ -65,15 +77,11 @@ pub(super) fn apply(
         RequestEdit::Group { members, statuses } => {
             let Some(target) = group_of(ctx, &members, &statuses) else {
                 let rule = "a hook may only choose a group of the config: add one with these members, in this order, and these statuses";
-                tracing::warn!(
-                    request_id = ctx.id(),
-                    hook = hook.name(),
-                    ?members,
-                    ?statuses,
-                    rule,
-                    "hook answer refused"
-                );
-                return Err(Fault::HookInvalid);
+                let mut decided = format!("group of {}", members.join(", "));
+                for (nth, status) in statuses.iter().enumerate() {
+                    decided.push_str(&format!("{} {status}", if nth == 0 { " for" } else { "," }));
+                }
+                return Err(refused(ctx, hook, &decided, rule));
             };
             choose(ctx, target);
             return Ok(());
@@ -84,9 +92,8 @@ pub(super) fn apply(
             };
             let Some(changed) = ctx.snapshot.dynamic_origins.changed(&change, origin) else {
                 let rule = "a directory, a bucket, or an origin with certificates of its own can only be changed together with its host";
-                let origin = origin.config.name.as_str();
-                tracing::warn!(request_id = ctx.id(), hook = hook.name(), origin, rule, "hook answer refused");
-                return Err(Fault::HookInvalid);
+                let decided = format!("changes of origin {}", origin.config.name);
+                return Err(refused(ctx, hook, &decided, rule));
             };
             if stage == Stage::ViewerRequest {
                 ctx.key_parts.retain(|part| !part.starts_with(CHANGED));

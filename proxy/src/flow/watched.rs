@@ -58,6 +58,11 @@ pub(super) fn response(ctx: &mut RequestCtx, verdict: &Result<Vec<ResponseEdit>,
     }
 }
 
+/// What a hook decided, and the rule that it breaks.
+pub(super) fn refused(decided: &str, rule: &str) -> String {
+    format!("{}: {rule}", short(decided))
+}
+
 /// Why a hook that is bound did not run.
 #[derive(Debug, Clone, Copy)]
 enum Why<'a> {

@@ -9,6 +9,7 @@ mod hooks;
 mod limits;
 mod origins;
 mod signed;
+mod unbuilt;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -43,6 +43,17 @@ pub(crate) fn want(source: &str) {
     WANTED.with_borrow_mut(|wanted| wanted.extend(FACTS.into_iter().filter(|(name, _)| source.contains(name))));
 }
 
+/// What the edge knows by this name; nothing where the source does not name it.
+pub(crate) fn read(name: &str) -> Option<Option<String>> {
+    let fact = WANTED.with_borrow(|wanted| wanted.iter().find(|(known, _)| *known == name).map(|(_, fact)| *fact));
+    fact.map(|fact| fact())
+}
+
+/// Whether functions see a fact by this name.
+pub(crate) fn is_wanted(name: &str) -> bool {
+    WANTED.with_borrow(|wanted| wanted.iter().any(|(known, _)| *known == name))
+}
+
 /// Puts them among the request's fields.
 pub(crate) fn add(fields: &mut Fields) {
     WANTED.with_borrow(|wanted| {

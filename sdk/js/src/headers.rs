@@ -43,9 +43,8 @@ pub(crate) fn part(headers: Vec<Header>, parsed: &str) -> Fields {
     others.map(read).collect()
 }
 
-/// The object of some header fields.
-pub(crate) fn object<'js>(ctx: &Ctx<'js>, fields: &Fields) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
+/// Puts some header fields into an object.
+pub(crate) fn fill<'js>(ctx: &Ctx<'js>, object: &Object<'js>, fields: &[(String, String)]) -> Result<()> {
     for (nth, (name, value)) in fields.iter().enumerate() {
         let name = name.as_str();
         if before(fields, nth).any(|(known, _)| known == name) {
@@ -69,7 +68,21 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>, fields: &Fields) -> Result<Object<'js>
             object.set(name, entry)?;
         }
     }
-    Ok(object)
+    Ok(())
+}
+
+/// The entry of a field with these lines; at least one.
+pub(crate) fn entry<'js>(ctx: &Ctx<'js>, lines: &[(String, String)]) -> Result<Value<'js>> {
+    let text = |value: &str| rquickjs::String::from_str(ctx.clone(), value).map(rquickjs::String::into_value);
+    let entry = line(ctx, lines.first().map_or_else(|| text(""), |(_, value)| text(value))?)?;
+    if lines.len() > 1 {
+        let all = Array::new(ctx.clone())?;
+        for (nth, (_, value)) in lines.iter().enumerate() {
+            all.set(nth, line(ctx, text(value)?)?)?;
+        }
+        entry.set("multiValue", all)?;
+    }
+    Ok(entry.into_value())
 }
 
 /// Whether a field may not be changed at a stage (CloudFront Developer Guide, "Restrictions on all edge functions"). The edge
@@ -94,7 +107,7 @@ pub(crate) fn is_read_only(stage: u32, name: &str) -> bool {
     names.contains(&name)
 }
 
-fn before(fields: &Fields, nth: usize) -> impl Iterator<Item = &(String, String)> {
+fn before(fields: &[(String, String)], nth: usize) -> impl Iterator<Item = &(String, String)> {
     fields.iter().take(nth)
 }
 

@@ -14,7 +14,7 @@ use rquickjs::{Ctx, Exception, Object, Result, TypedArray, Value};
 use crate::digests::Algorithm;
 use crate::headers::Fields;
 use crate::outcome::{self, Edit};
-use crate::{facts, headers, modules, outgoing, records, system};
+use crate::{asked, headers, modules, outgoing, records, system};
 
 /// Facts of the request by number: a number costs less than a name.
 fn fact(nth: u32) -> String {
@@ -29,75 +29,54 @@ fn fact(nth: u32) -> String {
     }
 }
 
-fn query() -> Option<String> {
-    request::query()
-}
-
-/// The request's, as functions see them.
-fn request_fields(records: bool) -> Fields {
-    let mut fields = headers::part(request::headers(), if records { "" } else { "cookie" });
-    facts::add(&mut fields);
-    fields
-}
-
-/// Reads the fields of the message that may be changed, once.
-fn read(of_response: bool, records: bool) {
-    if outcome::with(|outcome| outcome.fields.is_none()) {
-        let apart = if records { "" } else { "set-cookie" };
-        let fields = if of_response { headers::part(response::headers(), apart) } else { request_fields(records) };
-        outcome::with(|outcome| outcome.fields = Some(fields));
-    }
-}
-
-/// With `records` all header fields, as Lambda@Edge has them; without, those of CloudFront Functions.
-fn own_headers<'js>(ctx: Ctx<'js>, of_response: bool, Opt(records): Opt<bool>) -> Result<Object<'js>> {
-    let records = records.unwrap_or(false);
-    read(of_response, records);
-    let fields = outcome::with(|outcome| outcome.fields.take()).unwrap_or_default();
-    let object = shown(&ctx, &fields, records);
+/// The response's header fields: with `records` all of them, as Lambda@Edge has them; without, those of CloudFront Functions.
+fn response_headers(ctx: Ctx<'_>, records: bool) -> Result<Object<'_>> {
+    let fields = response_fields(records);
+    let object = Object::new(ctx.clone())?;
+    let shown = fill(&ctx, &object, &fields, records);
     outcome::with(|outcome| outcome.fields = Some(fields));
-    object
+    shown.map(|()| object)
 }
 
-/// The request's, where the response is what may be changed.
-fn request_headers<'js>(ctx: Ctx<'js>, Opt(records): Opt<bool>) -> Result<Object<'js>> {
-    let records = records.unwrap_or(false);
-    shown(&ctx, &request_fields(records), records)
+fn response_fields(records: bool) -> Fields {
+    let read = outcome::with(|outcome| outcome.fields.take());
+    read.unwrap_or_else(|| headers::part(response::headers(), if records { "" } else { "set-cookie" }))
 }
 
-fn shown<'js>(ctx: &Ctx<'js>, fields: &Fields, records: bool) -> Result<Object<'js>> {
-    if records { records::object(ctx, fields) } else { headers::object(ctx, fields) }
+/// Makes the response's header fields what the object says. `fresh` is the stage where it is not the object that the function was
+/// given: then what it does not name and may not be changed there stays.
+fn change_response_headers<'js>(ctx: Ctx<'js>, object: Object<'js>, fresh: Option<u32>, records: bool) -> Result<()> {
+    change(&ctx, &object, response_fields(records), fresh, records)
 }
 
-/// The cookies of a request: the field alone, without the others.
-fn request_cookies() -> Vec<String> {
-    request::header_values("cookie").into_iter().map(|line| headers::text("cookie", line)).collect()
+pub(crate) fn change<'js>(
+    ctx: &Ctx<'js>,
+    object: &Object<'js>,
+    mut fields: Fields,
+    fresh: Option<u32>,
+    records: bool,
+) -> Result<()> {
+    if let Some(stage) = fresh {
+        let named: Vec<String> = object.keys().collect::<Result<_>>()?;
+        fields.retain(|(name, _)| !headers::is_read_only(stage, name) || named.contains(name));
+    }
+    let mut edits = Vec::new();
+    headers::changes(ctx, &fields, object, lines(records), |edit| edits.push(Edit::Header(edit)))?;
+    outcome::with(|outcome| outcome.edits.append(&mut edits));
+    Ok(())
+}
+
+pub(crate) fn fill<'js>(
+    ctx: &Ctx<'js>,
+    object: &Object<'js>,
+    fields: &[(String, String)],
+    records: bool,
+) -> Result<()> {
+    if records { records::fill(ctx, object, fields) } else { headers::fill(ctx, object, fields) }
 }
 
 fn response_cookies() -> Vec<String> {
     response::header_values("set-cookie").into_iter().map(|line| headers::text("set-cookie", line)).collect()
-}
-
-/// `fresh` is the stage where the object is not the one that the function was given: then what it does not name and may not
-/// be changed there stays.
-fn change_headers<'js>(
-    ctx: Ctx<'js>,
-    object: Object<'js>,
-    of_response: bool,
-    fresh: u32,
-    Opt(records): Opt<bool>,
-) -> Result<()> {
-    let records = records.unwrap_or(false);
-    read(of_response, records);
-    let mut fields = outcome::with(|outcome| outcome.fields.take()).unwrap_or_default();
-    if fresh < 4 {
-        let named: Vec<String> = object.keys().collect::<Result<_>>()?;
-        fields.retain(|(name, _)| !headers::is_read_only(fresh, name) || named.contains(name));
-    }
-    let mut edits = Vec::new();
-    headers::changes(&ctx, &fields, &object, lines(records), |edit| edits.push(Edit::Header(edit)))?;
-    outcome::with(|outcome| outcome.edits.append(&mut edits));
-    Ok(())
 }
 
 fn lines(records: bool) -> headers::Lines {
@@ -369,14 +348,12 @@ fn refusal(name: String) -> String {
 pub(crate) fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let object = Object::new(ctx.clone())?;
     object.set("fact", Func::from(fact))?;
-    object.set("query", Func::from(query))?;
-    object.set("headers", Func::from(own_headers))?;
-    object.set("requestHeaders", Func::from(request_headers))?;
-    object.set("requestCookies", Func::from(request_cookies))?;
+    asked::add(&object)?;
+    object.set("responseHeaders", Func::from(response_headers))?;
+    object.set("changeResponseHeaders", Func::from(change_response_headers))?;
     object.set("responseCookies", Func::from(response_cookies))?;
     object.set("status", Func::from(response::status))?;
     object.set("reason", Func::from(reason))?;
-    object.set("changeHeaders", Func::from(change_headers))?;
     object.set("setLines", Func::from(set_lines))?;
     object.set("setPath", Func::from(set_path))?;
     object.set("setQuery", Func::from(set_query))?;

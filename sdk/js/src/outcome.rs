@@ -17,10 +17,23 @@ pub(crate) enum Edit {
     Body(Vec<u8>),
 }
 
+/// Header fields of the request that the function looked at.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// Their lines, in the order in which they were looked at, or all in that of the request.
+    pub(crate) fields: Fields,
+    /// Their names, also of those that were not there; not kept where it was all.
+    pub(crate) names: Vec<String>,
+    /// Whether it was all of them.
+    pub(crate) all: bool,
+}
+
 /// The call's state.
 #[derive(Default)]
 pub(crate) struct Outcome {
-    /// Header fields of the message that may be changed, once they were read.
+    /// What was read of the request's header fields.
+    pub(crate) request: Seen,
+    /// The response's header fields, once they were read.
     pub(crate) fields: Option<Fields>,
     pub(crate) edits: Vec<Edit>,
     pub(crate) response: Option<GeneratedResponse>,

@@ -6,25 +6,37 @@
 use rquickjs::object::Property;
 use rquickjs::{Array, Ctx, Exception, Object, Result, Value};
 
-use crate::headers::{Fields, string};
+use crate::headers::string;
 
-/// The object of some header fields.
-pub(crate) fn object<'js>(ctx: &Ctx<'js>, fields: &Fields) -> Result<Object<'js>> {
-    let object = Object::new(ctx.clone())?;
+/// Puts some header fields into an object.
+pub(crate) fn fill<'js>(ctx: &Ctx<'js>, object: &Object<'js>, fields: &[(String, String)]) -> Result<()> {
     for (nth, (name, value)) in fields.iter().enumerate() {
         let name = name.as_str();
         let known = fields.iter().take(nth).any(|(known, _)| known == name);
         let lines = if known { object.get(name)? } else { Array::new(ctx.clone())? };
-        let line = Object::new(ctx.clone())?;
-        line.set("key", capitalised(name))?;
-        line.set("value", value.as_str())?;
-        lines.set(lines.len(), line)?;
+        lines.set(lines.len(), record(ctx, name, value)?)?;
         if !known {
             // Also where the name is `__proto__`.
             object.prop(name, Property::from(lines).writable().enumerable().configurable())?;
         }
     }
-    Ok(object)
+    Ok(())
+}
+
+/// The entry of a field with these lines.
+pub(crate) fn entry<'js>(ctx: &Ctx<'js>, name: &str, lines: &[(String, String)]) -> Result<Value<'js>> {
+    let entry = Array::new(ctx.clone())?;
+    for (nth, (_, value)) in lines.iter().enumerate() {
+        entry.set(nth, record(ctx, name, value)?)?;
+    }
+    Ok(entry.into_value())
+}
+
+fn record<'js>(ctx: &Ctx<'js>, name: &str, value: &str) -> Result<Object<'js>> {
+    let record = Object::new(ctx.clone())?;
+    record.set("key", capitalised(name))?;
+    record.set("value", value)?;
+    Ok(record)
 }
 
 fn capitalised(name: &str) -> String {

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::errors::{OURS, Thrown};
 use crate::{facts, modules, native};
 
-/// How deep the language may nest, in bytes of the WASM stack (240 KiB); what is over is a `RangeError`.
+/// How deep the language may nest, in bytes of the WASM stack (236 KiB); what is over is a `RangeError`.
 const MAX_STACK: usize = 192 << 10;
 /// Garbage in cycles is looked for when this much memory is in use, in bytes.
 const GC: usize = 4 << 20;
 /// Memory that the build leaves free at the end of the heap, so that a usual call does not have to grow it.
-const ROOM: usize = 64 << 10;
+const ROOM: usize = 32 << 10;
 
 /// The text of a part of the library; `build.rs` puts it there.
 macro_rules! part {
@@ -28,12 +28,13 @@ macro_rules! part {
 type Parts = [(&'static str, &'static str)];
 
 /// What both kinds of functions need, in the order in which it is made.
-const LIBRARY: [(&str, &str); 6] = [
+const LIBRARY: [(&str, &str); 7] = [
     ("buffer", part!("buffer")),
     ("globals", part!("globals")),
     ("crypto", part!("crypto")),
     ("querystring", part!("querystring")),
     ("helpers", part!("cloudfront")),
+    ("watched", part!("watched")),
     ("events", part!("events")),
 ];
 /// What those of Lambda@Edge need besides. A source that exports nothing is none: its image stays without.

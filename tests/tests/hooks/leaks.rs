@@ -1,6 +1,6 @@
 //! The key-leak detector: what hooks read for an answer that others who share its key could get.
 
-use edgeweir_tests::edge::TestEdge;
+use edgeweir_tests::edge::{Setup, TestEdge};
 use edgeweir_tests::origin::{Origin, Reply};
 
 use crate::support::{config, script};
@@ -55,6 +55,34 @@ async fn what_is_in_the_key_or_in_vary_is_no_leak() {
     assert_eq!(leaks("", VARYING, "\"header-edit\"").await.0, 0.0);
     let partly = "headers = [\"accept\", \"user-agent\", \"accept-language\"]";
     assert_eq!(leaks(partly, STORED, "\"header-edit\"").await.0, 1.0, "the country is missing");
+}
+
+/// Whether an answer is stored that a function had a part in.
+async fn is_stored(policy: &str, does: &str) -> bool {
+    let origin = storing(STORED).await;
+    let behavior = format!(
+        "[hooks.function]\nfile = \"{{dir}}/fn.js\"\n[[distributions.site.behaviors]]\npath = \"*\"\ncache_policy = \"test\"\n\
+         hooks = {{ viewer-request = [\"function\"] }}\n[cache_policies.test]\nkey_leaks = \"refuse\"\n{policy}\n"
+    );
+    let setup = Setup::new(&config(&[], &behavior));
+    let source = format!("function handler(event) {{ const request = event.request; {does}; return request; }}");
+    std::fs::write(setup.folder().join("fn.js"), source).expect("a writable folder");
+    let edge = setup.set("origin", &origin.address()).start().await;
+    let fields = [("cookie", "a=1; b=2"), ("accept", "*/*")];
+    assert_eq!(edge.get_with("/t?x=1", &fields).await.status, 200);
+    edge.get_with("/t?x=1", &fields).await;
+    origin.count() == 1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_in_javascript_has_read_what_it_looked_at() {
+    let set = "request.headers['x-a'] = { value: '1' }";
+    assert!(is_stored("", set).await, "nothing was read");
+    let named = "request.headers['x-a'] = { value: request.headers.accept.value + request.cookies.a.value }";
+    assert!(is_stored("headers = [\"accept\"]\ncookies = [\"a\"]", named).await, "the key has what was read");
+    assert!(!is_stored("headers = [\"accept\"]\ncookies = [\"b\"]", named).await);
+    let listed = "request.headers['x-a'] = { value: Object.keys(request.headers).join() }";
+    assert!(!is_stored("headers = [\"accept\"]", listed).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,17 +64,22 @@ async fn versions_come_into_force_and_go_back() {
     let words = good(&hook(&site, &["deploy", &path("respond"), "--as", "guard"]));
     assert!(words.contains("in force, snapshot 2; before: "), "{words}");
     assert_eq!(status(&site).await, 418);
+    let words = good(&hook(&site, &["deploy", &path("respond"), "--as", "guard"]));
+    assert!(words.contains("nothing changes (in force, snapshot 3)") && !words.contains("deployed"), "{words}");
     let list = good(&hook(&site, &["versions", "guard"]));
     assert_eq!(list.lines().count(), 2, "{list}");
     assert!(list.starts_with("* ") && list.contains("respond.wasm"), "{list}");
 
     // Back, and by its id forth again.
     let words = good(&hook(&site, &["rollback", "guard"]));
-    assert!(words.contains("in force, snapshot 3"), "{words}");
+    assert!(words.contains("again: in force, snapshot 4"), "{words}");
     assert_eq!(status(&site).await, 200);
     assert!(refused(&hook(&site, &["rollback", "guard"])).contains("there is no version before"));
     let id = list.split_whitespace().nth(1).expect("an id").to_owned();
-    good(&hook(&site, &["rollback", "guard", id.get(..6).expect("hexadecimal")]));
+    let to = ["rollback", "guard", id.get(..6).expect("hexadecimal")];
+    assert!(good(&hook(&site, &to)).contains("again"));
+    let words = good(&hook(&site, &to));
+    assert!(words.contains("nothing changes"), "{words}");
     assert_eq!(status(&site).await, 418);
 
     // A reload and a restart keep what is in force.

@@ -120,6 +120,22 @@ async fn what_is_saved_is_in_force_and_what_is_broken_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hook_whose_origin_is_refused_is_no_next() {
+    let origin = Origin::hello().await;
+    let site = Site::new("");
+    let source = "import cf from 'cloudfront';\nfunction handler(event) {\n  cf.selectRequestOriginById('nowhere');\n  return event.request;\n}\n";
+    std::fs::write(site.folder.path().join("hello.js"), source).expect("a writable folder");
+    site.write(&config(&origin.address(), "hello.js", "viewer-request = [\"hello\"]"));
+    let process = Process::dev(&site.file, &site.state);
+    told(&process, "dev: listening on").await;
+    assert_eq!(get(site.address, "site.test", "/", &[]).await.status, 502);
+    let shown = printed(&process, "hello refused ").await;
+    let why = "    hello is refused: origin nowhere: a hook may only choose an origin or group of the config\n";
+    assert!(shown.contains("GET / 502  hook-invalid") && shown.contains(why), "{shown}");
+    assert!(!shown.contains("next") && !process.errors().contains("WARN"), "{shown}\n{}", process.errors());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trap_is_told_with_the_request() {
     let origin = Origin::hello().await;
     let site = Site::new("");

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use edgeweir_tests::process::binary;
+use edgeweir_tests::process::{binary, run};
 use edgeweir_tests::wasm::{guest, hook, target_folder};
 use serde_json::{Value, json};
 
@@ -83,6 +83,19 @@ fn a_new_hook_builds_passes_its_case_and_is_measured() {
     assert_eq!((&facts["stages"], &facts["contract"]), (&json!(["viewer-request"]), &json!("0.1.0")));
     assert_eq!(facts["memory"], json!(128 << 10));
     assert!(facts["sha256"].as_str().is_some_and(|digest| digest.len() == 64), "{facts}");
+
+    // What was printed binds it as it is.
+    let at = next.find("  [hooks.hello-hook]").expect("the lines that bind it");
+    let (lines, _) = next.get(at..).and_then(|rest| rest.split_once("\n\nand run it")).expect("their end");
+    let site = "[origins.app]\nurl = \"http://127.0.0.1:9\"\n[distributions.site]\nhosts = [\"*\"]\norigin = \"app\"\n";
+    let file = folder.join("edgeweir.toml");
+    std::fs::write(&file, format!("{site}\n{lines}\n")).expect("a writable folder");
+    let built = hello.join("target/wasm32-unknown-unknown/release");
+    let check = || run(&["check", &file.to_string_lossy()], &[]);
+    refused(&check(), "= help: `edgeweir hook build ");
+    std::fs::create_dir_all(&built).expect("a writable folder");
+    std::fs::copy(&*wasm, built.join("hello_hook.wasm")).expect("a writable folder");
+    assert!(good(&check()).contains("hello-hook"), "{lines}");
 
     let case = hello.join("cases/redirects.toml");
     let text = std::fs::read_to_string(&case).expect("the case");

@@ -154,6 +154,9 @@ by_memory! {
     ["request" "header-names"] () () -> Vec<String> = request::Host::header_names;
     ["request" "cookie"] (a b) (name: String) -> Option<String> = request::Host::cookie;
     ["request" "query-param"] (a b) (name: String) -> Option<String> = request::Host::query_param;
+    ["request" "peek-header-values"] (a b) (name: String) -> Vec<Vec<u8>> = request::Host::peek_header_values;
+    ["request" "peek-headers"] () () -> Vec<request::Header> = request::Host::peek_headers;
+    ["request" "peek-query"] () () -> Option<String> = request::Host::peek_query;
 
     ["response" "header-values"] (a b) (name: String) -> Vec<Vec<u8>> = response::Host::header_values;
     ["response" "headers"] () () -> Vec<response::Header> = response::Host::headers;

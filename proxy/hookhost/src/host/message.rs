@@ -2,17 +2,24 @@
 
 use http::HeaderMap;
 
-use crate::Fact;
 use crate::bindings::imports::types::Header;
 use crate::bindings::imports::{request, response, types};
 use crate::rules::is_disallowed;
 use crate::state::CallState;
+use crate::{Fact, Stage};
 
 mod parse;
 
 pub use parse::{cookie_value, query_value};
 
 impl types::Host for CallState {}
+
+impl CallState {
+    /// Its answers are kept by what it read: there all that it sees counts.
+    fn is_authorizer(&self) -> bool {
+        self.stage == Some(Stage::Authorizer)
+    }
+}
 
 impl request::Host for CallState {
     fn method(&mut self) -> wasmtime::Result<String> {
@@ -71,6 +78,27 @@ impl request::Host for CallState {
             reads.query_param(&name);
         }
         Ok(self.request()?.query().and_then(|query| query_value(query, &name)))
+    }
+
+    fn peek_header_values(&mut self, name: String) -> wasmtime::Result<Vec<Vec<u8>>> {
+        if self.is_authorizer() {
+            return request::Host::header_values(self, name);
+        }
+        Ok(values(self.request()?.headers(), &name.to_ascii_lowercase()))
+    }
+
+    fn peek_headers(&mut self) -> wasmtime::Result<Vec<Header>> {
+        if self.is_authorizer() {
+            return request::Host::headers(self);
+        }
+        Ok(fields(self.request()?.headers()))
+    }
+
+    fn peek_query(&mut self) -> wasmtime::Result<Option<String>> {
+        if self.is_authorizer() {
+            return request::Host::query(self);
+        }
+        Ok(self.request()?.query().map(Into::into))
     }
 }
 

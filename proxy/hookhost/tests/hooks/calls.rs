@@ -33,7 +33,8 @@ async fn a_trap_gives_the_request_back() {
     assert_eq!((fault.status(), fault.label()), (503, "trap"));
     // The cause first, then the functions as the source names them, without how Rust panics.
     let words = fault.to_string();
-    let start = "hook trapped: unreachable: wasm trap: wasm `unreachable` instruction executed\n  in trap::";
+    let start = "hook trapped: unreachable: wasm trap: wasm `unreachable` instruction executed\n\
+                 functions of the hook at that moment, each called by the next:\n  in trap::";
     assert!(words.starts_with(start) && !words.contains("panicking"), "{words}");
     unchanged(&request(done.call));
 }

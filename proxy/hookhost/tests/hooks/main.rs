@@ -13,6 +13,7 @@ mod limits;
 mod loading;
 mod million;
 mod samples;
+mod script_reads;
 mod scripts;
 mod settings;
 mod support;

@@ -111,6 +111,7 @@ fn text(seen: &Seen<'_>, logged: &[String], colour: bool) -> String {
         let does = match run.verdict {
             "next" => "edits",
             "respond" => "answers",
+            "refused" => "is refused",
             _ => "fails",
         };
         let note = note.lines().map(plain).collect::<Vec<_>>().join("\n        ");

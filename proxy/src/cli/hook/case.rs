@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use edgeweir_config::units::parse_country;
 use edgeweir_config::{Problem, Report, Source, nearest};
 use edgeweir_hookhost::{
     CallFacts, Caller, Entries, Fetch, GeoView, Grants, HookLimits, KeySet, KeyValueStore, RequestBody, Stage,
@@ -248,6 +249,15 @@ pub(super) struct Budget {
     pub(super) memory: Option<u64>,
 }
 
+/// Labels of the faults that a call of a case can end in.
+const FAULTS: [&str; 6] = ["trap", "timeout", "out-of-memory", "validation", "failed", "missing-stage"];
+/// Codes of geo databases.
+const CONTINENTS: [&str; 7] = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
+
+fn listed(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
 /// A text that is no case, as a report with line and caret.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -280,7 +290,22 @@ impl Case {
             let wanted = if self.stage.has_response() { "needs a" } else { "has no" };
             return Err((&["response"], anyhow!("a case at {} {wanted} table `[response]`", self.stage)));
         }
+        if let Some(Err(error)) = self.viewer.country.as_deref().map(parse_country) {
+            let help = error.help().map(|help| format!(": {help}")).unwrap_or_default();
+            return Err((&["viewer", "country"], anyhow!("{error}{help}")));
+        }
+        if let Some(other) = self.viewer.continent.as_deref().filter(|code| !CONTINENTS.contains(code)) {
+            let message = anyhow!("`{other}` is not a continent: they are {}", listed(&CONTINENTS));
+            return Err((&["viewer", "continent"], message));
+        }
         let expect = &self.expect;
+        if let Some(other) = expect.fault.as_deref().filter(|fault| !FAULTS.contains(fault)) {
+            let message = match nearest(other, FAULTS) {
+                Some(near) => anyhow!("`{other}` is no fault of a call: did you mean `{near}`?"),
+                None => anyhow!("`{other}` is no fault of a call: there are {}", listed(&FAULTS)),
+            };
+            return Err((&["expect", "fault"], message));
+        }
         let authorizer = self.stage == Stage::Authorizer;
         match expect.verdict.as_deref() {
             None | Some("refused") => {}

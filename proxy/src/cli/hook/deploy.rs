@@ -118,9 +118,14 @@ pub(super) fn deploy(args: &DeployArgs) -> anyhow::Result<ExitCode> {
     let size = kib(u64::try_from(wasm.len()).unwrap_or(u64::MAX));
     match put_in_force(&site, &id) {
         Ok(how) => {
-            let before = before.filter(|before| *before != id).map(|id| format!("; before: {}", short(&id)));
-            let before = before.unwrap_or_default();
-            output::out(&format!("deployed `{}` version {} ({size}): {how}{before}\n", args.name, short(&id)));
+            output::out(&match before {
+                Some(before) if before == id => unchanged(&args.name, &id, &how),
+                Some(before) => {
+                    let before = short(&before);
+                    format!("deployed `{}` version {} ({size}): {how}; before: {before}\n", args.name, short(&id))
+                }
+                None => format!("deployed `{}` version {} ({size}): {how}\n", args.name, short(&id)),
+            });
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
@@ -147,9 +152,13 @@ pub(super) fn versions(args: &VersionsArgs) -> anyhow::Result<ExitCode> {
 
 pub(super) fn rollback(args: &RollbackArgs) -> anyhow::Result<ExitCode> {
     let Some(site) = args.config.site(&args.name)? else { return Ok(ExitCode::FAILURE) };
-    let id = wanted(&site.versions.list()?, site.versions.current()?.as_deref(), args.version.as_deref(), &args.name)?;
+    let current = site.versions.current()?;
+    let id = wanted(&site.versions.list()?, current.as_deref(), args.version.as_deref(), &args.name)?;
     let how = put_in_force(&site, &id)?;
-    output::out(&format!("`{}` is version {} again: {how}\n", args.name, short(&id)));
+    output::out(&match current {
+        Some(current) if current == id => unchanged(&args.name, &id, &how),
+        _ => format!("`{}` is version {} again: {how}\n", args.name, short(&id)),
+    });
     Ok(ExitCode::SUCCESS)
 }
 
@@ -194,6 +203,11 @@ fn put_in_force(site: &Site, id: &str) -> anyhow::Result<String> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The edge was asked all the same: what the folder says is in force need not be, after a start that failed.
+fn unchanged(name: &str, id: &str, how: &str) -> String {
+    format!("`{name}` was version {} before: nothing changes ({how})\n", short(id))
 }
 
 fn short(id: &str) -> &str {

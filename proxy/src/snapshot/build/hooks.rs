@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use edgeweir_config::{self as model, FailurePolicy, HookSource, Stage};
+use edgeweir_config::{self as model, FailurePolicy, HookSource, Problem, Stage};
 use edgeweir_hookhost::{Hook, HookLimits, is_script};
 
 use super::super::LoadedHook;
-use super::{Builder, files};
+use super::{Builder, files, unbuilt};
 use crate::fault::chain;
 use crate::versions::Versions;
 
@@ -49,7 +49,8 @@ impl Builder<'_> {
 
     fn hook_problem(&mut self, config: &model::Config, hook: &model::Hook, text: String) {
         let key = if hook.file().is_some() { "file" } else { "deployed" };
-        self.problem_at(config, &["hooks", &hook.name, key], text);
+        let place = config.source.place(&["hooks", &hook.name, key]);
+        self.problems.push(Problem::error("unusable", place, text).maybe_help(hook.file().and_then(unbuilt::help)));
     }
 
     fn bytes(&self, config: &model::Config, hook: &model::Hook) -> Result<Vec<u8>, String> {

@@ -6,6 +6,7 @@
     'use strict';
     const isArray = Array.isArray;
     const { Buffer } = parts.buffer;
+    const { watched, fields, change, fact } = parts.watched;
     const own = (object, name) => Object.prototype.hasOwnProperty.call(object, name);
 
     // Marks what was not touched.
@@ -13,24 +14,23 @@
     const STAGES = ['viewer-request', 'origin-request', 'origin-response', 'viewer-response'];
     const METHOD = 0, PATH = 1, AUTHORITY = 2, ADDRESS = 3, DISTRIBUTION = 4, REQUEST_ID = 5;
 
-    // No stage.
-    const NOWHERE = 9;
-
     let stage = 0;
     let event, request, response;
     let method = UNREAD, uri = UNREAD, query = UNREAD, headers = UNREAD, cookies = UNREAD;
     let status = UNREAD, description = UNREAD, outHeaders = UNREAD, outCookies = UNREAD;
-    // The object of header fields that the function was given; in another one, what it does not name is as it was where it
-    // may not be changed.
+    // The response's object of header fields, as it was given.
     let given;
+    // What the function is given of the request: each with its object and what it looked at.
+    const givenHeaders = fields(false);
+    const givenQuery = watched(native.lookAtQueryParam, native.query, true);
+    const givenCookies = watched(native.lookAtCookie, native.requestCookies, true);
 
     function refuse(what) {
         throw new TypeError(what);
     }
 
     // { name: { value, multiValue } } of pairs. Values stay as they were sent.
-    function table(pairs, extra) {
-        const object = {};
+    function table(pairs, extra, object = {}) {
         for (const pair of pairs) {
             const name = pair[0];
             const line = { value: pair[1] };
@@ -106,7 +106,8 @@
     }
 
     function finishQuery(wanted) {
-        const raw = native.query();
+        const raw = native.peekQuery();
+        if (wanted === givenQuery.proxy) wanted = givenQuery.target;
         if (typeof wanted === 'string') {
             if (wanted !== (raw || '')) native.setQuery(wanted === '' ? undefined : wanted);
             return;
@@ -143,7 +144,8 @@
     function finishCookies(wanted) {
         if (wanted === undefined || wanted === null) wanted = {};
         if (typeof wanted !== 'object') refuse('`cookies` has to be an object');
-        const lines = native.requestCookies();
+        if (wanted === givenCookies.proxy) wanted = givenCookies.target;
+        const lines = native.peekCookies();
         const pairs = cookiePairs(lines);
         // Who takes all cookies away means these too.
         const loose = pairs.length === 0 || Object.keys(wanted).length > 0 ? looseCookies(lines) : [];
@@ -220,20 +222,27 @@
                 uri = value;
             },
             get querystring() {
-                return query === UNREAD ? (query = table(queryPairs(native.query()))) : query;
+                if (query === UNREAD) {
+                    table(queryPairs(native.peekQuery()), undefined, givenQuery.target);
+                    query = givenQuery.proxy;
+                }
+                return query;
             },
             set querystring(value) {
                 query = value;
             },
             get headers() {
-                if (headers === UNREAD) headers = stage === 0 ? (given = native.headers(false)) : native.requestHeaders();
-                return headers;
+                return headers === UNREAD ? (headers = givenHeaders.proxy) : headers;
             },
             set headers(value) {
                 headers = value;
             },
             get cookies() {
-                return cookies === UNREAD ? (cookies = table(cookiePairs(native.requestCookies()))) : cookies;
+                if (cookies === UNREAD) {
+                    table(cookiePairs(native.peekCookies()), undefined, givenCookies.target);
+                    cookies = givenCookies.proxy;
+                }
+                return cookies;
             },
             set cookies(value) {
                 cookies = value;
@@ -256,7 +265,7 @@
                 description = value;
             },
             get headers() {
-                return outHeaders === UNREAD ? (outHeaders = given = native.headers(true)) : outHeaders;
+                return outHeaders === UNREAD ? (outHeaders = given = native.responseHeaders(false)) : outHeaders;
             },
             set headers(value) {
                 outHeaders = value;
@@ -279,15 +288,12 @@
         event = {
             version: '1.0',
             get context() {
-                return {
-                    distributionDomainName: native.fact(AUTHORITY),
-                    distributionId: native.fact(DISTRIBUTION),
-                    eventType: STAGES[stage],
-                    requestId: native.fact(REQUEST_ID),
-                };
+                const made = fact(fact({}, 'distributionDomainName', AUTHORITY), 'distributionId', DISTRIBUTION);
+                made.eventType = STAGES[stage];
+                return fact(made, 'requestId', REQUEST_ID);
             },
             get viewer() {
-                return { ip: native.fact(ADDRESS) };
+                return fact({}, 'ip', ADDRESS);
             },
             request,
         };
@@ -313,8 +319,8 @@
         return value;
     }
 
-    function changeHeaders(wanted, ofResponse) {
-        native.changeHeaders(object(wanted, '`headers`'), ofResponse, wanted === given ? NOWHERE : stage);
+    function headersOf(result) {
+        return object(result.headers, '`headers`');
     }
 
     function code(value) {
@@ -333,7 +339,7 @@
         }
         if (!(same && query === UNREAD && own(result, 'querystring'))) finishQuery(result.querystring);
         if (!(same && headers === UNREAD && own(result, 'headers'))) {
-            changeHeaders(result.headers, false);
+            change(givenHeaders, headersOf(result), stage, false);
         }
         if (!(same && cookies === UNREAD && own(result, 'cookies'))) finishCookies(result.cookies);
         parts.helpers.finish();
@@ -346,7 +352,8 @@
             if (now !== native.status()) native.setStatus(now);
         }
         if (!(same && outHeaders === UNREAD && own(result, 'headers'))) {
-            changeHeaders(result.headers, true);
+            const wanted = headersOf(result);
+            native.changeResponseHeaders(wanted, wanted === given ? undefined : stage, false);
         }
         if (!(same && outCookies === UNREAD && own(result, 'cookies'))) finishSetCookies(result.cookies);
         if (result.body !== undefined) native.setBody(body(result.body));

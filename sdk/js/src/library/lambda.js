@@ -4,6 +4,7 @@
 (function (native, parts) {
     'use strict';
     const { Buffer } = parts.buffer;
+    const { fields, change, fact } = parts.watched;
     const own = (object, name) => Object.prototype.hasOwnProperty.call(object, name);
 
     // Marks what was not touched.
@@ -11,13 +12,13 @@
     const STAGES = ['viewer-request', 'origin-request', 'origin-response', 'viewer-response'];
     const ORIGIN_REQUEST = 1, ORIGIN_RESPONSE = 2, VIEWER_RESPONSE = 3;
     const METHOD = 0, PATH = 1, AUTHORITY = 2, ADDRESS = 3, DISTRIBUTION = 4, REQUEST_ID = 5;
-    const NOWHERE = 9;
 
     let stage = 0;
     let event, request, response;
     let address = UNREAD, method = UNREAD, uri = UNREAD, query = UNREAD, headers = UNREAD, body = UNREAD, origin = UNREAD;
     let status = UNREAD, description = UNREAD, outHeaders = UNREAD;
-    // The object of header fields that may be changed, as it was given.
+    // What is given: of the request with what was looked at, of the response the object of its header fields.
+    const givenHeaders = fields(true);
     let given;
 
     function refuse(what) {
@@ -81,8 +82,7 @@
                 address = value;
             },
             get headers() {
-                if (headers === UNREAD) headers = stage < 2 ? (given = native.headers(false, true)) : native.requestHeaders(true);
-                return headers;
+                return headers === UNREAD ? (headers = givenHeaders.proxy) : headers;
             },
             set headers(value) {
                 headers = value;
@@ -128,7 +128,7 @@
     function makeResponse() {
         return {
             get headers() {
-                return outHeaders === UNREAD ? (outHeaders = given = native.headers(true, true)) : outHeaders;
+                return outHeaders === UNREAD ? (outHeaders = given = native.responseHeaders(true)) : outHeaders;
             },
             set headers(value) {
                 outHeaders = value;
@@ -154,12 +154,9 @@
         request = makeRequest();
         const cf = {
             get config() {
-                return {
-                    distributionDomainName: native.fact(AUTHORITY),
-                    distributionId: native.fact(DISTRIBUTION),
-                    eventType: STAGES[stage],
-                    requestId: native.fact(REQUEST_ID),
-                };
+                const made = fact(fact({}, 'distributionDomainName', AUTHORITY), 'distributionId', DISTRIBUTION);
+                made.eventType = STAGES[stage];
+                return fact(made, 'requestId', REQUEST_ID);
             },
             request,
         };
@@ -213,9 +210,8 @@
         return value;
     }
 
-    function changeHeaders(wanted, ofResponse) {
-        if (wanted === undefined || wanted === null) wanted = {};
-        native.changeHeaders(object(wanted, '`headers`'), ofResponse, wanted === given ? NOWHERE : stage, true);
+    function headersOf(result) {
+        return result.headers === undefined || result.headers === null ? {} : object(result.headers, '`headers`');
     }
 
     function finishBody(wanted) {
@@ -274,9 +270,9 @@
         }
         if (!untouched(query, 'querystring')) {
             const wanted = result.querystring === undefined ? '' : text(result.querystring, '`querystring`');
-            if (wanted !== (native.query() || '')) native.setQuery(wanted === '' ? undefined : wanted);
+            if (wanted !== (native.peekQuery() || '')) native.setQuery(wanted === '' ? undefined : wanted);
         }
-        if (!untouched(headers, 'headers')) changeHeaders(result.headers, false);
+        if (!untouched(headers, 'headers')) change(givenHeaders, headersOf(result), stage, true);
         if (!untouched(body, 'body')) finishBody(result.body);
         if (stage === ORIGIN_REQUEST && !untouched(origin, 'origin')) finishOrigin(result.origin);
     }
@@ -290,7 +286,10 @@
                 native.setStatus(now);
             }
         }
-        if (!(same && outHeaders === UNREAD && own(result, 'headers'))) changeHeaders(result.headers, true);
+        if (!(same && outHeaders === UNREAD && own(result, 'headers'))) {
+            const wanted = headersOf(result);
+            native.changeResponseHeaders(wanted, wanted === given ? undefined : stage, true);
+        }
         if (result.body !== undefined) {
             if (stage === VIEWER_RESPONSE) refuse('a body cannot be set at viewer-response: set it at origin-response');
             native.setBody(content(result.body, result.bodyEncoding, '`body`'));

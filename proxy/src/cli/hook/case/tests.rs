@@ -80,6 +80,15 @@ fn what_is_not_a_case_is_refused_with_a_reason() {
         (&minimal("now = 2026-01-01"), "no moment"),
         (&minimal("[budget]\nsize = \"10M\""), "did you mean `MiB`?"),
         (&minimal("[viewer]\nhttp_version = \"3\""), "no HTTP version"),
+        (&minimal("[viewer]\ncountry = \"UK\""), "`UK` is not a country code: write `GB` for the United Kingdom"),
+        (&minimal("[viewer]\ncountry = \"XX\""), "`XX` is not a country code"),
+        (&minimal("[viewer]\ncontinent = \"EUROPE\""), "`EUROPE` is not a continent: they are `AF`"),
+        (&minimal("[viewer]\ncontry = \"CH\""), "did you mean `country`?"),
+        (
+            "stage = \"viewer-request\"\n[expect]\nfault = \"traps\"",
+            "`traps` is no fault of a call: did you mean `trap`?",
+        ),
+        ("stage = \"viewer-request\"\n[expect]\nfault = \"crash\"", "`crash` is no fault of a call: there are `trap`"),
     ] {
         let message = refused(text);
         assert!(message.contains(word), "{text}: {message}");
