@@ -305,6 +305,23 @@ impl TestEdge {
         samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
+    /// Awaits that a metric, as [`TestEdge::metric`] has it, is `expected`: what ends a connection is counted after the viewer
+    /// knows of it.
+    ///
+    /// # Panics
+    /// If it is not within [`DEADLINE`](crate::wait::DEADLINE).
+    pub async fn counted(&self, name: &str, labels: &[&str], expected: f64) {
+        let end = std::time::Instant::now() + crate::wait::DEADLINE;
+        loop {
+            let value = self.metric(name, labels).await;
+            if value == expected {
+                return;
+            }
+            assert!(std::time::Instant::now() < end, "{name} {labels:?} is {value}, not {expected}");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
     /// The access log so far, as text.
     #[must_use]
     pub fn log_text(&self) -> String {

@@ -15,11 +15,12 @@ use super::contract::of_contract;
 pub(crate) fn to_component(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, LoadError> {
     Module::validate(engine, module).map_err(|error| LoadError::Compile { detail: format!("{error:#}") })?;
     check(module)?;
-    ComponentEncoder::default()
-        .validate(true)
-        .module(module)
-        .and_then(|mut encoder| encoder.encode())
-        .map_err(|error| LoadError::Encode { detail: format!("{error:#}") })
+    // Whatever else it may trust: it has no state that a panic could leave half done.
+    let encoded = std::panic::catch_unwind(|| {
+        ComponentEncoder::default().validate(true).module(module).and_then(|mut encoder| encoder.encode())
+    });
+    let encoded = encoded.map_err(|_panic| nested())?;
+    encoded.map_err(|error| LoadError::Encode { detail: format!("{error:#}") })
 }
 
 /// Looks through all descriptions in the module.
@@ -138,4 +139,42 @@ fn malformed(detail: &str) -> LoadError {
 
 fn broken(error: &wasmparser::BinaryReaderError) -> LoadError {
     LoadError::Encode { detail: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A module whose world has an interface that names a type which was there before without one: wit-parser 0.252 panics on it.
+    fn named_late() -> Vec<u8> {
+        let mut description = wat::parse_str(
+            r#"(component
+                (type (component
+                    (type (component
+                        (type (instance
+                            (type (list u8))
+                            (type (func (param "b" 0)))
+                            (export "c" (func (type 1)))
+                            (export (;2;) "a" (type (eq 0)))))
+                        (import "edgeweir:hook/request@0.1.0" (instance (type 0)))))
+                    (export "edgeweir:hook/hook@0.1.0" (component (type 0)))))
+                (export "hook" (type 0)))"#,
+        )
+        .unwrap();
+        // How strings are encoded, as wit-component notes it: version 4, UTF-8.
+        let encoding = wasm_encoder::CustomSection { name: "wit-component-encoding".into(), data: (&[4, 0]).into() };
+        let mut section = Vec::new();
+        wasm_encoder::Section::append_to(&encoding, &mut section);
+        description.splice(8..8, section);
+        let mut module = wasm_encoder::Module::new();
+        module.section(&wasm_encoder::CustomSection { name: "component-type:hook".into(), data: description.into() });
+        module.finish()
+    }
+
+    #[test]
+    fn a_description_that_wit_component_does_not_expect_is_an_error() {
+        let engine = Engine::default();
+        let error = to_component(&engine, &named_late()).unwrap_err().to_string();
+        assert!(error.contains("its world is not described as WIT tools do"), "{error}");
+    }
 }
