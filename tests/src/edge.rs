@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use edgeweir_config::Config;
 use edgeweir_proxy::edge::{Edge, Options};
@@ -14,7 +14,7 @@ use crate::clock::TestClock;
 use crate::names::Names;
 use crate::process::{admin, admin_with};
 use crate::raw::{self, Raw, Response};
-use crate::wait::{START_DEADLINE, deadline_of, until};
+use crate::wait::{DEADLINE, START_DEADLINE, deadline_of, until};
 use crate::wasm;
 
 /// Between two tries to start an edge.
@@ -309,16 +309,16 @@ impl TestEdge {
     /// knows of it.
     ///
     /// # Panics
-    /// If it is not within [`DEADLINE`](crate::wait::DEADLINE).
+    /// If it is not within [`DEADLINE`].
     pub async fn counted(&self, name: &str, labels: &[&str], expected: f64) {
-        let end = std::time::Instant::now() + crate::wait::DEADLINE;
+        let end = Instant::now() + DEADLINE;
         loop {
             let value = self.metric(name, labels).await;
             if value == expected {
                 return;
             }
-            assert!(std::time::Instant::now() < end, "{name} {labels:?} is {value}, not {expected}");
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            assert!(Instant::now() < end, "{name} {labels:?} is {value}, not {expected}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
