@@ -7,7 +7,7 @@ use std::time::Duration;
 use edgeweir_tests::origin::{Origin, Reply};
 use edgeweir_tests::process::{Process, binary, listens, run};
 use edgeweir_tests::raw::get;
-use edgeweir_tests::wait::until_within;
+use edgeweir_tests::wait::{START_DEADLINE, until_within};
 use edgeweir_tests::wasm::{guest, target_folder};
 
 use crate::support::Site;
@@ -25,6 +25,7 @@ fn config(origin: &str, file: &str, stages: &str) -> String {
         url = "http://{origin}"
         [hooks.hello]
         file = {file:?}
+        timeout = "10s"
         [distributions.site]
         hosts = ["site.test"]
         origin = "main"
@@ -43,7 +44,7 @@ fn install(site: &Site, name: &str) {
 
 async fn told(process: &Process, word: &str) {
     let what = format!("it says `{word}`");
-    until_within(SOON, &what, || process.errors().contains(word)).await;
+    until_within(START_DEADLINE, &what, || process.errors().contains(word)).await;
 }
 
 /// The printed lines of a request.
