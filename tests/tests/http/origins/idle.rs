@@ -106,7 +106,16 @@ async fn a_steady_load_over_the_limit_goes_on_using_its_connections() {
     }
     assert_eq!(origin.count(), 1600);
     until("no more than are kept", || origin.open_connections() <= 4).await;
-    assert_eq!(idle(&edge).await, origin.open_connections() as f64);
+    // A viewer that hangs up with its last answer takes a connection along that was counted as idle already.
+    let mut seen = (idle(&edge).await, origin.open_connections() as f64);
+    for _ in 0..200 {
+        if seen.0 == seen.1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        seen = (idle(&edge).await, origin.open_connections() as f64);
+    }
+    assert_eq!(seen.0, seen.1);
     assert!(origin.connections() < 1600, "{} connections for 1600 requests", origin.connections());
 }
 
