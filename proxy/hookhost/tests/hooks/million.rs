@@ -84,7 +84,7 @@ fn resident() -> u64 {
 }
 
 #[tokio::test]
-#[ignore = "a minute in release, three in debug: `make soak SOAK=a_million_calls`"]
+#[ignore = "takes minutes: `make soak SOAK=a_million_calls`"]
 async fn a_million_calls_of_functions_are_like_the_first() {
     let services = Arc::new(Services::default());
     services.now.store(NOW, Ordering::SeqCst);
