@@ -5,21 +5,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edgeweir_hookhost::{
-    Call, Fetch, FetchFuture, GeneratedResponse, Grant, Grants, HeaderEdit, Hook, HookFault, HookLimits, OriginChange,
-    OriginFacts, Outgoing, RequestBody, RequestEdit, RequestVerdict, ResponseEdit, Stage, build_script,
+    Call, Fetch, FetchFuture, GeneratedResponse, Grant, Grants, HeaderEdit, Hook, HookFault, OriginChange, OriginFacts,
+    Outgoing, RequestBody, RequestEdit, RequestVerdict, ResponseEdit, Stage, build_script,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Request, Response, call, engine, headers};
+use crate::support::{Request, Response, SCRIPT_LIMITS, call, engine, headers, script};
 
 const FUNCTIONS: &str = include_str!("lambda/functions.js");
-const LIMITS: HookLimits = HookLimits { timeout: Duration::from_secs(20), memory: 16 << 20, concurrent: 100 };
 
-static SHARED: LazyLock<Arc<Hook>> = LazyLock::new(|| {
-    let made = build_script("index.js", FUNCTIONS.as_bytes()).unwrap();
-    engine(64).0.load("lambda", &made.wasm, LIMITS).unwrap()
-});
+static SHARED: LazyLock<Arc<Hook>> = LazyLock::new(|| script("index.js", FUNCTIONS).0);
 
 fn asking(path: &str) -> Call {
     let fields = [
@@ -82,7 +78,7 @@ fn a_handler_runs_at_all_stages_and_needs_the_grants_that_it_speaks_of() {
     );
     assert_eq!(SHARED.needs(), [Grant::Fetch], "the body it may have, and need not");
     let plain = build_script("index.js", b"exports.handler = async (event) => event.Records[0].cf.request;").unwrap();
-    let plain = engine(4).0.load("plain", &plain.wasm, LIMITS).unwrap();
+    let plain = engine(4).0.load("plain", &plain.wasm, SCRIPT_LIMITS).unwrap();
     assert!(plain.needs().is_empty());
 }
 
@@ -254,7 +250,7 @@ async fn failures_are_told_apart() {
         assert!(fault.to_string().contains(words), "{path}: {fault}");
     }
     let returned = build_script("index.js", b"exports.handler = (event) => event.Records[0].cf.request;").unwrap();
-    let returned = engine(4).0.load("returned", &returned.wasm, LIMITS).unwrap();
+    let returned = engine(4).0.load("returned", &returned.wasm, SCRIPT_LIMITS).unwrap();
     let fault = returned.viewer_request(asking("/")).await.verdict.unwrap_err();
     assert!(matches!(&fault, HookFault::Validation(what) if what.to_string().contains("neither async")), "{fault}");
 }

@@ -3,19 +3,15 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use edgeweir_hookhost::{
-    Call, EngineLimits, Entries, Grants, Hook, HookEngine, HookLimits, KeyValueStore, RequestVerdict, build_script,
-};
+use edgeweir_hookhost::{Call, EngineLimits, Grants, Hook, HookEngine, RequestVerdict, build_script};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::support::{Request, Services, call};
+use crate::support::{Request, SCRIPT_LIMITS, Services, call, store};
 
 const CALLS: usize = 1_000_000;
 /// So many different events; each comes again and again.
 const EVENTS: usize = 20_000;
-const LIMITS: HookLimits = HookLimits { timeout: Duration::from_secs(20), memory: 16 << 20, concurrent: 100 };
 const NOW: u64 = 1_790_000_000_000;
 /// Signed with what the store has, good until 2100 (a case of `tests/functions/cloudfront/jwt-hmac`).
 const GOOD_TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhbm4iLCJleHAiOjQxMDI0NDQ4MDAsIm5iZiI6MX0.T-SZ0DugAy7dIG4PxyRG6bt7fR9FR6MhtbrR0G0c7vI";
@@ -25,14 +21,6 @@ const FUNCTIONS: [(&str, &str); 3] = [
     ("token.js", include_str!("../../../../tests/functions/cloudfront/jwt-hmac/function.js")),
     ("language.js", include_str!("../../../../tests/functions/lambda/language-redirect/index.js")),
 ];
-
-struct Store(Arc<Entries>);
-
-impl KeyValueStore for Store {
-    fn entries(&self) -> Arc<Entries> {
-        Arc::clone(&self.0)
-    }
-}
 
 fn text(random: &mut fastrand::Rng, most: usize) -> String {
     (0..random.usize(..=most)).map(|_| random.choice(*b"abcxyz019-_.~%25,;=/").map_or('a', char::from)).collect()
@@ -93,10 +81,11 @@ async fn a_million_calls_of_functions_are_like_the_first() {
             .unwrap();
     let hooks: Vec<Arc<Hook>> = FUNCTIONS
         .iter()
-        .map(|(name, source)| engine.load(name, &build_script(name, source.as_bytes()).unwrap().wasm, LIMITS).unwrap())
+        .map(|(name, source)| {
+            engine.load(name, &build_script(name, source.as_bytes()).unwrap().wasm, SCRIPT_LIMITS).unwrap()
+        })
         .collect();
-    let entries = Entries::from_iter([("jwt.secret".into(), b"secret-of-the-store".as_slice().into())]);
-    let store: Arc<dyn KeyValueStore> = Arc::new(Store(Arc::new(entries)));
+    let store = store([("jwt.secret", "secret-of-the-store")]);
     let grants = Arc::new(Grants { stores: vec![("only".into(), store)], ..Grants::default() });
     let random = &mut fastrand::Rng::new();
     let mut first = vec![[None; FUNCTIONS.len()]; EVENTS];

@@ -4,21 +4,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use edgeweir_hookhost::{
-    Done, EngineLimits, Grants, Hook, HookEngine, HookFault, HookLimits, KeyValueStore, RequestVerdict, build_script,
-};
+use edgeweir_hookhost::{Done, EngineLimits, Grants, Hook, HookEngine, HookFault, RequestVerdict, build_script};
 use serde_json::Value;
 
-use crate::support::Services;
+use crate::support::{SCRIPT_LIMITS, Services, store};
 use message::{Message, Sent};
 
 mod cloudfront;
 mod lambda;
 mod message;
 
-const LIMITS: HookLimits = HookLimits { timeout: Duration::from_secs(20), memory: 16 << 20, concurrent: 100 };
 /// What tokens and links of the cases were made for: they are good, or over, by this day.
 const NOW: u64 = 1_790_000_000_000;
 
@@ -58,8 +54,8 @@ async fn run(kind: &str, file: &str, check: impl AsyncFn(&Arc<Hook>, &Sample, &V
     let mut failed = Vec::new();
     for sample in samples(kind, file) {
         let hook = build_script(file, sample.source.as_bytes()).map_err(|error| error.to_string());
-        let hook =
-            hook.and_then(|made| engine.load(&sample.name, &made.wasm, LIMITS).map_err(|error| error.to_string()));
+        let hook = hook
+            .and_then(|made| engine.load(&sample.name, &made.wasm, SCRIPT_LIMITS).map_err(|error| error.to_string()));
         let hook = match hook {
             Ok(hook) => hook,
             Err(error) => {
@@ -98,19 +94,9 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &str, is: &T, wanted: &T) -> Resul
 
 /// The store of a case, by the name that the source has for it, and the origins that the cases choose.
 fn grants(sample: &Sample, case: &Value) -> Option<Arc<Grants>> {
-    struct Store(Arc<edgeweir_hookhost::Entries>);
-
-    impl KeyValueStore for Store {
-        fn entries(&self) -> Arc<edgeweir_hookhost::Entries> {
-            Arc::clone(&self.0)
-        }
-    }
-
-    let text = |value: &Value| value.as_str().unwrap().as_bytes().into();
     let entries = case["kvs"].as_object().into_iter().flatten();
-    let entries = entries.map(|(key, value)| (key.as_str().into(), text(value))).collect();
+    let store = store(entries.map(|(key, value)| (key.as_str(), value.as_str().unwrap())));
     let named = sample.source.split("kvs('").nth(1).and_then(|rest| rest.split('\'').next());
-    let store: Arc<dyn KeyValueStore> = Arc::new(Store(Arc::new(entries)));
     Some(Arc::new(Grants {
         stores: vec![(named.unwrap_or("only").into(), store)],
         dynamic_origins: vec!["*.example.com".into(), "*.amazonaws.com".into()],

@@ -1,22 +1,13 @@
 //! What the edge learns of a function in JavaScript: what it looked at, and nothing that is only set, compared or carried along.
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
-use edgeweir_hookhost::{
-    Call, Fact, HeaderEdit, Hook, HookLimits, ReadSet, RequestEdit, RequestVerdict, Stage, build_script,
-};
+use edgeweir_hookhost::{Call, Fact, HeaderEdit, Hook, ReadSet, RequestEdit, RequestVerdict, Stage};
 
-use crate::support::{Request, Response, call, engine, headers};
+use crate::support::{Request, Response, call, headers, script};
 
-const LIMITS: HookLimits = HookLimits { timeout: Duration::from_secs(20), memory: 16 << 20, concurrent: 100 };
-
-static FUNCTIONS: LazyLock<Arc<Hook>> = LazyLock::new(|| hook("reads.js", include_str!("scripts/reads.js")));
-static HANDLERS: LazyLock<Arc<Hook>> = LazyLock::new(|| hook("index.js", include_str!("scripts/reads-lambda.js")));
-
-fn hook(file: &str, source: &str) -> Arc<Hook> {
-    engine(64).0.load("reads", &build_script(file, source.as_bytes()).unwrap().wasm, LIMITS).unwrap()
-}
+static FUNCTIONS: LazyLock<Arc<Hook>> = LazyLock::new(|| script("reads.js", include_str!("scripts/reads.js")).0);
+static HANDLERS: LazyLock<Arc<Hook>> = LazyLock::new(|| script("index.js", include_str!("scripts/reads-lambda.js")).0);
 
 fn asking(path: &str) -> Call {
     let fields = [

@@ -6,25 +6,20 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use edgeweir_hookhost::{
-    Call, EngineLimits, Grant, Grants, HeaderEdit, Hook, HookEngine, HookFault, HookLimits, KeyValueStore, MAX_WASM,
-    OriginChange, RequestEdit, RequestVerdict, ResponseEdit, Stage, TrapKind, build_script, inspect,
+    Call, EngineLimits, Grant, Grants, HeaderEdit, Hook, HookEngine, HookFault, HookLimits, MAX_WASM, OriginChange,
+    RequestEdit, RequestVerdict, ResponseEdit, Stage, TrapKind, build_script, inspect,
 };
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 
-use crate::support::{Request, Response, Services, call, engine, headers};
+use crate::support::{Request, Response, SCRIPT_LIMITS, Services, call, engine, headers, script, store};
 
 const FUNCTIONS: &str = include_str!("scripts/functions.js");
-const LIMITS: HookLimits = HookLimits { timeout: Duration::from_secs(20), memory: 16 << 20, concurrent: 100 };
 /// The smallest function.
 const EMPTY: &str = "function handler(event) { return event.request; }";
 
 /// The hook of all functions, compiled once.
-static SHARED: LazyLock<(Arc<Hook>, Arc<Services>)> = LazyLock::new(|| {
-    let made = build_script("functions.js", FUNCTIONS.as_bytes()).unwrap();
-    let (engine, services) = engine(64);
-    (engine.load("functions", &made.wasm, LIMITS).unwrap(), services)
-});
+static SHARED: LazyLock<(Arc<Hook>, Arc<Services>)> = LazyLock::new(|| script("functions.js", FUNCTIONS));
 
 fn hook() -> Arc<Hook> {
     Arc::clone(&SHARED.0)
@@ -147,7 +142,7 @@ fn with_map(source: &str) -> String {
 async fn errors_name_the_places_that_a_source_map_has() {
     let source = with_map("// bundled\n  function handler(event) {\n  no.such();\n}\n");
     let made = build_script("fn.js", source.as_bytes()).unwrap();
-    let hook = engine(4).0.load("mapped", &made.wasm, LIMITS).unwrap();
+    let hook = engine(4).0.load("mapped", &made.wasm, SCRIPT_LIMITS).unwrap();
     let fault = hook.viewer_request(asking("/", None)).await.verdict.unwrap_err().to_string();
     assert!(fault.contains("'no' is not defined") || fault.contains("no is not defined"), "{fault}");
     assert!(fault.contains("(src/fn.ts:2:") && !fault.contains("fn.js"), "{fault}");
@@ -445,21 +440,7 @@ async fn failures_are_told_apart() {
 
 #[tokio::test]
 async fn stores_are_read_by_name_and_without() {
-    struct Store(Arc<edgeweir_hookhost::Entries>);
-
-    impl KeyValueStore for Store {
-        fn entries(&self) -> Arc<edgeweir_hookhost::Entries> {
-            Arc::clone(&self.0)
-        }
-
-        fn changed_ms(&self) -> u64 {
-            1_767_225_600_000
-        }
-    }
-
-    let entries = [("text", "on"), ("json", "{\"a\":1}")];
-    let entries = entries.into_iter().map(|(key, value)| (key.into(), value.as_bytes().into())).collect();
-    let store: Arc<dyn KeyValueStore> = Arc::new(Store(Arc::new(entries)));
+    let store = store([("text", "on"), ("json", "{\"a\":1}")]);
     let grants = Arc::new(Grants { stores: vec![("flags".into(), store)], ..Grants::default() });
     let call = Call { grants: Some(grants), ..asking("/kvs", None) };
     let lines = decision(hook().viewer_request(call).await.verdict.unwrap());
@@ -497,7 +478,7 @@ async fn the_console_is_the_hooks_log() {
 /// Time, memory and depth have limits, whatever the function does.
 #[tokio::test]
 async fn limits_hold() {
-    let short = hook().with_limits(HookLimits { timeout: Duration::from_millis(100), ..LIMITS }).unwrap();
+    let short = hook().with_limits(HookLimits { timeout: Duration::from_millis(100), ..SCRIPT_LIMITS }).unwrap();
     for path in ["/loop", "/regexp"] {
         let fault = short.viewer_request(asking(path, None)).await.verdict.unwrap_err();
         assert!(matches!(fault, HookFault::Timeout { .. }), "{path}: {fault}");

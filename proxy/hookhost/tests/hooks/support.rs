@@ -8,14 +8,18 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use edgeweir_hookhost::{
-    Call, CallFacts, Counters, EngineLimits, GeoView, Hook, HookEngine, HookLimits, HostServices, LogLevel, Pins,
-    RequestView, ResponseView, ViewerFacts,
+    Call, CallFacts, Counters, EngineLimits, Entries, GeoView, Hook, HookEngine, HookLimits, HostServices,
+    KeyValueStore, LogLevel, Pins, RequestView, ResponseView, ViewerFacts, build_script,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 
 /// Limits that no guest should reach, except those that try.
 pub(crate) const LIMITS: HookLimits =
     HookLimits { timeout: Duration::from_secs(10), memory: 4 << 20, concurrent: 1000 };
+
+/// Those of functions in JavaScript.
+pub(crate) const SCRIPT_LIMITS: HookLimits =
+    HookLimits { timeout: Duration::from_secs(20), memory: 16 << 20, concurrent: 100 };
 
 /// The bytes of a guest that was built for wasm32-wasip2.
 pub(crate) fn wasip2(name: &str) -> Vec<u8> {
@@ -80,6 +84,33 @@ pub(crate) fn engine(slots: u32) -> (HookEngine, Arc<Services>) {
     let services = Arc::new(Services::default());
     let limits = EngineLimits { slots, ..EngineLimits::default() };
     (HookEngine::new(limits, None, Arc::clone(&services) as _).unwrap(), services)
+}
+
+/// A function in JavaScript, in an engine of its own.
+pub(crate) fn script(file: &str, source: &str) -> (Arc<Hook>, Arc<Services>) {
+    let made = build_script(file, source.as_bytes()).unwrap();
+    let (engine, services) = engine(64);
+    (engine.load(file, &made.wasm, SCRIPT_LIMITS).unwrap(), services)
+}
+
+/// A key-value store that was written when 2026 began.
+pub(crate) fn store<V: AsRef<[u8]>>(
+    entries: impl IntoIterator<Item = (impl Into<Box<str>>, V)>,
+) -> Arc<dyn KeyValueStore> {
+    struct Store(Arc<Entries>);
+
+    impl KeyValueStore for Store {
+        fn entries(&self) -> Arc<Entries> {
+            Arc::clone(&self.0)
+        }
+
+        fn changed_ms(&self) -> u64 {
+            1_767_225_600_000
+        }
+    }
+
+    let entries = entries.into_iter().map(|(key, value)| (key.into(), value.as_ref().into()));
+    Arc::new(Store(Arc::new(entries.collect())))
 }
 
 /// A guest in the engine that most tests share.
