@@ -33,6 +33,7 @@ pub use self::reload::{ReloadError, ReloadOutcome};
 use crate::admin::{self, AdminServer};
 use crate::flow::Flow;
 use crate::runtime::clock::{Clock, SystemClock};
+use crate::runtime::connections::Patience;
 use crate::runtime::resolver::{Resolver, SystemResolver};
 use crate::snapshot::Snapshot;
 use crate::snapshot::build::BuildError;
@@ -366,8 +367,11 @@ async fn sweep(core: Arc<Core>) {
     loop {
         ticks.tick().await;
         let now = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let server = core.snapshot.load().config.server.clone();
-        let swept = core.connections.sweep(now + 1, server.header_timeout, server.keepalive_timeout);
+        let limits = {
+            let server = &core.snapshot.load().config.server;
+            Patience { head: server.header_timeout, idle: server.keepalive_timeout, write: server.write_timeout }
+        };
+        let swept = core.connections.sweep(now + 1, &limits);
         for _ in 0..swept.heads {
             core.metrics.connection_refused("header-timeout");
         }

@@ -1,7 +1,7 @@
 //! The impure rim: sockets, the accept loop, the clock. Nothing else in the crate opens a socket or reads a clock.
 
 pub mod accept;
-mod answer;
+pub mod answer;
 pub mod chunks;
 pub mod clock;
 pub mod conn;

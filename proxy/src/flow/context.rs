@@ -166,8 +166,6 @@ pub struct RequestCtx {
     pub origin_version: http::Version,
     /// Interim answers (1xx) of the origin so far.
     pub interim: u32,
-    /// The viewer's fields are on the origin's answer already.
-    pub told: bool,
     /// Why the response was not stored.
     pub not_stored: Option<Reason>,
     /// Whether a stored object was written.
@@ -383,7 +381,6 @@ impl RequestCtx {
             origin_status: None,
             origin_version: http::Version::HTTP_11,
             interim: 0,
-            told: false,
             not_stored: None,
             stored: false,
             fetch_mark: None,

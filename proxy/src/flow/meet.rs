@@ -31,6 +31,8 @@ pub(super) fn begins(session: &mut Session, ctx: &mut RequestCtx) {
     session.set_pipelining_enabled(true);
     let server = &ctx.snapshot.config.server;
     session.set_read_timeout(Some(server.read_timeout));
-    session.set_write_timeout(Some(server.write_timeout));
+    if ctx.own_conn().is_none() {
+        session.set_write_timeout(Some(server.write_timeout));
+    }
     session.set_total_drain_timeout(Some(server.read_timeout.min(Duration::from_secs(5))));
 }

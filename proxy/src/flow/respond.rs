@@ -17,6 +17,7 @@ use super::route::Subject;
 use super::viewer::{CACHE_STATUS, X_CACHE};
 use super::{access, answers, cache, cors, headers, pages, parts, throttle};
 use crate::fault::Fault;
+use crate::runtime::answer::Said;
 
 /// Answers by the fault table. Nothing is written if an answer is already on its way.
 ///
@@ -163,7 +164,7 @@ pub(super) async fn write(
     common(&mut head, ctx);
     if let Some(conn) = ctx.own_conn() {
         // What was on its way before is not sent.
-        conn.set_date(None);
+        conn.say(Said::default());
     }
     let status = head.status.as_u16();
     // RFC 9110, 8.6: no length on 1xx and 204; a 304 has no body and this one's length would be wrong.

@@ -7,7 +7,7 @@ use http::header::{
     AGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, SERVER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use pingora::cache::CachePhase;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
@@ -16,6 +16,8 @@ use super::context::RequestCtx;
 use super::identity::X_REQUEST_ID;
 use super::{body, cache, compress, cors, edits, gate, headers as policy_headers, hooks, pages, parts, throttle};
 use crate::fault::Fault;
+use crate::runtime::answer::Said;
+use crate::snapshot::Behavior;
 
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 pub(super) const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
@@ -25,19 +27,7 @@ const MAX_INTERIM: u32 = 64;
 /// Forgets how the origin spelled field names (see the gate), and drops what it says to its next hop only, before anything
 /// is stored. Its reason phrase stays.
 pub(super) fn clean(session: &Session, head: &mut ResponseHeader, ctx: &mut RequestCtx) {
-    // Where nobody looks at the head in between, the viewer's fields are added in the same go.
-    let may_freshen = ctx.keyed && session.req_header().method == Method::HEAD;
-    ctx.told = !head.status.is_informational()
-        && !session.cache.enabled()
-        // Then the answer's own reason is told.
-        && !ctx.bypassed
-        && !may_freshen
-        && !ctx.has_hooks_at(Stage::OriginResponse)
-        && !ctx.has_hooks_at(Stage::ViewerResponse);
-    let status = ctx.told.then(|| cache::status(session, ctx, cache::outcome(session, ctx)));
     parts::of_response(head, |parts| {
-        // Room for what is told.
-        parts.headers.reserve(3);
         ctx.origin_version = parts.version;
         if parts.version == Version::HTTP_10 {
             // The edge's own, not the origin's (RFC 9112, 2.3).
@@ -46,9 +36,6 @@ pub(super) fn clean(session: &Session, head: &mut ResponseHeader, ctx: &mut Requ
         if parts.status != StatusCode::SWITCHING_PROTOCOLS {
             let trailers = parts.version == Version::HTTP_2 && session.is_http2();
             strip(&mut parts.headers, trailers);
-        }
-        if let Some(status) = status {
-            tell(&mut parts.headers, parts.status, ctx, status);
         }
     });
 }
@@ -70,28 +57,55 @@ pub(super) fn interim(session: &Session, head: &mut ResponseHeader, ctx: &mut Re
     Ok(())
 }
 
-/// Adds the fields that the viewer gets with each answer of an origin or of the cache, and takes off what is for caches.
-fn tell(headers: &mut HeaderMap, http_status: StatusCode, ctx: &RequestCtx, status: HeaderValue) {
-    if let Some(policy) = ctx.behavior().map(|behavior| &behavior.cache) {
-        if policy.hides_targeted {
-            headers.remove(CDN_CACHE_CONTROL);
-            headers.remove(SURROGATE_CONTROL);
-        }
-        if policy.x_cache
-            && let Some(said) = cache::x_cache(ctx, http_status.as_u16())
-        {
-            headers.insert(X_CACHE, said);
-        }
+/// Adds the fields that the viewer gets with each answer of an origin or of the cache, and takes off what is for caches. An
+/// HTTP/1 connection adds the edge's own by itself.
+fn tell(head: &mut ResponseHeader, ctx: &RequestCtx, status: HeaderValue) {
+    let behavior = ctx.behavior();
+    let mut own = Some([(VIA, via(ctx.origin_version)), (CACHE_STATUS, status), (X_REQUEST_ID, ctx.id.clone())]);
+    let conn = ctx.own_conn();
+    let changes = behavior.is_some_and(|behavior| {
+        let cache = &behavior.cache;
+        cache.hides_targeted || cache.x_cache || behavior.headers.is_some() || behavior.cors.is_some()
+    });
+    if conn.is_none() || changes || head.headers.contains_key(X_REQUEST_ID) {
+        parts::of_response(head, |parts| {
+            let headers = &mut parts.headers;
+            if let Some(behavior) = behavior {
+                apply_behavior(headers, parts.status, behavior, ctx);
+            }
+            // The origin may have one of its own.
+            headers.remove(X_REQUEST_ID);
+            if conn.is_none() {
+                for (name, value) in own.take().into_iter().flatten() {
+                    headers.append(name, value);
+                }
+            }
+        });
     }
-    if let Some(policy) = ctx.behavior().and_then(|behavior| behavior.headers.as_deref()) {
+    if let Some(conn) = conn {
+        // RFC 9110, 6.6.1: it is when the origin made the answer.
+        let date = head.headers.get(DATE).filter(|date| is_fixdate(date)).cloned();
+        conn.say(Said { date, fields: own });
+    }
+}
+
+/// What a behavior wants to be said, and not to be said.
+fn apply_behavior(headers: &mut HeaderMap, http_status: StatusCode, behavior: &Behavior, ctx: &RequestCtx) {
+    if behavior.cache.hides_targeted {
+        headers.remove(CDN_CACHE_CONTROL);
+        headers.remove(SURROGATE_CONTROL);
+    }
+    if behavior.cache.x_cache
+        && let Some(said) = cache::x_cache(ctx, http_status.as_u16())
+    {
+        headers.insert(X_CACHE, said);
+    }
+    if let Some(policy) = behavior.headers.as_deref() {
         policy_headers::apply(headers, policy, ctx);
     }
-    if ctx.behavior().is_some_and(|behavior| behavior.cors.is_some()) {
+    if behavior.cors.is_some() {
         cors::tell(headers, ctx);
     }
-    headers.append(VIA, via(ctx.origin_version));
-    headers.append(CACHE_STATUS, status);
-    headers.insert(X_REQUEST_ID, ctx.id.clone());
 }
 
 /// What an edge calls itself in `Via`, after the version.
@@ -281,16 +295,9 @@ pub(super) async fn finish(
         head.remove_header(&TRANSFER_ENCODING);
         session.set_keepalive(None);
     }
-    if !ctx.told {
-        let status = cache::status(session, ctx, outcome);
-        parts::of_response(head, |parts| tell(&mut parts.headers, parts.status, ctx, status));
-    }
+    tell(head, ctx, cache::status(session, ctx, outcome));
     if let Some(standing) = &ctx.standing {
         throttle::tell_standing(head, standing);
-    }
-    if let (Some(conn), Some(date)) = (ctx.own_conn(), head.headers.get(DATE)) {
-        // RFC 9110, 6.6.1: it is when the origin made the answer.
-        conn.set_date(Some(date.clone()).filter(is_fixdate));
     }
     Ok(())
 }

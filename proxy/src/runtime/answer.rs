@@ -1,4 +1,38 @@
-//! What a connection knows of the HTTP/1 answers that pass through it: interim ones, and where their `Date` is. Knows no socket.
+//! What a connection knows of the HTTP/1 answers that pass through it: interim ones, where their `Date` is, and what they say
+//! besides what pingora writes of them. Knows no socket.
+
+use http::{HeaderName, HeaderValue};
+
+/// What an answer says besides what pingora writes of it. As bytes: a map of fields has no room for more, and would be made anew.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// Its `Date`, in the place of now, which pingora says of every answer.
+    pub date: Option<HeaderValue>,
+    /// Fields at the end of its head, with their names.
+    pub fields: Option<[(HeaderName, HeaderValue); 3]>,
+}
+
+impl Said {
+    /// Says it in a head, which begins at `begins` and is whole.
+    pub(super) fn put(self, out: &mut Vec<u8>, begins: usize) {
+        const END: &[u8] = b"\r\n";
+        if let Some(date) = self.date {
+            put_date(out.get_mut(begins..).unwrap_or_default(), date.as_bytes());
+        }
+        let Some(fields) = self.fields else { return };
+        if !out.ends_with(b"\r\n\r\n") {
+            tracing::error!("the head of an answer came in pieces: it does not say what the edge has to say");
+            return;
+        }
+        out.truncate(out.len() - END.len());
+        for (name, value) in fields {
+            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), END] {
+                out.extend_from_slice(part);
+            }
+        }
+        out.extend_from_slice(END);
+    }
+}
 
 /// Whether these are the first bytes of an interim response, after which a final one may still be said (RFC 9110, 15.2).
 pub(super) fn is_interim(bytes: &[u8]) -> bool {
@@ -7,7 +41,7 @@ pub(super) fn is_interim(bytes: &[u8]) -> bool {
 
 /// Puts `date` in the place of what a head has as its `Date`: both have the one form that is written (RFC 9110, 5.6.7), and so
 /// the same length.
-pub(super) fn put_date(head: &mut [u8], date: &[u8]) {
+fn put_date(head: &mut [u8], date: &[u8]) {
     const NAME: &[u8] = b"date: ";
     let mut line = 0;
     while let Some(rest) = head.get(line..) {
@@ -23,5 +57,27 @@ pub(super) fn put_date(head: &mut [u8], date: &[u8]) {
             Some(end) if end > 1 => line += end + 1,
             _ => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_besides_is_in_the_head() {
+        let head = b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nA: b\r\n\r\n";
+        let mut out = b"waits".to_vec();
+        out.extend_from_slice(head);
+        let date = HeaderValue::from_static("Mon, 07 Nov 1994 08:49:37 GMT");
+        let field = |name, value| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let fields = Some([field("via", "1.1 a"), field("b", ""), field("c", "d")]);
+        Said { date: Some(date), fields }.put(&mut out, 5);
+        let said: &[u8] = b"waitsHTTP/1.1 200 OK\r\nDate: Mon, 07 Nov 1994 08:49:37 GMT\r\nA: b\r\n\
+            via: 1.1 a\r\nb: \r\nc: d\r\n\r\n";
+        assert_eq!(out.escape_ascii().to_string(), said.escape_ascii().to_string());
+        let mut same = head.to_vec();
+        Said::default().put(&mut same, 0);
+        assert_eq!(same, head);
     }
 }

@@ -29,7 +29,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::answer::{is_interim, put_date};
+use super::answer::{Said, is_interim};
 use super::connections::{ConnFacts, Place};
 use super::ending::last_word;
 use super::frames::{CALM_DOWN, FrameLimits, Frames};
@@ -75,6 +75,8 @@ pub struct Conn {
     told: Option<Waker>,
     /// The viewer did not take all that was to be written.
     blocked: bool,
+    /// The viewer has its time to take it.
+    timed: bool,
     /// The other tasks that are ready were let through before what waits is written.
     gave_way: bool,
     /// The viewer was told that nothing more comes.
@@ -125,6 +127,7 @@ impl Conn {
             answered: false,
             told: None,
             blocked: false,
+            timed: false,
             gave_way: false,
             shut: false,
             http2,
@@ -166,7 +169,7 @@ impl Conn {
     pub fn await_head(&mut self, limit: usize) {
         self.answered = false;
         self.facts.ending.reset();
-        self.facts.set_date(None);
+        self.facts.say(Said::default());
         self.facts.hold_back();
         self.head.restart(limit);
     }
@@ -342,6 +345,30 @@ impl AsyncRead for Conn {
 }
 
 impl Conn {
+    /// Of HTTP/1, each write has its time, which the sweep watches: a timer would cost every answer. (HTTP/2 has windows, which
+    /// are waited for where they are: `patient`.)
+    ///
+    /// # Errors
+    /// If the viewer has not taken in time what is being written.
+    fn in_time(&self) -> io::Result<()> {
+        if self.timed && self.facts.write_is_late() {
+            self.facts.set_gone();
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the viewer does not take its answer"));
+        }
+        Ok(())
+    }
+
+    /// Keeps note of how long a write takes that did not go out at once. `is_over`: nothing of it is left.
+    fn timed(&mut self, cx: &Context<'_>, is_pending: bool, is_over: bool) {
+        if is_pending && !self.timed && !self.http2 {
+            self.timed = true;
+            self.facts.write_begins(cx.waker());
+        } else if is_over && self.timed {
+            self.timed = false;
+            self.facts.write_ends();
+        }
+    }
+
     /// Keeps note of a viewer that takes nothing more: meanwhile the origin is not heard.
     fn noted<T>(&mut self, written: Poll<T>) -> Poll<T> {
         if written.is_pending() != self.blocked {
@@ -360,7 +387,8 @@ impl Conn {
         if this.refused_by_pingora(bytes) {
             return Poll::Ready(Ok(bytes.len()));
         }
-        if this.out.len() + bytes.len() <= WRITE_BUFFER {
+        // A head as a whole, whatever its size.
+        if !this.answered || this.out.len() + bytes.len() <= WRITE_BUFFER {
             if this.out.capacity() == 0 {
                 this.out.reserve(FIRST_BUFFER.max(bytes.len()));
             }
@@ -368,8 +396,8 @@ impl Conn {
             this.out.extend_from_slice(bytes);
             if !this.answered && !is_interim(bytes) {
                 this.answered = true;
-                if let (false, Some(date)) = (this.http2, this.facts.take_date()) {
-                    put_date(this.out.get_mut(begins..).unwrap_or_default(), date.as_bytes());
+                if !this.http2 {
+                    this.facts.take_said().put(&mut this.out, begins);
                 }
             }
             if this.facts.sends_at_once() {
@@ -393,7 +421,6 @@ impl Conn {
             }
             this.sent += wrote;
         }
-        this.answered = true;
         ready!(this.poll_out(cx))?;
         match &mut this.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
@@ -414,7 +441,10 @@ impl Conn {
 
 impl AsyncWrite for Conn {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.in_time()?;
         let written = self.poll_write_now(cx, bytes);
+        let all = matches!(&written, Poll::Ready(Ok(count)) if *count == bytes.len());
+        self.timed(cx, written.is_pending(), all);
         if let (Some(frames), Poll::Ready(Ok(count))) = (&mut self.frames, &written) {
             frames.written(bytes.get(..*count).unwrap_or_default());
         }
@@ -430,7 +460,9 @@ impl AsyncWrite for Conn {
             return Poll::Pending;
         }
         self.gave_way = false;
+        self.in_time()?;
         let flushed = self.poll_flush_now(cx);
+        self.timed(cx, flushed.is_pending(), flushed.is_ready());
         self.noted(flushed)
     }
 

@@ -4,7 +4,7 @@
 //! repair the damage can no longer be seen. What is looked at here is only what gets lost there, and the size, so that a
 //! head that is too large is refused before it is kept. It knows nothing of connections or answers.
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter, memrchr};
 
 use super::chunks::ChunkCheck;
 use crate::fault::Fault;
@@ -226,6 +226,23 @@ impl HeadCheck {
 
     /// Reads up to the end of the request line; returns the bytes used.
     fn request_line(&mut self, bytes: &[u8]) -> Result<usize, HeadFlaw> {
+        if self.line == 0
+            && self.previous != b'\r'
+            && let Some(end) = memchr(b'\n', bytes)
+            && let Some(line) = bytes.get(..end).and_then(|line| line.strip_suffix(b"\r"))
+            && is_request_line(line)
+        {
+            self.head = if line.starts_with(HEAD) { HEAD.len() } else { 0 };
+            self.grow(end + 1)?;
+            self.part = Part::Fields;
+            self.previous = b'\n';
+            return Ok(end + 1);
+        }
+        self.request_line_by_bytes(bytes)
+    }
+
+    /// Reads a request line that comes in pieces, or that has a flaw.
+    fn request_line_by_bytes(&mut self, bytes: &[u8]) -> Result<usize, HeadFlaw> {
         for (at, &byte) in bytes.iter().enumerate() {
             if self.head == self.line && HEAD.get(self.line) == Some(&byte) {
                 self.head += 1;
@@ -269,11 +286,16 @@ impl HeadCheck {
             if before != b'\r' {
                 return Err(HeadFlaw::BareLineFeed);
             }
-            self.note_name(bytes.get(start..at).unwrap_or_default());
-            let length = self.line + (at - start);
+            let line = bytes.get(start..at).unwrap_or_default();
+            self.coded |= if self.line == 0 {
+                line.get(..CODING.len()).is_some_and(|name| name.eq_ignore_ascii_case(CODING))
+            } else {
+                self.note_name(line);
+                self.name.eq_ignore_ascii_case(CODING)
+            };
+            let length = self.line + line.len();
             self.line = 0;
             start = at + 1;
-            self.coded |= self.name.eq_ignore_ascii_case(CODING);
             // Only the carriage return: the empty line that ends the head.
             if length == 1 {
                 self.grow(at + 1)?;
@@ -293,7 +315,7 @@ impl HeadCheck {
         Ok(bytes.len())
     }
 
-    /// Keeps the first bytes of the current line.
+    /// Keeps the first bytes of the current line, which goes on in the next read.
     fn note_name(&mut self, part: &[u8]) {
         if self.line == 0 {
             self.name = [0; CODING.len()];
@@ -304,6 +326,20 @@ impl HeadCheck {
             }
         }
     }
+}
+
+/// Whether a whole line is `method SP target SP version`, of nothing but what may be in it. Of one that is not, only a look at
+/// each byte says why.
+fn is_request_line(line: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (memchr(b' ', line), memrchr(b' ', line)) else { return false };
+    let target = line.get(first + 1..last).unwrap_or_default();
+    let printable = |part: &[u8]| part.iter().fold(true, |all, byte| all & byte.is_ascii_graphic());
+    let ends = [line.get(..first), line.get(last + 1..)];
+    // A space less here would be three of them, or two side by side; `target` has none if all of it can be printed.
+    !target.is_empty()
+        && printable(target)
+        && memchr(b'#', target).is_none()
+        && ends.into_iter().flatten().all(printable)
 }
 
 #[cfg(test)]
