@@ -5,7 +5,7 @@ use edgeweir_cache::targeted::{CDN_CACHE_CONTROL, SURROGATE_CONTROL};
 use edgeweir_config::Stage;
 use http::header::{
     AGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SERVER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+    PROXY_AUTHORIZATION, SERVER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use pingora::cache::CachePhase;
@@ -61,7 +61,7 @@ pub(super) fn interim(session: &Session, head: &mut ResponseHeader, ctx: &mut Re
 /// HTTP/1 connection adds the edge's own by itself.
 fn tell(head: &mut ResponseHeader, ctx: &RequestCtx, status: HeaderValue) {
     let behavior = ctx.behavior();
-    let mut own = Some([(VIA, via(ctx.origin_version)), (CACHE_STATUS, status), (X_REQUEST_ID, ctx.id.clone())]);
+    let mut own = Some([("via", via(ctx.origin_version)), ("cache-status", status), ("x-request-id", ctx.id.clone())]);
     let conn = ctx.own_conn();
     let changes = behavior.is_some_and(|behavior| {
         let cache = &behavior.cache;
@@ -77,7 +77,7 @@ fn tell(head: &mut ResponseHeader, ctx: &RequestCtx, status: HeaderValue) {
             headers.remove(X_REQUEST_ID);
             if conn.is_none() {
                 for (name, value) in own.take().into_iter().flatten() {
-                    headers.append(name, value);
+                    headers.append(HeaderName::from_static(name), value);
                 }
             }
         });

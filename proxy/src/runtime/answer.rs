@@ -1,7 +1,7 @@
 //! What a connection knows of the HTTP/1 answers that pass through it: interim ones, where their `Date` is, and what they say
 //! besides what pingora writes of them. Knows no socket.
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 
 /// What an answer says besides what pingora writes of it. As bytes: a map of fields has no room for more, and would be made anew.
 #[derive(Debug, Default)]
@@ -9,7 +9,7 @@ pub struct Said {
     /// Its `Date`, in the place of now, which pingora says of every answer.
     pub date: Option<HeaderValue>,
     /// Fields at the end of its head, with their names.
-    pub fields: Option<[(HeaderName, HeaderValue); 3]>,
+    pub fields: Option<[(&'static str, HeaderValue); 3]>,
 }
 
 impl Said {
@@ -26,7 +26,7 @@ impl Said {
         }
         out.truncate(out.len() - END.len());
         for (name, value) in fields {
-            for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), END] {
+            for part in [name.as_bytes(), b": ", value.as_bytes(), END] {
                 out.extend_from_slice(part);
             }
         }
@@ -70,7 +70,7 @@ mod tests {
         let mut out = b"waits".to_vec();
         out.extend_from_slice(head);
         let date = HeaderValue::from_static("Mon, 07 Nov 1994 08:49:37 GMT");
-        let field = |name, value| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let field = |name, value| (name, HeaderValue::from_static(value));
         let fields = Some([field("via", "1.1 a"), field("b", ""), field("c", "d")]);
         Said { date: Some(date), fields }.put(&mut out, 5);
         let said: &[u8] = b"waitsHTTP/1.1 200 OK\r\nDate: Mon, 07 Nov 1994 08:49:37 GMT\r\nA: b\r\n\
