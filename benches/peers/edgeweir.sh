@@ -10,7 +10,7 @@ POLICY=CachingDisabled; HOOKS=; KEYED=; VIEWER='viewer_headers = []'; EXTRA=; GE
 [ -n "$CACHE" ] && POLICY=bench
 [ -n "$HOOK" ] && HOOKS='hooks = { viewer-request = ["bench"], viewer-response = ["bench"] }' && EXTRA="
 [hooks.bench]
-file = \"$TARGET/wasm32-unknown-unknown/hook/edgeweir_bench_hook.wasm\"
+file = \"${EDGEWEIR_HOOK:-$TARGET/wasm32-unknown-unknown/hook/edgeweir_bench_hook.wasm}\"
 "
 if [ "$WORKLOAD" = W5 ]; then
   KEYED='api_key_required = true'
