@@ -2,6 +2,7 @@
 //! where the function is defined (`stage`), its state is kept as a module (wasmtime-wizer), and what the function does not
 //! use is taken out (`trim`). Equal sources give equal bytes.
 
+mod library;
 mod places;
 mod report;
 mod run;
@@ -19,7 +20,7 @@ const ENGINE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/engine.wasm"));
 /// Largest source without its source map, in bytes: bundles are larger than the 10 KiB of CloudFront Functions.
 pub const MAX_SCRIPT: usize = 1 << 20;
 /// Changes with what is done to a snapshot here.
-const EDITION: &str = "script-3";
+const EDITION: &str = "script-4";
 
 /// A hook made of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,42 +4,20 @@
 use std::cell::RefCell;
 
 use rquickjs::promise::PromiseState;
-use rquickjs::{Context, Ctx, Error, Function, Module, Object, Persistent, Runtime, Value};
+use rquickjs::{Context, Ctx, Error, Function, Module, Object, Persistent, Runtime, Value, WriteOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::errors::{OURS, Thrown};
-use crate::{facts, modules, native};
+use crate::{facts, modules, native, system};
 
 /// How deep the language may nest, in bytes of the WASM stack (236 KiB); what is over is a `RangeError`.
 const MAX_STACK: usize = 192 << 10;
 /// Garbage in cycles is looked for when this much memory is in use, in bytes.
 const GC: usize = 4 << 20;
+/// The part of the library that is made last, of those for Lambda@Edge.
+const LAST_OF_NODE: &str = "lambda";
 /// Memory that the build leaves free at the end of the heap, so that a usual call does not have to grow it.
-const ROOM: usize = 32 << 10;
-
-/// The text of a part of the library; `build.rs` puts it there.
-macro_rules! part {
-    ($name:literal) => {
-        include_str!(concat!(env!("OUT_DIR"), "/", $name, ".js"))
-    };
-}
-
-/// Parts of the library: each is a function of the object that `native` makes and of the parts before it.
-type Parts = [(&'static str, &'static str)];
-
-/// What both kinds of functions need, in the order in which it is made.
-const LIBRARY: [(&str, &str); 7] = [
-    ("buffer", part!("buffer")),
-    ("globals", part!("globals")),
-    ("crypto", part!("crypto")),
-    ("querystring", part!("querystring")),
-    ("helpers", part!("cloudfront")),
-    ("watched", part!("watched")),
-    ("events", part!("events")),
-];
-/// What those of Lambda@Edge need besides. A source that exports nothing is none: its image stays without.
-const LIBRARY_OF_NODE: [(&str, &str); 4] =
-    [("url", part!("url")), ("fetch", part!("fetch")), ("node", part!("node")), ("lambda", part!("lambda"))];
+const ROOM: usize = 16 << 10;
 
 /// A function, ready to be called.
 pub(crate) struct Engine {
@@ -102,11 +80,15 @@ impl From<String> for Problem {
 }
 
 /// A step:
-/// 0 makes the language and its library; returns a report.
-/// 1 makes room for `length` bytes, for step 2; returns where.
+/// 0 makes the language; returns a report.
+/// 1 makes room for `length` bytes, for the steps after it; returns where.
 /// 2 defines the function of the source that the host has put there, as JSON; returns a report.
+/// 3 compiles the part of the library that the host has put there, as JSON; returns what 4 takes, or nothing. An instance that
+///   has done this is not kept: what compiling leaves would be cleared after each call of each hook.
+/// 4 makes the part of the library that the host has put there, compiled; returns a report.
+/// 5 imports what all functions have, once its parts are made; returns a report.
 ///
-/// A report is JSON: its address in the upper half, its length in the lower.
+/// A report is JSON. What is returned is an address in the upper half, and a length in the lower.
 pub(crate) fn step(step: u32, length: u32) -> u64 {
     if step == 1 {
         return TEXT.with_borrow_mut(|text| {
@@ -114,15 +96,25 @@ pub(crate) fn step(step: u32, length: u32) -> u64 {
             address(text)
         });
     }
+    let given = TEXT.take();
+    let json = |error: serde_json::Error| Problem::from(error.to_string());
     let done = match step {
         0 => prepare().map(|()| false),
-        _ => TEXT.with_borrow(|text| serde_json::from_slice(text)).map_err(|error| error.to_string().into()).and_then(
-            |source: Source| {
-                let defined = define(&source);
-                leave_room();
-                defined
-            },
-        ),
+        2 => serde_json::from_slice(&given).map_err(json).and_then(|source: Source| {
+            drop(given);
+            let defined = define(&source);
+            leave_room();
+            defined
+        }),
+        3 => {
+            let compiled = serde_json::from_slice(&given).ok().and_then(|source: Source| compiled(&source));
+            return TEXT.with_borrow_mut(|text| {
+                *text = compiled.unwrap_or_default();
+                address(text)
+            });
+        }
+        4 => make(given).map(|()| false),
+        _ => import_all().map(|()| false),
     };
     let report = match done {
         Ok(lambda) => Report { lambda, error: None },
@@ -150,32 +142,69 @@ fn prepare() -> Result<(), Problem> {
     runtime.set_gc_threshold(GC);
     runtime.set_loader(modules::Library, modules::Library);
     let context = Context::full(&runtime).map_err(plain)?;
-    let made = context.with(|ctx| library(&ctx).map_err(|error| Problem::from(Thrown::of(&ctx, error).line())));
-    let library = Some(made?);
-    ENGINE.with_borrow_mut(|engine| *engine = Some(Engine { context, library, handler: None }));
+    let library = context.with(|ctx| -> rquickjs::Result<_> {
+        let (native, parts) = (native::object(&ctx)?, Object::new(ctx.clone())?);
+        ctx.globals().set("__edgeweir", parts.clone())?;
+        Ok(Some((Persistent::save(&ctx, native), Persistent::save(&ctx, parts))))
+    });
+    ENGINE.with_borrow_mut(|engine| *engine = Some(Engine { context, library: None, handler: None }));
+    let library = library.map_err(plain)?;
+    ENGINE.with_borrow_mut(|engine| {
+        if let Some(engine) = engine {
+            engine.library = library;
+        }
+    });
     Ok(())
 }
 
 pub(crate) type Saved = Persistent<Function<'static>>;
 
-fn library(ctx: &Ctx<'_>) -> rquickjs::Result<(Persistent<Object<'static>>, Persistent<Object<'static>>)> {
-    let native = native::object(ctx)?;
-    let parts = Object::new(ctx.clone())?;
-    make(ctx, &LIBRARY, &native, &parts)?;
-    ctx.globals().set("__edgeweir", parts.clone())?;
-    Module::evaluate(ctx.clone(), format!("{OURS}all"), modules::ALL)?.finish::<()>()?;
-    Ok((Persistent::save(ctx, native), Persistent::save(ctx, parts)))
+/// What an engine is not without.
+fn context() -> Result<Context, Problem> {
+    let context = engine(|engine| engine.map(|engine| engine.context.clone()));
+    context.ok_or_else(|| Problem::from("the engine was not prepared".to_owned()))
 }
 
-fn make<'js>(ctx: &Ctx<'js>, library: &Parts, native: &Object<'js>, parts: &Object<'js>) -> rquickjs::Result<()> {
-    for (name, text) in library {
-        let mut options = rquickjs::context::EvalOptions::default();
-        options.filename = Some(format!("{OURS}{name}"));
-        let make: Function<'_> = ctx.eval_with_options(*text, options)?;
-        let part: Value<'_> = make.call((native.clone(), parts.clone()))?;
-        parts.set(*name, part)?;
+/// A part of the library without its text: its name, a zero, and what the language made of it.
+fn compiled(part: &Source) -> Option<Vec<u8>> {
+    context().ok()?.with(|ctx| {
+        let module = Module::declare(ctx, format!("{OURS}{}", part.file), &*part.text).ok()?;
+        let code = module.write(WriteOptions { strip_source: true, ..WriteOptions::default() }).ok()?;
+        Some([part.file.as_bytes(), &[0], &code].concat())
+    })
+}
+
+/// Makes a part of the library, of what [`compiled`] made in another instance.
+fn make(part: Vec<u8>) -> Result<(), Problem> {
+    let library = engine(|engine| engine.and_then(|engine| engine.library.clone()));
+    let (native, parts) = library.ok_or_else(|| Problem::from("the library is there".to_owned()))?;
+    // What is made refers to it for as long as there is an instance.
+    let part: &'static [u8] = part.leak();
+    let name = part.split(|&byte| byte == 0).next().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
+    context()?.with(|ctx| {
+        let made = || {
+            let code = part.get(name.len() + 1..).unwrap_or_default();
+            let (module, evaluated) = system::module(&ctx, code)?.eval()?;
+            evaluated.finish::<()>()?;
+            let make: Function<'_> = module.get("default")?;
+            let parts = parts.restore(&ctx)?;
+            let made: Value<'_> = make.call((native.restore(&ctx)?, parts.clone()))?;
+            parts.set(name, made)
+        };
+        made().map_err(|error| Problem::from(Thrown::of(&ctx, error).line()))
+    })?;
+    if name == LAST_OF_NODE {
+        modules::add_node();
     }
     Ok(())
+}
+
+fn import_all() -> Result<(), Problem> {
+    context()?.with(|ctx| {
+        let imported = Module::evaluate(ctx.clone(), format!("{OURS}all"), modules::ALL);
+        let imported = imported.and_then(|imported| imported.finish::<()>());
+        imported.map_err(|error| Problem::from(Thrown::of(&ctx, error).line()))
+    })
 }
 
 /// Ends the source: leaves the function where it is found. The first line end ends a comment.
@@ -185,8 +214,7 @@ const OF_NODE: [&str; 9] =
     ["exports", "module", "global", "process", "URL", "URLSearchParams", "fetch", "Headers", "Response"];
 /// Defines the function; whether it is one of Lambda@Edge.
 fn define(source: &Source) -> Result<bool, Problem> {
-    let context = engine(|engine| engine.map(|engine| engine.context.clone()));
-    let context = context.ok_or_else(|| Problem::from("the engine was not prepared".to_owned()))?;
+    let context = context()?;
     let library = ENGINE.with_borrow_mut(|engine| engine.as_mut().and_then(|engine| engine.library.take()));
     let library = library.ok_or_else(|| Problem::from("the library was not made".to_owned()))?;
     let (handler, kind, lambda) = context.with(|ctx| {
@@ -197,12 +225,7 @@ fn define(source: &Source) -> Result<bool, Problem> {
             Problem { message: thrown.message, line, column }
         };
         let globals = ctx.globals();
-        let (native, parts) = library;
-        let (native, parts) = (native.restore(&ctx).map_err(thrown)?, parts.restore(&ctx).map_err(thrown)?);
-        if source.text.contains("export") {
-            make(&ctx, &LIBRARY_OF_NODE, &native, &parts).map_err(thrown)?;
-            modules::add_node();
-        }
+        let parts = library.1.restore(&ctx).map_err(thrown)?;
         let (module, exports) = (Object::new(ctx.clone()), Object::new(ctx.clone()));
         let (module, exports) = (module.map_err(thrown)?, exports.map_err(thrown)?);
         let set = module.set("exports", exports.clone()).and_then(|()| globals.set("exports", exports));

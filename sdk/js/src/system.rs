@@ -5,7 +5,7 @@
 //!
 //! A call's garbage may be many times its memory, so blocks have to be used again; and most blocks are small and are
 //! wanted often. So blocks of up to 512 bytes have lists of free ones by size, in steps of 16 bytes, filled from chunks of
-//! 64 KiB; larger ones, and the chunks, are left to the standard library's allocator (dlmalloc). Chunks are never given
+//! nearly 16 KiB; larger ones, and the chunks, are left to the standard library's allocator (dlmalloc). Chunks are never given
 //! back: an instance lives for one call.
 //!
 //! # Why this is sound
@@ -19,8 +19,10 @@
 //!    have at least 16 bytes and are aligned to 16.
 //! 4. *Threads.* There is one: without the `atomics` feature WASM has no other, and with it this file does not compile.
 //! 5. *`bytes`* copies out of an array before any JavaScript can run again, so that nothing moves or frees it meanwhile.
-//! 6. *Exports.* `no_mangle` names collide with nothing: no C code defines `__rquickjs_host_now_us` (it is what QuickJS's
-//!    port asks its embedder for), and `edgeweir_setup` is ours.
+//! 6. *Compiled parts.* What `module` is given is what the same engine made of a part of the library, in another instance: the
+//!    hook's build takes it from there and hands it over as it is. It stays where it is, which `&'static` says.
+//! 7. *Exports.* `no_mangle` names collide with nothing: no C code defines `__rquickjs_host_now_us` (it is what QuickJS's
+//!    port asks its embedder for), and `edgeweir_setup` is ours. The library's section is bytes that nothing refers to.
 #![expect(unsafe_code, reason = "an allocator, names for C code, and the bytes of arrays; the argument is above")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -28,7 +30,8 @@ use std::cell::UnsafeCell;
 use std::ptr;
 
 use edgeweir_sdk::clock;
-use rquickjs::TypedArray;
+use rquickjs::module::Declared;
+use rquickjs::{Ctx, Module, TypedArray};
 
 #[cfg(target_feature = "atomics")]
 compile_error!("the allocator of the JavaScript engine is for one thread");
@@ -38,8 +41,9 @@ const STEP: usize = 16;
 /// Largest block that has a class, in bytes.
 const LARGEST: usize = 512;
 const CLASSES: usize = LARGEST / STEP;
-/// What small blocks are cut from, in bytes.
-const CHUNK: usize = 64 << 10;
+/// What small blocks are cut from, in bytes: with what dlmalloc keeps beside them, four fit one step of the memory's growth. What
+/// is left of the last one when a hook is built is cleared after each call.
+const CHUNK: usize = (16 << 10) - 64;
 
 #[global_allocator]
 static HEAP: Heap = Heap(UnsafeCell::new(Lists { free: [ptr::null_mut(); CLASSES], next: ptr::null_mut(), left: 0 }));
@@ -136,15 +140,28 @@ pub(crate) fn bytes(array: &TypedArray<'_, u8>) -> Vec<u8> {
     unsafe { array.as_bytes() }.unwrap_or_default().to_vec()
 }
 
+/// A part of the library, of what the language made of it.
+pub(crate) fn module<'js>(ctx: &Ctx<'js>, code: &'static [u8]) -> rquickjs::Result<Module<'js, Declared>> {
+    // SAFETY: point 6.
+    unsafe { Module::load(ctx.clone(), code) }
+}
+
+/// The library's text, for the hook's build: no data of the module, so no instance has it.
+// SAFETY: point 7.
+#[expect(dead_code, reason = "it is for the section; `#[used]` would make data of it too")]
+#[unsafe(link_section = "edgeweir-library")]
+static LIBRARY: [u8; include_bytes!(concat!(env!("OUT_DIR"), "/library.json")).len()] =
+    *include_bytes!(concat!(env!("OUT_DIR"), "/library.json"));
+
 /// Microseconds since 1970, for the language's `Date`. The edge's clock stands still during a call.
-// SAFETY: point 6.
+// SAFETY: point 7.
 #[unsafe(no_mangle)]
 extern "C" fn __rquickjs_host_now_us() -> f64 {
     clock::now().as_secs_f64() * 1e6
 }
 
 /// See [`setup::step`](crate::setup::step).
-// SAFETY: point 6.
+// SAFETY: point 7.
 #[unsafe(no_mangle)]
 extern "C" fn edgeweir_setup(step: u32, length: u32) -> u64 {
     crate::setup::step(step, length)

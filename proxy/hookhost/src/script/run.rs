@@ -12,6 +12,7 @@ use wasmtime::{
 };
 use wasmtime_wizer::{InstanceState, ModuleContext, SnapshotVal, ValType, Wizer};
 
+use super::library::{self, Library};
 use super::places::Places;
 use super::report::Report;
 use super::{ENGINE, ScriptError};
@@ -43,6 +44,8 @@ struct Prepared {
     module: Module,
     wizer: Wizer,
     context: ModuleContext<'static>,
+    /// The library's parts, compiled, in the order in which they are made.
+    library: Library<Vec<u8>>,
 }
 
 fn prepared() -> Result<&'static Prepared, ScriptError> {
@@ -61,7 +64,28 @@ fn prepare() -> wasmtime::Result<Prepared> {
     config.max_wasm_stack(512 << 10);
     let engine = Engine::new(&config)?;
     let module = Module::new(&engine, instrumented)?;
-    Ok(Prepared { engine, module, wizer, context })
+    let text = library::text(ENGINE).map_err(wasmtime::Error::msg)?;
+    let mut prepared = Prepared { engine, module, wizer, context, library: Library::default() };
+    prepared.library = compiled(&prepared, text)?;
+    Ok(prepared)
+}
+
+/// Compiles the library, in an instance of its own: the text and what compiling leaves behind would be part of each hook.
+fn compiled(prepared: &Prepared, text: Library<(String, String)>) -> wasmtime::Result<Library<Vec<u8>>> {
+    let _ticking = Ticking::start(prepared.engine.clone()).map_err(|error| wasmtime::Error::msg(error.to_string()))?;
+    // What of it goes into the result does not depend on the seed.
+    let mut guest = Guest::new(prepared, 1)?;
+    guest.report(0)?;
+    let mut compile = |(name, text): (String, String)| {
+        guest.give(serde_json::json!({ "file": name, "text": text }).to_string().as_bytes())?;
+        let code = guest.run(3)?.to_vec();
+        if code.is_empty() {
+            return Err(wasmtime::Error::msg(format!("the library's `{name}` does not compile")));
+        }
+        Ok(code)
+    };
+    let mut all = |parts: Vec<(String, String)>| parts.into_iter().map(&mut compile).collect::<wasmtime::Result<_>>();
+    Ok(Library { all: all(text.all)?, node: all(text.node)? })
 }
 
 /// What the engine's imports see.
@@ -87,21 +111,20 @@ pub(super) fn snapshot(
 ) -> Result<Snapshot, ScriptError> {
     let prepared = prepared()?;
     let failed = |error: &wasmtime::Error| fault(file, error);
-    let limits = StoreLimitsBuilder::new().memory_size(MAX_MEMORY).instances(1).memories(1).tables(1).build();
     let [a, b, c, d, e, ..] = key;
     // As many bits as the engine's clock carries. Another seed for each source, the same for the same.
-    let seed = Some(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]) | 1);
-    let state = State { limits, seed, log: Vec::new(), log_bytes: 0 };
-    let mut store = Store::new(&prepared.engine, state);
-    store.limiter(|state| &mut state.limits);
-    store.set_epoch_deadline(TICKS);
+    let seed = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]) | 1;
     let _ticking = Ticking::start(prepared.engine.clone())?;
-    let linker = linker(prepared).map_err(|error| failed(&error))?;
-    let instance = linker.instantiate(&mut store, &prepared.module).map_err(|error| failed(&error))?;
-    let mut guest = Guest::of(store, instance).ok_or_else(|| ScriptError::Engine("an export is missing".into()))?;
+    let mut guest = Guest::new(prepared, seed).map_err(|error| failed(&error))?;
 
-    let made = guest.report(0).map_err(|error| failed(&error))?;
-    made.check(file, "", None)?;
+    guest.report(0).map_err(|error| failed(&error))?.check(file, "", None)?;
+    // A source that exports nothing is none of Lambda@Edge: its image stays without their part.
+    let of_node = if source.contains("export") { &*prepared.library.node } else { &[] };
+    for part in prepared.library.all.iter().chain(of_node) {
+        let made = guest.give(part).and_then(|()| guest.report(4));
+        made.map_err(|error| failed(&error))?.check(file, "", None)?;
+    }
+    guest.report(5).map_err(|error| failed(&error))?.check(file, "", None)?;
     guest.store.data_mut().seed = None;
     let given = serde_json::json!({ "file": file, "text": source }).to_string();
     guest.give(given.as_bytes()).map_err(|error| failed(&error))?;
@@ -143,22 +166,33 @@ struct Guest {
 }
 
 impl Guest {
-    fn of(mut store: Store<State>, instance: Instance) -> Option<Self> {
-        let memory = instance.get_memory(&mut store, "memory")?;
-        let setup = instance.get_typed_func(&mut store, SETUP).ok()?;
-        Some(Self { store, instance, memory, setup })
+    fn new(prepared: &Prepared, seed: u64) -> wasmtime::Result<Self> {
+        let limits = StoreLimitsBuilder::new().memory_size(MAX_MEMORY).instances(1).memories(1).tables(1).build();
+        let state = State { limits, seed: Some(seed), log: Vec::new(), log_bytes: 0 };
+        let mut store = Store::new(&prepared.engine, state);
+        store.limiter(|state| &mut state.limits);
+        store.set_epoch_deadline(TICKS);
+        let instance = linker(prepared)?.instantiate(&mut store, &prepared.module)?;
+        let memory = instance.get_memory(&mut store, "memory");
+        let memory = memory.ok_or_else(|| wasmtime::Error::msg("the engine has no memory"))?;
+        let setup = instance.get_typed_func(&mut store, SETUP)?;
+        Ok(Self { store, instance, memory, setup })
     }
 
     /// Runs a step and reads its report.
     fn report(&mut self, step: u32) -> wasmtime::Result<Report> {
+        serde_json::from_slice(self.run(step)?).map_err(|error| wasmtime::Error::msg(error.to_string()))
+    }
+
+    /// Runs a step; what it returns.
+    fn run(&mut self, step: u32) -> wasmtime::Result<&[u8]> {
         let at = self.setup.call(&mut self.store, (step, 0))?;
         let (start, length) = (at >> 32, at & u64::from(u32::MAX));
         let bytes = usize::try_from(start)
             .ok()
             .zip(usize::try_from(length).ok())
             .and_then(|(start, length)| self.memory.data(&self.store).get(start..)?.get(..length));
-        let bytes = bytes.ok_or_else(|| wasmtime::Error::msg("the engine's report is outside of its memory"))?;
-        serde_json::from_slice(bytes).map_err(|error| wasmtime::Error::msg(error.to_string()))
+        bytes.ok_or_else(|| wasmtime::Error::msg("what the engine returns is outside of its memory"))
     }
 
     /// Puts bytes where the next step finds them.
