@@ -1,4 +1,4 @@
-//! What throttling costs a request: one bucket, contended or not, and a ticket over all ten levels.
+//! What throttling costs a request: one bucket, contended or not, and a ticket over all ten levels. In small pages, as the edge.
 //! The clock is a counter, so the numbers hold no call to the system's.
 #![expect(clippy::unwrap_used, reason = "a bench may panic")]
 
@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use std::hash::RandomState;
 
 use edgeweir_limits::{
     Bucket, ClientBuckets, Counts, Found, Key, KeyHash, LevelKind, Levels, LiveKeys, Meter, Nanos, Period, PlanNames,
-    Quota, Reach, Take, Throttle, UsagePlan, presented,
+    PlanSet, Plans, Quota, Reach, Take, Throttle, UsagePlan, presented,
 };
+use edgeweir_proxy::runtime::pages;
 
 /// As the edge has it: where a key's parts lie in memory is part of what a look-up costs.
 #[global_allocator]
@@ -144,14 +145,15 @@ fn key(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("key");
     for count in [10_000_u32, 1_000_000] {
         let keys = LiveKeys::default();
-        let plans: Arc<[_]> = Arc::from([]);
+        let plans = PlanSet::default();
         let key = |number: u32| {
             let id = number.to_string();
-            Arc::new(Key::new(KeyHash::of(&name(number)), &id, &id, Arc::clone(&plans)))
+            Arc::new(Key::new(KeyHash::of(&name(number)), &id, &id, plans.clone()))
         };
         keys.change(&[], (0..count).map(key).collect());
         let known = drawn(count);
-        let find = |value: &[u8]| presented(value).and_then(|hash| keys.find(&hash)).is_some();
+        let usable = |found: Option<Found<'_>>| found.is_some_and(|found| found.is_usable(1));
+        let find = |value: &[u8]| presented(value).is_some_and(|hash| keys.see(&hash, usable));
         let mut at = 0;
         group.bench_function(format!("known, of {count}"), |bencher| {
             bencher.iter(|| {
@@ -186,11 +188,10 @@ fn all_levels(criterion: &mut Criterion) {
     let plan = UsagePlan::new(names.id("plan"), "plan".into(), Some(throttle), None, Reach::All);
     let entry = |number: u32| {
         let id = number.to_string();
-        let key = Key::new(KeyHash::of(&name(number)), &id, &id, names.set(["plan"]));
-        key.slot(&plan, 1, Nanos::ZERO, |_made| {});
-        Arc::new(key)
+        Arc::new(Key::new(KeyHash::of(&name(number)), &id, &id, names.set(["plan"])))
     };
     keys.change(&[], (0..KEYS).map(entry).collect());
+    let plans = Plans::new(vec![plan]);
     let shared = [(); 3].map(|()| bucket(1e9, 1_000_000));
     // One hasher for all tables, as in a registry.
     let hasher = RandomState::new();
@@ -203,22 +204,31 @@ fn all_levels(criterion: &mut Criterion) {
         (random >> 33) as u32
     };
     let sent = drawn(KEYS);
-    // What the edge keeps of a keyed request: the key for its log, the slot for its quota.
-    let known = |value: &[u8], now: Nanos| {
+    // What the edge looks at and keeps of a keyed request.
+    let taken = [0];
+    let known = |value: &[u8], now: Nanos, ahead: Option<&ClientBuckets>| {
+        let hash = presented(value)?;
+        if let Some(methods) = ahead {
+            methods.fetch(hash.client());
+        }
         let seen = |found: Option<Found<'_>>| {
-            let found = found.filter(|found| found.key().is_usable(1))?;
-            let slot = found.slot(&plan, 1, now, |_made| {});
-            Some((Arc::clone(found.key()), slot))
+            let found = found.filter(|found| found.is_usable(1))?;
+            let plan = plans.get(plans.plan_for(found.plans(), &taken)?)?;
+            Some(found.slot(plan, 1, now, |_made| {}))
         };
-        keys.see(&presented(value)?, seen)
+        keys.see(&hash, seen)
     };
+    // Each key was used.
+    for number in 0..KEYS {
+        known(&name(number), Nanos::ZERO, None).unwrap();
+    }
     let mut at = 0;
     let mut now = 0;
     criterion.bench_function("all ten levels, 1,000,000 keys at random", |bencher| {
         bencher.iter(|| {
             at = (at + 1) % sent.len();
             now += 1000;
-            let (key, slot) = known(black_box(&sent[at]), Nanos(now)).unwrap();
+            let slot = known(black_box(&sent[at]), Nanos(now), Some(&methods)).unwrap();
             let address = addresses[0].client(&(at as u32 % 30_000).to_be_bytes());
             let caller = callers[0].client(&(at as u32 % 30_000).to_be_bytes());
             let mut levels = Levels::new()
@@ -226,7 +236,7 @@ fn all_levels(criterion: &mut Criterion) {
                 .with(LevelKind::Behavior, &shared[0])
                 .with(LevelKind::Distribution, &shared[1])
                 .with(LevelKind::Edge, &shared[2])
-                .with_client(LevelKind::KeyMethod, &methods, key.client);
+                .with_client(LevelKind::KeyMethod, &methods, slot.client());
             let kinds = [LevelKind::BehaviorAddress, LevelKind::DistributionAddress, LevelKind::EdgeAddress];
             for (kind, table) in kinds.into_iter().zip(&addresses) {
                 levels = levels.with_client(kind, table, address);
@@ -241,7 +251,7 @@ fn all_levels(criterion: &mut Criterion) {
         bencher.iter(|| {
             at = (at + 1) % sent.len();
             now += 1000;
-            let (_key, slot) = known(black_box(&sent[at]), Nanos(now)).unwrap();
+            let slot = known(black_box(&sent[at]), Nanos(now), None).unwrap();
             let levels = Levels::new()
                 .with_slot(LevelKind::Key, &slot)
                 .with(LevelKind::Behavior, &shared[0])
@@ -269,4 +279,9 @@ fn all_levels(criterion: &mut Criterion) {
 }
 
 criterion_group!(benches, memory, reserve, ticket, key, all_levels);
-criterion_main!(benches);
+fn main() {
+    // As the edge does: with huge pages reads of memory would cost less than they do there.
+    pages::keep_small();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

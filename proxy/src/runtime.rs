@@ -11,6 +11,7 @@ pub mod frames;
 pub mod handshake;
 pub mod head;
 pub mod hello;
+pub mod pages;
 pub mod patient;
 pub mod proxy_protocol;
 pub mod random;

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::UNIX_EPOCH;
 
-use edgeweir_limits::{Found, LiveKeys, Meter, Nanos, PlanNames, Slot, UsagePlan};
+use edgeweir_limits::{Found, LiveKeys, Meter, Nanos, PlanNames, SlotRef, UsagePlan};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
@@ -195,7 +195,7 @@ impl State {
 
     /// A key's bucket and meter in a plan.
     #[must_use]
-    pub fn slot(&self, found: &Found<'_>, plan: &UsagePlan, snapshot: u64) -> Arc<Slot> {
+    pub fn slot(&self, found: &Found<'_>, plan: &UsagePlan, snapshot: u64) -> SlotRef {
         found.slot(plan, snapshot, Nanos(self.clock.monotonic()), |meter| {
             // Without a keeper nobody books it.
             let _kept = self.orders.send(Order::Track(Arc::clone(meter)));

@@ -14,6 +14,7 @@
 
 mod set;
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
 use crate::bucket::{Cell, Charge, Measure, Wait};
@@ -42,8 +43,15 @@ pub struct ClientBuckets {
 }
 
 /// A client of one table: its hash there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Client(u64);
+
+/// Without the hash: a key's is a part of that of its value.
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client(..)")
+    }
+}
 
 /// What one reservation took from one client's bucket.
 #[must_use = "the charge is what can be refunded"]
@@ -211,9 +219,10 @@ impl ClientBuckets {
         self.taken_over.load(Ordering::Relaxed)
     }
 
-    /// Has the processor fetch what a charge of the client will read, all of it at once.
+    /// Has the processor fetch what a charge of the client will read, all of it at once. A hint: of use to who knows the client
+    /// before all else that a reservation needs.
     #[inline]
-    pub(crate) fn fetch(&self, client: Client) {
+    pub fn fetch(&self, client: Client) {
         self.set(client).fetch();
     }
 

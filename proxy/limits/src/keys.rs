@@ -3,6 +3,8 @@
 
 mod hash;
 mod live;
+mod row;
+mod slot;
 mod table;
 mod usage;
 
@@ -10,13 +12,11 @@ use std::sync::{Arc, OnceLock};
 
 pub use hash::{KeyHash, KeyHashError};
 pub use live::LiveKeys;
+pub use slot::{Slot, SlotRef};
 pub use table::{Found, KeyTable, KeyTableError};
-pub use usage::{KeyUsage, Slot};
+pub use usage::KeyUsage;
 
-use crate::clients::Client;
-use crate::meter::Meter;
-use crate::plans::{PlanId, UsagePlan};
-use crate::time::Nanos;
+use crate::plans::PlanSet;
 
 /// The longest key that is looked at, in bytes; API Gateway's keys have at most 128. Anything longer is unknown, so that a
 /// viewer cannot make the edge hash a whole header block.
@@ -28,18 +28,15 @@ pub fn presented(key: &[u8]) -> Option<KeyHash> {
     (!key.is_empty() && key.len() <= MAX_PRESENTED_KEY).then(|| KeyHash::of(key))
 }
 
-/// A key the edge knows. In this order in memory: what a check reads comes first.
+/// A key the edge knows.
 #[derive(Debug)]
-#[repr(C)]
 pub struct Key {
     /// SHA-256 of the key.
     pub hash: KeyHash,
     /// From when on it is as good as unknown, in seconds since 1970: 0 for a disabled key, [`u64::MAX`] for one that never ends.
     until: u64,
-    /// Who it is in tables of clients: whoever has the same id, whatever the value.
-    pub client: Client,
     /// The usage plans it belongs to.
-    pub plans: Arc<[PlanId]>,
+    pub plans: PlanSet,
     /// What it is counted under; stays when its value is rotated.
     pub id: Box<str>,
     /// The name in logs; not secret.
@@ -51,16 +48,8 @@ pub struct Key {
 impl Key {
     /// An enabled key that never ends.
     #[must_use]
-    pub fn new(hash: KeyHash, id: &str, name: &str, plans: Arc<[PlanId]>) -> Self {
-        Self {
-            hash,
-            until: u64::MAX,
-            client: Client::of(KeyHash::of(id.as_bytes()).prefix()),
-            plans,
-            id: id.into(),
-            name: name.into(),
-            usage: OnceLock::new(),
-        }
+    pub fn new(hash: KeyHash, id: &str, name: &str, plans: PlanSet) -> Self {
+        Self { hash, until: u64::MAX, plans, id: id.into(), name: name.into(), usage: OnceLock::new() }
     }
 
     /// The same key, enabled or not, and until when: in seconds since 1970, `None` if it never ends.
@@ -80,7 +69,7 @@ impl Key {
 
     /// What it has used.
     pub fn usage(&self) -> &Arc<KeyUsage> {
-        self.usage.get_or_init(Arc::default)
+        self.usage.get_or_init(|| Arc::new(KeyUsage::of(self)))
     }
 
     /// What it has used, if it was used.
@@ -88,9 +77,10 @@ impl Key {
         self.usage.get()
     }
 
-    /// Its tokens and requests in a plan, as the snapshot with this number has the plan; see [`KeyUsage`].
-    pub fn slot(&self, plan: &UsagePlan, snapshot: u64, now: Nanos, made: impl FnOnce(&Arc<Meter>)) -> Arc<Slot> {
-        self.usage().slot(&self.id, plan, snapshot, now, made)
+    /// Its tokens and requests in a plan, of a key that is in no table; see [`Found::slot`].
+    #[cfg(test)]
+    fn slot(&self, plan: &crate::UsagePlan, snapshot: u64) -> SlotRef {
+        self.usage().slot((self, None), plan, snapshot, crate::Nanos::ZERO, |_made| {})
     }
 
     /// Whether it opens anything at a moment, in seconds since 1970.
@@ -104,11 +94,12 @@ impl Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plans::{PlanId, Reach, UsagePlan};
 
     #[test]
     fn disabled_and_ended_keys_are_not_usable() {
         let hash = KeyHash::of(b"k");
-        let key = |enabled, until| Key::new(hash, "k", "k", Arc::from([])).usable(enabled, until);
+        let key = |enabled, until| Key::new(hash, "k", "k", PlanSet::default()).usable(enabled, until);
         assert!(key(true, None).is_usable(u64::MAX - 1));
         assert!(!key(false, None).is_usable(0));
         assert!(key(true, Some(10)).is_usable(9) && !key(true, Some(10)).is_usable(10));
@@ -116,7 +107,13 @@ mod tests {
 
     #[test]
     fn all_values_of_a_key_are_one_client() {
-        let key = |value: &[u8], id| Key::new(KeyHash::of(value), id, "k", Arc::from([])).client;
-        assert!(key(b"1", "a") == key(b"2", "a") && key(b"1", "a") != key(b"1", "b"));
+        let plan = UsagePlan::new(PlanId(0), "p".into(), None, None, Reach::All);
+        let key = |value: &[u8]| Key::new(KeyHash::of(value), "k", "k", PlanSet::default());
+        let client = |key: &Key| key.slot(&plan, 1).client();
+        let first = key(b"1");
+        let second = key(b"2").that_continues(&first);
+        let third = key(b"3").that_continues(&second);
+        assert!(client(&third) == client(&first) && client(&second) == client(&first));
+        assert!(client(&first) == KeyHash::of(b"1").client() && client(&first) != client(&key(b"2")));
     }
 }

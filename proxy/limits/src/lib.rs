@@ -5,7 +5,7 @@
 //!
 //! The way through it, for one request:
 //! 1. [`presented`] hashes what a viewer sent; a [`KeyTable`] or [`LiveKeys`] has the [`Key`], [`Plans::plan_for`] its usage
-//!    plan, [`Key::slot`] the key's bucket and [`Meter`] in it.
+//!    plan, [`Found::slot`] the key's bucket and [`Meter`] in it.
 //! 2. [`Levels`] names the buckets that apply; [`Levels::reserve`] takes from all of them or from none.
 //! 3. [`Meter::take`] takes one request of the quota, out of a lease that a store has given.
 //! 4. The [`Ticket`] is committed, refunded, or dropped (which keeps the charge).
@@ -34,11 +34,12 @@ pub use bucket::{Bucket, Charge, Wait};
 pub use clients::{Client, ClientBuckets, ClientCharge, MAX_CLIENTS};
 pub use in_flight::{ClientGauges, Gauge, InFlight};
 pub use keys::{
-    Found, Key, KeyHash, KeyHashError, KeyTable, KeyTableError, KeyUsage, LiveKeys, MAX_PRESENTED_KEY, Slot, presented,
+    Found, Key, KeyHash, KeyHashError, KeyTable, KeyTableError, KeyUsage, LiveKeys, MAX_PRESENTED_KEY, Slot, SlotRef,
+    presented,
 };
 pub use meter::{Counted, Demand, Lease, Meter, MeterStanding, Take};
 pub use period::Period;
-pub use plans::{PlanId, PlanNames, Plans, Reach, UsagePlan};
+pub use plans::{PlanId, PlanNames, PlanSet, Plans, Reach, UsagePlan};
 pub use quota::{Counts, Quota};
 pub use registry::{BucketRegistry, Draft, DraftError};
 pub use throttle::{Throttle, ThrottleError};

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::period::{DAY, LAST};
@@ -25,6 +26,7 @@ pub struct Meter {
     pub plan: Arc<str>,
     /// What the key is counted under.
     pub key: Box<str>,
+    label: Label,
     /// Number of the period, and requests left of the lease for it.
     lease: AtomicU64,
     /// Below this many left, more is asked for.
@@ -38,6 +40,22 @@ pub struct Meter {
     /// Admitted without a lease, while the store was gone and the policy is to go on.
     owed: AtomicU64,
     books: Mutex<Books>,
+}
+
+/// The name of a key, which may change: one for all that it has used.
+#[derive(Debug, Clone)]
+pub(crate) struct Label(Arc<ArcSwap<Box<str>>>);
+
+impl Label {
+    pub(crate) fn new(name: &str) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(name.into())))
+    }
+
+    pub(crate) fn set(&self, name: &str) {
+        if &***self.0.load() != name {
+            self.0.store(Arc::new(name.into()));
+        }
+    }
 }
 
 /// What only those look at who keep the books.
@@ -195,6 +213,7 @@ impl Meter {
         let meter = Self {
             plan: Arc::clone(plan),
             key: key.into(),
+            label: Label::new(key),
             lease: AtomicU64::new(0),
             low: AtomicU64::new(0),
             spent: AtomicU32::new(0),
@@ -206,6 +225,18 @@ impl Meter {
         };
         meter.set_quota(quota);
         meter
+    }
+
+    /// The same meter of a key with a name.
+    pub(crate) fn with_label(mut self, label: &Label) -> Self {
+        self.label.clone_from(label);
+        self
+    }
+
+    /// The name of the key in logs, as it is now.
+    #[must_use]
+    pub fn key_name(&self) -> Arc<Box<str>> {
+        self.label.0.load_full()
     }
 
     /// Another quota is in force. What is left of the lease goes back with the next demand: it may be more than the new

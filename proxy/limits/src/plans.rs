@@ -2,9 +2,11 @@
 //! hold any bucket.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use crate::bucket::Measure;
 use crate::quota::Quota;
@@ -14,6 +16,25 @@ use crate::time::Nanos;
 /// The name of a plan, by number: the same as long as the process lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PlanId(pub u32);
+
+/// Usage plans that keys have, in the order of preference. Shared by all keys with the same ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlanSet(Arc<SmallVec<[PlanId; 4]>>);
+
+impl Deref for PlanSet {
+    type Target = [PlanId];
+
+    #[inline]
+    fn deref(&self) -> &[PlanId] {
+        &self.0
+    }
+}
+
+impl FromIterator<PlanId> for PlanSet {
+    fn from_iter<I: IntoIterator<Item = PlanId>>(plans: I) -> Self {
+        Self(Arc::new(plans.into_iter().collect()))
+    }
+}
 
 /// Numbers for the names of plans. Keys outlive configurations, and plans may be named by keys before a configuration has
 /// them.
@@ -27,7 +48,7 @@ struct Names {
     ids: HashMap<Arc<str>, PlanId>,
     names: Vec<Arc<str>>,
     /// Sets of plans that keys have: few, shared by many keys.
-    sets: HashMap<Box<[PlanId]>, Arc<[PlanId]>>,
+    sets: HashMap<Box<[PlanId]>, PlanSet>,
 }
 
 impl PlanNames {
@@ -44,14 +65,14 @@ impl PlanNames {
     }
 
     /// The numbers of names, in their order.
-    pub fn set<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Arc<[PlanId]> {
+    pub fn set<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> PlanSet {
         let mut known = self.names.lock();
         let ids: Box<[PlanId]> = names.into_iter().map(|name| known.id(name)).collect();
         if let Some(set) = known.sets.get(&ids) {
-            return Arc::clone(set);
+            return set.clone();
         }
-        let set: Arc<[PlanId]> = ids.clone().into();
-        known.sets.insert(ids, Arc::clone(&set));
+        let set: PlanSet = ids.iter().copied().collect();
+        known.sets.insert(ids, set.clone());
         set
     }
 }
@@ -207,8 +228,8 @@ mod tests {
         assert_eq!((&*names.name(b), &*names.name(PlanId(9))), ("b", ""));
         let set = names.set(["b", "c"]);
         assert_eq!(*set, [b, names.id("c")]);
-        assert!(Arc::ptr_eq(&set, &names.set(["b", "c"])));
-        assert!(!Arc::ptr_eq(&set, &names.set(["c", "b"])));
+        assert!(Arc::ptr_eq(&set.0, &names.set(["b", "c"]).0));
+        assert!(!Arc::ptr_eq(&set.0, &names.set(["c", "b"]).0));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use crate::bucket::{Bucket, Wait};
 use crate::clients::{Client, ClientBuckets};
-use crate::keys::Slot;
+use crate::keys::SlotRef;
 use crate::throttle::Throttle;
 use crate::time::Nanos;
 pub use kept::KeptTicket;
@@ -105,7 +105,7 @@ impl<'a> Levels<'a> {
     /// As [`Levels::with`], for the bucket of a key in a plan; without one there is no limit.
     #[must_use]
     #[inline]
-    pub fn with_slot(mut self, level: LevelKind, slot: &'a Arc<Slot>) -> Self {
+    pub fn with_slot(mut self, level: LevelKind, slot: &'a SlotRef) -> Self {
         self.set(level, Source::of(slot));
         self
     }

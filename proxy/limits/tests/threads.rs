@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use edgeweir_limits::{Bucket, Client, ClientBuckets, LevelKind, Levels, Nanos, Throttle};
+use edgeweir_limits::{
+    Bucket, Client, ClientBuckets, Key, KeyHash, LevelKind, Levels, LiveKeys, Nanos, PlanNames, Reach, Throttle,
+    UsagePlan,
+};
 
 const THREADS: u64 = 4;
 
@@ -188,4 +191,53 @@ fn sixteen_threads_get_exactly_what_there_is() {
 #[ignore = "half a minute; `make soak` runs it"]
 fn sixteen_threads_get_exactly_what_there_is_in_ten_seconds() {
     exact_to_the_request(Duration::from_secs(10));
+}
+
+/// Keys are used for the first time, and then on, while their tables are copied and made anew, and they themselves change.
+#[test]
+fn keys_that_change_while_they_are_used_give_exactly_their_tokens() {
+    const KEYS: u32 = 40;
+    const BURST: u32 = 5;
+    let names = PlanNames::default();
+    let plan = UsagePlan::new(names.id("p"), "p".into(), Throttle::new(1e-9, BURST).ok(), None, Reach::All);
+    let hash = |number: u32| KeyHash::of(&number.to_be_bytes());
+    let key = |number: u32, name: &str| Key::new(hash(number), &number.to_string(), name, names.set(["p"]));
+    for _round in 0..20 {
+        let keys = LiveKeys::default();
+        keys.change(&[], (0..KEYS).map(|number| Arc::new(key(number, "first"))).collect());
+        let counts: Vec<AtomicU64> = (0..KEYS).map(|_| AtomicU64::new(0)).collect();
+        let ask = |number: u32| {
+            let slot = keys.see(&hash(number), |found| found.unwrap().slot(&plan, 1, Nanos::ZERO, |_made| {}));
+            let passed = Levels::new().with_slot(LevelKind::Key, &slot).reserve(Nanos::ZERO, 1).is_ok();
+            counts[number as usize].fetch_add(u64::from(passed), Ordering::Relaxed);
+        };
+        thread::scope(|scope| {
+            for thread in 0..3 {
+                scope.spawn(move || (0..KEYS * BURST * 2).for_each(|turn| ask((turn / 3 + thread) % KEYS)));
+            }
+            let mut others = KEYS;
+            for number in 0..KEYS {
+                let known = keys.find(&hash(number)).unwrap();
+                keys.change(&[], vec![Arc::new(key(number, "second").that_continues(&known))]);
+                keys.change(
+                    &[],
+                    (0..200)
+                        .map(|_| {
+                            Arc::new(key(
+                                {
+                                    others += 1;
+                                    others
+                                },
+                                "other",
+                            ))
+                        })
+                        .collect(),
+                );
+            }
+        });
+        (0..KEYS).for_each(|number| (0..BURST).for_each(|_| ask(number)));
+        for count in &counts {
+            assert_eq!(count.load(Ordering::Relaxed), u64::from(BURST));
+        }
+    }
 }

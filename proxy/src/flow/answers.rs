@@ -132,7 +132,9 @@ impl Values<'_> {
             Variable::RequestTimeEpoch => epoch(std::time::SystemTime::now()),
             Variable::SourceIp => self.ctx.client.0.to_string(),
             Variable::UserAgent => header("user-agent"),
-            Variable::ApiKeyId => self.ctx.key.as_ref().map(|keyed| keyed.key.name.to_string()).unwrap_or_default(),
+            Variable::ApiKeyId => {
+                self.ctx.key.as_ref().map(|keyed| keyed.slot.meter.key_name().to_string()).unwrap_or_default()
+            }
             Variable::PrincipalId => {
                 self.ctx.caller.as_ref().and_then(|caller| caller.principal()).unwrap_or_default().to_owned()
             }

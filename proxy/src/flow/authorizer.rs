@@ -26,7 +26,7 @@ impl Flow {
         ctx: &mut RequestCtx,
         mut ticket: Option<KeptTicket>,
     ) -> Result<Option<KeptTicket>, Fault> {
-        let before = ctx.key.as_ref().map(|keyed| Arc::clone(&keyed.slot));
+        let before = ctx.key.as_ref().map(|keyed| keyed.slot.clone());
         let of_key = |level| matches!(level, LevelKind::Key | LevelKind::KeyMethod);
         match (ask(&self.core, session.req_header_mut(), ctx).await, &mut ticket) {
             (Ok(Asked::Hook), Some(ticket)) => ticket.commit_at(|level| !of_key(level)),
@@ -45,7 +45,7 @@ impl Flow {
             return Err(Fault::Forbidden);
         }
         let another = match (&ctx.key, &before) {
-            (Some(now), Some(before)) => !Arc::ptr_eq(&now.slot, before),
+            (Some(now), Some(before)) => !now.slot.is(before),
             (None, None) => false,
             _ => true,
         };

@@ -8,7 +8,7 @@ use edgeweir_cache::storage::{ObjectId, Stored};
 use edgeweir_cache::{CacheOutcome, Mark, Reason, Tags, Validation};
 use edgeweir_config::{Stage, Target};
 use edgeweir_hookhost::{CallFacts, Caller, Device, Pins, RequestEdit};
-use edgeweir_limits::{InFlight, Key, LevelKind, Refused, Slot, Standing};
+use edgeweir_limits::{InFlight, LevelKind, Refused, SlotRef, Standing};
 use http::HeaderValue;
 use pingora::http::RequestHeader;
 
@@ -237,12 +237,10 @@ impl Refusal {
 /// A key in the plan that opens the behavior.
 #[derive(Debug, Clone)]
 pub struct Keyed {
-    /// The key.
-    pub key: Arc<Key>,
     /// The plan, by index.
     pub plan: usize,
     /// The key's tokens and requests in that plan.
-    pub slot: Arc<Slot>,
+    pub slot: SlotRef,
 }
 
 /// One run of a hook, for the log.

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -22,6 +21,8 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 const MAX_ID: usize = 128;
 /// Addresses of `X-Forwarded-For` that are walked; what is further left is not believed.
 pub(super) const MAX_HOPS: usize = 32;
+/// Throttles of methods whose buckets are fetched ahead: more than plans have, few enough to cost nothing.
+const AHEAD: usize = 4;
 
 /// Settles who asks, and whether by TLS: by the connection, or, if a trusted proxy made it, by what that says in the field
 /// that the configuration names. Such a proxy may name the request too; nobody else's id is taken.
@@ -195,14 +196,17 @@ fn caller(ctx: &RequestCtx, value: &[u8]) -> Option<Keyed> {
     let snapshot = &ctx.snapshot;
     let hash = edgeweir_limits::presented(value)?;
     let taken = &ctx.behavior()?.plans;
+    // The key's bucket of the method is elsewhere: fetched while the key is looked for.
+    for limits in taken.iter().filter_map(|at| snapshot.plan_limits.get(*at)) {
+        limits.methods.iter().take(AHEAD).for_each(|method| method.buckets.fetch(hash.client()));
+    }
     let keyed = |found: Found<'_>| {
-        let key = found.key();
-        if !key.is_usable(snapshot.state.unix()) {
+        if !found.is_usable(snapshot.state.unix()) {
             return None;
         }
-        let at = snapshot.plans.plan_for(&key.plans, taken)?;
+        let at = snapshot.plans.plan_for(found.plans(), taken)?;
         let slot = snapshot.state.slot(&found, snapshot.plans.get(at)?, snapshot.number);
-        Some(Keyed { key: Arc::clone(key), plan: at, slot })
+        Some(Keyed { plan: at, slot })
     };
     // Both are asked, so that a guess takes as long wherever a key is.
     let of_config = snapshot.keys.find(&hash);

@@ -54,7 +54,7 @@ impl<'a> Subject<'a> {
             .get(keyed.plan)
             .and_then(|limits| limits.buckets(self.at, &self.behavior.label, self.method));
         match buckets {
-            Some(buckets) => levels.with_client(LevelKind::KeyMethod, buckets, keyed.key.client),
+            Some(buckets) => levels.with_client(LevelKind::KeyMethod, buckets, keyed.slot.client()),
             None => levels.with_slot(LevelKind::Key, &keyed.slot),
         }
     }
@@ -144,7 +144,7 @@ impl<'a> Subject<'a> {
         let Some(keyed) = self.key else { return Ok(()) };
         let gauges = self.snapshot.plan_limits.get(keyed.plan).and_then(|limits| limits.gauges.as_ref());
         if let Some(gauges) = gauges {
-            let entered = gauges.enter(keyed.key.client);
+            let entered = gauges.enter(keyed.slot.client());
             inside.push(entered.ok_or(Refusal::Concurrency(LevelKind::Key, gauges.limit()))?);
         }
         Ok(())

@@ -99,6 +99,7 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], f
         .collect();
     let trace = req.headers.get("traceparent").and_then(|value| value.to_str().ok());
     let asked = ctx.origin_times.0.and_then(|_asked| ctx.origin());
+    let key_name = ctx.key.as_ref().map(|caller| caller.slot.meter.key_name());
     let record = Record {
         time: core.clock.wall() - Duration::from_nanos(facts.duration),
         request_id: ctx.id(),
@@ -143,7 +144,7 @@ fn line(core: &Core, session: &Session, ctx: &RequestCtx, skipped: &[Skipped], f
             .filter(|why| *why != "storage-error" || !matches!(ctx.fault, Some(Fault::ViewerGone))),
         cache_generation: ctx.outcome.map_or(0, |outcome| cache::generation(ctx, outcome)),
         key_parameters: &ctx.snapshot.key_parameters,
-        key_name: ctx.key.as_ref().map(|caller| &*caller.key.name),
+        key_name: key_name.as_ref().map(|name| &***name),
         plan: ctx.key.as_ref().map(|caller| &*caller.slot.meter.plan),
         principal: ctx.caller.as_ref().and_then(|caller| caller.principal()),
         throttle: ctx.throttled_by(),

@@ -3,12 +3,11 @@
 //! Almost always that is one compare-and-swap on a lease in memory. The first request of a key in a period, and one that
 //! comes faster than leases do, waits for the store, at most as long as configured.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use edgeweir_config::StorePolicy;
 use edgeweir_limits::fields::{self, Item};
-use edgeweir_limits::{Nanos, Slot, Take};
+use edgeweir_limits::{Nanos, Slot, SlotRef, Take};
 use http::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 
@@ -24,7 +23,7 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 /// One request that was taken from a quota.
 #[derive(Debug)]
 pub struct Charge {
-    slot: Arc<Slot>,
+    slot: SlotRef,
     period: u32,
 }
 
@@ -49,7 +48,7 @@ pub(super) async fn reserve(ctx: &mut RequestCtx) -> Result<(), Fault> {
     let Some(caller) = &ctx.key else { return Ok(()) };
     let Some(quota) = caller.slot.quota() else {
         // It is counted for the ledger only.
-        ctx.quota = Some(Charge { slot: Arc::clone(&caller.slot), period: 0 });
+        ctx.quota = Some(Charge { slot: caller.slot.clone(), period: 0 });
         return Ok(());
     };
     let (state, meter) = (&ctx.snapshot.state, &caller.slot.meter);
@@ -72,7 +71,7 @@ pub(super) async fn reserve(ctx: &mut RequestCtx) -> Result<(), Fault> {
     };
     match taken {
         Ok(()) => {
-            ctx.quota = Some(Charge { slot: Arc::clone(&caller.slot), period });
+            ctx.quota = Some(Charge { slot: caller.slot.clone(), period });
             Ok(())
         }
         Err(fault) => {

@@ -1,7 +1,5 @@
 //! Limits of a request: all levels or nothing, and the fields that tell the viewer.
 
-use std::sync::Arc;
-
 use edgeweir_config::Stage;
 use edgeweir_limits::fields::{self, Item};
 use edgeweir_limits::{KeptTicket, Levels, Nanos, Standing, Ticket};
@@ -125,7 +123,7 @@ pub(super) fn charge(
     let cost = ctx.cost.unwrap_or(1);
     let mut another = false;
     if let Some(named) = ctx.hook_key.take() {
-        another = !ctx.key.as_ref().is_some_and(|paid| Arc::ptr_eq(&paid.slot, &named.slot));
+        another = !ctx.key.as_ref().is_some_and(|paid| paid.slot.is(&named.slot));
         ctx.key = Some(named);
     }
     if cost == 1 && !another {

@@ -69,7 +69,7 @@ impl KeyRecord {
         for secret in &self.secrets {
             let Ok(hash) = KeyHash::from_hex(&secret.sha256) else { continue };
             let until = [self.expires, secret.until].into_iter().flatten().min();
-            let key = Key::new(hash, &self.id, &self.name, Arc::clone(&plans)).usable(self.enabled, until);
+            let key = Key::new(hash, &self.id, &self.name, plans.clone()).usable(self.enabled, until);
             let first = keys.first().map(|first| &**first);
             // All values of a key use up the same quota.
             let key = match earlier.or(first) {

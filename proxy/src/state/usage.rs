@@ -61,7 +61,7 @@ impl State {
     pub fn standings(&self, key: &edgeweir_limits::Key) -> Vec<Value> {
         let unix = self.unix();
         let slots = key.usage().slots();
-        let standing = |slot: &std::sync::Arc<edgeweir_limits::Slot>| {
+        let standing = |slot: &edgeweir_limits::SlotRef| {
             let (quota, standing) = (slot.quota()?, slot.meter.standing()?);
             let resets = quota.period.start(standing.period + 1);
             Some(json!({

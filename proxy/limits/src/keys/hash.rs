@@ -5,6 +5,8 @@ use std::fmt;
 use sha2::{Digest, Sha256, compress256};
 use subtle::ConstantTimeEq;
 
+use crate::clients::Client;
+
 /// SHA-256 of an API key. Compared in constant time; `Debug` shows the first 4 hex digits only.
 #[derive(Clone, Copy)]
 pub struct KeyHash([u8; 32]);
@@ -50,10 +52,22 @@ impl KeyHash {
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 
+    /// The client of a key that has this value first.
+    #[must_use]
+    pub const fn client(&self) -> Client {
+        Client::of(self.prefix())
+    }
+
     /// The hash itself, for whoever keeps keys.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// A byte that tells most hashes of nearly one place apart; another one than those that place it.
+    #[inline]
+    pub(super) const fn tag(&self) -> u8 {
+        self.0[10]
     }
 
     /// Which of many tables it is in. Other bytes than those that place it within the table.

@@ -77,7 +77,7 @@ impl LiveKeys {
                 continue;
             };
             let old = shard.load();
-            let table = old.changed(goes, std::iter::from_fn(|| come.next_if(|key| place(&key.hash) == at)));
+            let table = old.changed(goes, std::iter::from_fn(|| come.next_if(|key| place(&key.hash) == at)).collect());
             let len = self.len.load(Relaxed);
             self.len.store(len + table.len() - old.len(), Relaxed);
             shard.store(Arc::new(table));
@@ -111,9 +111,10 @@ fn place(hash: &KeyHash) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plans::PlanSet;
 
     fn key(name: &str, value: &str) -> Arc<Key> {
-        Arc::new(Key::new(KeyHash::of(value.as_bytes()), name, name, Arc::from([])))
+        Arc::new(Key::new(KeyHash::of(value.as_bytes()), name, name, PlanSet::default()))
     }
 
     fn name(keys: &LiveKeys, value: &str) -> Option<String> {

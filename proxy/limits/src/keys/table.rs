@@ -1,48 +1,68 @@
 //! A set of keys that does not change, found by hash. Must not know which of them can be used.
 //!
 //! With a million keys nothing of a key is in the processor's caches, and each look at another piece of memory that only
-//! the last one told of costs as much as all the arithmetic of a check. So there are two such looks: an entry, whose place
-//! the hash says, and from there the key and its slot at once.
+//! the last one told of costs as much as all the arithmetic of a check. So there is one such look: a byte for each place, few enough
+//! to be in the caches, says where the key is, and what is looked at of it, and of what it has used (`row`), is there, side by side
+//! with that of others. Both are fetched at once.
 
+use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwapOption, Guard};
+use arc_swap::ArcSwapOption;
 
-use super::usage::Slot;
+use super::row::Row;
+use super::slot::{Slot, SlotRef};
 use super::{Key, KeyHash};
 use crate::meter::Meter;
-use crate::plans::UsagePlan;
+use crate::plans::{PlanSet, UsagePlan};
 use crate::time::Nanos;
 
 /// For so many keys ..
 const FULL: usize = 3;
-/// .. there are so many places.
+/// .. there are so many places when a table is made.
 const PLACES: usize = 4;
+/// The tag of a place that nobody ever had.
+const EMPTY: u8 = 0;
+/// The tag of a place whose key is gone. It has no second one, as somebody may still charge the first one there.
+const GONE: u8 = 1;
+/// A table with so many times as many places as keys is made anew.
+const MANY: usize = 8;
+/// Rows of earlier tables that keys may have slots in: while there are more, the row of a new table takes no slots. So
+/// however often tables are made, they keep a few rows.
+const ROWS: usize = 3;
 
 /// See the module's text. A look-up costs the same whether the key is enabled or not; for one that nobody has it costs a read
 /// of memory less.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct KeyTable {
-    /// In the order of the hashes, each entry where its hash says or as little behind as those before it leave room. SHA-256
+    /// A byte of the hash of who is at a place. A key is at the place that its hash says, or where after it there was room. SHA-256
     /// is spread well enough, and a viewer cannot add to the table, so no random seed is needed against flooding.
-    places: Box<[Option<Entry>]>,
-    /// Places that hashes are spread over; those behind them are for the last ones.
-    homes: usize,
+    tags: Box<[u8]>,
+    places: Box<[Option<Place>]>,
+    /// A seat for each place; the same one as that of the table before, while keys are where they were there.
+    row: Option<Arc<Row>>,
     len: usize,
+    /// Places that are not empty.
+    given: usize,
 }
 
+/// A key, with what is looked at in each request: a line of memory.
 #[derive(Debug)]
-struct Entry {
-    prefix: u64,
+#[repr(C, align(64))]
+struct Place {
+    hash: KeyHash,
+    until: u64,
+    plans: PlanSet,
+    /// The slot that was used last of those that have no seat.
+    other: ArcSwapOption<Slot>,
     key: Arc<Key>,
-    /// The slot that was used last: almost always the key's only one.
-    slot: ArcSwapOption<Slot>,
 }
 
 /// A key in a table.
 pub struct Found<'t> {
-    entry: &'t Entry,
-    slot: Guard<Option<Arc<Slot>>>,
+    place: &'t Place,
+    row: &'t Arc<Row>,
+    at: u32,
 }
 
 /// Why a set of keys makes no table.
@@ -64,71 +84,131 @@ impl KeyTable {
     /// # Errors
     /// [`KeyTableError::Duplicate`] if two, enabled or not, have the same hash.
     pub fn new(keys: impl IntoIterator<Item = Arc<Key>>) -> Result<Self, KeyTableError> {
-        let table = Self::of(keys.into_iter().map(Entry::new).collect());
-        for (first, second) in table.iter().zip(table.iter().skip(1)) {
-            if first.hash == second.hash {
-                return Err(KeyTableError::Duplicate {
-                    first: first.name.to_string(),
-                    second: second.name.to_string(),
-                });
+        let keys: Vec<_> = keys.into_iter().collect();
+        let mut table = Self::with_room(&keys);
+        for key in keys {
+            if let Some(first) = table.get(&key.hash) {
+                return Err(KeyTableError::Duplicate { first: first.name.to_string(), second: key.name.to_string() });
             }
+            table.put(key);
         }
         Ok(table)
     }
 
     /// The same table without some keys and with others. What goes is in order, and has the hashes of what comes too; that
     /// has one key for each hash.
-    pub(super) fn changed(&self, goes: &[KeyHash], come: impl Iterator<Item = Arc<Key>>) -> Self {
-        // Most keys stay, and are not looked at.
-        let stays = |entry: &&Entry| {
-            let first = goes.partition_point(|hash| hash.prefix() < entry.prefix);
-            let mut alike = goes.iter().skip(first).take_while(|hash| hash.prefix() == entry.prefix);
-            alike.all(|hash| *hash != entry.key.hash)
-        };
-        let stay = self.entries().filter(stays);
-        Self::of(stay.map(Entry::again).chain(come.map(Entry::new)).collect())
+    pub(super) fn changed(&self, goes: &[KeyHash], come: Vec<Arc<Key>>) -> Self {
+        let places = self.places.len();
+        let at_least = (self.len + come.len()).saturating_sub(goes.len());
+        if self.given + come.len() > room(places) || places > MANY * at_least {
+            let gone = |hash: &KeyHash| goes.binary_search_by(|gone| gone.as_bytes().cmp(hash.as_bytes())).is_ok();
+            let mut keys: Vec<_> =
+                self.places().filter(|place| !gone(&place.hash)).map(|place| Arc::clone(&place.key)).collect();
+            keys.extend(come);
+            let mut table = Self::with_room(&keys);
+            keys.into_iter().for_each(|key| table.put(key));
+            return table;
+        }
+        // Another name, plan or end: the key stays where its tokens are.
+        let (stay, come): (Vec<_>, Vec<_>) = come.into_iter().partition(|key| {
+            let before = self.get(&key.hash).and_then(|before| before.used());
+            before.zip(key.used()).is_some_and(|(before, now)| Arc::ptr_eq(before, now))
+        });
+        let stay: Vec<_> = stay.into_iter().filter_map(|key| Some((self.position(&key.hash)?, key))).collect();
+        let mut table = self.again();
+        for at in goes.iter().filter_map(|hash| self.position(hash)) {
+            table.set(at, GONE, None);
+        }
+        for (at, key) in stay {
+            table.sit(at, key);
+        }
+        come.into_iter().for_each(|key| table.put(key));
+        table
     }
 
-    fn of(mut entries: Vec<Entry>) -> Self {
-        entries.sort_by(|one, other| {
-            let prefixes = one.prefix.cmp(&other.prefix);
-            prefixes.then_with(|| one.key.hash.as_bytes().cmp(other.key.hash.as_bytes()))
-        });
-        let (len, homes) = (entries.len(), entries.len() * PLACES / FULL + 1);
-        let mut places = Vec::with_capacity(homes + 1);
-        for entry in entries {
-            let home = home(entry.prefix, homes);
-            while places.len() < home {
-                places.push(None);
+    /// An empty table for these keys.
+    fn with_room(keys: &[Arc<Key>]) -> Self {
+        let mut rows: Vec<Arc<Row>> = Vec::new();
+        for usage in keys.iter().filter_map(|key| key.used()) {
+            for (row, _) in usage.slots().iter().filter_map(SlotRef::place) {
+                if rows.len() <= ROWS && !rows.iter().any(|known| Arc::ptr_eq(known, row)) {
+                    rows.push(Arc::clone(row));
+                }
             }
-            places.push(Some(entry));
         }
-        places.resize_with(places.len().max(homes), || None);
-        Self { places: places.into_boxed_slice(), homes, len }
+        let places = if keys.is_empty() { 0 } else { keys.len() * PLACES / FULL + 1 };
+        Self {
+            tags: (0..places).map(|_| EMPTY).collect(),
+            places: (0..places).map(|_| None).collect(),
+            row: Some(Arc::new(Row::new(places, rows.len() <= ROWS))),
+            len: 0,
+            given: 0,
+        }
+    }
+
+    fn again(&self) -> Self {
+        let places = self.places.iter().map(|place| place.as_ref().map(Place::again)).collect();
+        Self { tags: self.tags.clone(), places, row: self.row.clone(), len: self.len, given: self.given }
+    }
+
+    /// Gives a key that is not in the table a place that nobody had.
+    fn put(&mut self, key: Arc<Key>) {
+        let mut ahead = ahead(home(key.hash.prefix(), self.tags.len()), self.tags.len());
+        if let Some(at) = ahead.find(|at| self.tags.get(*at) == Some(&EMPTY)) {
+            self.given += 1;
+            self.sit(at, key);
+        }
+    }
+
+    /// Gives a key a place. What it has used already, it finds from there.
+    fn sit(&mut self, at: usize, key: Arc<Key>) {
+        let slots = key.used().map(|usage| {
+            usage.rename(&key.name);
+            usage.slots()
+        });
+        // A key may have slots of plans that it no longer belongs to.
+        let slots = slots.iter().flat_map(|slots| slots.iter()).filter(|slot| key.plans.contains(&slot.plan()));
+        let mut other = None;
+        for slot in slots {
+            match (slot.as_alone(), &self.row) {
+                (Some(alone), _) => other = other.or(Some(Arc::clone(alone))),
+                (None, Some(row)) => row.tell(at as u32, slot),
+                (None, None) => {}
+            }
+        }
+        let (tag, other) = (tag(&key.hash), ArcSwapOption::new(other));
+        let place = Place { hash: key.hash, until: key.until, plans: key.plans.clone(), other, key };
+        self.set(at, tag, Some(place));
+    }
+
+    fn set(&mut self, at: usize, tag: u8, place: Option<Place>) {
+        if let (Some(old_tag), Some(old)) = (self.tags.get_mut(at), self.places.get_mut(at)) {
+            self.len = self.len + usize::from(place.is_some()) - usize::from(old.is_some());
+            (*old_tag, *old) = (tag, place);
+        }
     }
 
     /// The key with a hash, enabled or not.
     #[must_use]
     #[inline]
     pub fn find(&self, hash: &KeyHash) -> Option<Found<'_>> {
-        let prefix = hash.prefix();
-        let mut at = home(prefix, self.homes);
-        loop {
-            let entry = self.places.get(at)?.as_ref()?;
-            if entry.prefix > prefix {
-                return None;
-            }
-            if entry.prefix == prefix {
-                // Asks the slot whether there is a newer one, only not to wait for it when the key is there: both are read at
-                // once.
-                let known = entry.slot.load();
-                let current = known.as_ref().is_some_and(|slot| !slot.is_superseded());
-                if entry.key.hash == *hash {
-                    return Some(Found { entry, slot: if current { known } else { Guard::from_inner(None) } });
+        let row = self.row.as_ref()?;
+        let (tag, places) = (tag(hash), self.tags.len());
+        for at in ahead(home(hash.prefix(), places), places) {
+            match *self.tags.get(at)? {
+                EMPTY => return None,
+                found if found == tag => {
+                    row.fetch(at as u32);
+                    if let Some(place) = self.places.get(at)?
+                        && place.hash == *hash
+                    {
+                        return Some(Found { place, row, at: at as u32 });
+                    }
                 }
+                _ => {}
             }
-            at += 1;
         }
+        None
     }
 
     /// As [`KeyTable::find`], if only the key is wanted.
@@ -137,12 +217,16 @@ impl KeyTable {
         self.find(hash).map(|found| found.key())
     }
 
-    /// All keys, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Key>> {
-        self.entries().map(|entry| &entry.key)
+    fn position(&self, hash: &KeyHash) -> Option<usize> {
+        self.find(hash).map(|found| found.at as usize)
     }
 
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
+    /// All keys, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.places().map(|place| &place.key)
+    }
+
+    fn places(&self) -> impl Iterator<Item = &Place> {
         self.places.iter().flatten()
     }
 
@@ -159,166 +243,98 @@ impl KeyTable {
     }
 }
 
-/// Where a hash would be, if nobody was before it.
-#[inline]
-fn home(prefix: u64, homes: usize) -> usize {
-    ((u128::from(prefix) * homes as u128) >> 64) as usize
+/// Without tags, which are parts of hashes.
+impl fmt::Debug for KeyTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
 }
 
-impl Entry {
-    fn new(key: Arc<Key>) -> Self {
-        // A key may have slots of plans that it no longer belongs to.
-        let used = key.used().and_then(|usage| {
-            let slots = usage.slots();
-            slots.iter().find(|slot| key.plans.contains(&slot.plan())).cloned()
-        });
-        let slot = ArcSwapOption::new(used);
-        Self { prefix: key.hash.prefix(), key, slot }
-    }
+/// Where a hash is, if nobody was there before.
+#[inline]
+fn home(prefix: u64, places: usize) -> usize {
+    ((u128::from(prefix) * places as u128) >> 64) as usize
+}
 
+/// All places, from one on.
+#[inline]
+fn ahead(home: usize, places: usize) -> impl Iterator<Item = usize> {
+    (home..places).chain(0..home)
+}
+
+/// The most places of a table that may be given: the emptier it is, the shorter are the ways.
+fn room(places: usize) -> usize {
+    places * 7 / 8
+}
+
+/// A tag that no place without a key has.
+#[inline]
+fn tag(hash: &KeyHash) -> u8 {
+    hash.tag().max(GONE + 1)
+}
+
+impl Place {
     fn again(&self) -> Self {
-        Self { prefix: self.prefix, key: Arc::clone(&self.key), slot: ArcSwapOption::new(self.slot.load_full()) }
+        Self {
+            hash: self.hash,
+            until: self.until,
+            plans: self.plans.clone(),
+            other: ArcSwapOption::new(self.other.load_full()),
+            key: Arc::clone(&self.key),
+        }
     }
 }
 
 impl<'t> Found<'t> {
-    /// The key.
+    /// The key: more than is needed for a check, and in another piece of memory.
     #[must_use]
     pub fn key(&self) -> &'t Arc<Key> {
-        &self.entry.key
+        &self.place.key
     }
 
-    /// Its tokens and requests in a plan; see [`Key::slot`].
+    /// As [`Key::is_usable`].
+    #[must_use]
     #[inline]
-    pub fn slot(&self, plan: &UsagePlan, snapshot: u64, now: Nanos, made: impl FnOnce(&Arc<Meter>)) -> Arc<Slot> {
-        match &*self.slot {
-            Some(slot) if slot.is_current(plan, snapshot) => Arc::clone(slot),
-            known => {
-                let slot = self.entry.key.slot(plan, snapshot, now, made);
-                // That of another plan stays: two plans in turn would only drive each other out.
-                if known.as_ref().is_none_or(|known| known.plan() == slot.plan()) {
-                    self.entry.slot.store(Some(Arc::clone(&slot)));
-                }
-                slot
-            }
+    pub fn is_usable(&self, unix: u64) -> bool {
+        unix < self.place.until
+    }
+
+    /// The usage plans it belongs to.
+    #[must_use]
+    #[inline]
+    pub fn plans(&self) -> &'t PlanSet {
+        &self.place.plans
+    }
+
+    /// Its tokens and requests in a plan, as the snapshot with this number has the plan; `made` is called with a meter that is new.
+    /// A request that still has an older snapshot gets what a newer one has made of the slot.
+    #[inline]
+    pub fn slot(&self, plan: &UsagePlan, snapshot: u64, now: Nanos, made: impl FnOnce(&Arc<Meter>)) -> SlotRef {
+        match self.row.find(self.at, |slot| slot.is_current(plan, snapshot)) {
+            Some(slot) => slot,
+            None => self.other(plan, snapshot, now, made),
         }
+    }
+
+    /// The slot of a key whose seat is empty, or has another one.
+    fn other(&self, plan: &UsagePlan, snapshot: u64, now: Nanos, made: impl FnOnce(&Arc<Meter>)) -> SlotRef {
+        let known = self.place.other.load();
+        if let Some(slot) = known.as_ref().filter(|slot| slot.is_current(plan, snapshot)) {
+            return SlotRef::alone(Arc::clone(slot));
+        }
+        let key = self.key();
+        let slot = key.usage().slot((key, Some((self.row, self.at))), plan, snapshot, now, made);
+        match slot.as_alone() {
+            // That of another plan stays: two plans in turn would only drive each other out.
+            Some(alone) if known.as_ref().is_none_or(|known| known.plan() == slot.plan()) => {
+                self.place.other.store(Some(Arc::clone(alone)));
+            }
+            Some(_) => {}
+            None => self.row.tell(self.at, &slot),
+        }
+        slot
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::keys::{MAX_PRESENTED_KEY, presented};
-    use crate::plans::{PlanId, Reach};
-    use crate::throttle::Throttle;
-    use proptest::prelude::*;
-
-    fn key(name: &str, value: &str) -> Arc<Key> {
-        Arc::new(Key::new(KeyHash::of(value.as_bytes()), name, name, Arc::from([])))
-    }
-
-    #[test]
-    fn keys_are_found_by_what_is_presented() {
-        let table = KeyTable::new([key("a", "key-of-a"), key("b", "key-of-b")]).unwrap();
-        let find = |value: &[u8]| table.get(&presented(value)?).map(|key| key.name.to_string());
-        assert_eq!(find(b"key-of-a").as_deref(), Some("a"));
-        for unknown in [&b"key-of-A"[..], b"key-of-a ", b"", &[b'k'; MAX_PRESENTED_KEY + 1]] {
-            assert_eq!(find(unknown), None);
-        }
-        assert!(presented(&[b'k'; MAX_PRESENTED_KEY]).is_some());
-        assert_eq!((table.len(), KeyTable::default().is_empty()), (2, true));
-    }
-
-    #[test]
-    fn hashes_that_begin_alike_are_told_apart() {
-        let hash = |last: u8| {
-            let mut bytes = [0xff; 32];
-            bytes[31] = last;
-            KeyHash::from_bytes(bytes)
-        };
-        let of = |last: u8| Arc::new(Key::new(hash(last), &last.to_string(), "", Arc::from([])));
-        // All of them want the last place.
-        let table = KeyTable::new((0..20).map(of)).unwrap();
-        for last in 0..20 {
-            assert_eq!(*table.get(&hash(last)).unwrap().id, *last.to_string());
-        }
-        assert!(table.get(&hash(20)).is_none());
-        let table = table.changed(&[hash(3), hash(30)], [of(30)].into_iter());
-        assert!(table.get(&hash(3)).is_none() && table.get(&hash(30)).is_some());
-        assert_eq!((table.len(), table.iter().count()), (20, 20));
-    }
-
-    #[test]
-    fn a_table_gives_the_slot_that_is_in_force() {
-        let plan = |id, rate| {
-            let throttle = Throttle::new(rate, 10).ok();
-            UsagePlan::new(PlanId(id), "p".into(), throttle, None, Reach::All)
-        };
-        let hash = KeyHash::of(b"1");
-        let table = KeyTable::new([key("a", "1")]).unwrap();
-        let slot = |table: &KeyTable, plan: &UsagePlan, snapshot| {
-            table.find(&hash).unwrap().slot(plan, snapshot, Nanos::ZERO, |_made| {})
-        };
-        let first = slot(&table, &plan(0, 1.0), 1);
-        assert!(Arc::ptr_eq(&first, &slot(&table, &plan(0, 1.0), 2)), "the same terms");
-        // Another plan in between, and a table that was changed.
-        let other = slot(&table, &plan(1, 1.0), 2);
-        let changed = table.changed(&[], [key("b", "2")].into_iter());
-        assert!(Arc::ptr_eq(&first, &slot(&changed, &plan(0, 1.0), 2)));
-        assert!(Arc::ptr_eq(&other, &slot(&changed, &plan(1, 1.0), 2)));
-        // Other terms: both tables know, whichever is asked first, and so does who asks with the terms of before.
-        let second = slot(&changed, &plan(0, 2.0), 3);
-        assert!(!Arc::ptr_eq(&first, &second));
-        for table in [&table, &changed, &table] {
-            assert!(Arc::ptr_eq(&second, &slot(table, &plan(0, 2.0), 3)));
-            assert!(Arc::ptr_eq(&second, &slot(table, &plan(0, 1.0), 2)));
-        }
-    }
-
-    #[test]
-    fn the_same_key_twice_is_an_error() {
-        let error = KeyTable::new([key("a", "same"), key("x", "x"), key("b", "same")]);
-        assert_eq!(error.unwrap_err().to_string(), "keys `a` and `b` have the same value");
-    }
-
-    #[test]
-    fn entries_do_not_show_the_whole_hash() {
-        let shown = format!("{:?}", KeyTable::new([key("a", "abc")]).unwrap());
-        assert!(shown.contains("ba78") && !shown.contains("ba7816"), "{shown}");
-    }
-
-    #[test]
-    fn a_key_that_goes_over_to_another_plan_is_found_with_its_slot_there() {
-        let plan = |id| UsagePlan::new(PlanId(id), "p".into(), Throttle::new(1.0, 1).ok(), None, Reach::All);
-        let of = |plan: u32| Key::new(KeyHash::of(b"value"), "k", "k", Arc::from([PlanId(plan)]));
-        let slot = |table: &KeyTable, plan: &UsagePlan| {
-            let found = table.find(&KeyHash::of(b"value")).unwrap();
-            let slot = found.slot(plan, 1, Nanos::ZERO, |_| {});
-            (slot, found.slot.as_ref().map(|known| known.plan()))
-        };
-        let before = Arc::new(of(1));
-        let table = KeyTable::new([Arc::clone(&before)]).unwrap();
-        slot(&table, &plan(1));
-        let after = Arc::new(of(2).that_continues(&before));
-        slot(&KeyTable::new([Arc::clone(&after)]).unwrap(), &plan(2));
-        let again = KeyTable::new([after]).unwrap();
-        let (found, known) = slot(&again, &plan(2));
-        assert_eq!((found.plan(), known), (PlanId(2), Some(PlanId(2))));
-    }
-
-    proptest! {
-        #[test]
-        fn every_key_finds_itself_and_nothing_else(
-            keys in prop::collection::hash_set("[ -~]{1,40}", 1..40),
-            other in "[ -~]{1,40}",
-        ) {
-            let keys: Vec<String> = keys.into_iter().collect();
-            let table = KeyTable::new(keys.iter().map(|value| key(value, value))).unwrap();
-            for value in &keys {
-                let found = table.get(&presented(value.as_bytes()).unwrap()).unwrap();
-                prop_assert_eq!(&*found.name, value.as_str());
-            }
-            prop_assert_eq!(table.get(&presented(other.as_bytes()).unwrap()).is_some(), keys.contains(&other));
-        }
-    }
-}
+mod tests;

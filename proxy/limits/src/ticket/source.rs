@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::bucket::{Bucket, Cell, Charge, Measure, Wait};
 use crate::clients::{Client, ClientBuckets};
-use crate::keys::Slot;
+use crate::keys::SlotRef;
 use crate::time::Nanos;
 
 /// A bucket of one level.
@@ -12,7 +12,7 @@ use crate::time::Nanos;
 pub(super) enum Source<'a> {
     One(&'a Arc<Bucket>),
     /// A slot that has the tokens in itself.
-    Key(&'a Arc<Slot>, &'a Measure, &'a Cell),
+    Key(&'a SlotRef, &'a Measure, &'a Cell),
     Client(&'a Arc<ClientBuckets>, Client),
 }
 
@@ -28,13 +28,13 @@ pub(super) struct Taken {
 #[derive(Debug)]
 pub(super) enum Held {
     One(Arc<Bucket>),
-    Key(Arc<Slot>),
+    Key(SlotRef),
     Client(Arc<ClientBuckets>, Client),
 }
 
 impl<'a> Source<'a> {
     /// The slot of a key, or of a slot before it that has its tokens. None if the plan has no throttle.
-    pub(super) fn of(slot: &'a Arc<Slot>) -> Option<Self> {
+    pub(super) fn of(slot: &'a SlotRef) -> Option<Self> {
         let holder = slot.with_tokens()?;
         let (measure, cell) = holder.parts()?;
         Some(Self::Key(holder, measure, cell))
@@ -85,7 +85,7 @@ impl<'a> Source<'a> {
     pub(super) fn held(self) -> Held {
         match self {
             Self::One(bucket) => Held::One(Arc::clone(bucket)),
-            Self::Key(slot, ..) => Held::Key(Arc::clone(slot)),
+            Self::Key(slot, ..) => Held::Key(slot.clone()),
             Self::Client(table, client) => Held::Client(Arc::clone(table), client),
         }
     }

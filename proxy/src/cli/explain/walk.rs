@@ -205,7 +205,7 @@ fn api_key(original: &RequestHeader, ctx: &RequestCtx) -> Option<ApiKey> {
         (true, true) => "the edge answers the CORS preflight by itself",
         (true, false) => "`api_key_required` is set",
     };
-    let key = ctx.key.as_ref().map(|caller| caller.key.name.to_string());
+    let key = ctx.key.as_ref().map(|caller| caller.slot.meter.key_name().to_string());
     let plan = ctx.key.as_ref().map(|caller| caller.slot.meter.plan.to_string());
     Some(ApiKey { required: behavior.api_key_required && !preflight, why: why.to_owned(), key, plan })
 }
