@@ -168,7 +168,7 @@ fn context() -> Result<Context, Problem> {
 /// A part of the library without its text: its name, a zero, and what the language made of it.
 fn compiled(part: &Source) -> Option<Vec<u8>> {
     context().ok()?.with(|ctx| {
-        let module = Module::declare(ctx, format!("{OURS}{}", part.file), &*part.text).ok()?;
+        let module = Module::declare(ctx, format!("{OURS}part:{}", part.file), &*part.text).ok()?;
         let code = module.write(WriteOptions { strip_source: true, ..WriteOptions::default() }).ok()?;
         Some([part.file.as_bytes(), &[0], &code].concat())
     })
