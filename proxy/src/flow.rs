@@ -74,6 +74,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use self::{context::RequestCtx, route::Subject};
 use crate::edge::Core;
 use crate::fault::Fault;
+use crate::runtime::turn;
 
 /// pingora's application: what it calls for each request.
 pub struct Flow {
@@ -351,6 +352,8 @@ impl ProxyHttp for Flow {
             .map_err(|fault| stop(ctx, fault))?;
         ctx.attempts.asks_head = req.method == Method::HEAD;
         request_body::play(session, ctx, req);
+        // Requests go out together, as answers do (`runtime::conn`).
+        turn::give_way().await;
         Ok(())
     }
 

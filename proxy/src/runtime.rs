@@ -18,3 +18,4 @@ pub mod random;
 pub mod resolver;
 pub mod room;
 pub mod stand_in;
+pub mod turn;

@@ -148,6 +148,35 @@ async fn rfc9110_6_6_1_a_stored_answer_keeps_its_date() {
     }
 }
 
+/// The connection writes the edge's own fields behind pingora's head, whatever its size, and `Date` in the place of pingora's.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_edges_own_fields_are_there_once_also_in_a_large_head() {
+    const DAY: &str = "Thu, 01 Jan 2015 00:00:00 GMT";
+    let large = "x".repeat(7000);
+    for parts in [0, 3] {
+        let parts: Vec<(String, String)> = (0..parts).map(|nth| (format!("x-part-{nth}"), large.clone())).collect();
+        let origin = Origin::start(move |_| {
+            let of_origin =
+                [("cache-control", "max-age=60"), ("date", DAY), ("x-request-id", "its"), ("via", "1.1 other")];
+            let parts = parts.iter().map(|(name, value)| (&**name, &**value));
+            Reply::new(200, &of_origin.into_iter().chain(parts).collect::<Vec<_>>(), "body")
+        })
+        .await;
+        let edge = with_policy(&origin, "").await;
+        for hit in [false, true] {
+            let response = edge.get("/t").await;
+            assert_eq!(
+                (is_hit(&response), response.text(), response.header_all("date")),
+                (hit, "body".into(), vec![DAY])
+            );
+            assert_eq!(response.header_all("via"), ["1.1 other", "1.1 edgeweir"]);
+            assert_eq!(response.header_all("cache-status").len(), 1);
+            let ids = response.header_all("x-request-id");
+            assert!(matches!(&ids[..], [id] if id.len() == 32), "{ids:?}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rfc9110_6_6_1_an_answer_without_a_date_gets_the_one_of_its_arrival() {
     for fields in [&[("cache-control", "max-age=600")][..], &[("cache-control", "max-age=600"), ("date", "today")]] {
