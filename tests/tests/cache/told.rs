@@ -156,13 +156,17 @@ async fn the_edges_own_fields_are_there_once_also_in_a_large_head() {
     for parts in [0, 3] {
         let parts: Vec<(String, String)> = (0..parts).map(|nth| (format!("x-part-{nth}"), large.clone())).collect();
         let origin = Origin::start(move |_| {
-            let of_origin =
-                [("cache-control", "max-age=60"), ("date", DAY), ("x-request-id", "its"), ("via", "1.1 other")];
+            let of_origin = [
+                ("cdn-cache-control", "max-age=2000000000"),
+                ("date", DAY),
+                ("x-request-id", "its"),
+                ("via", "1.1 other"),
+            ];
             let parts = parts.iter().map(|(name, value)| (&**name, &**value));
             Reply::new(200, &of_origin.into_iter().chain(parts).collect::<Vec<_>>(), "body")
         })
         .await;
-        let edge = with_policy(&origin, "").await;
+        let edge = with_policy(&origin, "max_ttl = \"365d\"\nmin_ttl = \"1h\"\ndefault_ttl = \"1h\"").await;
         for hit in [false, true] {
             let response = edge.get("/t").await;
             assert_eq!(
