@@ -253,6 +253,15 @@ mod tests {
         text.parse().expect("an address")
     }
 
+    /// A table with one connection, for as long as its place is kept.
+    fn one() -> (Arc<Connections>, Place, Arc<ConnFacts>) {
+        let table = Arc::new(Connections::default());
+        let a = address("127.0.0.1:1");
+        let mut place = table.admit(a.ip(), 3, 3, Arc::default()).expect("room");
+        let facts = place.enter(a, a, None);
+        (table, place, facts)
+    }
+
     #[test]
     fn caps_hold_and_places_come_back() {
         let table = Arc::new(Connections::default());
@@ -284,10 +293,7 @@ mod tests {
 
     #[test]
     fn the_sweep_ends_only_late_heads() {
-        let table = Arc::new(Connections::default());
-        let a = address("127.0.0.1:1");
-        let mut place = table.admit(a.ip(), 3, 3, Arc::default()).expect("room");
-        let facts = place.enter(a, a, None);
+        let (table, _place, facts) = one();
         let heads = |now| table.sweep(now, &PATIENCE).heads;
         assert_eq!(heads(50_000), 0, "no head is awaited");
         facts.head_begins();
@@ -301,10 +307,7 @@ mod tests {
 
     #[test]
     fn a_late_origin_is_told_of_and_then_ended() {
-        let table = Arc::new(Connections::default());
-        let a = address("127.0.0.1:1");
-        let mut place = table.admit(a.ip(), 3, 3, Arc::default()).expect("room");
-        let facts = place.enter(a, a, None);
+        let (table, _place, facts) = one();
         let origins = |now| table.sweep(now, &PATIENCE).origins;
         facts.await_origin(Duration::from_secs(5), true);
         assert_eq!((origins(100_000), origins(104_000), facts.origin_is_late()), (0, 0, false));
@@ -322,10 +325,7 @@ mod tests {
 
     #[test]
     fn a_viewer_that_does_not_take_a_write_is_late() {
-        let table = Arc::new(Connections::default());
-        let a = address("127.0.0.1:1");
-        let mut place = table.admit(a.ip(), 3, 3, Arc::default()).expect("room");
-        let facts = place.enter(a, a, None);
+        let (table, _place, facts) = one();
         let late = |now| {
             table.sweep(now, &PATIENCE);
             facts.write_is_late()

@@ -335,7 +335,7 @@ fn is_request_line(line: &[u8]) -> bool {
     let target = line.get(first + 1..last).unwrap_or_default();
     let printable = |part: &[u8]| part.iter().fold(true, |all, byte| all & byte.is_ascii_graphic());
     let ends = [line.get(..first), line.get(last + 1..)];
-    // A space less here would be three of them, or two side by side; `target` has none if all of it can be printed.
+    // A third space, or two side by side, would be in `target`, where none may be.
     !target.is_empty()
         && printable(target)
         && memchr(b'#', target).is_none()

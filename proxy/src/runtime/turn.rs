@@ -6,8 +6,8 @@ use std::task::Poll;
 /// Lets the tasks that are ready go first, without a look at the system for more of them.
 ///
 /// Where many requests are on their way, each step is then done for all that are ready, one after the other: the processor's
-/// caches stay warm with one kind of work, and a peer on the same machine is woken once and not for each message. Waking a
-/// thread that sleeps costs the one that wakes it as much as a fifth of a request.
+/// caches stay warm with one kind of work, and a peer on the same machine is woken once and not for each message: to wake one
+/// that sleeps took an eighth of the time of a request that is passed on (samples of W1, both on one machine of two cores).
 pub async fn give_way() {
     let mut gave_way = false;
     poll_fn(|cx| {

@@ -145,15 +145,10 @@ fn prepare() -> Result<(), Problem> {
     let library = context.with(|ctx| -> rquickjs::Result<_> {
         let (native, parts) = (native::object(&ctx)?, Object::new(ctx.clone())?);
         ctx.globals().set("__edgeweir", parts.clone())?;
-        Ok(Some((Persistent::save(&ctx, native), Persistent::save(&ctx, parts))))
+        Ok((Persistent::save(&ctx, native), Persistent::save(&ctx, parts)))
     });
-    ENGINE.with_borrow_mut(|engine| *engine = Some(Engine { context, library: None, handler: None }));
-    let library = library.map_err(plain)?;
-    ENGINE.with_borrow_mut(|engine| {
-        if let Some(engine) = engine {
-            engine.library = library;
-        }
-    });
+    let library = Some(library.map_err(plain)?);
+    ENGINE.with_borrow_mut(|engine| *engine = Some(Engine { context, library, handler: None }));
     Ok(())
 }
 
@@ -177,7 +172,8 @@ fn compiled(part: &Source) -> Option<Vec<u8>> {
 /// Makes a part of the library, of what [`compiled`] made in another instance.
 fn make(part: Vec<u8>) -> Result<(), Problem> {
     let library = engine(|engine| engine.and_then(|engine| engine.library.clone()));
-    let (native, parts) = library.ok_or_else(|| Problem::from("the library is there".to_owned()))?;
+    let (native, parts) =
+        library.ok_or_else(|| Problem::from("the engine was not prepared, or has its function".to_owned()))?;
     // What is made refers to it for as long as there is an instance.
     let part: &'static [u8] = part.leak();
     let name = part.split(|&byte| byte == 0).next().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
