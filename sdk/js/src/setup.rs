@@ -113,7 +113,7 @@ pub(crate) fn step(step: u32, length: u32) -> u64 {
                 address(text)
             });
         }
-        4 => make(given).map(|()| false),
+        4 => make(&given).map(|()| false),
         _ => import_all().map(|()| false),
     };
     let report = match done {
@@ -170,16 +170,14 @@ fn compiled(part: &Source) -> Option<Vec<u8>> {
 }
 
 /// Makes a part of the library, of what [`compiled`] made in another instance.
-fn make(part: Vec<u8>) -> Result<(), Problem> {
+fn make(part: &[u8]) -> Result<(), Problem> {
     let library = engine(|engine| engine.and_then(|engine| engine.library.clone()));
     let (native, parts) =
         library.ok_or_else(|| Problem::from("the engine was not prepared, or has its function".to_owned()))?;
-    // What is made refers to it for as long as there is an instance.
-    let part: &'static [u8] = part.leak();
     let name = part.split(|&byte| byte == 0).next().and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
     context()?.with(|ctx| {
         let made = || {
-            let code = part.get(name.len() + 1..).unwrap_or_default();
+            let code: &[u8] = part.get(name.len() + 1..).unwrap_or_default();
             let (module, evaluated) = system::module(&ctx, code)?.eval()?;
             evaluated.finish::<()>()?;
             let make: Function<'_> = module.get("default")?;

@@ -20,7 +20,7 @@
 //! 4. *Threads.* There is one: without the `atomics` feature WASM has no other, and with it this file does not compile.
 //! 5. *`bytes`* copies out of an array before any JavaScript can run again, so that nothing moves or frees it meanwhile.
 //! 6. *Compiled parts.* What `module` is given is what the same engine made of a part of the library, in another instance: the
-//!    hook's build takes it from there and hands it over as it is. It stays where it is, which `&'static` says.
+//!    hook's build takes it from there and hands it over as it is. What is loaded is a copy: QuickJS-ng reads all of it at once.
 //! 7. *Exports.* `no_mangle` names collide with nothing: no C code defines `__rquickjs_host_now_us` (it is what QuickJS's
 //!    port asks its embedder for), and `edgeweir_setup` is ours. The library's section is bytes that nothing refers to.
 #![expect(unsafe_code, reason = "an allocator, names for C code, and the bytes of arrays; the argument is above")]
@@ -141,7 +141,7 @@ pub(crate) fn bytes(array: &TypedArray<'_, u8>) -> Vec<u8> {
 }
 
 /// A part of the library, of what the language made of it.
-pub(crate) fn module<'js>(ctx: &Ctx<'js>, code: &'static [u8]) -> rquickjs::Result<Module<'js, Declared>> {
+pub(crate) fn module<'js>(ctx: &Ctx<'js>, code: &[u8]) -> rquickjs::Result<Module<'js, Declared>> {
     // SAFETY: point 6.
     unsafe { Module::load(ctx.clone(), code) }
 }
