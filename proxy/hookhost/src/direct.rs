@@ -1,16 +1,20 @@
 //! Core modules without a component around them: hooks of the SDK for wasm32-unknown-unknown. A component of such a module
-//! is three core instances, two more tables and an instance of its own; here a call makes one core instance. The types of
+//! is three core instances, two more tables and an instance of its own; here a call makes one core instance, or has one that
+//! was kept (`kept`). The types of
 //! imports and exports were checked before, on a component (`load`); what crosses the border is checked here, at each
 //! access (`abi`).
 
 mod abi;
 mod imports;
+mod kept;
 #[cfg(test)]
 mod tests;
 
 use std::any::Any;
 
-use wasmtime::{Instance, InstancePre, Linker, Memory, Module, ModuleExport, Result, Store, TypedFunc};
+use wasmtime::{
+    Instance, InstancePre, Linker, Memory, Module, ModuleExport, PoolConcurrencyLimitError, Result, Store, TypedFunc,
+};
 
 use crate::bindings::stages::settings_check::Problem;
 use crate::fault::Broken;
@@ -20,6 +24,8 @@ use crate::{LoadError, Stage};
 
 use abi::{Lift, Load, Lowering};
 pub(crate) use imports::by_memory;
+use kept::Written;
+pub(crate) use kept::{Keeping, Kept, Ready};
 
 /// What a hook returned, of the type that was expected.
 type Output = Box<dyn Any + Send>;
@@ -49,6 +55,11 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// For another call of the same instance; what is kept of the last one is room.
+    pub(crate) fn again(self) -> Self {
+        Self { memory: self.memory, lowering: self.lowering, ..Self::default() }
+    }
+
     /// What the hook has to allocate for the host, or 0.
     fn wants(&mut self) -> Result<u64> {
         let wants = self.lowering.wants()?;
@@ -77,6 +88,8 @@ pub(crate) struct Direct {
     realloc: Option<ModuleExport>,
     stages: [Option<ModuleExport>; Stage::EXPORTS.len()],
     check: Option<ModuleExport>,
+    /// None if each call makes an instance.
+    keeping: Option<Keeping>,
 }
 
 impl Direct {
@@ -87,18 +100,28 @@ impl Direct {
         let memory = module.get_export_index(MEMORY).ok_or_else(|| mismatch("it exports no memory".into()))?;
         let realloc = module.get_export_index(REALLOC);
         let stages = Stage::EXPORTS.map(|stage| module.get_export_index(&entry(stage.as_str())));
-        Ok(Self { pre, memory, realloc, stages, check: module.get_export_index(&entry("settings-check")) })
+        let check = module.get_export_index(&entry("settings-check"));
+        Ok(Self { pre, memory, realloc, stages, check, keeping: Keeping::of(module) })
     }
 
-    /// Calls a stage in a fresh instance; none if the module does not export it.
+    /// The instances that are kept; none if each call makes one.
+    pub(crate) fn keeping(&self) -> Option<&Keeping> {
+        self.keeping.as_ref()
+    }
+
+    /// Calls a stage; none if the module does not export it. Makes an instance if none is `ready`.
     pub(crate) async fn stage<T: Load + Send + 'static>(
         &self,
         stage: Stage,
         store: &mut Store<CallState>,
+        ready: &mut Option<Ready>,
     ) -> Result<Option<T>> {
         let nth = Stage::EXPORTS.iter().position(|known| *known == stage);
         let Some(function) = nth.and_then(|nth| self.stages.get(nth)?.as_ref()) else { return Ok(None) };
-        let instance = self.instance(store).await?;
+        let instance = match ready {
+            Some(ready) => ready.instance,
+            None => ready.insert(self.instance(store).await?).instance,
+        };
         let function: TypedFunc<(), ()> = typed(store, instance, function)?;
         expect::<T>(store);
         function.call_async(&mut *store, ()).await?;
@@ -114,7 +137,7 @@ impl Direct {
         let (Some(function), Some(realloc)) = (&self.check, &self.realloc) else {
             return Err(Broken("no `settings-check`").into());
         };
-        let instance = self.instance(store).await?;
+        let instance = self.instance(store).await?.instance;
         let function: TypedFunc<(u32, u32), ()> = typed(store, instance, function)?;
         let realloc: TypedFunc<(u32, u32, u32, u32), u32> = typed(store, instance, realloc)?;
         let length = u32::try_from(settings.len()).map_err(|_| Broken("the settings are too long"))?;
@@ -129,11 +152,22 @@ impl Direct {
         output(store)
     }
 
-    async fn instance(&self, store: &mut Store<CallState>) -> Result<Instance> {
-        let instance = self.pre.instantiate_async(&mut *store).await?;
+    async fn instance(&self, store: &mut Store<CallState>) -> Result<Ready> {
+        let instance = match self.pre.instantiate_async(&mut *store).await {
+            // Those that are kept have places that calls of others may need.
+            Err(error) if error.is::<PoolConcurrencyLimitError>() && store.data().hook.make_room() => {
+                self.pre.instantiate_async(&mut *store).await?
+            }
+            made => made?,
+        };
         let memory = instance.get_module_export(&mut *store, &self.memory).and_then(wasmtime::Extern::into_memory);
+        let ready = Ready { instance, memory: memory.ok_or(Broken("no memory"))? };
         store.data_mut().direct.memory = memory;
-        Ok(instance)
+        if let Some(keeping) = &self.keeping {
+            keeping.made(store, ready);
+            store.data_mut().direct.lowering.written = Some(Written::default());
+        }
+        Ok(ready)
     }
 }
 

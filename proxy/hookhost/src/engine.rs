@@ -194,6 +194,12 @@ impl HookEngine {
 }
 
 impl Inner {
+    /// Gives up the instances that hooks keep; whether there were any.
+    pub(crate) fn make_room(&self) -> bool {
+        let programs: Vec<_> = self.programs.lock().values().filter_map(Weak::upgrade).collect();
+        programs.iter().filter(|program| program.give_up()).count() > 0
+    }
+
     fn new(made: &Made, resident: Resident) -> Result<Self, EngineError> {
         let limits = match resident {
             Resident::Compiled => made.limits,

@@ -13,7 +13,7 @@ use wasmtime::component::InstancePre;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::data::Held;
-use crate::direct::Direct;
+use crate::direct::{Direct, Keeping, Kept, Ready};
 use crate::engine::{EngineLimits, Inner, lane};
 use crate::keys::Keys;
 use crate::load::{LoadError, Shape, too_much_memory};
@@ -22,7 +22,7 @@ use crate::services::{Counters, HostServices};
 use crate::state::CallState;
 use crate::{AuthorizerVerdict, Call, CallReport, Done, Grant, HookFault, RequestVerdict, ResponseEdit, Stage};
 
-use settings::SettingsCheck;
+use settings::{SettingsCheck, no_request};
 pub use settings::{CheckFault, SettingsProblem};
 use stages::{Authorizer, Exports, OriginRequest, OriginResponse, StageCall, ViewerRequest, ViewerResponse};
 
@@ -77,6 +77,14 @@ impl Code {
         let check = shape.checks_settings.then(|| SettingsCheck::new(&pre)).transpose()?;
         Ok(Self::Component { pre, exports, check })
     }
+
+    /// The instances that are kept for calls to come; none if each call makes one.
+    fn keeping(&self) -> Option<&Keeping> {
+        match self {
+            Self::Direct(direct) => direct.keeping(),
+            Self::Component { .. } => None,
+        }
+    }
 }
 
 /// Compiled code, shared by all hooks with the same bytes.
@@ -84,7 +92,7 @@ pub(crate) struct Program {
     code: Code,
     shape: Shape,
     memory: usize,
-    held: Held,
+    held: Arc<Held>,
     /// Where in its author's files a place in a message is.
     places: Option<Places>,
     version: Box<str>,
@@ -104,19 +112,61 @@ impl Program {
         version: String,
     ) -> Self {
         let (version, passed, start) = (version.into(), AtomicBool::new(false), lane::Start::default());
-        Self { code, shape, memory, held, places, version, passed, start }
+        Self { code, shape, memory, held: Arc::new(held), places, version, passed, start }
+    }
+
+    /// Gives up the instances that are kept for calls to come; whether there were any.
+    pub(crate) fn give_up(&self) -> bool {
+        self.code.keeping().is_some_and(Keeping::give_up)
     }
 }
 
 /// A hook, ready to be called. Keeps its engine alive.
 pub struct Hook {
-    name: Box<str>,
+    context: Arc<HookContext>,
     program: Arc<Program>,
-    limits: HookLimits,
     /// One for each call that may run now.
     places: Semaphore,
+}
+
+/// What a hook's calls need of it. Not its program: that keeps instances, with what they need.
+pub(crate) struct HookContext {
+    name: Box<str>,
+    limits: HookLimits,
+    held: Arc<Held>,
     engine: Arc<Inner>,
     counters: Arc<dyn Counters>,
+}
+
+impl HookContext {
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn limits(&self) -> HookLimits {
+        self.limits
+    }
+
+    pub(crate) fn services(&self) -> &dyn HostServices {
+        &*self.engine.services
+    }
+
+    pub(crate) fn counters(&self) -> &dyn Counters {
+        &*self.counters
+    }
+
+    pub(crate) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.engine.keys
+    }
+
+    /// Gives up the instances that hooks keep; whether there were any.
+    pub(crate) fn make_room(&self) -> bool {
+        self.engine.make_room()
+    }
 }
 
 impl Hook {
@@ -131,7 +181,8 @@ impl Hook {
         }
         let places = usize::try_from(limits.concurrent).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let counters = engine.services.counters(name);
-        Ok(Arc::new(Self { name: name.into(), program, limits, places: Semaphore::new(places), engine, counters }))
+        let context = HookContext { name: name.into(), limits, held: Arc::clone(&program.held), engine, counters };
+        Ok(Arc::new(Self { context: Arc::new(context), program, places: Semaphore::new(places) }))
     }
 
     /// Whether it is a core module by itself.
@@ -143,7 +194,7 @@ impl Hook {
     /// The name that it was loaded with.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.context.name
     }
 
     /// The stages that it implements, in the order of a request, and last whether it can be an authorizer; at least one.
@@ -177,30 +228,15 @@ impl Hook {
     ///
     /// When the limits are out of range, or are too small for what the hook starts with.
     pub fn with_limits(&self, limits: HookLimits) -> Result<Arc<Self>, LoadError> {
-        limits.check(self.engine.limits)?;
-        Self::new(&self.name, Arc::clone(&self.program), limits, Arc::clone(&self.engine))
+        let engine = &self.context.engine;
+        limits.check(engine.limits)?;
+        Self::new(self.name(), Arc::clone(&self.program), limits, Arc::clone(engine))
     }
 
     /// Its limits.
     #[must_use]
     pub fn limits(&self) -> HookLimits {
-        self.limits
-    }
-
-    pub(crate) fn services(&self) -> &dyn HostServices {
-        &*self.engine.services
-    }
-
-    pub(crate) fn counters(&self) -> &dyn Counters {
-        &*self.counters
-    }
-
-    pub(crate) fn held(&self) -> &Held {
-        &self.program.held
-    }
-
-    pub(crate) fn keys(&self) -> &Keys {
-        &self.engine.keys
+        self.context.limits
     }
 
     /// Runs the hook at viewer-request, in a fresh instance. Needs a tokio runtime with time, as the other calls do. A
@@ -235,9 +271,9 @@ impl Hook {
             let report = CallReport { duration: start.elapsed(), ..CallReport::default() };
             return Done { call, verdict: Err(HookFault::Overloaded), report };
         };
-        let deadline = began + self.limits.timeout;
+        let deadline = began + self.limits().timeout;
         let (verdict, state) =
-            lane::run(&self.engine.slow, &self.program.start, Box::pin(Arc::clone(self).called::<S>(call, deadline)))
+            lane::run(&self.context.engine.slow, &self.program.start, Box::pin(Arc::clone(self).called::<S>(call, deadline)))
                 .await;
         let CallState { call, log_dropped, reads, memory, .. } = state;
         let waited = began.saturating_duration_since(start);
@@ -245,22 +281,24 @@ impl Hook {
         Done { call, verdict, report }
     }
 
-    /// One call in an instance of its own, which is gone when this returns.
+    /// One call, in an instance that is as it was made: it is gone when this returns, or put back.
     async fn called<S: StageCall>(
         self: Arc<Self>,
         call: Call,
         deadline: Instant,
     ) -> (Result<S::Verdict, HookFault>, CallState) {
         // The store stays outside of the timed future: when that is dropped, the call is still here.
-        let mut store = self.store(Some(S::STAGE), call, deadline);
+        let (mut store, mut ready, idle) = self.begin(S::STAGE, call, deadline);
+        let (mut by_itself, timeout) = (false, self.limits().timeout);
         let verdict = {
-            let _ticking = self.engine.ticker.tick();
-            let called = S::handle(&self.program.code, &mut store);
+            let _ticking = self.context.engine.ticker.tick();
+            let called = S::handle(&self.program.code, &mut store, &mut ready);
             let ended = tokio::time::timeout_at(deadline, called).await;
             store.data_mut().end_output();
+            by_itself |= matches!(ended, Ok(Ok(Some(_))));
             match ended {
-                Err(_) => Err(HookFault::Timeout { limit: self.limits.timeout }),
-                Ok(Err(error)) => Err(HookFault::of(&error, store.data().last_error.as_deref(), self.limits.timeout)),
+                Err(_) => Err(HookFault::Timeout { limit: timeout }),
+                Ok(Err(error)) => Err(HookFault::of(&error, store.data().last_error.as_deref(), timeout)),
                 Ok(Ok(None)) => Err(HookFault::MissingStage(S::STAGE)),
                 Ok(Ok(Some(Err(message)))) => Err(HookFault::failed(match &self.program.places {
                     Some(places) => places.told(&message),
@@ -277,7 +315,43 @@ impl Hook {
         if verdict.is_ok() && !self.passed() {
             self.program.passed.store(true, Ordering::Relaxed);
         }
-        (verdict, store.into_data())
+        let state = match ready.filter(|_| by_itself) {
+            Some(ready) => self.end(store, ready, idle),
+            None => store.into_data(),
+        };
+        (verdict, state)
+    }
+
+    /// A store for a call, and an instance in it if one was kept.
+    fn begin(
+        self: &Arc<Self>,
+        stage: Stage,
+        call: Call,
+        deadline: Instant,
+    ) -> (Store<CallState>, Option<Ready>, Option<CallState>) {
+        let Some(Kept { mut store, ready }) = self.program.code.keeping().and_then(Keeping::take) else {
+            return (self.store(Some(stage), call, deadline), None, None);
+        };
+        let mut state = CallState::new(Arc::clone(&self.context), Some(stage), call, deadline);
+        state.direct = std::mem::take(&mut store.data_mut().direct).again();
+        state.memory = ready.size(&store);
+        let idle = std::mem::replace(store.data_mut(), state);
+        store.set_epoch_deadline(1);
+        (store, Some(ready), Some(idle))
+    }
+
+    /// Keeps an instance whose call has ended by itself, where that is done; what its call leaves.
+    fn end(&self, mut store: Store<CallState>, ready: Ready, idle: Option<CallState>) -> CallState {
+        let Some(keeping) = self.program.code.keeping() else { return store.into_data() };
+        let deadline = store.data().deadline;
+        let mut idle = idle.unwrap_or_else(|| {
+            let call = no_request("", "", "{}", None);
+            CallState::new(Arc::clone(&self.context), None, call, deadline)
+        });
+        idle.direct = std::mem::take(&mut store.data_mut().direct);
+        let state = std::mem::replace(store.data_mut(), idle);
+        keeping.keep(store, ready);
+        state
     }
 
     /// Waits for a place among this hook's calls, and says when there was one; none after the timeout. Who comes first is
@@ -286,19 +360,20 @@ impl Hook {
         if let Ok(place) = self.places.try_acquire() {
             return Some((place, start));
         }
-        let place = tokio::time::timeout_at(start + self.limits.timeout, self.places.acquire()).await.ok()?.ok()?;
+        let place = tokio::time::timeout_at(start + self.limits().timeout, self.places.acquire()).await.ok()?.ok()?;
         Some((place, Instant::now()))
     }
 
     /// A store with all its limits, before anything of the hook runs.
     fn store(self: &Arc<Self>, stage: Option<Stage>, call: Call, deadline: Instant) -> Store<CallState> {
-        let mut store = Store::new(&self.engine.wasmtime, CallState::new(Arc::clone(self), stage, call));
+        let state = CallState::new(Arc::clone(&self.context), stage, call, deadline);
+        let mut store = Store::new(&self.context.engine.wasmtime, state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(MAX_HANDOVER);
         store.set_epoch_deadline(1);
         // A spinning hook gives its thread back at each tick.
-        store.epoch_deadline_callback(move |_| {
-            if Instant::now() >= deadline {
+        store.epoch_deadline_callback(|store| {
+            if Instant::now() >= store.data().deadline {
                 return Ok(UpdateDeadline::Interrupt);
             }
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(lane::give_way())))

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use wasmtime::ResourceLimiter;
 
 use crate::direct;
 use crate::fault::{MemoryLimit, Refusal};
-use crate::hook::Hook;
+use crate::hook::HookContext;
 use crate::host::wasi::Wasi;
 use crate::{Call, Fact, ReadSet, RequestEdit, RequestView, ResponseView, Stage, ViewerFacts};
 
@@ -20,7 +21,9 @@ pub(crate) struct CallState {
     pub(crate) stage: Option<Stage>,
     /// While settings are checked, the stage of their binding.
     pub(crate) bound_at: Option<Stage>,
-    pub(crate) hook: Arc<Hook>,
+    pub(crate) hook: Arc<HookContext>,
+    /// When the call has to have ended.
+    pub(crate) deadline: Instant,
     /// The frozen time, once the hook asked.
     pub(crate) now: Option<u64>,
     /// The origin that it chose by a function.
@@ -40,13 +43,14 @@ pub(crate) struct CallState {
 }
 
 impl CallState {
-    pub(crate) fn new(hook: Arc<Hook>, stage: Option<Stage>, call: Call) -> Self {
+    pub(crate) fn new(hook: Arc<HookContext>, stage: Option<Stage>, call: Call, deadline: Instant) -> Self {
         let reads = call.record_reads.then(Box::default);
         Self {
             call,
             stage,
             bound_at: None,
             hook,
+            deadline,
             now: None,
             chosen: None,
             log_lines: 0,

@@ -27,6 +27,14 @@ impl Resident {
             Self::Script => 1 << 20,
         }
     }
+
+    /// Memories of a module: its own, and where instances are kept the table that tells what was written (`load::rewrite`).
+    fn memories(self) -> u32 {
+        match self {
+            Self::Compiled => 1,
+            Self::Script => 2,
+        }
+    }
 }
 
 /// One of so many slots may lie warm, with the pages of a hook that is not at work, before a new hook gets one of these in place
@@ -67,12 +75,13 @@ fn pool(limits: EngineLimits, resident: Resident) -> PoolingAllocationConfig {
     let slots = limits.slots;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots).total_core_instances(slots.saturating_mul(8));
-    pool.total_memories(slots).total_tables(slots.saturating_mul(4)).total_stacks(slots);
+    let memories = resident.memories();
+    pool.total_memories(slots.saturating_mul(memories)).total_tables(slots.saturating_mul(4)).total_stacks(slots);
     pool.max_component_instance_size(1 << 20).max_core_instance_size(1 << 20);
     pool.max_core_instances_per_component(CORE_INSTANCES)
         .max_memories_per_component(1)
         .max_tables_per_component(TABLES);
-    pool.max_memory_size(limits.max_memory).max_memories_per_module(1).max_tables_per_module(1);
+    pool.max_memory_size(limits.max_memory).max_memories_per_module(memories).max_tables_per_module(1);
     pool.table_elements(MAX_TABLE);
     // Tables too: a component with imports has two, and giving them back costs more than the call.
     pool.linear_memory_keep_resident(resident.bytes()).table_keep_resident(64 << 10).async_stack_keep_resident(0);

@@ -96,11 +96,11 @@ impl Hook {
         stage: Stage,
         settings: &str,
     ) -> Result<Result<(), Vec<raw::Problem>>, HookFault> {
-        let limit = self.limits.timeout.max(PATIENCE);
+        let limit = self.limits().timeout.max(PATIENCE);
         let deadline = Instant::now() + limit;
         let mut store = self.store(None, call, deadline);
         store.data_mut().bound_at = Some(stage);
-        let _ticking = self.engine.ticker.tick();
+        let _ticking = self.context.engine.ticker.tick();
         let called = async {
             match &self.program.code {
                 Code::Component { pre, check: Some(check), .. } => {
@@ -145,7 +145,7 @@ fn tidy(problems: Vec<raw::Problem>) -> Vec<SettingsProblem> {
 }
 
 /// A call without a request: reads of it are refused before they get here.
-fn no_request(distribution: &str, behavior: &str, settings: &str, grants: Option<Arc<Grants>>) -> Call {
+pub(super) fn no_request(distribution: &str, behavior: &str, settings: &str, grants: Option<Arc<Grants>>) -> Call {
     let viewer = ViewerFacts {
         address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
         port: None,

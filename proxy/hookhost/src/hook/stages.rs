@@ -6,6 +6,7 @@ use wasmtime::component::{InstancePre, Lift};
 
 use super::Code;
 use crate::bindings::stages as raw;
+use crate::direct::Ready;
 use crate::load::LoadError;
 use crate::rules::{self, Allowed, Violation};
 use crate::state::CallState;
@@ -88,10 +89,11 @@ pub(super) trait StageCall: 'static {
     type Raw: Send;
     type Verdict: Send + 'static;
 
-    /// Instantiates and calls; none if the program does not export the stage.
+    /// Instantiates, unless an instance is `ready`, and calls; none if the program does not export the stage.
     fn handle(
         code: &Code,
         store: &mut Store<CallState>,
+        ready: &mut Option<Ready>,
     ) -> impl Future<Output = wasmtime::Result<Option<Result<Self::Raw, String>>>> + Send;
 
     fn check(raw: Self::Raw, call: &Call) -> Result<Self::Verdict, Violation>;
@@ -112,10 +114,11 @@ macro_rules! stage_call {
             async fn handle(
                 code: &Code,
                 store: &mut Store<CallState>,
+                ready: &mut Option<Ready>,
             ) -> wasmtime::Result<Option<Result<Self::Raw, String>>> {
                 let (pre, exports) = match code {
                     Code::Component { pre, exports, .. } => (pre, exports),
-                    Code::Direct(direct) => return direct.stage(Self::STAGE, store).await,
+                    Code::Direct(direct) => return direct.stage(Self::STAGE, store, ready).await,
                 };
                 let Some(indices) = &exports.$field else { return Ok(None) };
                 let instance = pre.instantiate_async(&mut *store).await?;

@@ -9,17 +9,20 @@
 //!   while wants != 0: wants = allocated(cabi_realloc(0, 0, wants >> 32, wants))
 //!   ```
 //! - An exported function is called by a wrapper, which hands its result to the host and then calls its `cabi_post_…`.
+//! - A hook whose instances are kept gets a table that tells what a call has written (`cards`), and its globals get exports.
 //! - Imports get the names of their interfaces without package and version: `load` has checked both.
 //!
 //! All else stays as it is. A module that this file does not know through and through is left to the component's way.
+
+pub(crate) mod cards;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{
-    CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection, ImportSection, Instruction, Module,
-    NameMap, NameSection, RawSection, SectionId, TypeSection, ValType,
+    CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection, ImportSection, Instruction,
+    MemorySection, MemoryType, Module, NameMap, NameSection, RawSection, SectionId, TypeSection, ValType,
 };
 use wasmparser::{CompositeInnerType, ExternalKind, FuncType, KnownCustom, Name, Parser, Payload, TypeRef};
 
@@ -35,6 +38,10 @@ pub(crate) const ALLOCATED: &str = "allocated";
 pub(crate) const RETURNED: &str = "returned";
 pub(crate) const MEMORY: &str = "memory";
 pub(crate) const REALLOC: &str = "cabi_realloc";
+/// The memory that is the card table.
+pub(crate) const CARD_TABLE: &str = "[edgeweir] cards";
+/// What the names of exported globals start with; their numbers follow.
+pub(crate) const GLOBAL: &str = "[edgeweir] global ";
 /// How the names of wrappers start, for backtraces, which leave them out.
 pub(crate) const WRAPPER: &str = "[edgeweir]";
 /// How many functions are imported besides those of the hook.
@@ -69,6 +76,8 @@ pub(crate) struct Plan<'a> {
     functions: Vec<u32>,
     realloc: Option<u32>,
     entries: Vec<Entry<'a>>,
+    /// The mutable globals, if what a call changes is to be told.
+    told: Option<Vec<u32>>,
 }
 
 impl<'a> Plan<'a> {
@@ -81,6 +90,7 @@ impl<'a> Plan<'a> {
             functions: Vec::new(),
             realloc: None,
             entries: Vec::new(),
+            told: is_kept(wasm).then(Vec::new),
         };
         let (mut memories, mut has_code, mut exports) = (0, false, BTreeMap::new());
         for payload in Parser::new(0).parse_all(wasm) {
@@ -116,6 +126,8 @@ impl<'a> Plan<'a> {
                 // What a component does at its start differs in small things.
                 Payload::StartSection { .. } => return None,
                 Payload::CodeSectionStart { .. } => has_code = true,
+                Payload::GlobalSection(globals) => plan.told = plan.told.and_then(|_| mutable(globals)),
+                Payload::CodeSectionEntry(function) if plan.told.is_some() && !is_covered(&function) => plan.told = None,
                 Payload::CustomSection(section) if section.name().starts_with("component-type") => {
                     utf8(section.data())?;
                 }
@@ -223,7 +235,7 @@ impl<'a> Plan<'a> {
     /// The module with its wrappers.
     pub(crate) fn rewritten(&self) -> Result<Vec<u8>, String> {
         let mut module = Module::new();
-        let mut writer = Writer { plan: self, names: BTreeMap::new() };
+        let mut writer = Writer { plan: self, written: 0, names: BTreeMap::new() };
         writer.parse_core_module(&mut module, Parser::new(0), self.wasm).map_err(|error| error.to_string())?;
         let mut names = NameMap::new();
         writer.names.iter().for_each(|(index, name)| names.append(*index, name));
@@ -261,6 +273,15 @@ impl<'a> Plan<'a> {
             }
             Some(_) => function,
         }
+    }
+
+    fn first_entry(&self) -> u32 {
+        self.first_wrapper() + index(self.wrapped().count())
+    }
+
+    /// The index of what marks ranges, if there is a card table.
+    fn mark_range(&self) -> u32 {
+        self.first_entry() + index(self.entries.len())
     }
 
     fn params(&self, ty: u32) -> &[wasmparser::ValType] {
@@ -341,6 +362,32 @@ fn utf8(world: &[u8]) -> Option<()> {
     found.then_some(())
 }
 
+/// Whether instances of a hook are kept for calls to come: clearing all of their memory would cost those of JavaScript, with a
+/// language in each, more than what they run.
+fn is_kept(wasm: &[u8]) -> bool {
+    crate::script::is_marked(wasm)
+}
+
+/// The mutable globals; none if one cannot be put back.
+fn mutable(globals: wasmparser::GlobalSectionReader<'_>) -> Option<Vec<u32>> {
+    let mut found = Vec::new();
+    for (nth, global) in (0..).zip(globals) {
+        let ty = global.ok()?.ty;
+        if ty.mutable {
+            if ty.content_type.is_reference_type() || ty.shared {
+                return None;
+            }
+            found.push(nth);
+        }
+    }
+    Some(found)
+}
+
+fn is_covered(function: &wasmparser::FunctionBody<'_>) -> bool {
+    let operators = function.get_operators_reader();
+    operators.is_ok_and(|operators| operators.into_iter().all(|operator| operator.is_ok_and(|one| cards::covers(&one))))
+}
+
 fn body(
     locals: impl IntoIterator<Item = (u32, ValType), IntoIter: ExactSizeIterator>,
     code: &[Instruction<'_>],
@@ -360,6 +407,8 @@ fn index(count: usize) -> u32 {
 
 struct Writer<'p, 'a> {
     plan: &'p Plan<'a>,
+    /// How many of the hook's functions are written.
+    written: usize,
     /// Names of functions, by their new index.
     names: BTreeMap<u32, String>,
 }
@@ -402,6 +451,9 @@ impl Reencode for Writer<'_, '_> {
             let params = self.plan.type_of(entry.function).map_or(0, |ty| ty.params().len());
             types.ty().function(std::iter::repeat_n(ValType::I32, params), []);
         }
+        if self.plan.told.is_some() {
+            types.ty().function([ValType::I32; 2], []);
+        }
         Ok(())
     }
 
@@ -439,8 +491,37 @@ impl Reencode for Writer<'_, '_> {
         let types = index(self.plan.types.len()) + ADDED + wrapped;
         for (nth, entry) in (0..).zip(&self.plan.entries) {
             functions.function(types + nth);
-            self.names.insert(self.plan.first_wrapper() + wrapped + nth, self::entry(entry.interface));
+            self.names.insert(self.plan.first_entry() + nth, self::entry(entry.interface));
         }
+        if self.plan.told.is_some() {
+            functions.function(types + index(self.plan.entries.len()));
+            self.names.insert(self.plan.mark_range(), format!("{WRAPPER} mark range"));
+        }
+        Ok(())
+    }
+
+    fn parse_memory_section(
+        &mut self,
+        memories: &mut MemorySection,
+        section: wasmparser::MemorySectionReader<'_>,
+    ) -> Written {
+        utils::parse_memory_section(self, memories, section)?;
+        if self.plan.told.is_some() {
+            let (minimum, maximum) = (1, Some(1));
+            memories.memory(MemoryType { minimum, maximum, memory64: false, shared: false, page_size_log2: None });
+        }
+        Ok(())
+    }
+
+    fn parse_function_body(&mut self, code: &mut CodeSection, function: wasmparser::FunctionBody<'_>) -> Written {
+        let plan = self.plan;
+        let ty = plan.functions.get(self.written).copied().unwrap_or_default();
+        self.written += 1;
+        if plan.told.is_none() {
+            return utils::parse_function_body(self, code, function);
+        }
+        let params = index(plan.params(ty).len());
+        code.function(&cards::with_barrier(self, &function, params, plan.mark_range())?);
         Ok(())
     }
 
@@ -451,9 +532,14 @@ impl Reencode for Writer<'_, '_> {
         section: wasmparser::ExportSectionReader<'_>,
     ) -> Written {
         utils::parse_export_section(self, exports, section)?;
-        let first = self.plan.first_wrapper() + index(self.plan.wrapped().count());
-        for (nth, entry) in (first..).zip(&self.plan.entries) {
+        for (nth, entry) in (self.plan.first_entry()..).zip(&self.plan.entries) {
             exports.export(&self::entry(entry.interface), ExportKind::Func, nth);
+        }
+        if let Some(globals) = &self.plan.told {
+            exports.export(CARD_TABLE, ExportKind::Memory, cards::TABLE);
+            for global in globals {
+                exports.export(&format!("{GLOBAL}{global}"), ExportKind::Global, *global);
+            }
         }
         Ok(())
     }
@@ -465,6 +551,9 @@ impl Reencode for Writer<'_, '_> {
         }
         for entry in &self.plan.entries {
             code.function(&self.plan.entry_wrapper(entry));
+        }
+        if self.plan.told.is_some() {
+            code.function(&cards::mark_range());
         }
         Ok(())
     }

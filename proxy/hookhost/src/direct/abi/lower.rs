@@ -7,6 +7,7 @@ use bytes::Bytes;
 use wasmtime::Result;
 
 use super::Abi;
+use super::super::kept::Written;
 use crate::fault::Broken;
 
 /// Largest value that a function of the contract returns by a pointer, in bytes.
@@ -18,6 +19,8 @@ pub(crate) struct Lowering {
     blocks: Vec<Block>,
     /// The block that waits for its place.
     next: usize,
+    /// What this has written to the hook's memory, if that is wanted.
+    pub(crate) written: Option<Written>,
 }
 
 /// Bytes that lie together.
@@ -66,6 +69,9 @@ impl Lowering {
         self.blocks.push(Block { data, align: 0, parent: 0, offset: 0, address });
         value.store(self, 0, 0)?;
         self.next = 1;
+        if let Some(written) = &mut self.written {
+            written.by_host(address, T::SIZE);
+        }
         self.blocks.first().map_or(Ok(()), |first| put(memory, address, first.data.bytes()))
     }
 
@@ -94,7 +100,12 @@ impl Lowering {
         }
         put(memory, block.address, bytes)?;
         let parent = before.get(block.parent).ok_or(Broken("a block without a parent"))?;
-        put(memory, parent.address + block.offset, &at.to_le_bytes())?;
+        let pointer = at.to_le_bytes();
+        put(memory, parent.address + block.offset, &pointer)?;
+        if let Some(written) = &mut self.written {
+            written.by_host(block.address, bytes.len());
+            written.by_host(parent.address + block.offset, pointer.len());
+        }
         self.next += 1;
         Ok(())
     }

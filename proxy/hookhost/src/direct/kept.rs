@@ -1,0 +1,195 @@
+//! Instances that are kept for the next call of their hook: after a call each is put back to what it was when it was made, and
+//! that is what it costs to make another one. What the call wrote to its memory the card table tells (`load::rewrite::cards`),
+//! and for what the host wrote the host itself; globals are set, and nothing else of an instance can change.
+//!
+//! An instance is kept only after a call that ended by itself. One that trapped, ran out of time or was given up is gone, and
+//! so is one whose memory has grown.
+
+use std::sync::OnceLock;
+
+use parking_lot::Mutex;
+use wasmtime::{Extern, Global, Instance, Memory, Module, ModuleExport, Store, Val};
+
+use crate::load::rewrite::cards::{CARD, CARDS, OVERHANG};
+use crate::load::rewrite::{CARD_TABLE, GLOBAL};
+use crate::state::CallState;
+
+/// Most instances that a hook keeps: as many calls may be at work on that many processors, and find one.
+const MOST: usize = 16;
+/// Most memory of an instance that is kept, in bytes.
+const MOST_MEMORY: usize = 1 << 20;
+
+/// An instance, ready for a call, in a store of its own.
+pub(crate) struct Kept {
+    pub(crate) store: Store<CallState>,
+    pub(crate) ready: Ready,
+}
+
+/// An instance and its memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Ready {
+    pub(super) instance: Instance,
+    pub(super) memory: Memory,
+}
+
+impl Ready {
+    /// Size of its memory, in bytes.
+    pub(crate) fn size(self, store: &Store<CallState>) -> usize {
+        self.memory.data_size(store)
+    }
+}
+
+/// What there is of a module to put its instances back, and those that are kept.
+pub(crate) struct Keeping {
+    table: ModuleExport,
+    globals: Box<[ModuleExport]>,
+    /// What instances start with; known from the first one.
+    first: OnceLock<Image>,
+    kept: Mutex<Vec<Kept>>,
+}
+
+/// An instance before its call.
+struct Image {
+    memory: Box<[u8]>,
+    globals: Box<[Val]>,
+}
+
+impl Keeping {
+    /// None if the module has no card table.
+    pub(super) fn of(module: &Module) -> Option<Self> {
+        let table = module.get_export_index(CARD_TABLE)?;
+        let globals = module.exports().filter(|export| export.name().starts_with(GLOBAL));
+        let globals = globals.map(|export| module.get_export_index(export.name())).collect::<Option<_>>()?;
+        Some(Self { table, globals, first: OnceLock::new(), kept: Mutex::default() })
+    }
+
+    /// Sees an instance that was just made.
+    pub(super) fn made(&self, store: &mut Store<CallState>, ready: Ready) {
+        self.first.get_or_init(|| {
+            let globals = self.globals.iter().filter_map(|export| global(store, ready.instance, export));
+            let globals = globals.collect::<Vec<_>>().into_iter().map(|global| global.get(&mut *store)).collect();
+            Image { memory: ready.memory.data(&*store).into(), globals }
+        });
+    }
+
+    /// One that is ready; none if a new one has to be made.
+    pub(crate) fn take(&self) -> Option<Kept> {
+        self.kept.lock().pop()
+    }
+
+    /// Keeps an instance whose call has ended by itself, if it can be put back. Its store has nothing of the call any more.
+    pub(crate) fn keep(&self, mut store: Store<CallState>, ready: Ready) {
+        if self.put_back(&mut store, ready).is_none() {
+            return;
+        }
+        let mut all = self.kept.lock();
+        if all.len() < MOST {
+            all.push(Kept { store, ready });
+        }
+    }
+
+    /// Gives all up, so that others have room; whether there were any.
+    pub(crate) fn give_up(&self) -> bool {
+        let all = std::mem::take(&mut *self.kept.lock());
+        !all.is_empty()
+    }
+
+    /// None if it cannot be put back.
+    fn put_back(&self, store: &mut Store<CallState>, Ready { instance, memory }: Ready) -> Option<()> {
+        let Image { memory: first, globals } = self.first.get()?;
+        if memory.data_size(&*store) != first.len() || first.len() > MOST_MEMORY {
+            return None;
+        }
+        for (export, value) in self.globals.iter().zip(globals) {
+            global(store, instance, export)?.set(&mut *store, *value).ok()?;
+        }
+        let table = instance.get_module_export(&mut *store, &self.table).and_then(Extern::into_memory)?;
+        let cards = first.len().div_ceil(CARD);
+        let mut written = store.data_mut().direct.lowering.written.take()?;
+        let bytes = table.data_mut(&mut *store).get_mut(..cards.min(CARDS))?;
+        written.take(bytes);
+        let bytes = memory.data_mut(&mut *store);
+        for range in written.ranges() {
+            let range = range.start..range.end.min(first.len());
+            bytes.get_mut(range.clone())?.copy_from_slice(first.get(range)?);
+        }
+        written.clear();
+        store.data_mut().direct.lowering.written = Some(written);
+        debug_assert!(memory.data(&*store) == &**first, "a write was not told");
+        Some(())
+    }
+}
+
+fn global(store: &mut Store<CallState>, instance: Instance, export: &ModuleExport) -> Option<Global> {
+    instance.get_module_export(&mut *store, export).and_then(Extern::into_global)
+}
+
+/// What was written to a hook's memory.
+#[derive(Default)]
+pub(crate) struct Written {
+    /// Cards, from and to: by the hook in their order, by the host in any.
+    cards: Vec<(usize, usize)>,
+}
+
+impl Written {
+    /// The host has written there.
+    pub(super) fn by_host(&mut self, at: usize, length: usize) {
+        if length > 0 {
+            let (first, last) = (at / CARD, (at + length - 1) / CARD);
+            if self.cards.last() != Some(&(first, last + 1)) {
+                self.cards.push((first, last + 1));
+            }
+        }
+    }
+
+    /// Takes over a card table, which is all zeros then.
+    fn take(&mut self, table: &mut [u8]) {
+        let mut run = None;
+        for (nth, group) in table.chunks_mut(8).enumerate() {
+            // Most cards are not written.
+            if group == [0; 8] {
+                self.cards.extend(run.take());
+                continue;
+            }
+            for (at, card) in (nth * 8..).zip(group.iter()) {
+                match &mut run {
+                    Some((_, end)) if *card != 0 => *end = at + 1,
+                    None if *card != 0 => run = Some((at, at + 1)),
+                    _ => self.cards.extend(run.take()),
+                }
+            }
+            group.fill(0);
+        }
+        self.cards.extend(run);
+    }
+
+    /// Where in memory; may end past it.
+    fn ranges(&self) -> impl Iterator<Item = std::ops::Range<usize>> {
+        self.cards.iter().map(|(first, end)| first * CARD..end * CARD + OVERHANG)
+    }
+
+    fn clear(&mut self) {
+        self.cards.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_cards_are_ranges() {
+        let mut table = vec![0; 30];
+        for card in [0, 1, 7, 8, 9, 29] {
+            table[card] = 1;
+        }
+        let mut written = Written::default();
+        written.by_host(5 * CARD - 1, 2);
+        written.by_host(5 * CARD - 1, 1);
+        written.by_host(77, 0);
+        written.take(&mut table);
+        assert_eq!(written.cards, [(4, 6), (4, 5), (0, 2), (7, 10), (29, 30)]);
+        assert!(table.iter().all(|card| *card == 0));
+        assert_eq!(written.ranges().last(), Some(29 * CARD..30 * CARD + OVERHANG));
+    }
+}
