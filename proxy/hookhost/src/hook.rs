@@ -22,8 +22,8 @@ use crate::services::{Counters, HostServices};
 use crate::state::CallState;
 use crate::{AuthorizerVerdict, Call, CallReport, Done, Grant, HookFault, RequestVerdict, ResponseEdit, Stage};
 
-use settings::{SettingsCheck, no_request};
 pub use settings::{CheckFault, SettingsProblem};
+use settings::{SettingsCheck, no_request};
 use stages::{Authorizer, Exports, OriginRequest, OriginResponse, StageCall, ViewerRequest, ViewerResponse};
 
 /// Most bytes that a hook may hand over in one call of an imported function or as its result: enough for the largest
@@ -191,6 +191,12 @@ impl Hook {
         matches!(self.program.code, Code::Direct(_))
     }
 
+    /// The instances that it keeps.
+    #[cfg(test)]
+    pub(crate) fn keeping(&self) -> Option<&Keeping> {
+        self.program.code.keeping()
+    }
+
     /// The name that it was loaded with.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -272,9 +278,12 @@ impl Hook {
             return Done { call, verdict: Err(HookFault::Overloaded), report };
         };
         let deadline = began + self.limits().timeout;
-        let (verdict, state) =
-            lane::run(&self.context.engine.slow, &self.program.start, Box::pin(Arc::clone(self).called::<S>(call, deadline)))
-                .await;
+        let (verdict, state) = lane::run(
+            &self.context.engine.slow,
+            &self.program.start,
+            Box::pin(Arc::clone(self).called::<S>(call, deadline)),
+        )
+        .await;
         let CallState { call, log_dropped, reads, memory, .. } = state;
         let waited = began.saturating_duration_since(start);
         let report = CallReport { duration: start.elapsed(), waited, memory, log_lines_dropped: log_dropped, reads };

@@ -5,6 +5,9 @@
 //! An instance is kept only after a call that ended by itself. One that trapped, ran out of time or was given up is gone, and
 //! so is one whose memory has grown.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::OnceLock;
 
 use parking_lot::Mutex;
@@ -170,26 +173,5 @@ impl Written {
 
     fn clear(&mut self) {
         self.cards.clear();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn runs_of_cards_are_ranges() {
-        let mut table = vec![0; 30];
-        for card in [0, 1, 7, 8, 9, 29] {
-            table[card] = 1;
-        }
-        let mut written = Written::default();
-        written.by_host(5 * CARD - 1, 2);
-        written.by_host(5 * CARD - 1, 1);
-        written.by_host(77, 0);
-        written.take(&mut table);
-        assert_eq!(written.cards, [(4, 6), (4, 5), (0, 2), (7, 10), (29, 30)]);
-        assert!(table.iter().all(|card| *card == 0));
-        assert_eq!(written.ranges().last(), Some(29 * CARD..30 * CARD + OVERHANG));
     }
 }

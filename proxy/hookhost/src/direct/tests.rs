@@ -18,7 +18,7 @@ mod hostile;
 
 /// What hooks logged and counted.
 #[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
+pub(super) struct Heard(Mutex<Vec<String>>);
 
 impl HostServices for Heard {
     fn now_ms(&self) -> u64 {
@@ -41,7 +41,8 @@ impl Counters for Nobody {
     fn add(&self, _: &str, _: u64) {}
 }
 
-const LIMITS: HookLimits = HookLimits { timeout: Duration::from_millis(200), memory: 4 << 20, concurrent: 8 };
+pub(super) const LIMITS: HookLimits =
+    HookLimits { timeout: Duration::from_millis(200), memory: 4 << 20, concurrent: 8 };
 
 /// A hook both ways, with what each logs.
 struct Twins {
@@ -49,7 +50,7 @@ struct Twins {
     component: (Arc<Hook>, Arc<Heard>),
 }
 
-fn engine() -> (HookEngine, Arc<Heard>) {
+pub(super) fn engine() -> (HookEngine, Arc<Heard>) {
     let heard = Arc::new(Heard::default());
     let limits = EngineLimits { slots: 4, ..EngineLimits::default() };
     (HookEngine::new(limits, None, Arc::clone(&heard) as _).unwrap(), heard)
@@ -116,7 +117,7 @@ fn told(outcome: &Result<String, HookFault>) -> String {
 }
 
 /// A module in WAT for a world of the contract.
-fn module(world: &str, text: &str) -> Vec<u8> {
+pub(super) fn module(world: &str, text: &str) -> Vec<u8> {
     let mut wasm = wat::parse_str(text).unwrap();
     describe(&mut wasm, world, StringEncoding::UTF8);
     wasm

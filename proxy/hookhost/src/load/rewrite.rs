@@ -127,7 +127,9 @@ impl<'a> Plan<'a> {
                 Payload::StartSection { .. } => return None,
                 Payload::CodeSectionStart { .. } => has_code = true,
                 Payload::GlobalSection(globals) => plan.told = plan.told.and_then(|_| mutable(globals)),
-                Payload::CodeSectionEntry(function) if plan.told.is_some() && !is_covered(&function) => plan.told = None,
+                Payload::CodeSectionEntry(function) if plan.told.is_some() && !is_covered(&function) => {
+                    plan.told = None
+                }
                 Payload::CustomSection(section) if section.name().starts_with("component-type") => {
                     utf8(section.data())?;
                 }

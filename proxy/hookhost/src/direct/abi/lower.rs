@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::Result;
 
-use super::Abi;
 use super::super::kept::Written;
+use super::Abi;
 use crate::fault::Broken;
 
 /// Largest value that a function of the contract returns by a pointer, in bytes.

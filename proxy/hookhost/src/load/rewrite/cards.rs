@@ -206,11 +206,7 @@ pub(super) fn mark_range() -> Function {
         Instruction::I32Sub,
     ]);
     code.extend(shift);
-    code.extend([
-        Instruction::LocalSet(last),
-        Instruction::Loop(BlockType::Empty),
-        Instruction::LocalGet(card),
-    ]);
+    code.extend([Instruction::LocalSet(last), Instruction::Loop(BlockType::Empty), Instruction::LocalGet(card)]);
     code.extend(set());
     code.extend([
         Instruction::LocalGet(card),
