@@ -174,7 +174,7 @@ impl Compiled {
 fn compiled(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Compiled, LoadError> {
     let direct = Plan::of(wasm).is_some();
     // What is compiled in another way has another name. The number changes with what `rewrite` does.
-    let key = if direct { digest(&[b"direct-2".as_slice(), key].concat()) } else { *key };
+    let key = if direct { digest(&[b"direct-3".as_slice(), key].concat()) } else { *key };
     if let Some(artefact) = engine.cache.as_ref().and_then(|cache| cache.read(&key)) {
         match Compiled::of(engine, direct, &artefact) {
             Ok(compiled) => return Ok(compiled),

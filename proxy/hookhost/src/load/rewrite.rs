@@ -42,6 +42,10 @@ pub(crate) const REALLOC: &str = "cabi_realloc";
 pub(crate) const CARD_TABLE: &str = "[edgeweir] cards";
 /// What the names of exported globals start with; their numbers follow.
 pub(crate) const GLOBAL: &str = "[edgeweir] global ";
+/// Most memory of a hook whose instances are kept, in bytes: after a call all of it may have to be put back.
+pub(crate) const MOST_MEMORY: usize = 1 << 20;
+/// Most mutable globals of one.
+const MOST_GLOBALS: usize = 256;
 /// How the names of wrappers start, for backtraces, which leave them out.
 pub(crate) const WRAPPER: &str = "[edgeweir]";
 /// How many functions are imported besides those of the hook.
@@ -76,7 +80,8 @@ pub(crate) struct Plan<'a> {
     functions: Vec<u32>,
     realloc: Option<u32>,
     entries: Vec<Entry<'a>>,
-    /// The mutable globals, if what a call changes is to be told.
+    /// The mutable globals, if what a call changes is to be told: all of it can be put back then, in a bounded time, since
+    /// nobody counts that against the time of a call.
     told: Option<Vec<u32>>,
 }
 
@@ -116,7 +121,12 @@ impl<'a> Plan<'a> {
                 Payload::FunctionSection(functions) => {
                     plan.functions = functions.into_iter().collect::<Result<_, _>>().ok()?;
                 }
-                Payload::MemorySection(section) => memories = section.count(),
+                Payload::MemorySection(section) => {
+                    memories = section.count();
+                    let small = |memory: &wasmparser::MemoryType| memory.initial << 16 <= MOST_MEMORY as u64;
+                    let all_small = section.into_iter().all(|memory| memory.is_ok_and(|memory| small(&memory)));
+                    plan.told = plan.told.filter(|_| all_small);
+                }
                 Payload::ExportSection(section) => {
                     for export in section {
                         let export = export.ok()?;
@@ -128,7 +138,7 @@ impl<'a> Plan<'a> {
                 Payload::CodeSectionStart { .. } => has_code = true,
                 Payload::GlobalSection(globals) => plan.told = plan.told.and_then(|_| mutable(globals)),
                 Payload::CodeSectionEntry(function) if plan.told.is_some() && !is_covered(&function) => {
-                    plan.told = None
+                    plan.told = None;
                 }
                 Payload::CustomSection(section) if section.name().starts_with("component-type") => {
                     utf8(section.data())?;
@@ -370,7 +380,7 @@ fn is_kept(wasm: &[u8]) -> bool {
     crate::script::is_marked(wasm)
 }
 
-/// The mutable globals; none if one cannot be put back.
+/// The mutable globals; none if one cannot be put back, or there are too many.
 fn mutable(globals: wasmparser::GlobalSectionReader<'_>) -> Option<Vec<u32>> {
     let mut found = Vec::new();
     for (nth, global) in (0..).zip(globals) {
@@ -382,10 +392,20 @@ fn mutable(globals: wasmparser::GlobalSectionReader<'_>) -> Option<Vec<u32>> {
             found.push(nth);
         }
     }
-    Some(found)
+    (found.len() <= MOST_GLOBALS).then_some(found)
 }
 
+/// Whether all that a function changes can be told, and there is room for what tells it: with that it is some times as large, and
+/// no function may have more than 7,654,321 bytes or 50,000 locals (wasmparser, `limits.rs`).
 fn is_covered(function: &wasmparser::FunctionBody<'_>) -> bool {
+    const MOST_BYTES: usize = 1 << 20;
+    const MOST_LOCALS: u64 = 48_000;
+    let locals = function.get_locals_reader().map(|locals| {
+        locals.into_iter().map(|group| group.map_or(u64::MAX, |(count, _)| count.into())).fold(0, u64::saturating_add)
+    });
+    if function.as_bytes().len() > MOST_BYTES || locals.is_ok_and(|locals| locals > MOST_LOCALS) {
+        return false;
+    }
     let operators = function.get_operators_reader();
     operators.is_ok_and(|operators| operators.into_iter().all(|operator| operator.is_ok_and(|one| cards::covers(&one))))
 }

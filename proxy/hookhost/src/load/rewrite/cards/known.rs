@@ -8,6 +8,8 @@ use wasmparser::{ContType, FrameKind, FuncType, ModuleArity, Operator, RefType, 
 
 /// One mark is enough for writes at offsets of the same group from the same address.
 pub(super) const GROUP: u64 = 256;
+/// So many of the last marks are looked through, so that the time for a function of many megabytes grows with its size only.
+const RECENT: usize = 64;
 
 /// A local's value: the local, and how often it was set before.
 type Value = (u32, u32);
@@ -33,7 +35,7 @@ impl Known {
         let address = self.stack.len().checked_sub(2).and_then(|nth| self.stack.get(nth).copied().flatten());
         let Some(address) = address else { return Some(offset) };
         let mark = (address, offset / GROUP);
-        if self.marks.get(self.from..).unwrap_or_default().contains(&mark) {
+        if self.marks.get(self.from..).unwrap_or_default().iter().rev().take(RECENT).any(|known| *known == mark) {
             return None;
         }
         self.marks.push(mark);
@@ -136,5 +138,31 @@ impl ModuleArity for Alone {
 
     fn label_block(&self, _: u32) -> Option<(wasmparser::BlockType, FrameKind)> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(known: &mut Known, local: u32, offset: u64) -> Option<u64> {
+        known.pass(&Operator::LocalGet { local_index: local });
+        known.pass(&Operator::I32Const { value: 1 });
+        let mark = known.mark(offset);
+        known.pass(&Operator::Drop);
+        known.pass(&Operator::Drop);
+        mark
+    }
+
+    #[test]
+    fn what_was_marked_long_ago_is_marked_again() {
+        let mut known = Known::default();
+        assert_eq!(store(&mut known, 0, 5), Some(0));
+        assert_eq!(store(&mut known, 0, 255), None);
+        for nth in 0..RECENT as u64 {
+            assert_eq!(store(&mut known, 1, nth * GROUP + 7), Some(nth * GROUP));
+        }
+        assert_eq!(store(&mut known, 1, 7), None);
+        assert_eq!(store(&mut known, 0, 5), Some(0));
     }
 }
