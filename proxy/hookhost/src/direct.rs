@@ -12,11 +12,10 @@ mod tests;
 
 use std::any::Any;
 
-use wasmtime::{
-    Instance, InstancePre, Linker, Memory, Module, ModuleExport, PoolConcurrencyLimitError, Result, Store, TypedFunc,
-};
+use wasmtime::{Instance, InstancePre, Linker, Memory, Module, ModuleExport, Result, Store, TypedFunc};
 
 use crate::bindings::stages::settings_check::Problem;
+use crate::engine::room::Room;
 use crate::fault::Broken;
 use crate::load::rewrite::{MEMORY, REALLOC, entry};
 use crate::state::CallState;
@@ -124,7 +123,7 @@ impl Direct {
         };
         let function: TypedFunc<(), ()> = typed(store, instance, function)?;
         expect::<T>(store);
-        function.call_async(&mut *store, ()).await?;
+        run(&function, store, ()).await?;
         output(store).map(Some)
     }
 
@@ -142,23 +141,23 @@ impl Direct {
         let realloc: TypedFunc<(u32, u32, u32, u32), u32> = typed(store, instance, realloc)?;
         let length = u32::try_from(settings.len()).map_err(|_| Broken("the settings are too long"))?;
         store.data_mut().direct.gate = Gate::Closed;
-        let at = realloc.call_async(&mut *store, (0, 0, 1, length)).await?;
+        let at = run(&realloc, store, (0, 0, 1, length)).await?;
         store.data_mut().direct.gate = Gate::Open;
         let memory = store.data().direct.memory.ok_or(Broken("no memory"))?;
         let room = memory.data_mut(&mut *store).get_mut(at as usize..).and_then(|rest| rest.get_mut(..settings.len()));
         room.ok_or(Broken("realloc return: beyond end of memory"))?.copy_from_slice(settings.as_bytes());
         expect::<std::result::Result<(), Vec<Problem>>>(store);
-        function.call_async(&mut *store, (at, length)).await?;
+        run(&function, store, (at, length)).await?;
         output(store)
     }
 
     async fn instance(&self, store: &mut Store<CallState>) -> Result<Ready> {
-        let instance = match self.pre.instantiate_async(&mut *store).await {
-            // Those that are kept have places that calls of others may need.
-            Err(error) if error.is::<PoolConcurrencyLimitError>() && store.data().hook.make_room() => {
-                self.pre.instantiate_async(&mut *store).await?
+        let mut room = Room::default();
+        let instance = loop {
+            match self.pre.instantiate_async(&mut *store).await {
+                Err(error) if room.again(&error, store.data()) => {}
+                made => break made?,
             }
-            made => made?,
         };
         let memory = instance.get_module_export(&mut *store, &self.memory).and_then(wasmtime::Extern::into_memory);
         let ready = Ready { instance, memory: memory.ok_or(Broken("no memory"))? };
@@ -178,6 +177,21 @@ fn typed<P: wasmtime::WasmParams, R: wasmtime::WasmResults>(
 ) -> Result<TypedFunc<P, R>> {
     let export = instance.get_module_export(&mut *store, export).and_then(wasmtime::Extern::into_func);
     export.ok_or(Broken("an export is missing"))?.typed(store)
+}
+
+/// Calls. An instance may have a place where its call has no stack.
+async fn run<P: wasmtime::WasmParams + Copy + Sync, R: wasmtime::WasmResults + Sync>(
+    function: &TypedFunc<P, R>,
+    store: &mut Store<CallState>,
+    params: P,
+) -> Result<R> {
+    let mut room = Room::default();
+    loop {
+        match function.call_async(&mut *store, params).await {
+            Err(error) if room.again(&error, store.data()) => {}
+            ended => return ended,
+        }
+    }
 }
 
 /// Says what is returned.

@@ -2,6 +2,7 @@
 
 pub(crate) mod config;
 pub(crate) mod lane;
+pub(crate) mod room;
 mod ticker;
 
 use std::collections::HashMap;
@@ -31,7 +32,10 @@ use ticker::Ticker;
 pub struct EngineLimits {
     /// Hook calls at once; more are [`Overloaded`](crate::HookFault::Overloaded). Each slot reserves 4 GiB of address
     /// space and keeps at most 192 KiB resident. 1 to 20,000. Hooks in JavaScript have slots of their own, as many but at
-    /// most 256, which keep at most 1,088 KiB each; they are made with the first such hook.
+    /// most 256, with 8 GiB of address space each; they are made with the first such hook. Of these, one keeps at most
+    /// 1,152 KiB, and that of an instance that is kept for the next call also its table of functions, at most 157 KiB. Besides,
+    /// each program whose instances are kept has what they start with, at most 1 MiB. The stacks of calls come on top of that, in
+    /// as many slots: what the deepest call of each has used.
     pub slots: u32,
     /// Most memory that any hook's limit may allow, in bytes. 64 KiB to 1 GiB.
     pub max_memory: usize,
@@ -96,6 +100,7 @@ pub(crate) struct Inner {
     /// Loaded programs by the SHA-256 of their bytes, so that a reload compiles nothing twice. Bounded by what lives:
     /// entries of dropped programs go with the next load.
     programs: Mutex<HashMap<[u8; 32], Weak<Program>>>,
+    turn: room::Turn,
 }
 
 impl HookEngine {
@@ -194,12 +199,6 @@ impl HookEngine {
 }
 
 impl Inner {
-    /// Gives up the instances that hooks keep; whether there were any.
-    pub(crate) fn make_room(&self) -> bool {
-        let programs: Vec<_> = self.programs.lock().values().filter_map(Weak::upgrade).collect();
-        programs.iter().filter(|program| program.give_up()).count() > 0
-    }
-
     fn new(made: &Made, resident: Resident) -> Result<Self, EngineError> {
         let limits = match resident {
             Resident::Compiled => made.limits,
@@ -217,6 +216,7 @@ impl Inner {
             cache: made.cache_dir.as_deref().and_then(|dir| ArtefactCache::open(dir, &wasmtime)),
             compiler: made.compiler.clone(),
             programs: Mutex::default(),
+            turn: room::Turn::default(),
             wasmtime,
         })
     }

@@ -115,7 +115,12 @@ impl Program {
         Self { code, shape, memory, held: Arc::new(held), places, version, passed, start }
     }
 
-    /// Gives up the instances that are kept for calls to come; whether there were any.
+    /// How many instances are kept for calls to come.
+    pub(crate) fn kept(&self) -> usize {
+        self.code.keeping().map_or(0, Keeping::count)
+    }
+
+    /// Gives up one of them; whether there was any.
     pub(crate) fn give_up(&self) -> bool {
         self.code.keeping().is_some_and(Keeping::give_up)
     }
@@ -163,7 +168,7 @@ impl HookContext {
         &self.engine.keys
     }
 
-    /// Gives up the instances that hooks keep; whether there were any.
+    /// Gives up an instance that some hook keeps; whether there was any.
     pub(crate) fn make_room(&self) -> bool {
         self.engine.make_room()
     }

@@ -104,7 +104,8 @@ impl ResourceLimiter for CallState {
         if desired > limit {
             return Err(MemoryLimit(limit).into());
         }
-        // Also asked for the first memory, when the instance is made. A hook has one memory.
+        // Also asked for the first memory, when the instance is made. A hook has one memory; the table that may be with it
+        // (`load::rewrite`) is as small as any.
         self.memory = self.memory.max(desired);
         Ok(true)
     }

@@ -3,7 +3,7 @@
 //! and for what the host wrote the host itself; globals are set, and nothing else of an instance can change.
 //!
 //! An instance is kept only after a call that ended by itself. One that trapped, ran out of time or was given up is gone, and
-//! so is one whose memory has grown.
+//! so is one whose memory has grown. A kept instance has a place in the pool, which it leaves to whoever finds none (`room`).
 
 #[cfg(test)]
 mod tests;
@@ -13,14 +13,14 @@ use std::sync::OnceLock;
 use parking_lot::Mutex;
 use wasmtime::{Extern, Global, Instance, Memory, Module, ModuleExport, Store, Val};
 
-use crate::load::rewrite::cards::{CARD, CARDS, OVERHANG};
-use crate::load::rewrite::{CARD_TABLE, GLOBAL};
+use crate::load::rewrite::cards::{CARD, OVERHANG};
+use crate::load::rewrite::{CARD_TABLE, GLOBAL, MOST_MEMORY};
 use crate::state::CallState;
 
 /// Most instances that a hook keeps: as many calls may be at work on that many processors, and find one.
 const MOST: usize = 16;
-/// Most memory of an instance that is kept, in bytes.
-const MOST_MEMORY: usize = 1 << 20;
+/// Cards of the largest memory of an instance that is kept.
+const KEPT_CARDS: usize = MOST_MEMORY / CARD;
 
 /// An instance, ready for a call, in a store of its own.
 pub(crate) struct Kept {
@@ -91,10 +91,18 @@ impl Keeping {
         }
     }
 
-    /// Gives all up, so that others have room; whether there were any.
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.kept.lock().len()
+    }
+
+    /// Gives the one up that was not used for longest, so that others have room; whether there was any.
     pub(crate) fn give_up(&self) -> bool {
-        let all = std::mem::take(&mut *self.kept.lock());
-        !all.is_empty()
+        let mut all = self.kept.lock();
+        let oldest = if all.is_empty() { None } else { Some(all.remove(0)) };
+        // Taking it apart takes longer than anybody may wait for the lock.
+        drop(all);
+        oldest.is_some()
     }
 
     /// None if it cannot be put back.
@@ -107,9 +115,9 @@ impl Keeping {
             global(store, instance, export)?.set(&mut *store, *value).ok()?;
         }
         let table = instance.get_module_export(&mut *store, &self.table).and_then(Extern::into_memory)?;
-        let cards = first.len().div_ceil(CARD);
+        let cards = first.len() / CARD;
         let mut written = store.data_mut().direct.lowering.written.take()?;
-        let bytes = table.data_mut(&mut *store).get_mut(..cards.min(CARDS))?;
+        let bytes = table.data_mut(&mut *store).get_mut(..cards)?;
         written.take(bytes);
         let bytes = memory.data_mut(&mut *store);
         for range in written.ranges() {
@@ -127,51 +135,63 @@ fn global(store: &mut Store<CallState>, instance: Instance, export: &ModuleExpor
     instance.get_module_export(&mut *store, export).and_then(Extern::into_global)
 }
 
-/// What was written to a hook's memory.
+/// What was written to a hook's memory: a bit for each card. Of one with more memory than is kept nobody asks.
 #[derive(Default)]
-pub(crate) struct Written {
-    /// Cards, from and to: by the hook in their order, by the host in any.
-    cards: Vec<(usize, usize)>,
-}
+pub(crate) struct Written([u64; KEPT_CARDS / 64]);
 
 impl Written {
     /// The host has written there.
     pub(super) fn by_host(&mut self, at: usize, length: usize) {
         if length > 0 {
-            let (first, last) = (at / CARD, (at + length - 1) / CARD);
-            if self.cards.last() != Some(&(first, last + 1)) {
-                self.cards.push((first, last + 1));
-            }
+            (at / CARD..=(at + length - 1) / CARD).take(KEPT_CARDS).for_each(|card| self.set(card));
+        }
+    }
+
+    fn set(&mut self, card: usize) {
+        if let Some(bits) = self.0.get_mut(card / 64) {
+            *bits |= 1 << (card % 64);
         }
     }
 
     /// Takes over a card table, which is all zeros then.
     fn take(&mut self, table: &mut [u8]) {
-        let mut run = None;
         for (nth, group) in table.chunks_mut(8).enumerate() {
             // Most cards are not written.
-            if group == [0; 8] {
-                self.cards.extend(run.take());
-                continue;
-            }
-            for (at, card) in (nth * 8..).zip(group.iter()) {
-                match &mut run {
-                    Some((_, end)) if *card != 0 => *end = at + 1,
-                    None if *card != 0 => run = Some((at, at + 1)),
-                    _ => self.cards.extend(run.take()),
+            if group != [0; 8] {
+                for (at, card) in (nth * 8..).zip(group.iter()) {
+                    if *card != 0 {
+                        self.set(at);
+                    }
                 }
+                group.fill(0);
             }
-            group.fill(0);
         }
-        self.cards.extend(run);
     }
 
-    /// Where in memory; may end past it.
+    /// Where in memory, in its order; may end past it.
     fn ranges(&self) -> impl Iterator<Item = std::ops::Range<usize>> {
-        self.cards.iter().map(|(first, end)| first * CARD..end * CARD + OVERHANG)
+        let mut next = 0;
+        std::iter::from_fn(move || {
+            let first = self.next(next, true)?;
+            next = self.next(first, false).unwrap_or(KEPT_CARDS);
+            Some(first * CARD..next * CARD + OVERHANG)
+        })
+    }
+
+    /// The first card from there on that was written, or that was not.
+    fn next(&self, from: usize, written: bool) -> Option<usize> {
+        let mut past = u64::MAX << (from % 64);
+        for (nth, bits) in self.0.iter().enumerate().skip(from / 64) {
+            let found = past & if written { *bits } else { !*bits };
+            if found != 0 {
+                return Some(nth * 64 + found.trailing_zeros() as usize);
+            }
+            past = u64::MAX;
+        }
+        None
     }
 
     fn clear(&mut self) {
-        self.cards.clear();
+        self.0.fill(0);
     }
 }

@@ -124,7 +124,7 @@ pub(super) fn module(world: &str, text: &str) -> Vec<u8> {
 }
 
 /// Adds the description of a world.
-fn describe(wasm: &mut Vec<u8>, world: &str, encoding: StringEncoding) {
+pub(super) fn describe(wasm: &mut Vec<u8>, world: &str, encoding: StringEncoding) {
     let resolve = contract();
     let world = resolve.worlds.iter().find(|(_, known)| known.name == world).unwrap().0;
     wit_component::embed_component_metadata(wasm, &resolve, world, encoding).unwrap();

@@ -8,8 +8,9 @@ use http::{HeaderMap, Version};
 use tokio::time::Instant;
 use wasmtime::component::InstancePre;
 
-use super::{Code, Hook};
+use super::{Code, Hook, stages};
 use crate::bindings::stages::settings_check as raw;
+use crate::engine::room::Room;
 use crate::fault::cut;
 use crate::load::LoadError;
 use crate::state::CallState;
@@ -104,9 +105,15 @@ impl Hook {
         let called = async {
             match &self.program.code {
                 Code::Component { pre, check: Some(check), .. } => {
-                    let instance = pre.instantiate_async(&mut store).await?;
+                    let instance = stages::instance(pre, &mut store).await?;
                     let guest = check.0.load(&mut store, &instance)?;
-                    guest.call_validate(&mut store, settings).await
+                    let mut room = Room::default();
+                    loop {
+                        match guest.call_validate(&mut store, settings).await {
+                            Err(error) if room.again(&error, store.data()) => {}
+                            ended => return ended,
+                        }
+                    }
                 }
                 // Whoever has no check was not asked for one.
                 Code::Component { check: None, .. } => Ok(Ok(())),

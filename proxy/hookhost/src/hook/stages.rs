@@ -2,11 +2,12 @@
 
 use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{InstancePre, Lift};
+use wasmtime::component::{Instance, InstancePre, Lift};
 
 use super::Code;
 use crate::bindings::stages as raw;
 use crate::direct::Ready;
+use crate::engine::room::Room;
 use crate::load::LoadError;
 use crate::rules::{self, Allowed, Violation};
 use crate::state::CallState;
@@ -83,6 +84,17 @@ fn mismatch(error: &wasmtime::Error) -> LoadError {
     LoadError::Mismatch { detail: format!("{error:#}") }
 }
 
+/// An instance of a component, with room made for it.
+pub(super) async fn instance(pre: &InstancePre<CallState>, store: &mut Store<CallState>) -> wasmtime::Result<Instance> {
+    let mut room = Room::default();
+    loop {
+        match pre.instantiate_async(&mut *store).await {
+            Err(error) if room.again(&error, store.data()) => {}
+            made => return made,
+        }
+    }
+}
+
 /// One stage: what the hook returns and what it becomes.
 pub(super) trait StageCall: 'static {
     const STAGE: Stage;
@@ -121,9 +133,15 @@ macro_rules! stage_call {
                     Code::Direct(direct) => return direct.stage(Self::STAGE, store, ready).await,
                 };
                 let Some(indices) = &exports.$field else { return Ok(None) };
-                let instance = pre.instantiate_async(&mut *store).await?;
+                let instance = instance(pre, store).await?;
                 let guest = indices.load(&mut *store, &instance)?;
-                guest.call_handle(store).await.map(Some)
+                let mut room = Room::default();
+                loop {
+                    match guest.call_handle(&mut *store).await {
+                        Err(error) if room.again(&error, store.data()) => {}
+                        ended => return ended.map(Some),
+                    }
+                }
             }
 
             fn check(raw: Self::Raw, call: &Call) -> Result<Self::Verdict, Violation> {

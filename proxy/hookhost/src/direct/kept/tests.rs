@@ -1,30 +1,41 @@
 //! Instances that are kept are as they were made: the assertion in `put_back` compares all of their memory.
 
-use std::fmt::Write as _;
-use std::sync::{Arc, LazyLock};
+mod calls;
+mod programs;
 
-use proptest::prelude::*;
+use std::sync::Arc;
+
 use wasm_encoder::{CustomSection, Section};
+use wit_component::StringEncoding;
 
 use super::*;
-use crate::direct::tests::{LIMITS, engine, module};
+use crate::direct::tests::{LIMITS, describe, engine, module};
 use crate::fuzz::call;
 use crate::{EngineLimits, Hook, HookEngine, HookFault, HookLimits, TrapKind};
 
 /// A module that is marked as one in JavaScript. `run` is called by the stage; its result lies at 1 MiB less 64 bytes, where all
 /// is zero: no edits.
 fn marked(fields: &str, run: &str) -> Vec<u8> {
+    importing("", "16", fields, run)
+}
+
+/// As that, with imports, and a memory of other limits.
+fn importing(imports: &str, memory: &str, fields: &str, run: &str) -> Vec<u8> {
     let mut wasm = module(
         "viewer-request-hook",
         &format!(
             r#"(module
-              (memory (export "memory") 16)
+              {imports}
+              (memory (export "memory") {memory})
               {fields}
               (func (export "edgeweir:hook/viewer-request@0.1.0#handle") (result i32)
                 {run}
                 (i32.const 1048512)))"#
         ),
     );
+    if !imports.is_empty() {
+        describe(&mut wasm, "optional-imports", StringEncoding::UTF8);
+    }
     CustomSection { name: "edgeweir-script".into(), data: (&[]).into() }.append_to(&mut wasm);
     assert!(crate::script::is_marked(&wasm));
     wasm
@@ -99,6 +110,7 @@ async fn what_cannot_be_put_back_is_not_kept() {
         ("", "(i32.store (i32.const 1048574) (i32.const 1))", "OutOfBounds", 0),
         ("", "(i32.store offset=4294967295 (i32.const 1) (i32.const 1))", "OutOfBounds", 0),
         ("", "(memory.fill (i32.const 1048570) (i32.const 1) (i32.const -1))", "OutOfBounds", 0),
+        ("(func $deep (call $deep))", "(call $deep)", "StackOverflow", 0),
         ("", "(loop $l (br $l))", "hook timed out after 200 ms", 0),
         ("", "(drop (memory.grow (i32.const 1)))", "Next([])", 0),
         // Such modules are not even looked at.
@@ -106,6 +118,24 @@ async fn what_cannot_be_put_back_is_not_kept() {
         ("(global $g (mut funcref) (ref.null func))", "(global.set $g (ref.null func))", "Next([])", 0),
         ("(data $d \"x\")", "(data.drop $d)", "Next([])", 0),
         (table, "(drop (table.get (i32.const 0)))", "Next([])", 1),
+        (table, "(drop (table.size))", "Next([])", 1),
+        (table, "(drop (table.grow (ref.null func) (i32.const 0)))", "Next([])", 0),
+        (table, "(table.fill (i32.const 0) (ref.null func) (i32.const 0))", "Next([])", 0),
+        ("(func $f) (table 1 funcref) (elem $e func $f)", "(elem.drop $e)", "Next([])", 0),
+        // Instructions that are not known.
+        ("", "(v128.store (i32.const 0) (v128.const i64x2 1 1))", "Next([])", 0),
+        ("", "(v128.store8_lane 0 (i32.const 0) (v128.const i64x2 1 1))", "Next([])", 0),
+        // No growth.
+        ("", "(drop (memory.grow (i32.const 0)))", "Next([])", 1),
+        ("", "(drop (memory.grow (i32.const -1)))", "hook ran out of memory: over its limit of 4194304 bytes", 0),
+        ("(export \"again\" (memory 0)) (global (export \"g\") (mut i32) (i32.const 0))", "", "Next([])", 1),
+        // What a global holds may need an instruction that is not known, but not to be set.
+        (
+            V128,
+            "(global.set $v (global.get $w)) (global.set $n (f32.const nan:0x200001)) (call $changed)",
+            "Next([])",
+            1,
+        ),
     ] {
         let hook = load(&engine, &marked(fields, run), LIMITS);
         for _ in 0..2 {
@@ -113,6 +143,87 @@ async fn what_cannot_be_put_back_is_not_kept() {
             assert_eq!(count(&hook), kept, "{run}");
         }
     }
+}
+
+const V128: &str = r#"
+    (global $v (mut v128) (v128.const i64x2 5 6))
+    (global $w v128 (v128.const i64x2 7 8))
+    (global $n (mut f32) (f32.const -nan:0x200000))
+    (global $d (mut f64) (f64.const nan:0x4000000000001))
+    (func $changed
+      (if (i32.load (i32.const 64)) (then unreachable))
+      (i32.store (i32.const 64) (i32.const 1))
+      (global.set $d (f64.const 0)))"#;
+
+/// What there is in no hook, so that nobody has to put it back.
+#[test]
+fn what_is_not_known_is_refused() {
+    let engine = engine().0;
+    for (imports, memory, fields) in [
+        ("", "i64 16", ""),
+        ("", "16 16 shared", ""),
+        ("", "16", "(memory 1)"),
+        ("", "65536 (pagesize 1)", ""),
+        ("(import \"edgeweir:hook/clock@0.1.0\" \"now\" (memory 1))", "16", ""),
+        ("(import \"edgeweir:hook/clock@0.1.0\" \"now\" (global (mut i32)))", "16", ""),
+        ("(import \"edgeweir:hook/clock@0.1.0\" \"now\" (table 1 funcref))", "16", ""),
+        ("(import \"edgeweir\" \"returned\" (func (param i32)))", "16", ""),
+        ("", "16", "(export \"[edgeweir] cards\" (memory 0))"),
+        ("", "16", "(global $g (mut i32) (i32.const 0)) (export \"[edgeweir] global 0\" (global $g))"),
+        ("", "16", "(tag $t)"),
+    ] {
+        let wasm = importing(imports, memory, fields, "");
+        let kept = engine.load("other", &wasm, LIMITS).is_ok_and(|hook| hook.keeping().is_some());
+        assert!(!kept, "{imports} {memory} {fields}");
+    }
+    // Two sections of a kind, which the text cannot say.
+    let wasm = marked("(global $g (mut i32) (i32.const 0))", "");
+    for id in [3, 5, 6, 10] {
+        let section = wasmparser::Parser::new(0).parse_all(&wasm).find_map(|payload| {
+            payload.unwrap().as_section().filter(|(found, _)| *found == id).map(|(_, range)| wasm[range].to_vec())
+        });
+        let mut twice = wasm.clone();
+        wasm_encoder::RawSection { id, data: &section.unwrap() }.append_to(&mut twice);
+        assert!(engine.load("twice", &twice, LIMITS).is_err(), "{id}");
+    }
+}
+
+/// To put more back would take longer than to make another one, and all the hook's instances would hold it.
+#[tokio::test]
+async fn large_instances_are_not_kept() {
+    let engine = engine().0;
+    let globals = |count: usize| "(global (mut i32) (i32.const 0))".repeat(count);
+    for (memory, globals, kept) in [
+        ("16", globals(256), true),
+        ("16", globals(257), false),
+        ("17", String::new(), false),
+        ("32", globals(1), false),
+    ] {
+        let hook = load(&engine, &importing("", memory, &globals, ""), LIMITS);
+        assert_eq!(verdict(&hook).await, "Next([])");
+        assert_eq!(hook.keeping().is_some(), kept, "{memory}");
+    }
+    // With what tells of them these would be larger than a function may be.
+    let locals = format!("(func $f (local {}))", "i32 ".repeat(49_999));
+    let bytes = format!("(func $f {})", "nop ".repeat(2 << 20));
+    for fields in [&locals, &bytes] {
+        let hook = load(&engine, &marked(fields, "(call $f)"), LIMITS);
+        assert_eq!(verdict(&hook).await, "Next([])");
+        assert!(hook.keeping().is_none());
+    }
+    // One that has no memory at first cannot return anything unless it grows.
+    let hook = load(&engine, &importing("", "0", "", "(drop (memory.grow (i32.const 16)))"), LIMITS);
+    assert_eq!((verdict(&hook).await.as_str(), count(&hook)), ("Next([])", 0));
+}
+
+/// As often as a hook has the host write, what is remembered of it is not more than its memory has cards.
+#[test]
+fn what_the_host_wrote_takes_no_room() {
+    let mut written = Written::default();
+    for nth in 0..100_000 {
+        written.by_host((nth % 2) * 5 * CARD, 8);
+    }
+    assert_eq!(written.ranges().count(), 2);
 }
 
 #[tokio::test]
@@ -149,10 +260,18 @@ fn runs_of_cards_are_ranges() {
     written.by_host(5 * CARD - 1, 2);
     written.by_host(5 * CARD - 1, 1);
     written.by_host(77, 0);
+    written.by_host(MOST_MEMORY - 1, 1);
     written.take(&mut table);
-    assert_eq!(written.cards, [(4, 6), (4, 5), (0, 2), (7, 10), (29, 30)]);
+    let ranges: Vec<_> = written.ranges().collect();
+    let all = [(0, 2), (4, 6), (7, 10), (29, 30), (1023, 1024)];
+    assert_eq!(ranges, all.map(|(first, end)| first * CARD..end * CARD + OVERHANG));
     assert!(table.iter().all(|card| *card == 0));
-    assert_eq!(written.ranges().last(), Some(29 * CARD..30 * CARD + OVERHANG));
+    written.clear();
+    assert_eq!(written.ranges().count(), 0);
+    // Past what is kept nothing is put back.
+    written.by_host(MOST_MEMORY, 1);
+    written.by_host(MOST_MEMORY - 1, 2 * CARD);
+    assert!(written.ranges().eq(std::iter::once(1023 * CARD..1024 * CARD + OVERHANG)));
 }
 
 /// A mark counts where it has run for certain, and for the address that it was made for.
@@ -174,131 +293,20 @@ async fn a_mark_stands_for_no_other_card() {
         "(store) (loop $a (block $b (local.set $l (i32.const 9000)))) (store)",
         // The value is computed after the address, and changes the local.
         "(i32.store (local.get $l) (local.tee $l (i32.const 9000))) (store)",
+        // What lies on the stack is another thing in the other branch, behind a jump, and for whoever comes by one.
+        "(store) local.get $m i32.const 0 if (param i32) (result i32) drop local.get $l
+           else i32.const 1 i32.store local.get $l end drop",
+        "(store) local.get $m local.get $l if (param i32) i32.const 1 i32.store else drop end",
+        "(store) (i32.store (block (result i32) (br 0 (local.get $m)) (drop) (local.get $l)) (i32.const 1))",
+        "(store) (i32.store (block (result i32) (drop (br_if 0 (local.get $m) (i32.const 1))) (local.get $l)) (i32.const 1))",
+        "(store) local.get $m loop (param i32) i32.const 1 i32.store local.get $l local.get $m local.set $l i32.const 20000
+           local.set $m (br_if 0 (i32.eq (local.get $l) (i32.const 15000))) drop end",
         "(i32.store offset=1023 (local.get $l) (i32.const 1)) (i32.store offset=768 (local.get $l) (i32.const 1))",
     ] {
         let run = run.replace("(store)", "(i32.store (local.get $l) (i32.const 1))");
-        let fields = format!("(func $run (local $l i32) (local.set $l (i32.const 4096)) {run})");
+        let fields = format!("(func $run (local $l i32) (local $m i32)
+               (local.set $l (i32.const 4096)) (local.set $m (i32.const 15000)) {run})");
         let hook = load(&engine, &marked(&fields, "(call $run)"), LIMITS);
         assert_eq!((verdict(&hook).await.as_str(), count(&hook)), ("Next([])", 1), "{run}");
-    }
-}
-
-/// One statement of a function.
-#[derive(Debug, Clone)]
-enum Statement {
-    /// A kind of store, an offset, the local with the address, and how the address and the value come about.
-    Store(usize, u32, usize, u8),
-    Set(usize, usize, u32),
-    Fill(usize, u32),
-    Copy(usize, usize, u32),
-    If(usize, Vec<Statement>, Vec<Statement>),
-    Block(usize, Vec<Statement>, Vec<Statement>),
-    Loop(Vec<Statement>),
-}
-
-const STORES: [(&str, &str); 9] = [
-    ("i32.store", "i32.const -1"),
-    ("i32.store8", "i32.const -1"),
-    ("i32.store16", "i32.const -1"),
-    ("i64.store", "i64.const -1"),
-    ("i64.store8", "i64.const -1"),
-    ("i64.store16", "i64.const -1"),
-    ("i64.store32", "i64.const -1"),
-    ("f32.store", "f32.const -1"),
-    ("f64.store", "f64.const -1"),
-];
-const LOCALS: usize = 2;
-
-fn statements() -> impl Strategy<Value = Vec<Statement>> {
-    let offset = prop_oneof![6 => 0..20_u32, 1 => 240..280_u32, 1 => 500..530_u32, 1 => 1000..1040_u32, 1 => 0..3000_u32];
-    let leaf = prop_oneof![
-        6 => (0..STORES.len(), offset, 0..LOCALS, 0..4_u8).prop_map(|(kind, at, local, how)| Statement::Store(kind, at, local, how)),
-        4 => (0..LOCALS, 0..LOCALS, prop_oneof![1 => 0..16_u32, 1 => 1000..1040_u32, 2 => 0..60_000_u32]).prop_map(|(to, from, by)| Statement::Set(to, from, by)),
-        1 => (0..LOCALS, 0..3000_u32).prop_map(|(at, length)| Statement::Fill(at, length)),
-        1 => (0..LOCALS, 0..LOCALS, 0..3000_u32).prop_map(|(to, from, length)| Statement::Copy(to, from, length)),
-    ];
-    let one = leaf.prop_recursive(4, 40, 6, |inner| {
-        let some = || proptest::collection::vec(inner.clone(), 0..6);
-        prop_oneof![
-            (0..LOCALS, some(), some()).prop_map(|(local, then, other)| Statement::If(local, then, other)),
-            (0..LOCALS, some(), some()).prop_map(|(local, before, after)| Statement::Block(local, before, after)),
-            some().prop_map(Statement::Loop),
-        ]
-    });
-    proptest::collection::vec(one, 1..12)
-}
-
-/// The statements in WAT. Addresses stay below 2^18, so that all writes are in bounds and away from the result.
-fn wat(statements: &[Statement], depth: usize, out: &mut String) {
-    for statement in statements {
-        match statement {
-            Statement::Store(kind, offset, local, how) => {
-                let (store, value) = STORES[*kind];
-                let set = format!("(i32.and (i32.add (local.get $l{local}) (i32.const 3077)) (i32.const 0x3ffff))");
-                let (address, value) = match how {
-                    0 => (format!("(local.get $l{local})"), format!("({value})")),
-                    1 => (format!("(local.tee $l{local} {set})"), format!("({value})")),
-                    // The local changes between the address and the write.
-                    2 => (
-                        format!("(local.get $l{local})"),
-                        format!("(block (result {}) (local.set $l{local} {set}) ({value}))", &value[..3]),
-                    ),
-                    _ => (format!("(i32.add (local.get $l{local}) (i32.const 3))"), format!("({value})")),
-                };
-                writeln!(out, "({store} offset={offset} {address} {value})").unwrap();
-            }
-            Statement::Set(to, from, by) => writeln!(
-                out,
-                "(local.set $l{to} (i32.and (i32.add (local.get $l{from}) (i32.const {by})) (i32.const 0x3ffff)))"
-            )
-            .unwrap(),
-            Statement::Fill(at, length) => {
-                writeln!(out, "(memory.fill (local.get $l{at}) (i32.const 9) (i32.const {length}))").unwrap();
-            }
-            Statement::Copy(to, from, length) => {
-                writeln!(out, "(memory.copy (local.get $l{to}) (local.get $l{from}) (i32.const {length}))").unwrap();
-            }
-            Statement::If(local, then, other) => {
-                writeln!(out, "(if (i32.and (local.get $l{local}) (i32.const 1)) (then").unwrap();
-                wat(then, depth + 1, out);
-                out.push_str(") (else\n");
-                wat(other, depth + 1, out);
-                out.push_str("))\n");
-            }
-            Statement::Block(local, before, after) => {
-                writeln!(out, "(block $b{depth}").unwrap();
-                wat(before, depth + 1, out);
-                writeln!(out, "(br_if $b{depth} (i32.and (local.get $l{local}) (i32.const 2)))").unwrap();
-                wat(after, depth + 1, out);
-                out.push_str(")\n");
-            }
-            Statement::Loop(inner) => {
-                writeln!(out, "(local.set $i{depth} (i32.const 3)) (loop $a{depth}").unwrap();
-                wat(inner, depth + 1, out);
-                writeln!(out, "(br_if $a{depth} (local.tee $i{depth} (i32.sub (local.get $i{depth}) (i32.const 1)))))")
-                    .unwrap();
-            }
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-    #[test]
-    fn every_write_is_told(statements in statements(), starts in proptest::array::uniform2(0..200_000_u32)) {
-        static ENGINE: LazyLock<HookEngine> = LazyLock::new(|| engine().0);
-        let mut body = String::new();
-        wat(&statements, 0, &mut body);
-        let locals: String = (0..LOCALS).map(|nth| format!("(local $l{nth} i32)")).collect();
-        let counters: String = (0..8).map(|nth| format!("(local $i{nth} i32)")).collect();
-        let begin: String = starts.iter().enumerate().map(|(nth, at)| format!("(local.set $l{nth} (i32.const {at}))")).collect();
-        let run = format!("(func $run {locals} {counters} {begin} {body})");
-        let fields = format!(r#"(data (i32.const 100000) "{}") {run}"#, "xyz".repeat(3000));
-        let hook = load(&ENGINE, &marked(&fields, "(call $run)"), LIMITS);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        for _ in 0..2 {
-            prop_assert_eq!(runtime.block_on(verdict(&hook)), "Next([])");
-            prop_assert_eq!(count(&hook), 1);
-        }
     }
 }

@@ -1,0 +1,48 @@
+//! Room for a call: kept instances of hooks have places in the pool that calls may need. Who finds none has one of them given
+//! up, and tries again.
+
+use parking_lot::Mutex;
+use wasmtime::{Error, PoolConcurrencyLimitError};
+
+use super::Inner;
+use crate::state::CallState;
+
+/// Most times that a call tries again: while it does, others may take the place that was made for it, and keep theirs.
+const MOST: u32 = 64;
+/// Of these, most times without that there was anything kept: then as many calls are at work as there are places.
+const MOST_IN_VAIN: u32 = 8;
+
+/// One at a time makes room: whoever comes second would find that there is nothing to give up, though it is just being given up.
+#[derive(Default)]
+pub(crate) struct Turn(Mutex<()>);
+
+/// How often a call tried.
+#[derive(Default)]
+pub(crate) struct Room {
+    tries: u32,
+    in_vain: u32,
+}
+
+impl Room {
+    /// Whether it is worth to try again what failed. It has to have failed before any code of the hook ran: only making an
+    /// instance and finding a stack for a call fail for want of a place.
+    pub(crate) fn again(&mut self, error: &Error, state: &CallState) -> bool {
+        if self.in_vain == MOST_IN_VAIN || self.tries == MOST || !error.is::<PoolConcurrencyLimitError>() {
+            return false;
+        }
+        self.tries += 1;
+        self.in_vain += u32::from(!state.hook.make_room());
+        true
+    }
+}
+
+impl Inner {
+    /// Gives up an instance that is kept, of a hook that keeps most; whether there was any.
+    pub(crate) fn make_room(&self) -> bool {
+        let _turn = self.turn.0.lock();
+        // Not with the lock: the last owner of a program takes it apart.
+        let programs: Vec<_> = self.programs.lock().values().filter_map(std::sync::Weak::upgrade).collect();
+        let most = programs.iter().max_by_key(|program| program.kept());
+        most.is_some_and(|program| program.give_up())
+    }
+}
