@@ -101,6 +101,8 @@ pub(crate) struct Inner {
     /// entries of dropped programs go with the next load.
     programs: Mutex<HashMap<[u8; 32], Weak<Program>>>,
     turn: room::Turn,
+    /// Whether instances may be kept: of hooks in JavaScript only.
+    keeps: bool,
 }
 
 impl HookEngine {
@@ -217,6 +219,7 @@ impl Inner {
             compiler: made.compiler.clone(),
             programs: Mutex::default(),
             turn: room::Turn::default(),
+            keeps: resident == Resident::Script,
             wasmtime,
         })
     }

@@ -168,9 +168,8 @@ impl HookContext {
         &self.engine.keys
     }
 
-    /// Gives up an instance that some hook keeps; whether there was any.
-    pub(crate) fn make_room(&self) -> bool {
-        self.engine.make_room()
+    pub(crate) fn engine(&self) -> &Inner {
+        &self.engine
     }
 }
 

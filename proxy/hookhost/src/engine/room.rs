@@ -27,18 +27,20 @@ impl Room {
     /// Whether it is worth to try again what failed. It has to have failed before any code of the hook ran: only making an
     /// instance and finding a stack for a call fail for want of a place.
     pub(crate) fn again(&mut self, error: &Error, state: &CallState) -> bool {
-        if self.in_vain == MOST_IN_VAIN || self.tries == MOST || !error.is::<PoolConcurrencyLimitError>() {
+        let engine = state.hook.engine();
+        let tried = self.in_vain == MOST_IN_VAIN || self.tries == MOST;
+        if tried || !engine.keeps || !error.is::<PoolConcurrencyLimitError>() {
             return false;
         }
         self.tries += 1;
-        self.in_vain += u32::from(!state.hook.make_room());
+        self.in_vain += u32::from(!engine.make_room());
         true
     }
 }
 
 impl Inner {
     /// Gives up an instance that is kept, of a hook that keeps most; whether there was any.
-    pub(crate) fn make_room(&self) -> bool {
+    fn make_room(&self) -> bool {
         let _turn = self.turn.0.lock();
         // Not with the lock: the last owner of a program takes it apart.
         let programs: Vec<_> = self.programs.lock().values().filter_map(std::sync::Weak::upgrade).collect();
