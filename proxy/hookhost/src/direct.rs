@@ -152,7 +152,7 @@ impl Direct {
     }
 
     async fn instance(&self, store: &mut Store<CallState>) -> Result<Ready> {
-        let mut room = Room::default();
+        let mut room = Room::for_one();
         let instance = loop {
             match self.pre.instantiate_async(&mut *store).await {
                 Err(error) if room.again(&error, store.data()) => {}
@@ -185,7 +185,7 @@ async fn run<P: wasmtime::WasmParams + Copy + Sync, R: wasmtime::WasmResults + S
     store: &mut Store<CallState>,
     params: P,
 ) -> Result<R> {
-    let mut room = Room::default();
+    let mut room = Room::for_one();
     loop {
         match function.call_async(&mut *store, params).await {
             Err(error) if room.again(&error, store.data()) => {}

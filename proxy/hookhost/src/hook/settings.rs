@@ -107,7 +107,7 @@ impl Hook {
                 Code::Component { pre, check: Some(check), .. } => {
                     let instance = stages::instance(pre, &mut store).await?;
                     let guest = check.0.load(&mut store, &instance)?;
-                    let mut room = Room::default();
+                    let mut room = Room::for_one();
                     loop {
                         match guest.call_validate(&mut store, settings).await {
                             Err(error) if room.again(&error, store.data()) => {}

@@ -86,7 +86,7 @@ fn mismatch(error: &wasmtime::Error) -> LoadError {
 
 /// An instance of a component, with room made for it.
 pub(super) async fn instance(pre: &InstancePre<CallState>, store: &mut Store<CallState>) -> wasmtime::Result<Instance> {
-    let mut room = Room::default();
+    let mut room = Room::for_component();
     loop {
         match pre.instantiate_async(&mut *store).await {
             Err(error) if room.again(&error, store.data()) => {}
@@ -135,7 +135,7 @@ macro_rules! stage_call {
                 let Some(indices) = &exports.$field else { return Ok(None) };
                 let instance = instance(pre, store).await?;
                 let guest = indices.load(&mut *store, &instance)?;
-                let mut room = Room::default();
+                let mut room = Room::for_one();
                 loop {
                     match guest.call_handle(&mut *store).await {
                         Err(error) if room.again(&error, store.data()) => {}

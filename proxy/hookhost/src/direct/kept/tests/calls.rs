@@ -250,7 +250,6 @@ async fn calls_at_once_do_not_see_each_other() {
     let mut hooks: Vec<_> = (0..6)
         .map(|nth| load(&engine, &marked(GLOBALS, &format!("(drop (i32.const {nth})) {ALL_KINDS}")), SLOW))
         .collect();
-    hooks.push(engine.load("component", &marked("(func $f) (start $f)", WORKS), SLOW).unwrap());
     hooks.push(load(&engine, &marked("(data $d \"x\")", &format!("{WORKS} (data.drop $d)")), SLOW));
     let tasks: Vec<_> = (0..4)
         .map(|task| {
