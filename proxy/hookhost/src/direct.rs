@@ -11,6 +11,8 @@ mod kept;
 mod tests;
 
 use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use wasmtime::{
     Instance, InstancePre, Linker, Memory, Module, ModuleExport, PoolConcurrencyLimitError, Result, Store, TypedFunc,
@@ -93,15 +95,19 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    /// Links a module that `load::rewrite` made.
-    pub(crate) fn new(linker: &Linker<CallState>, module: &Module) -> std::result::Result<Self, LoadError> {
+    /// Links a module that `load::rewrite` made. `all` is the memory of all instances that are kept.
+    pub(crate) fn new(
+        linker: &Linker<CallState>,
+        module: &Module,
+        all: &Arc<AtomicUsize>,
+    ) -> std::result::Result<Self, LoadError> {
         let mismatch = |detail: String| LoadError::Mismatch { detail };
         let pre = linker.instantiate_pre(module).map_err(|error| mismatch(format!("{error:#}")))?;
         let memory = module.get_export_index(MEMORY).ok_or_else(|| mismatch("it exports no memory".into()))?;
         let realloc = module.get_export_index(REALLOC);
         let stages = Stage::EXPORTS.map(|stage| module.get_export_index(&entry(stage.as_str())));
         let check = module.get_export_index(&entry("settings-check"));
-        Ok(Self { pre, memory, realloc, stages, check, keeping: Keeping::of(module) })
+        Ok(Self { pre, memory, realloc, stages, check, keeping: Keeping::of(module, all) })
     }
 
     /// The instances that are kept; none if each call makes one.

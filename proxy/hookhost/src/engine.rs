@@ -6,6 +6,7 @@ mod ticker;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -31,7 +32,8 @@ use ticker::Ticker;
 pub struct EngineLimits {
     /// Hook calls at once; more are [`Overloaded`](crate::HookFault::Overloaded). Each slot reserves 4 GiB of address
     /// space and keeps at most 192 KiB resident. 1 to 20,000. Hooks in JavaScript have slots of their own, as many but at
-    /// most 256, which keep at most 1,088 KiB each; they are made with the first such hook.
+    /// most 256, which keep at most 1,152 KiB each, and 128 MiB besides for what is larger;
+    /// they are made with the first such hook.
     pub slots: u32,
     /// Most memory that any hook's limit may allow, in bytes. 64 KiB to 1 GiB.
     pub max_memory: usize,
@@ -90,6 +92,8 @@ pub(crate) struct Inner {
     pub(crate) keys: Keys,
     pub(crate) ticker: Ticker,
     pub(crate) slow: Arc<SlowLane>,
+    /// Memory of the instances that hooks keep, in bytes.
+    pub(crate) kept: Arc<AtomicUsize>,
     pub(crate) cache: Option<ArtefactCache>,
     /// None: in this process.
     pub(crate) compiler: Option<Arc<Compiler>>,
@@ -214,6 +218,7 @@ impl Inner {
             keys: Keys::default(),
             ticker: Ticker::start(wasmtime.weak()).map_err(EngineError::Thread)?,
             slow: Arc::clone(&made.slow),
+            kept: Arc::default(),
             cache: made.cache_dir.as_deref().and_then(|dir| ArtefactCache::open(dir, &wasmtime)),
             compiler: made.compiler.clone(),
             programs: Mutex::default(),

@@ -245,7 +245,7 @@ impl Hook {
         self.context.limits
     }
 
-    /// Runs the hook at viewer-request, in a fresh instance. Needs a tokio runtime with time, as the other calls do. A
+    /// Runs the hook at viewer-request, in an instance as it was made. Needs a tokio runtime with time, as the other calls do. A
     /// future that is dropped ends the call and drops the [`Call`].
     pub async fn viewer_request(self: &Arc<Self>, call: Call) -> Done<RequestVerdict> {
         self.run::<ViewerRequest>(call).await

@@ -8,7 +8,8 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use wasmtime::{Extern, Global, Instance, Memory, Module, ModuleExport, Store, Val};
@@ -19,8 +20,8 @@ use crate::state::CallState;
 
 /// Most instances that a hook keeps: as many calls may be at work on that many processors, and find one.
 const MOST: usize = 16;
-/// Most memory of an instance that is kept, in bytes.
-const MOST_MEMORY: usize = 1 << 20;
+/// Most memory of all instances that are kept in an engine, in bytes.
+const MOST_MEMORY: usize = 128 << 20;
 
 /// An instance, ready for a call, in a store of its own.
 pub(crate) struct Kept {
@@ -49,6 +50,8 @@ pub(crate) struct Keeping {
     /// What instances start with; known from the first one.
     first: OnceLock<Image>,
     kept: Mutex<Vec<Kept>>,
+    /// How much memory those of all hooks have, in bytes.
+    all: Arc<AtomicUsize>,
 }
 
 /// An instance before its call.
@@ -59,11 +62,11 @@ struct Image {
 
 impl Keeping {
     /// None if the module has no card table.
-    pub(super) fn of(module: &Module) -> Option<Self> {
+    pub(super) fn of(module: &Module, all: &Arc<AtomicUsize>) -> Option<Self> {
         let table = module.get_export_index(CARD_TABLE)?;
         let globals = module.exports().filter(|export| export.name().starts_with(GLOBAL));
         let globals = globals.map(|export| module.get_export_index(export.name())).collect::<Option<_>>()?;
-        Some(Self { table, globals, first: OnceLock::new(), kept: Mutex::default() })
+        Some(Self { table, globals, first: OnceLock::new(), kept: Mutex::default(), all: Arc::clone(all) })
     }
 
     /// Sees an instance that was just made.
@@ -77,7 +80,14 @@ impl Keeping {
 
     /// One that is ready; none if a new one has to be made.
     pub(crate) fn take(&self) -> Option<Kept> {
-        self.kept.lock().pop()
+        let kept = self.kept.lock().pop()?;
+        self.all.fetch_sub(self.size(), Ordering::Relaxed);
+        Some(kept)
+    }
+
+    /// An instance's memory, in bytes.
+    fn size(&self) -> usize {
+        self.first.get().map_or(0, |first| first.memory.len())
     }
 
     /// Keeps an instance whose call has ended by itself, if it can be put back. Its store has nothing of the call any more.
@@ -85,22 +95,30 @@ impl Keeping {
         if self.put_back(&mut store, ready).is_none() {
             return;
         }
-        let mut all = self.kept.lock();
-        if all.len() < MOST {
-            all.push(Kept { store, ready });
+        let room = |all| (all + self.size() <= MOST_MEMORY).then_some(all + self.size());
+        if self.all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_err() {
+            return;
+        }
+        let mut kept = self.kept.lock();
+        if kept.len() < MOST {
+            kept.push(Kept { store, ready });
+        } else {
+            drop(kept);
+            self.all.fetch_sub(self.size(), Ordering::Relaxed);
         }
     }
 
     /// Gives all up, so that others have room; whether there were any.
     pub(crate) fn give_up(&self) -> bool {
-        let all = std::mem::take(&mut *self.kept.lock());
-        !all.is_empty()
+        let kept = std::mem::take(&mut *self.kept.lock());
+        self.all.fetch_sub(kept.len() * self.size(), Ordering::Relaxed);
+        !kept.is_empty()
     }
 
     /// None if it cannot be put back.
     fn put_back(&self, store: &mut Store<CallState>, Ready { instance, memory }: Ready) -> Option<()> {
         let Image { memory: first, globals } = self.first.get()?;
-        if memory.data_size(&*store) != first.len() || first.len() > MOST_MEMORY {
+        if memory.data_size(&*store) != first.len() {
             return None;
         }
         for (export, value) in self.globals.iter().zip(globals) {
@@ -120,6 +138,12 @@ impl Keeping {
         store.data_mut().direct.lowering.written = Some(written);
         debug_assert!(memory.data(&*store) == &**first, "a write was not told");
         Some(())
+    }
+}
+
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 

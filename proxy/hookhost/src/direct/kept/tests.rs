@@ -76,10 +76,12 @@ fn count(hook: &Hook) -> usize {
 
 #[tokio::test]
 async fn a_kept_instance_is_as_it_was_made() {
-    let hook = load(&engine().0, &marked(GLOBALS, ALL_KINDS), LIMITS);
+    let engine = engine().0;
+    let hook = load(&engine, &marked(GLOBALS, ALL_KINDS), LIMITS);
     for _ in 0..5 {
         assert_eq!(verdict(&hook).await, "Next([])");
         assert_eq!(count(&hook), 1);
+        assert_eq!(hook.keeping().unwrap().all.load(Ordering::Relaxed), 1 << 20);
     }
     // What its store has meanwhile is nothing of a call.
     let kept = hook.keeping().unwrap().take().unwrap();
@@ -87,6 +89,7 @@ async fn a_kept_instance_is_as_it_was_made() {
     assert!(idle.stage.is_none() && idle.call.response.is_none());
     assert_eq!(&*idle.call.facts.request_id, "settings-check");
     assert_eq!(kept.ready.size(&kept.store), 1 << 20);
+    assert_eq!(hook.keeping().unwrap().all.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
@@ -210,7 +213,8 @@ const STORES: [(&str, &str); 9] = [
 const LOCALS: usize = 2;
 
 fn statements() -> impl Strategy<Value = Vec<Statement>> {
-    let offset = prop_oneof![6 => 0..20_u32, 1 => 240..280_u32, 1 => 500..530_u32, 1 => 1000..1040_u32, 1 => 0..3000_u32];
+    let offset =
+        prop_oneof![6 => 0..20_u32, 1 => 240..280_u32, 1 => 500..530_u32, 1 => 1000..1040_u32, 1 => 0..3000_u32];
     let leaf = prop_oneof![
         6 => (0..STORES.len(), offset, 0..LOCALS, 0..4_u8).prop_map(|(kind, at, local, how)| Statement::Store(kind, at, local, how)),
         4 => (0..LOCALS, 0..LOCALS, prop_oneof![1 => 0..16_u32, 1 => 1000..1040_u32, 2 => 0..60_000_u32]).prop_map(|(to, from, by)| Statement::Set(to, from, by)),
