@@ -12,7 +12,6 @@ mod tests;
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use wasmtime::{
     Instance, InstancePre, Linker, Memory, Module, ModuleExport, PoolConcurrencyLimitError, Result, Store, TypedFunc,
@@ -27,7 +26,7 @@ use crate::{LoadError, Stage};
 use abi::{Lift, Load, Lowering};
 pub(crate) use imports::by_memory;
 use kept::Written;
-pub(crate) use kept::{Keeping, Kept, Ready};
+pub(crate) use kept::{Keeping, Kept, Ready, Room};
 
 /// What a hook returned, of the type that was expected.
 type Output = Box<dyn Any + Send>;
@@ -95,11 +94,11 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    /// Links a module that `load::rewrite` made. `all` is the memory of all instances that are kept.
+    /// Links a module that `load::rewrite` made. `room` is there for instances that are kept.
     pub(crate) fn new(
         linker: &Linker<CallState>,
         module: &Module,
-        all: &Arc<AtomicUsize>,
+        room: &Arc<Room>,
     ) -> std::result::Result<Self, LoadError> {
         let mismatch = |detail: String| LoadError::Mismatch { detail };
         let pre = linker.instantiate_pre(module).map_err(|error| mismatch(format!("{error:#}")))?;
@@ -107,7 +106,7 @@ impl Direct {
         let realloc = module.get_export_index(REALLOC);
         let stages = Stage::EXPORTS.map(|stage| module.get_export_index(&entry(stage.as_str())));
         let check = module.get_export_index(&entry("settings-check"));
-        Ok(Self { pre, memory, realloc, stages, check, keeping: Keeping::of(module, all) })
+        Ok(Self { pre, memory, realloc, stages, check, keeping: Keeping::of(module, room) })
     }
 
     /// The instances that are kept; none if each call makes one.
@@ -125,7 +124,10 @@ impl Direct {
         let nth = Stage::EXPORTS.iter().position(|known| *known == stage);
         let Some(function) = nth.and_then(|nth| self.stages.get(nth)?.as_ref()) else { return Ok(None) };
         let instance = match ready {
-            Some(ready) => ready.instance,
+            Some(ready) => {
+                store.data_mut().memory = ready.size(store);
+                ready.instance
+            }
             None => ready.insert(self.instance(store).await?).instance,
         };
         let function: TypedFunc<(), ()> = typed(store, instance, function)?;

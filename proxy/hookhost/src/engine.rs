@@ -6,7 +6,6 @@ mod ticker;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -14,7 +13,7 @@ use wasmtime::component::Linker;
 
 use crate::artefact::ArtefactCache;
 use crate::compiler::Compiler;
-use crate::direct;
+use crate::direct::{self, Room};
 use crate::hook::{Hook, HookLimits, Program};
 use crate::host;
 use crate::keys::Keys;
@@ -30,10 +29,10 @@ use ticker::Ticker;
 /// What all hooks of the process share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineLimits {
-    /// Hook calls at once; more are [`Overloaded`](crate::HookFault::Overloaded). Each slot reserves 4 GiB of address
-    /// space and keeps at most 192 KiB resident. 1 to 20,000. Hooks in JavaScript have slots of their own, as many but at
-    /// most 256, which keep at most 1,152 KiB each, and 128 MiB besides for what is larger;
-    /// they are made with the first such hook.
+    /// Hook calls at once; more are [`Overloaded`](crate::HookFault::Overloaded). Each slot reserves 8 GiB of address
+    /// space and keeps at most 256 KiB resident; instances that begin with more memory keep 128 MiB in all besides. 1 to
+    /// 10,000. Hooks in JavaScript have slots of their own, as many but at most 256, which keep at most 1,152 KiB each, and
+    /// the same besides; they are made with the first such hook.
     pub slots: u32,
     /// Most memory that any hook's limit may allow, in bytes. 64 KiB to 1 GiB.
     pub max_memory: usize,
@@ -49,7 +48,7 @@ impl Default for EngineLimits {
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// A limit out of its range.
-    #[error("engine limits out of range: slots must be 1 to 20000, max_memory 64 KiB to 1 GiB")]
+    #[error("engine limits out of range: slots must be 1 to 10000, max_memory 64 KiB to 1 GiB")]
     Limits,
     /// wasmtime refuses, for example because the address space is limited.
     #[error("wasmtime cannot be set up")]
@@ -92,8 +91,7 @@ pub(crate) struct Inner {
     pub(crate) keys: Keys,
     pub(crate) ticker: Ticker,
     pub(crate) slow: Arc<SlowLane>,
-    /// Memory of the instances that hooks keep, in bytes.
-    pub(crate) kept: Arc<AtomicUsize>,
+    pub(crate) kept: Arc<Room>,
     pub(crate) cache: Option<ArtefactCache>,
     /// None: in this process.
     pub(crate) compiler: Option<Arc<Compiler>>,
@@ -128,7 +126,7 @@ impl HookEngine {
         compiler: Option<Compiler>,
         services: Arc<dyn HostServices>,
     ) -> Result<Self, EngineError> {
-        if !(1..=20_000).contains(&limits.slots) || !(64 << 10..=1 << 30).contains(&limits.max_memory) {
+        if !(1..=10_000).contains(&limits.slots) || !(64 << 10..=1 << 30).contains(&limits.max_memory) {
             return Err(EngineError::Limits);
         }
         let compiler = compiler.map(Arc::new);

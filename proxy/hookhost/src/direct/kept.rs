@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -18,8 +19,6 @@ use crate::load::rewrite::cards::{CARD, CARDS, OVERHANG};
 use crate::load::rewrite::{CARD_TABLE, GLOBAL};
 use crate::state::CallState;
 
-/// Most instances that a hook keeps: as many calls may be at work on that many processors, and find one.
-const MOST: usize = 16;
 /// Most memory of all instances that are kept in an engine, in bytes.
 const MOST_MEMORY: usize = 128 << 20;
 
@@ -50,8 +49,34 @@ pub(crate) struct Keeping {
     /// What instances start with; known from the first one.
     first: OnceLock<Image>,
     kept: Mutex<Vec<Kept>>,
-    /// How much memory those of all hooks have, in bytes.
-    all: Arc<AtomicUsize>,
+    room: Arc<Room>,
+}
+
+/// Room for the instances that the hooks of an engine keep.
+pub(crate) struct Room {
+    /// How much memory they have, in bytes.
+    memory: AtomicUsize,
+    /// How many a hook may have: as many calls as there are processors find one, also where some wait for something.
+    each: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self { memory: AtomicUsize::new(0), each: (2 * processors).max(16) }
+    }
+}
+
+impl Room {
+    /// Takes room for an instance, if there is some.
+    fn take(&self, size: usize) -> bool {
+        let more = |all: usize| all.checked_add(size).filter(|all| *all <= MOST_MEMORY);
+        self.memory.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn give_back(&self, size: usize) {
+        self.memory.fetch_sub(size, Ordering::Relaxed);
+    }
 }
 
 /// An instance before its call.
@@ -62,11 +87,11 @@ struct Image {
 
 impl Keeping {
     /// None if the module has no card table.
-    pub(super) fn of(module: &Module, all: &Arc<AtomicUsize>) -> Option<Self> {
+    pub(super) fn of(module: &Module, room: &Arc<Room>) -> Option<Self> {
         let table = module.get_export_index(CARD_TABLE)?;
         let globals = module.exports().filter(|export| export.name().starts_with(GLOBAL));
         let globals = globals.map(|export| module.get_export_index(export.name())).collect::<Option<_>>()?;
-        Some(Self { table, globals, first: OnceLock::new(), kept: Mutex::default(), all: Arc::clone(all) })
+        Some(Self { table, globals, first: OnceLock::new(), kept: Mutex::default(), room: Arc::clone(room) })
     }
 
     /// Sees an instance that was just made.
@@ -81,7 +106,7 @@ impl Keeping {
     /// One that is ready; none if a new one has to be made.
     pub(crate) fn take(&self) -> Option<Kept> {
         let kept = self.kept.lock().pop()?;
-        self.all.fetch_sub(self.size(), Ordering::Relaxed);
+        self.room.give_back(self.size());
         Some(kept)
     }
 
@@ -95,23 +120,22 @@ impl Keeping {
         if self.put_back(&mut store, ready).is_none() {
             return;
         }
-        let room = |all| (all + self.size() <= MOST_MEMORY).then_some(all + self.size());
-        if self.all.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_err() {
+        if !self.room.take(self.size()) {
             return;
         }
         let mut kept = self.kept.lock();
-        if kept.len() < MOST {
+        if kept.len() < self.room.each {
             kept.push(Kept { store, ready });
         } else {
             drop(kept);
-            self.all.fetch_sub(self.size(), Ordering::Relaxed);
+            self.room.give_back(self.size());
         }
     }
 
     /// Gives all up, so that others have room; whether there were any.
     pub(crate) fn give_up(&self) -> bool {
         let kept = std::mem::take(&mut *self.kept.lock());
-        self.all.fetch_sub(kept.len() * self.size(), Ordering::Relaxed);
+        self.room.give_back(kept.len() * self.size());
         !kept.is_empty()
     }
 

@@ -8,6 +8,7 @@ use http::{HeaderMap, Version};
 use tokio::time::Instant;
 use wasmtime::component::InstancePre;
 
+use super::stages::instance;
 use super::{Code, Hook};
 use crate::bindings::stages::settings_check as raw;
 use crate::fault::cut;
@@ -104,7 +105,7 @@ impl Hook {
         let called = async {
             match &self.program.code {
                 Code::Component { pre, check: Some(check), .. } => {
-                    let instance = pre.instantiate_async(&mut store).await?;
+                    let instance = instance(pre, &mut store).await?;
                     let guest = check.0.load(&mut store, &instance)?;
                     guest.call_validate(&mut store, settings).await
                 }

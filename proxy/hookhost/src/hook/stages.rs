@@ -1,8 +1,8 @@
 //! The four stages and the authorizer as wasmtime calls: which export, which types, which rules.
 
-use wasmtime::Store;
 use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{InstancePre, Lift};
+use wasmtime::component::{Instance, InstancePre, Lift};
+use wasmtime::{PoolConcurrencyLimitError, Store};
 
 use super::Code;
 use crate::bindings::stages as raw;
@@ -64,6 +64,17 @@ impl Exports {
     }
 }
 
+/// An instance of a component.
+pub(super) async fn instance(pre: &InstancePre<CallState>, store: &mut Store<CallState>) -> wasmtime::Result<Instance> {
+    match pre.instantiate_async(&mut *store).await {
+        // Instances that hooks keep have places that this one may need.
+        Err(error) if error.is::<PoolConcurrencyLimitError>() && store.data().hook.make_room() => {
+            pre.instantiate_async(store).await
+        }
+        made => made,
+    }
+}
+
 /// Whether the stage's `handle` returns `result<T, string>`.
 fn check<T: Lift + 'static>(pre: &InstancePre<CallState>, stage: Stage) -> Result<(), LoadError> {
     let component = pre.component();
@@ -121,7 +132,7 @@ macro_rules! stage_call {
                     Code::Direct(direct) => return direct.stage(Self::STAGE, store, ready).await,
                 };
                 let Some(indices) = &exports.$field else { return Ok(None) };
-                let instance = pre.instantiate_async(&mut *store).await?;
+                let instance = instance(pre, store).await?;
                 let guest = indices.load(&mut *store, &instance)?;
                 guest.call_handle(store).await.map(Some)
             }

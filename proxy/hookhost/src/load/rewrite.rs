@@ -9,7 +9,7 @@
 //!   while wants != 0: wants = allocated(cabi_realloc(0, 0, wants >> 32, wants))
 //!   ```
 //! - An exported function is called by a wrapper, which hands its result to the host and then calls its `cabi_post_…`.
-//! - A hook whose instances are kept gets a table that tells what a call has written (`cards`), and its globals get exports.
+//! - A table tells what a call has written (`cards`), and globals get exports, so that the instance can be put back.
 //! - Imports get the names of their interfaces without package and version: `load` has checked both.
 //!
 //! All else stays as it is. A module that this file does not know through and through is left to the component's way.
@@ -76,7 +76,7 @@ pub(crate) struct Plan<'a> {
     functions: Vec<u32>,
     realloc: Option<u32>,
     entries: Vec<Entry<'a>>,
-    /// The mutable globals, if what a call changes is to be told.
+    /// The mutable globals, if all that a call changes can be told.
     told: Option<Vec<u32>>,
 }
 
@@ -90,7 +90,7 @@ impl<'a> Plan<'a> {
             functions: Vec::new(),
             realloc: None,
             entries: Vec::new(),
-            told: is_kept(wasm).then(Vec::new),
+            told: Some(Vec::new()),
         };
         let (mut memories, mut has_code, mut exports) = (0, false, BTreeMap::new());
         for payload in Parser::new(0).parse_all(wasm) {
@@ -362,12 +362,6 @@ fn utf8(world: &[u8]) -> Option<()> {
         }
     }
     found.then_some(())
-}
-
-/// Whether instances of a hook are kept for calls to come: clearing all of their memory would cost those of JavaScript, with a
-/// language in each, more than what they run.
-fn is_kept(wasm: &[u8]) -> bool {
-    crate::script::is_marked(wasm)
 }
 
 /// The mutable globals; none if one cannot be put back.

@@ -4,17 +4,16 @@ use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
-use wasm_encoder::{CustomSection, Section};
 
 use super::*;
 use crate::direct::tests::{LIMITS, engine, module};
 use crate::fuzz::call;
 use crate::{EngineLimits, Hook, HookEngine, HookFault, HookLimits, TrapKind};
 
-/// A module that is marked as one in JavaScript. `run` is called by the stage; its result lies at 1 MiB less 64 bytes, where all
+/// A hook. `run` is called by the stage; its result lies at 1 MiB less 64 bytes, where all
 /// is zero: no edits.
-fn marked(fields: &str, run: &str) -> Vec<u8> {
-    let mut wasm = module(
+fn hook(fields: &str, run: &str) -> Vec<u8> {
+    module(
         "viewer-request-hook",
         &format!(
             r#"(module
@@ -24,10 +23,7 @@ fn marked(fields: &str, run: &str) -> Vec<u8> {
                 {run}
                 (i32.const 1048512)))"#
         ),
-    );
-    CustomSection { name: "edgeweir-script".into(), data: (&[]).into() }.append_to(&mut wasm);
-    assert!(crate::script::is_marked(&wasm));
-    wasm
+    )
 }
 
 fn load(engine: &HookEngine, wasm: &[u8], limits: HookLimits) -> Arc<Hook> {
@@ -77,11 +73,11 @@ fn count(hook: &Hook) -> usize {
 #[tokio::test]
 async fn a_kept_instance_is_as_it_was_made() {
     let engine = engine().0;
-    let hook = load(&engine, &marked(GLOBALS, ALL_KINDS), LIMITS);
+    let hook = load(&engine, &hook(GLOBALS, ALL_KINDS), LIMITS);
     for _ in 0..5 {
         assert_eq!(verdict(&hook).await, "Next([])");
         assert_eq!(count(&hook), 1);
-        assert_eq!(hook.keeping().unwrap().all.load(Ordering::Relaxed), 1 << 20);
+        assert_eq!(hook.keeping().unwrap().room.memory.load(Ordering::Relaxed), 1 << 20);
     }
     // What its store has meanwhile is nothing of a call.
     let kept = hook.keeping().unwrap().take().unwrap();
@@ -89,7 +85,7 @@ async fn a_kept_instance_is_as_it_was_made() {
     assert!(idle.stage.is_none() && idle.call.response.is_none());
     assert_eq!(&*idle.call.facts.request_id, "settings-check");
     assert_eq!(kept.ready.size(&kept.store), 1 << 20);
-    assert_eq!(hook.keeping().unwrap().all.load(Ordering::Relaxed), 0);
+    assert_eq!(hook.keeping().unwrap().room.memory.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
@@ -110,7 +106,7 @@ async fn what_cannot_be_put_back_is_not_kept() {
         ("(data $d \"x\")", "(data.drop $d)", "Next([])", 0),
         (table, "(drop (table.get (i32.const 0)))", "Next([])", 1),
     ] {
-        let hook = load(&engine, &marked(fields, run), LIMITS);
+        let hook = load(&engine, &hook(fields, run), LIMITS);
         for _ in 0..2 {
             assert_eq!(verdict(&hook).await, ends, "{run}");
             assert_eq!(count(&hook), kept, "{run}");
@@ -122,7 +118,7 @@ async fn what_cannot_be_put_back_is_not_kept() {
 async fn kept_instances_give_way_to_other_hooks() {
     let limits = EngineLimits { slots: 1, ..EngineLimits::default() };
     let engine = HookEngine::new(limits, None, Arc::new(crate::direct::tests::Heard::default())).unwrap();
-    let hooks = ["", "(drop (i32.const 1))", "(drop (i32.const 2))"].map(|run| load(&engine, &marked("", run), LIMITS));
+    let hooks = ["", "(drop (i32.const 1))", "(drop (i32.const 2))"].map(|run| load(&engine, &hook("", run), LIMITS));
     for _ in 0..2 {
         for hook in &hooks {
             assert_eq!(verdict(hook).await, "Next([])");
@@ -134,7 +130,7 @@ async fn kept_instances_give_way_to_other_hooks() {
 #[tokio::test]
 async fn a_call_that_is_given_up_takes_its_instance_with_it() {
     let engine = engine().0;
-    let hook = load(&engine, &marked("", "(loop $l (br $l))"), LIMITS);
+    let hook = load(&engine, &hook("", "(loop $l (br $l))"), LIMITS);
     let gone = tokio::time::timeout(std::time::Duration::from_millis(30), hook.viewer_request(call())).await;
     assert!(gone.is_err());
     assert_eq!(count(&hook), 0);
@@ -181,7 +177,7 @@ async fn a_mark_stands_for_no_other_card() {
     ] {
         let run = run.replace("(store)", "(i32.store (local.get $l) (i32.const 1))");
         let fields = format!("(func $run (local $l i32) (local.set $l (i32.const 4096)) {run})");
-        let hook = load(&engine, &marked(&fields, "(call $run)"), LIMITS);
+        let hook = load(&engine, &hook(&fields, "(call $run)"), LIMITS);
         assert_eq!((verdict(&hook).await.as_str(), count(&hook)), ("Next([])", 1), "{run}");
     }
 }
@@ -298,7 +294,7 @@ proptest! {
         let begin: String = starts.iter().enumerate().map(|(nth, at)| format!("(local.set $l{nth} (i32.const {at}))")).collect();
         let run = format!("(func $run {locals} {counters} {begin} {body})");
         let fields = format!(r#"(data (i32.const 100000) "{}") {run}"#, "xyz".repeat(3000));
-        let hook = load(&ENGINE, &marked(&fields, "(call $run)"), LIMITS);
+        let hook = load(&ENGINE, &hook(&fields, "(call $run)"), LIMITS);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         for _ in 0..2 {
             prop_assert_eq!(runtime.block_on(verdict(&hook)), "Next([])");
