@@ -113,11 +113,11 @@ pub(super) const NAME: &[u8] = b" edgeweir";
 
 /// What the edge says in `Via` of a message: the version that it came in (RFC 9110, 7.6.3).
 pub(super) fn via(received: Version) -> HeaderValue {
-    HeaderValue::from_static(match received {
-        Version::HTTP_10 => "1.0 edgeweir",
-        Version::HTTP_2 => "2.0 edgeweir",
-        _ => "1.1 edgeweir",
-    })
+    match received {
+        Version::HTTP_10 => const { HeaderValue::from_static("1.0 edgeweir") },
+        Version::HTTP_2 => const { HeaderValue::from_static("2.0 edgeweir") },
+        _ => const { HeaderValue::from_static("1.1 edgeweir") },
+    }
 }
 
 /// A 101 is for who asked for it, and for what was asked (RFC 9110, 7.8 and 15.2.2): the gate lets through one protocol.
