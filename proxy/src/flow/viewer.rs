@@ -67,7 +67,9 @@ fn tell(head: &mut ResponseHeader, ctx: &RequestCtx, status: HeaderValue) {
         let cache = &behavior.cache;
         cache.hides_targeted || cache.x_cache || behavior.headers.is_some() || behavior.cors.is_some()
     });
-    if conn.is_none() || changes || head.headers.contains_key(X_REQUEST_ID) {
+    // Looking through the few names of a head costs less than the hash of a long one.
+    let has_id = || head.headers.keys().any(|name| *name == X_REQUEST_ID);
+    if conn.is_none() || changes || has_id() {
         parts::of_response(head, |parts| {
             let headers = &mut parts.headers;
             if let Some(behavior) = behavior {
@@ -149,13 +151,14 @@ pub(super) fn framing(head: &mut ResponseHeader) -> Result<(), Fault> {
             head.remove_header(&TRANSFER_ENCODING);
         }
     }
-    let Some(first) = head.headers.get(CONTENT_LENGTH) else { return Ok(()) };
+    let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return Ok(()) };
+    let single = lengths.next().is_none();
     if head.status == StatusCode::NO_CONTENT || head.status.is_informational() {
         head.remove_header(&CONTENT_LENGTH);
         return Ok(());
     }
     let text = first.to_str().map_err(|_invalid| Fault::OriginProtocol)?;
-    let single = head.headers.get_all(CONTENT_LENGTH).iter().count() == 1;
     if single && !text.is_empty() && (text == "0" || !text.starts_with('0')) && text.bytes().all(|b| b.is_ascii_digit())
     {
         return Ok(());
