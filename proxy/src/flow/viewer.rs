@@ -5,7 +5,7 @@ use edgeweir_cache::targeted::{CDN_CACHE_CONTROL, SURROGATE_CONTROL};
 use edgeweir_config::Stage;
 use http::header::{
     AGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SERVER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    PROXY_AUTHORIZATION, SERVER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use pingora::cache::CachePhase;
@@ -16,7 +16,7 @@ use super::context::RequestCtx;
 use super::identity::X_REQUEST_ID;
 use super::{body, cache, compress, cors, edits, gate, headers as policy_headers, hooks, pages, parts, throttle};
 use crate::fault::Fault;
-use crate::runtime::answer::Said;
+use crate::runtime::answer::{Fields, Said};
 use crate::snapshot::Behavior;
 
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -61,7 +61,8 @@ pub(super) fn interim(session: &Session, head: &mut ResponseHeader, ctx: &mut Re
 /// HTTP/1 connection adds the edge's own by itself.
 fn tell(head: &mut ResponseHeader, ctx: &RequestCtx, status: HeaderValue) {
     let behavior = ctx.behavior();
-    let mut own = Some([("via", via(ctx.origin_version)), ("cache-status", status), ("x-request-id", ctx.id.clone())]);
+    let own = Fields { via: via(ctx.origin_version), cache_status: status, request_id: ctx.id.clone() };
+    let mut own = Some(own);
     let conn = ctx.own_conn();
     let changes = behavior.is_some_and(|behavior| {
         let cache = &behavior.cache;
@@ -77,10 +78,10 @@ fn tell(head: &mut ResponseHeader, ctx: &RequestCtx, status: HeaderValue) {
             }
             // The origin may have one of its own.
             headers.remove(X_REQUEST_ID);
-            if conn.is_none() {
-                for (name, value) in own.take().into_iter().flatten() {
-                    headers.append(HeaderName::from_static(name), value);
-                }
+            if let Some(own) = own.take_if(|_own| conn.is_none()) {
+                headers.append(VIA, own.via);
+                headers.append(CACHE_STATUS, own.cache_status);
+                headers.append(X_REQUEST_ID, own.request_id);
             }
         });
     }
