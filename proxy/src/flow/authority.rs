@@ -115,6 +115,8 @@ mod tests {
             ("example.test.", "example.test"),
             ("127.0.0.1:80", "127.0.0.1"),
             ("[::1]:443", "[::1]"),
+            ("[::1]:", "[::1]"),
+            ("a-b_c~%41.test", "a-b_c~%41.test"),
         ] {
             assert_eq!(Authority::parse(text.as_bytes()).as_ref().map(Authority::host), Some(host), "{text}");
         }
@@ -127,6 +129,9 @@ mod tests {
             "user@a.test",
             "a.test:80:80",
             "[::1",
+            "[::1]x",
+            "a.test:+80",
+            &"a".repeat(256),
             "[nope]",
             ":80",
             "a\u{e9}.test",
