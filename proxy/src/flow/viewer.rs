@@ -190,13 +190,12 @@ pub(super) fn framing(head: &mut ResponseHeader) -> Result<(), Fault> {
 fn strip(headers: &mut HeaderMap, trailers: bool) {
     let mut connection = false;
     let mut drop_names: Vec<HeaderName> = Vec::new();
-    for name in headers.keys() {
+    // Each line of a field by itself.
+    for (name, value) in headers.iter() {
         match *name {
             CONTENT_TYPE | CONTENT_LENGTH | DATE | SERVER | ETAG | LAST_MODIFIED | CACHE_CONTROL => {}
             CONNECTION => {
-                for value in headers.get_all(CONNECTION) {
-                    named(value.as_bytes(), &mut drop_names);
-                }
+                named(value.as_bytes(), &mut drop_names);
                 connection = true;
             }
             TRAILER if !trailers => drop_names.push(name.clone()),
