@@ -1,6 +1,6 @@
 //! Core modules without a component around them: hooks of the SDK for wasm32-unknown-unknown. A component of such a module
-//! is three core instances, two more tables and an instance of its own; here a call makes one core instance, or has one that
-//! was kept (`kept`). The types of
+//! is three core instances, two more tables and an instance of its own; here it is one, and a call finds
+//! one that was kept, or makes one (`kept`). The types of
 //! imports and exports were checked before, on a component (`load`); what crosses the border is checked here, at each
 //! access (`abi`).
 
