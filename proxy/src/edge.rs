@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edgeweir_config::{Config, Log, LogLevel, LogTarget, Problem};
+use edgeweir_hookhost::EngineLimits;
 use pingora::apps::HttpServerApp;
 use pingora::proxy::HttpProxy;
 use pingora::server::configuration::ServerConf;
@@ -66,6 +67,8 @@ pub struct Options {
     /// The `edgeweir` program of this build, which compiles hooks in a process of its own. None: they are compiled in this
     /// process, without limits of time and memory.
     pub compiler: Option<PathBuf>,
+    /// Calls of hooks at once, 1 to 10,000; one more ends as if its hook had no place. Each reserves 8 GiB of addresses.
+    pub hook_calls: u32,
 }
 
 impl Options {
@@ -88,6 +91,7 @@ impl Default for Options {
             env: Arc::new(|_name| None),
             observer: None,
             compiler: None,
+            hook_calls: EngineLimits::default().slots,
         }
     }
 }

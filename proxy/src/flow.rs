@@ -389,9 +389,7 @@ impl ProxyHttp for Flow {
         if attempts::is_passed_on(session, head.status, ctx) {
             return Err(attempts::pass_on(head));
         }
-        if attempts::ends_with_head(head, ctx) {
-            attempts::rests(session, ctx);
-        }
+        attempts::head_came(session, head, ctx);
         request_body::release(ctx);
         ctx.origin_times.1 = Some(self.core.clock.stopwatch());
         ctx.origin_status = Some(head.status.as_u16());

@@ -1,5 +1,5 @@
 //! The hook's allocator: memory is given out from the start of the heap to its end, and only the last block is taken
-//! back. A call lives for microseconds in a fresh instance, so there is nothing to reuse memory for; and because the heap
+//! back. A call lives for microseconds, and all that it has allocated goes with it, so there is nothing to reuse memory for; and because the heap
 //! lies inside the initial memory, a usual call never grows it (which would cost the edge a system call).
 //!
 //! # Why this is sound

@@ -19,6 +19,8 @@ use crate::wasm;
 
 /// Between two tries to start an edge.
 const BREATH: Duration = Duration::from_millis(50);
+/// Calls of hooks at once: with half of what an edge has, one process has room for thirty.
+const HOOK_CALLS: u32 = 500;
 /// The file in the test's folder that the edge is started from.
 const FILE: &str = "edgeweir.toml";
 
@@ -149,6 +151,7 @@ impl Setup {
             }),
             compiler: self.compiler,
             resolver: self.names,
+            hook_calls: HOOK_CALLS,
             ..Options::default()
         };
         let start = async {

@@ -1,6 +1,6 @@
 //! Core modules without a component around them: hooks of the SDK for wasm32-unknown-unknown. A component of such a module
-//! is three core instances, two more tables and an instance of its own; here a call makes one core instance, or has one that
-//! was kept (`kept`). The types of
+//! is three core instances, two more tables and an instance of its own; here it is one, and a call finds
+//! one that was kept, or makes one (`kept`). The types of
 //! imports and exports were checked before, on a component (`load`); what crosses the border is checked here, at each
 //! access (`abi`).
 
@@ -11,6 +11,7 @@ mod kept;
 mod tests;
 
 use std::any::Any;
+use std::sync::Arc;
 
 use wasmtime::{Instance, InstancePre, Linker, Memory, Module, ModuleExport, Result, Store, TypedFunc};
 
@@ -24,7 +25,7 @@ use crate::{LoadError, Stage};
 use abi::{Lift, Load, Lowering};
 pub(crate) use imports::by_memory;
 use kept::Written;
-pub(crate) use kept::{Keeping, Kept, Ready};
+pub(crate) use kept::{Budget, Keeping, Kept, Ready};
 
 /// What a hook returned, of the type that was expected.
 type Output = Box<dyn Any + Send>;
@@ -92,15 +93,19 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    /// Links a module that `load::rewrite` made.
-    pub(crate) fn new(linker: &Linker<CallState>, module: &Module) -> std::result::Result<Self, LoadError> {
+    /// Links a module that `load::rewrite` made. `budget` is for instances that are kept.
+    pub(crate) fn new(
+        linker: &Linker<CallState>,
+        module: &Module,
+        budget: &Arc<Budget>,
+    ) -> std::result::Result<Self, LoadError> {
         let mismatch = |detail: String| LoadError::Mismatch { detail };
         let pre = linker.instantiate_pre(module).map_err(|error| mismatch(format!("{error:#}")))?;
         let memory = module.get_export_index(MEMORY).ok_or_else(|| mismatch("it exports no memory".into()))?;
         let realloc = module.get_export_index(REALLOC);
         let stages = Stage::EXPORTS.map(|stage| module.get_export_index(&entry(stage.as_str())));
         let check = module.get_export_index(&entry("settings-check"));
-        Ok(Self { pre, memory, realloc, stages, check, keeping: Keeping::of(module) })
+        Ok(Self { pre, memory, realloc, stages, check, keeping: Keeping::of(module, budget) })
     }
 
     /// The instances that are kept; none if each call makes one.
@@ -118,7 +123,10 @@ impl Direct {
         let nth = Stage::EXPORTS.iter().position(|known| *known == stage);
         let Some(function) = nth.and_then(|nth| self.stages.get(nth)?.as_ref()) else { return Ok(None) };
         let instance = match ready {
-            Some(ready) => ready.instance,
+            Some(ready) => {
+                store.data_mut().memory = ready.size(store);
+                ready.instance
+            }
             None => ready.insert(self.instance(store).await?).instance,
         };
         let function: TypedFunc<(), ()> = typed(store, instance, function)?;
@@ -164,7 +172,8 @@ impl Direct {
         store.data_mut().direct.memory = memory;
         if let Some(keeping) = &self.keeping {
             keeping.made(store, ready);
-            store.data_mut().direct.lowering.written = Some(Written::default());
+            let written = Written::of(ready.size(store));
+            store.data_mut().direct.lowering.written = Some(written);
         }
         Ok(ready)
     }

@@ -14,7 +14,7 @@ use wasmtime::component::Linker;
 
 use crate::artefact::ArtefactCache;
 use crate::compiler::Compiler;
-use crate::direct;
+use crate::direct::{self, Budget};
 use crate::hook::{Hook, HookLimits, Program};
 use crate::host;
 use crate::keys::Keys;
@@ -30,11 +30,11 @@ use ticker::Ticker;
 /// What all hooks of the process share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineLimits {
-    /// Hook calls at once; more are [`Overloaded`](crate::HookFault::Overloaded). Each slot reserves 4 GiB of address
-    /// space and keeps at most 192 KiB resident. 1 to 20,000. Hooks in JavaScript have slots of their own, as many but at
-    /// most 256, with 8 GiB of address space each; they are made with the first such hook. Of these, one keeps at most
-    /// 1,152 KiB, and that of an instance that is kept for the next call also its table of functions, at most 157 KiB. Besides,
-    /// each program whose instances are kept has what they start with, at most 1 MiB. The stacks of calls come on top of that, in
+    /// Hook calls at once; more are [`Overloaded`](crate::HookFault::Overloaded). Each slot reserves 8 GiB of address
+    /// space and keeps at most 256 KiB resident. 1 to 10,000. Hooks in JavaScript have slots of their own, as many but at most
+    /// 256, which keep at most 1,152 KiB each; they are made with the first such hook. Instances that are kept for the next call
+    /// keep besides what of their memory is more than that, at most 128 MiB in all, and their tables of functions, at most
+    /// 157 KiB each; each program whose instances are kept has what they start with. The stacks of calls come on top of that, in
     /// as many slots: what the deepest call of each has used.
     pub slots: u32,
     /// Most memory that any hook's limit may allow, in bytes. 64 KiB to 1 GiB.
@@ -51,7 +51,7 @@ impl Default for EngineLimits {
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// A limit out of its range.
-    #[error("engine limits out of range: slots must be 1 to 20000, max_memory 64 KiB to 1 GiB")]
+    #[error("engine limits out of range: slots must be 1 to 10000, max_memory 64 KiB to 1 GiB")]
     Limits,
     /// wasmtime refuses, for example because the address space is limited.
     #[error("wasmtime cannot be set up")]
@@ -94,6 +94,7 @@ pub(crate) struct Inner {
     pub(crate) keys: Keys,
     pub(crate) ticker: Ticker,
     pub(crate) slow: Arc<SlowLane>,
+    pub(crate) kept: Arc<Budget>,
     pub(crate) cache: Option<ArtefactCache>,
     /// None: in this process.
     pub(crate) compiler: Option<Arc<Compiler>>,
@@ -101,8 +102,6 @@ pub(crate) struct Inner {
     /// entries of dropped programs go with the next load.
     programs: Mutex<HashMap<[u8; 32], Weak<Program>>>,
     turn: room::Turn,
-    /// Whether instances may be kept: of hooks in JavaScript only.
-    keeps: bool,
 }
 
 impl HookEngine {
@@ -131,7 +130,7 @@ impl HookEngine {
         compiler: Option<Compiler>,
         services: Arc<dyn HostServices>,
     ) -> Result<Self, EngineError> {
-        if !(1..=20_000).contains(&limits.slots) || !(64 << 10..=1 << 30).contains(&limits.max_memory) {
+        if !(1..=10_000).contains(&limits.slots) || !(64 << 10..=1 << 30).contains(&limits.max_memory) {
             return Err(EngineError::Limits);
         }
         let compiler = compiler.map(Arc::new);
@@ -215,11 +214,11 @@ impl Inner {
             keys: Keys::default(),
             ticker: Ticker::start(wasmtime.weak()).map_err(EngineError::Thread)?,
             slow: Arc::clone(&made.slow),
+            kept: Arc::default(),
             cache: made.cache_dir.as_deref().and_then(|dir| ArtefactCache::open(dir, &wasmtime)),
             compiler: made.compiler.clone(),
             programs: Mutex::default(),
             turn: room::Turn::default(),
-            keeps: resident == Resident::Script,
             wasmtime,
         })
     }

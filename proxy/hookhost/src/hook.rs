@@ -1,7 +1,9 @@
 //! A loaded hook and its calls. Knows neither where hooks come from nor what their output may be.
 
+mod context;
 mod settings;
 mod stages;
+mod stores;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,20 +12,18 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use wasmtime::component::InstancePre;
-use wasmtime::{Store, UpdateDeadline};
 
 use crate::data::Held;
-use crate::direct::{Direct, Keeping, Kept, Ready};
+use crate::direct::{Direct, Keeping};
 use crate::engine::{EngineLimits, Inner, lane};
-use crate::keys::Keys;
 use crate::load::{LoadError, Shape, too_much_memory};
 use crate::script::Places;
-use crate::services::{Counters, HostServices};
 use crate::state::CallState;
 use crate::{AuthorizerVerdict, Call, CallReport, Done, Grant, HookFault, RequestVerdict, ResponseEdit, Stage};
 
+pub(crate) use context::HookContext;
+use settings::SettingsCheck;
 pub use settings::{CheckFault, SettingsProblem};
-use settings::{SettingsCheck, no_request};
 use stages::{Authorizer, Exports, OriginRequest, OriginResponse, StageCall, ViewerRequest, ViewerResponse};
 
 /// Most bytes that a hook may hand over in one call of an imported function or as its result: enough for the largest
@@ -134,45 +134,6 @@ pub struct Hook {
     places: Semaphore,
 }
 
-/// What a hook's calls need of it. Not its program: that keeps instances, with what they need.
-pub(crate) struct HookContext {
-    name: Box<str>,
-    limits: HookLimits,
-    held: Arc<Held>,
-    engine: Arc<Inner>,
-    counters: Arc<dyn Counters>,
-}
-
-impl HookContext {
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(crate) fn limits(&self) -> HookLimits {
-        self.limits
-    }
-
-    pub(crate) fn services(&self) -> &dyn HostServices {
-        &*self.engine.services
-    }
-
-    pub(crate) fn counters(&self) -> &dyn Counters {
-        &*self.counters
-    }
-
-    pub(crate) fn held(&self) -> &Held {
-        &self.held
-    }
-
-    pub(crate) fn keys(&self) -> &Keys {
-        &self.engine.keys
-    }
-
-    pub(crate) fn engine(&self) -> &Inner {
-        &self.engine
-    }
-}
-
 impl Hook {
     pub(crate) fn new(
         name: &str,
@@ -249,7 +210,7 @@ impl Hook {
         self.context.limits
     }
 
-    /// Runs the hook at viewer-request, in a fresh instance. Needs a tokio runtime with time, as the other calls do. A
+    /// Runs the hook at viewer-request, in an instance as it was made. Needs a tokio runtime with time, as the other calls do. A
     /// future that is dropped ends the call and drops the [`Call`].
     pub async fn viewer_request(self: &Arc<Self>, call: Call) -> Done<RequestVerdict> {
         self.run::<ViewerRequest>(call).await
@@ -302,26 +263,25 @@ impl Hook {
     ) -> (Result<S::Verdict, HookFault>, CallState) {
         // The store stays outside of the timed future: when that is dropped, the call is still here.
         let (mut store, mut ready, idle) = self.begin(S::STAGE, call, deadline);
-        let (mut by_itself, timeout) = (false, self.limits().timeout);
-        let verdict = {
+        let ended = {
             let _ticking = self.context.engine.ticker.tick();
             let called = S::handle(&self.program.code, &mut store, &mut ready);
-            let ended = tokio::time::timeout_at(deadline, called).await;
-            store.data_mut().end_output();
-            by_itself |= matches!(ended, Ok(Ok(Some(_))));
-            match ended {
-                Err(_) => Err(HookFault::Timeout { limit: timeout }),
-                Ok(Err(error)) => Err(HookFault::of(&error, store.data().last_error.as_deref(), timeout)),
-                Ok(Ok(None)) => Err(HookFault::MissingStage(S::STAGE)),
-                Ok(Ok(Some(Err(message)))) => Err(HookFault::failed(match &self.program.places {
-                    Some(places) => places.told(&message),
-                    None => message,
-                })),
-                Ok(Ok(Some(Ok(raw)))) => {
-                    let checked = S::check(raw, &store.data().call).map_err(HookFault::from);
-                    let chosen = store.data_mut().chosen.take();
-                    checked.map(|verdict| S::with_choice(verdict, chosen))
-                }
+            tokio::time::timeout_at(deadline, called).await
+        };
+        store.data_mut().end_output();
+        let (by_itself, timeout) = (matches!(ended, Ok(Ok(Some(_)))), self.limits().timeout);
+        let verdict = match ended {
+            Err(_) => Err(HookFault::Timeout { limit: timeout }),
+            Ok(Err(error)) => Err(HookFault::of(&error, store.data().last_error.as_deref(), timeout)),
+            Ok(Ok(None)) => Err(HookFault::MissingStage(S::STAGE)),
+            Ok(Ok(Some(Err(message)))) => Err(HookFault::failed(match &self.program.places {
+                Some(places) => places.told(&message),
+                None => message,
+            })),
+            Ok(Ok(Some(Ok(raw)))) => {
+                let checked = S::check(raw, &store.data().call).map_err(HookFault::from);
+                let chosen = store.data_mut().chosen.take();
+                checked.map(|verdict| S::with_choice(verdict, chosen))
             }
         };
         // Read first: writing each time would have all processors fight for the line.
@@ -335,38 +295,6 @@ impl Hook {
         (verdict, state)
     }
 
-    /// A store for a call, and an instance in it if one was kept.
-    fn begin(
-        self: &Arc<Self>,
-        stage: Stage,
-        call: Call,
-        deadline: Instant,
-    ) -> (Store<CallState>, Option<Ready>, Option<CallState>) {
-        let Some(Kept { mut store, ready }) = self.program.code.keeping().and_then(Keeping::take) else {
-            return (self.store(Some(stage), call, deadline), None, None);
-        };
-        let mut state = CallState::new(Arc::clone(&self.context), Some(stage), call, deadline);
-        state.direct = std::mem::take(&mut store.data_mut().direct).again();
-        state.memory = ready.size(&store);
-        let idle = std::mem::replace(store.data_mut(), state);
-        store.set_epoch_deadline(1);
-        (store, Some(ready), Some(idle))
-    }
-
-    /// Keeps an instance whose call has ended by itself, where that is done; what its call leaves.
-    fn end(&self, mut store: Store<CallState>, ready: Ready, idle: Option<CallState>) -> CallState {
-        let Some(keeping) = self.program.code.keeping() else { return store.into_data() };
-        let deadline = store.data().deadline;
-        let mut idle = idle.unwrap_or_else(|| {
-            let call = no_request("", "", "{}", None);
-            CallState::new(Arc::clone(&self.context), None, call, deadline)
-        });
-        idle.direct = std::mem::take(&mut store.data_mut().direct);
-        let state = std::mem::replace(store.data_mut(), idle);
-        keeping.keep(store, ready);
-        state
-    }
-
     /// Waits for a place among this hook's calls, and says when there was one; none after the timeout. Who comes first is
     /// served first.
     async fn place(&self, start: Instant) -> Option<(SemaphorePermit<'_>, Instant)> {
@@ -375,22 +303,5 @@ impl Hook {
         }
         let place = tokio::time::timeout_at(start + self.limits().timeout, self.places.acquire()).await.ok()?.ok()?;
         Some((place, Instant::now()))
-    }
-
-    /// A store with all its limits, before anything of the hook runs.
-    fn store(self: &Arc<Self>, stage: Option<Stage>, call: Call, deadline: Instant) -> Store<CallState> {
-        let state = CallState::new(Arc::clone(&self.context), stage, call, deadline);
-        let mut store = Store::new(&self.context.engine.wasmtime, state);
-        store.limiter(|state| state);
-        store.set_hostcall_fuel(MAX_HANDOVER);
-        store.set_epoch_deadline(1);
-        // A spinning hook gives its thread back at each tick.
-        store.epoch_deadline_callback(|store| {
-            if Instant::now() >= store.data().deadline {
-                return Ok(UpdateDeadline::Interrupt);
-            }
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(lane::give_way())))
-        });
-        store
     }
 }

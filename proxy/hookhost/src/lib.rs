@@ -8,7 +8,7 @@
 //! - [`Hook`] exists once per hook and snapshot: compiled code and its limits.
 //! - [`Call`] exists once per stage run. It is moved in and always comes back, also after a trap or a timeout.
 //!
-//! Every call gets a fresh instance; nothing of a hook survives a call.
+//! Every call gets an instance as it was made: a new one, or one that was put back to that. Nothing of a call survives it.
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests may panic"))]
 

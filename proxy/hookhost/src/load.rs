@@ -147,7 +147,7 @@ pub(crate) fn program(engine: &Inner, key: &[u8; 32], wasm: &[u8]) -> Result<Pro
     let code = Code::component(pre, &shape)?;
     let code = match &compiled {
         Compiled::Component(_) => code,
-        Compiled::Direct(_, module) => Code::Direct(Direct::new(&engine.direct, module)?),
+        Compiled::Direct(_, module) => Code::Direct(Direct::new(&engine.direct, module, &engine.kept)?),
     };
     Ok(Program::new(code, shape, demands.memory, held, Places::of(wasm), hex(key)))
 }

@@ -133,7 +133,8 @@ impl Core {
             observer: options.observer.clone(),
         });
         let compiled = compiled(&config.state_dir);
-        let engine = HookEngine::with_compiler(EngineLimits::default(), Some(&compiled), compiler(options), services)?;
+        let limits = EngineLimits { slots: options.hook_calls, ..EngineLimits::default() };
+        let engine = HookEngine::with_compiler(limits, Some(&compiled), compiler(options), services)?;
         let state = State::new(place(&config, &*options.env)?, Arc::clone(&options.clock));
         let kept = Arc::clone(&state);
         let buckets = BucketRegistry::new(MAX_BUCKETS);

@@ -265,8 +265,15 @@ pub(super) fn rests(session: &mut Session, ctx: &mut RequestCtx) {
     }
 }
 
+/// The head of an answer is there: if that is all of it, its connection rests.
+pub(super) fn head_came(session: &mut Session, head: &ResponseHeader, ctx: &mut RequestCtx) {
+    if ctx.attempts.line.strong_count() > 0 && ends_with_head(head, ctx) {
+        rests(session, ctx);
+    }
+}
+
 /// Whether an answer of an HTTP/1 origin ends with its head (RFC 9112, 6.3).
-pub(super) fn ends_with_head(head: &ResponseHeader, ctx: &RequestCtx) -> bool {
+fn ends_with_head(head: &ResponseHeader, ctx: &RequestCtx) -> bool {
     ctx.attempts.asks_head
         || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
         || head.headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0")

@@ -1,5 +1,16 @@
 //! `Host` and `:authority`: parsed once, lower case, port apart (RFC 9110, 7.2; RFC 3986, 3.2).
 
+/// Bytes of names. Sub-delimiters are legal in one (RFC 3986, 3.2.2) and found in none; quotes and commas are attacks.
+const IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte: u8 = 0;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%');
+        byte += 1;
+    }
+    table
+};
+
 /// A host that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
@@ -19,35 +30,29 @@ impl Authority {
     /// Parses `host[:port]`. None if it is empty or malformed: user info, spaces, lists, a port over 65,535.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let host = match text.strip_prefix('[') {
+        let host = match bytes.strip_prefix(b"[") {
             Some(rest) => {
-                let end = rest.find(']')?;
-                rest.get(..end)?.parse::<std::net::Ipv6Addr>().ok()?;
+                let end = memchr::memchr(b']', rest)?;
+                std::str::from_utf8(rest.get(..end)?).ok()?.parse::<std::net::Ipv6Addr>().ok()?;
                 end + 2
             }
             None => {
-                let end = text.find(':').unwrap_or(text.len());
-                let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%');
-                let name = bytes.get(..end)?;
-                // Sub-delimiters are legal in a name (RFC 3986, 3.2.2) and found in none; quotes and commas are attacks.
-                if name.is_empty() || name.len() > 255 || !name.iter().all(|&byte| valid(byte)) {
+                let end = bytes.iter().position(|&byte| !IN_NAME[usize::from(byte)]).unwrap_or(bytes.len());
+                if end == 0 || end > 255 {
                     return None;
                 }
                 end
             }
         };
-        match text.get(host..)?.strip_prefix(':') {
+        match bytes.get(host..)? {
             // "An empty port" is legal (RFC 3986, 3.2.3).
-            Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                if !port.is_empty() {
-                    port.parse::<u16>().ok()?;
-                }
+            [] | [b':'] => {}
+            [b':', port @ ..] if port.iter().all(u8::is_ascii_digit) => {
+                std::str::from_utf8(port).ok()?.parse::<u16>().ok()?;
             }
-            None if text.len() == host => {}
             _ => return None,
         }
-        Some(Self { text: text.to_ascii_lowercase().into(), host })
+        Some(Self { text: std::str::from_utf8(bytes).ok()?.to_ascii_lowercase().into(), host })
     }
 
     /// Host and port.
@@ -110,6 +115,8 @@ mod tests {
             ("example.test.", "example.test"),
             ("127.0.0.1:80", "127.0.0.1"),
             ("[::1]:443", "[::1]"),
+            ("[::1]:", "[::1]"),
+            ("a-b_c~%41.test", "a-b_c~%41.test"),
         ] {
             assert_eq!(Authority::parse(text.as_bytes()).as_ref().map(Authority::host), Some(host), "{text}");
         }
@@ -122,6 +129,9 @@ mod tests {
             "user@a.test",
             "a.test:80:80",
             "[::1",
+            "[::1]x",
+            "a.test:+80",
+            &"a".repeat(256),
             "[nope]",
             ":80",
             "a\u{e9}.test",

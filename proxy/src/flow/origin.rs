@@ -120,7 +120,11 @@ fn forwarded(headers: &mut HeaderMap, ctx: &RequestCtx, cacheable: bool) {
     } else {
         headers.insert(X_FORWARDED_FOR, conn.peer_value.clone());
     }
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(if ctx.https { "https" } else { "http" }));
+    let proto = match ctx.https {
+        true => const { HeaderValue::from_static("https") },
+        false => const { HeaderValue::from_static("http") },
+    };
+    headers.insert(X_FORWARDED_PROTO, proto);
     // Where the answer may be stored without the host in its key, the origin must not see the host.
     let unkeyed = cacheable && ctx.behavior().is_some_and(|behavior| !behavior.cache.host_in_key);
     let own_host = ctx.origin().is_some_and(|origin| origin.host_header.is_some());

@@ -25,15 +25,15 @@ impl Lookup {
         }
     }
 
-    /// `Cache-Status` of a request that the cache is not asked for.
-    fn status(self) -> &'static str {
+    /// `Cache-Status` of a request that the cache is not asked for. Checked when this is compiled, not for each request.
+    fn status(self) -> HeaderValue {
         match self {
-            Self::Asked => "edgeweir; fwd=bypass",
-            Self::Method => "edgeweir; fwd=method",
-            Self::Body => "edgeweir; fwd=bypass; detail=request-body",
-            Self::Disabled => "edgeweir; fwd=bypass; detail=disabled",
-            Self::Upgrade => "edgeweir; fwd=bypass; detail=upgrade",
-            Self::Condition => "edgeweir; fwd=bypass; detail=condition",
+            Self::Asked => const { HeaderValue::from_static("edgeweir; fwd=bypass") },
+            Self::Method => const { HeaderValue::from_static("edgeweir; fwd=method") },
+            Self::Body => const { HeaderValue::from_static("edgeweir; fwd=bypass; detail=request-body") },
+            Self::Disabled => const { HeaderValue::from_static("edgeweir; fwd=bypass; detail=disabled") },
+            Self::Upgrade => const { HeaderValue::from_static("edgeweir; fwd=bypass; detail=upgrade") },
+            Self::Condition => const { HeaderValue::from_static("edgeweir; fwd=bypass; detail=condition") },
         }
     }
 }
@@ -60,7 +60,7 @@ const MAX_STATUS: usize = 320;
 #[must_use]
 pub(super) fn status(session: &Session, ctx: &RequestCtx, outcome: CacheOutcome) -> HeaderValue {
     if let Some(lookup) = ctx.lookup.filter(|lookup| *lookup != Lookup::Asked) {
-        return HeaderValue::from_static(lookup.status());
+        return lookup.status();
     }
     let ttl = session.cache.enabled().then(|| session.cache.maybe_cache_meta()).flatten().map(|meta| {
         let now = SystemTime::now();

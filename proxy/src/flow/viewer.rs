@@ -5,7 +5,7 @@ use edgeweir_cache::targeted::{CDN_CACHE_CONTROL, SURROGATE_CONTROL};
 use edgeweir_config::Stage;
 use http::header::{
     AGE, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, LAST_MODIFIED, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, SERVER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    PROXY_AUTHORIZATION, SERVER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use pingora::cache::CachePhase;
@@ -16,7 +16,7 @@ use super::context::RequestCtx;
 use super::identity::X_REQUEST_ID;
 use super::{body, cache, compress, cors, edits, gate, headers as policy_headers, hooks, pages, parts, throttle};
 use crate::fault::Fault;
-use crate::runtime::answer::Said;
+use crate::runtime::answer::{Fields, Said};
 use crate::snapshot::Behavior;
 
 pub(super) const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -61,13 +61,16 @@ pub(super) fn interim(session: &Session, head: &mut ResponseHeader, ctx: &mut Re
 /// HTTP/1 connection adds the edge's own by itself.
 fn tell(head: &mut ResponseHeader, ctx: &RequestCtx, status: HeaderValue) {
     let behavior = ctx.behavior();
-    let mut own = Some([("via", via(ctx.origin_version)), ("cache-status", status), ("x-request-id", ctx.id.clone())]);
+    let own = Fields { via: via(ctx.origin_version), cache_status: status, request_id: ctx.id.clone() };
+    let mut own = Some(own);
     let conn = ctx.own_conn();
     let changes = behavior.is_some_and(|behavior| {
         let cache = &behavior.cache;
         cache.hides_targeted || cache.x_cache || behavior.headers.is_some() || behavior.cors.is_some()
     });
-    if conn.is_none() || changes || head.headers.contains_key(X_REQUEST_ID) {
+    // Looking through the few names of a head costs less than the hash of a long one.
+    let has_id = || head.headers.keys().any(|name| *name == X_REQUEST_ID);
+    if conn.is_none() || changes || has_id() {
         parts::of_response(head, |parts| {
             let headers = &mut parts.headers;
             if let Some(behavior) = behavior {
@@ -75,10 +78,10 @@ fn tell(head: &mut ResponseHeader, ctx: &RequestCtx, status: HeaderValue) {
             }
             // The origin may have one of its own.
             headers.remove(X_REQUEST_ID);
-            if conn.is_none() {
-                for (name, value) in own.take().into_iter().flatten() {
-                    headers.append(HeaderName::from_static(name), value);
-                }
+            if let Some(own) = own.take_if(|_own| conn.is_none()) {
+                headers.append(VIA, own.via);
+                headers.append(CACHE_STATUS, own.cache_status);
+                headers.append(X_REQUEST_ID, own.request_id);
             }
         });
     }
@@ -113,11 +116,11 @@ pub(super) const NAME: &[u8] = b" edgeweir";
 
 /// What the edge says in `Via` of a message: the version that it came in (RFC 9110, 7.6.3).
 pub(super) fn via(received: Version) -> HeaderValue {
-    HeaderValue::from_static(match received {
-        Version::HTTP_10 => "1.0 edgeweir",
-        Version::HTTP_2 => "2.0 edgeweir",
-        _ => "1.1 edgeweir",
-    })
+    match received {
+        Version::HTTP_10 => const { HeaderValue::from_static("1.0 edgeweir") },
+        Version::HTTP_2 => const { HeaderValue::from_static("2.0 edgeweir") },
+        _ => const { HeaderValue::from_static("1.1 edgeweir") },
+    }
 }
 
 /// A 101 is for who asked for it, and for what was asked (RFC 9110, 7.8 and 15.2.2): the gate lets through one protocol.
@@ -149,13 +152,14 @@ pub(super) fn framing(head: &mut ResponseHeader) -> Result<(), Fault> {
             head.remove_header(&TRANSFER_ENCODING);
         }
     }
-    let Some(first) = head.headers.get(CONTENT_LENGTH) else { return Ok(()) };
+    let mut lengths = head.headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return Ok(()) };
+    let single = lengths.next().is_none();
     if head.status == StatusCode::NO_CONTENT || head.status.is_informational() {
         head.remove_header(&CONTENT_LENGTH);
         return Ok(());
     }
     let text = first.to_str().map_err(|_invalid| Fault::OriginProtocol)?;
-    let single = head.headers.get_all(CONTENT_LENGTH).iter().count() == 1;
     if single && !text.is_empty() && (text == "0" || !text.starts_with('0')) && text.bytes().all(|b| b.is_ascii_digit())
     {
         return Ok(());
@@ -186,13 +190,12 @@ pub(super) fn framing(head: &mut ResponseHeader) -> Result<(), Fault> {
 fn strip(headers: &mut HeaderMap, trailers: bool) {
     let mut connection = false;
     let mut drop_names: Vec<HeaderName> = Vec::new();
-    for name in headers.keys() {
+    // Each line of a field by itself.
+    for (name, value) in headers.iter() {
         match *name {
             CONTENT_TYPE | CONTENT_LENGTH | DATE | SERVER | ETAG | LAST_MODIFIED | CACHE_CONTROL => {}
             CONNECTION => {
-                for value in headers.get_all(CONNECTION) {
-                    named(value.as_bytes(), &mut drop_names);
-                }
+                named(value.as_bytes(), &mut drop_names);
                 connection = true;
             }
             TRAILER if !trailers => drop_names.push(name.clone()),

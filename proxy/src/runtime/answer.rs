@@ -8,14 +8,24 @@ use http::HeaderValue;
 pub struct Said {
     /// Its `Date`, in the place of now, which pingora says of every answer.
     pub date: Option<HeaderValue>,
-    /// Fields at the end of its head, with their names.
-    pub fields: Option<[(&'static str, HeaderValue); 3]>,
+    /// Fields at the end of its head.
+    pub fields: Option<Fields>,
+}
+
+/// What an edge says of itself.
+#[derive(Debug)]
+pub struct Fields {
+    /// `Via`.
+    pub via: HeaderValue,
+    /// `Cache-Status`.
+    pub cache_status: HeaderValue,
+    /// `X-Request-Id`.
+    pub request_id: HeaderValue,
 }
 
 impl Said {
     /// Says it in a head, which begins at `begins` and is whole.
     pub(super) fn put(self, out: &mut Vec<u8>, begins: usize) {
-        const END: &[u8] = b"\r\n";
         if let Some(date) = self.date {
             put_date(out.get_mut(begins..).unwrap_or_default(), date.as_bytes());
         }
@@ -24,13 +34,15 @@ impl Said {
             tracing::error!("the head of an answer came in pieces: it does not say what the edge has to say");
             return;
         }
-        out.truncate(out.len() - END.len());
-        for (name, value) in fields {
-            for part in [name.as_bytes(), b": ", value.as_bytes(), END] {
-                out.extend_from_slice(part);
-            }
+        out.truncate(out.len() - 2);
+        let Fields { via, cache_status, request_id } = &fields;
+        for (name, value) in
+            [(&b"via: "[..], via), (b"\r\ncache-status: ", cache_status), (b"\r\nx-request-id: ", request_id)]
+        {
+            out.extend_from_slice(name);
+            out.extend_from_slice(value.as_bytes());
         }
-        out.extend_from_slice(END);
+        out.extend_from_slice(b"\r\n\r\n");
     }
 }
 
@@ -70,11 +82,11 @@ mod tests {
         let mut out = b"waits".to_vec();
         out.extend_from_slice(head);
         let date = HeaderValue::from_static("Mon, 07 Nov 1994 08:49:37 GMT");
-        let field = |name, value| (name, HeaderValue::from_static(value));
-        let fields = Some([field("via", "1.1 a"), field("b", ""), field("c", "d")]);
+        let [via, cache_status, request_id] = ["1.1 a", "", "d"].map(HeaderValue::from_static);
+        let fields = Some(Fields { via, cache_status, request_id });
         Said { date: Some(date), fields }.put(&mut out, 5);
         let said: &[u8] = b"waitsHTTP/1.1 200 OK\r\nDate: Mon, 07 Nov 1994 08:49:37 GMT\r\nA: b\r\n\
-            via: 1.1 a\r\nb: \r\nc: d\r\n\r\n";
+            via: 1.1 a\r\ncache-status: \r\nx-request-id: d\r\n\r\n";
         assert_eq!(out.escape_ascii().to_string(), said.escape_ascii().to_string());
         let mut same = head.to_vec();
         Said::default().put(&mut same, 0);

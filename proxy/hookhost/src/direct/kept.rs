@@ -8,19 +8,21 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::OnceLock;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use wasmtime::{Extern, Global, Instance, Memory, Module, ModuleExport, Store, Val};
 
 use crate::load::rewrite::cards::{CARD, OVERHANG};
-use crate::load::rewrite::{CARD_TABLE, GLOBAL, MOST_MEMORY};
+use crate::load::rewrite::{CARD_TABLE, GLOBAL};
 use crate::state::CallState;
 
-/// Most instances that a hook keeps: as many calls may be at work on that many processors, and find one.
-const MOST: usize = 16;
-/// Cards of the largest memory of an instance that is kept.
-const KEPT_CARDS: usize = MOST_MEMORY / CARD;
+/// Most memory of all instances that are kept in an engine, in bytes.
+const MOST_KEPT: usize = 128 << 20;
+/// Most that is put back of an instance, in bytes: nobody counts that against the time of its call.
+const MOST_WRITTEN: usize = 2 << 20;
 
 /// An instance, ready for a call, in a store of its own.
 pub(crate) struct Kept {
@@ -49,6 +51,34 @@ pub(crate) struct Keeping {
     /// What instances start with; known from the first one.
     first: OnceLock<Image>,
     kept: Mutex<Vec<Kept>>,
+    budget: Arc<Budget>,
+}
+
+/// For the instances that the hooks of an engine keep.
+pub(crate) struct Budget {
+    /// How much memory they have, in bytes.
+    memory: AtomicUsize,
+    /// How many a hook may have: as many calls as there are processors find one, also where some wait for something.
+    each: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self { memory: AtomicUsize::new(0), each: (2 * processors).max(16) }
+    }
+}
+
+impl Budget {
+    /// Takes room for an instance, if there is some.
+    fn take(&self, size: usize) -> bool {
+        let more = |all: usize| all.checked_add(size).filter(|all| *all <= MOST_KEPT);
+        self.memory.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    fn give_back(&self, size: usize) {
+        self.memory.fetch_sub(size, Ordering::Relaxed);
+    }
 }
 
 /// An instance before its call.
@@ -59,11 +89,11 @@ struct Image {
 
 impl Keeping {
     /// None if the module has no card table.
-    pub(super) fn of(module: &Module) -> Option<Self> {
+    pub(super) fn of(module: &Module, budget: &Arc<Budget>) -> Option<Self> {
         let table = module.get_export_index(CARD_TABLE)?;
         let globals = module.exports().filter(|export| export.name().starts_with(GLOBAL));
         let globals = globals.map(|export| module.get_export_index(export.name())).collect::<Option<_>>()?;
-        Some(Self { table, globals, first: OnceLock::new(), kept: Mutex::default() })
+        Some(Self { table, globals, first: OnceLock::new(), kept: Mutex::default(), budget: Arc::clone(budget) })
     }
 
     /// Sees an instance that was just made.
@@ -77,7 +107,14 @@ impl Keeping {
 
     /// One that is ready; none if a new one has to be made.
     pub(crate) fn take(&self) -> Option<Kept> {
-        self.kept.lock().pop()
+        let kept = self.kept.lock().pop()?;
+        self.budget.give_back(self.size());
+        Some(kept)
+    }
+
+    /// An instance's memory, in bytes.
+    fn size(&self) -> usize {
+        self.first.get().map_or(0, |first| first.memory.len())
     }
 
     /// Keeps an instance whose call has ended by itself, if it can be put back. Its store has nothing of the call any more.
@@ -85,9 +122,15 @@ impl Keeping {
         if self.put_back(&mut store, ready).is_none() {
             return;
         }
-        let mut all = self.kept.lock();
-        if all.len() < MOST {
-            all.push(Kept { store, ready });
+        if !self.budget.take(self.size()) {
+            return;
+        }
+        let mut kept = self.kept.lock();
+        if kept.len() < self.budget.each {
+            kept.push(Kept { store, ready });
+        } else {
+            drop(kept);
+            self.budget.give_back(self.size());
         }
     }
 
@@ -98,17 +141,20 @@ impl Keeping {
 
     /// Gives the one up that was not used for longest, so that others have room; whether there was any.
     pub(crate) fn give_up(&self) -> bool {
-        let mut all = self.kept.lock();
-        let oldest = if all.is_empty() { None } else { Some(all.remove(0)) };
+        let mut kept = self.kept.lock();
+        let oldest = if kept.is_empty() { None } else { Some(kept.remove(0)) };
         // Taking it apart takes longer than anybody may wait for the lock.
-        drop(all);
+        drop(kept);
+        if oldest.is_some() {
+            self.budget.give_back(self.size());
+        }
         oldest.is_some()
     }
 
     /// None if it cannot be put back.
     fn put_back(&self, store: &mut Store<CallState>, Ready { instance, memory }: Ready) -> Option<()> {
         let Image { memory: first, globals } = self.first.get()?;
-        if memory.data_size(&*store) != first.len() || first.len() > MOST_MEMORY {
+        if memory.data_size(&*store) != first.len() {
             return None;
         }
         for (export, value) in self.globals.iter().zip(globals) {
@@ -119,6 +165,9 @@ impl Keeping {
         let mut written = store.data_mut().direct.lowering.written.take()?;
         let bytes = table.data_mut(&mut *store).get_mut(..cards)?;
         written.take(bytes);
+        if written.size() > MOST_WRITTEN {
+            return None;
+        }
         let bytes = memory.data_mut(&mut *store);
         for range in written.ranges() {
             let range = range.start..range.end.min(first.len());
@@ -131,20 +180,39 @@ impl Keeping {
     }
 }
 
+impl Drop for Keeping {
+    fn drop(&mut self) {
+        self.budget.give_back(self.count() * self.size());
+    }
+}
+
 fn global(store: &mut Store<CallState>, instance: Instance, export: &ModuleExport) -> Option<Global> {
     instance.get_module_export(&mut *store, export).and_then(Extern::into_global)
 }
 
-/// What was written to a hook's memory: a bit for each card. Of one with more memory than is kept nobody asks.
-#[derive(Default)]
-pub(crate) struct Written([u64; KEPT_CARDS / 64]);
+/// What was written to a hook's memory: a bit for each card that it begins with.
+pub(crate) struct Written(Box<[u64]>);
 
 impl Written {
+    /// Nothing, of a memory of that many bytes.
+    pub(super) fn of(size: usize) -> Self {
+        Self(vec![0; size.div_ceil(64 * CARD)].into())
+    }
+
     /// The host has written there.
     pub(super) fn by_host(&mut self, at: usize, length: usize) {
         if length > 0 {
-            (at / CARD..=(at + length - 1) / CARD).take(KEPT_CARDS).for_each(|card| self.set(card));
+            (at / CARD..=(at + length - 1) / CARD).take(self.cards()).for_each(|card| self.set(card));
         }
+    }
+
+    fn cards(&self) -> usize {
+        64 * self.0.len()
+    }
+
+    /// How much was written, in bytes.
+    fn size(&self) -> usize {
+        self.0.iter().map(|bits| bits.count_ones() as usize * CARD).sum()
     }
 
     fn set(&mut self, card: usize) {
@@ -173,7 +241,7 @@ impl Written {
         let mut next = 0;
         std::iter::from_fn(move || {
             let first = self.next(next, true)?;
-            next = self.next(first, false).unwrap_or(KEPT_CARDS);
+            next = self.next(first, false).unwrap_or(self.cards());
             Some(first * CARD..next * CARD + OVERHANG)
         })
     }

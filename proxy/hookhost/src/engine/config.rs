@@ -10,8 +10,11 @@ use crate::state::MAX_TABLE;
 /// Core instances of one component: a componentized module with imports needs three, other languages a few more.
 const CORE_INSTANCES: u32 = 16;
 const TABLES: u32 = 8;
+/// Memories of a core module: its own, and the table that tells what was written (`load::rewrite`).
+const MEMORIES: u32 = 2;
 
-/// What an instance keeps of its memory for the next one: it is cleared in place instead of being given back.
+/// What an instance keeps of its memory for the next one, where it is not put back and used again: it is cleared in place instead
+/// of being given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resident {
     /// The SDK's layout dirties less than 128 KiB. More would only be cleared for nothing.
@@ -25,14 +28,6 @@ impl Resident {
         match self {
             Self::Compiled => 128 << 10,
             Self::Script => 1 << 20,
-        }
-    }
-
-    /// Memories of a module: its own, and where instances are kept the table that tells what was written (`load::rewrite`).
-    fn memories(self) -> u32 {
-        match self {
-            Self::Compiled => 1,
-            Self::Script => 2,
         }
     }
 }
@@ -75,13 +70,12 @@ fn pool(limits: EngineLimits, resident: Resident) -> PoolingAllocationConfig {
     let slots = limits.slots;
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(slots).total_core_instances(slots.saturating_mul(8));
-    let memories = resident.memories();
-    pool.total_memories(slots.saturating_mul(memories)).total_tables(slots.saturating_mul(4)).total_stacks(slots);
+    pool.total_memories(slots.saturating_mul(MEMORIES)).total_tables(slots.saturating_mul(4)).total_stacks(slots);
     pool.max_component_instance_size(1 << 20).max_core_instance_size(1 << 20);
     pool.max_core_instances_per_component(CORE_INSTANCES)
         .max_memories_per_component(1)
         .max_tables_per_component(TABLES);
-    pool.max_memory_size(limits.max_memory).max_memories_per_module(memories).max_tables_per_module(1);
+    pool.max_memory_size(limits.max_memory).max_memories_per_module(MEMORIES).max_tables_per_module(1);
     pool.table_elements(MAX_TABLE);
     // Tables too: a component with imports has two, and giving them back costs more than the call.
     pool.linear_memory_keep_resident(resident.bytes()).table_keep_resident(64 << 10).async_stack_keep_resident(0);

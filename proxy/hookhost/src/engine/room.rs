@@ -39,7 +39,7 @@ impl Room {
     /// instance and finding a stack for a call fail for want of a place.
     pub(crate) fn again(&mut self, error: &Error, state: &CallState) -> bool {
         let engine = state.hook.engine();
-        if self.left == 0 || self.in_vain == 0 || !engine.keeps || !error.is::<PoolConcurrencyLimitError>() {
+        if self.left == 0 || self.in_vain == 0 || !error.is::<PoolConcurrencyLimitError>() {
             return false;
         }
         self.left -= 1;

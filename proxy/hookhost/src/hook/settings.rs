@@ -8,7 +8,8 @@ use http::{HeaderMap, Version};
 use tokio::time::Instant;
 use wasmtime::component::InstancePre;
 
-use super::{Code, Hook, stages};
+use super::stages::instance;
+use super::{Code, Hook};
 use crate::bindings::stages::settings_check as raw;
 use crate::engine::room::Room;
 use crate::fault::cut;
@@ -105,7 +106,7 @@ impl Hook {
         let called = async {
             match &self.program.code {
                 Code::Component { pre, check: Some(check), .. } => {
-                    let instance = stages::instance(pre, &mut store).await?;
+                    let instance = instance(pre, &mut store).await?;
                     let guest = check.0.load(&mut store, &instance)?;
                     let mut room = Room::for_one();
                     loop {

@@ -9,7 +9,7 @@
 //!   while wants != 0: wants = allocated(cabi_realloc(0, 0, wants >> 32, wants))
 //!   ```
 //! - An exported function is called by a wrapper, which hands its result to the host and then calls its `cabi_post_…`.
-//! - A hook whose instances are kept gets a table that tells what a call has written (`cards`), and its globals get exports.
+//! - A table tells what a call has written (`cards`), and globals get exports, so that the instance can be put back.
 //! - Imports get the names of their interfaces without package and version: `load` has checked both.
 //!
 //! All else stays as it is. A module that this file does not know through and through is left to the component's way.
@@ -42,8 +42,8 @@ pub(crate) const REALLOC: &str = "cabi_realloc";
 pub(crate) const CARD_TABLE: &str = "[edgeweir] cards";
 /// What the names of exported globals start with; their numbers follow.
 pub(crate) const GLOBAL: &str = "[edgeweir] global ";
-/// Most memory of a hook whose instances are kept, in bytes: after a call all of it may have to be put back.
-pub(crate) const MOST_MEMORY: usize = 1 << 20;
+/// Most memory that a hook whose instances are kept begins with, in bytes: the table tells no more apart.
+const MOST_MEMORY: usize = cards::CARD * cards::CARDS;
 /// Most mutable globals of one.
 const MOST_GLOBALS: usize = 256;
 /// How the names of wrappers start, for backtraces, which leave them out.
@@ -95,7 +95,7 @@ impl<'a> Plan<'a> {
             functions: Vec::new(),
             realloc: None,
             entries: Vec::new(),
-            told: is_kept(wasm).then(Vec::new),
+            told: Some(Vec::new()),
         };
         let (mut memories, mut has_code, mut exports) = (0, false, BTreeMap::new());
         for payload in Parser::new(0).parse_all(wasm) {
@@ -372,12 +372,6 @@ fn utf8(world: &[u8]) -> Option<()> {
         }
     }
     found.then_some(())
-}
-
-/// Whether instances of a hook are kept for calls to come: clearing all of their memory would cost those of JavaScript, with a
-/// language in each, more than what they run.
-fn is_kept(wasm: &[u8]) -> bool {
-    crate::script::is_marked(wasm)
 }
 
 /// The mutable globals; none if one cannot be put back, or there are too many.

@@ -5,17 +5,18 @@ mod programs;
 
 use std::sync::Arc;
 
-use wasm_encoder::{CustomSection, Section};
 use wit_component::StringEncoding;
+
+use wasm_encoder::Section as _;
 
 use super::*;
 use crate::direct::tests::{LIMITS, describe, engine, module};
 use crate::fuzz::call;
 use crate::{EngineLimits, Hook, HookEngine, HookFault, HookLimits, TrapKind};
 
-/// A module that is marked as one in JavaScript. `run` is called by the stage; its result lies at 1 MiB less 64 bytes, where all
+/// A hook. `run` is called by the stage; its result lies at 1 MiB less 64 bytes, where all
 /// is zero: no edits.
-fn marked(fields: &str, run: &str) -> Vec<u8> {
+fn hook_of(fields: &str, run: &str) -> Vec<u8> {
     importing("", "16", fields, run)
 }
 
@@ -36,10 +37,10 @@ fn importing(imports: &str, memory: &str, fields: &str, run: &str) -> Vec<u8> {
     if !imports.is_empty() {
         describe(&mut wasm, "optional-imports", StringEncoding::UTF8);
     }
-    CustomSection { name: "edgeweir-script".into(), data: (&[]).into() }.append_to(&mut wasm);
-    assert!(crate::script::is_marked(&wasm));
     wasm
 }
+
+const MEBIBYTE: usize = 1 << 20;
 
 fn load(engine: &HookEngine, wasm: &[u8], limits: HookLimits) -> Arc<Hook> {
     let hook = engine.load("kept", wasm, limits).unwrap();
@@ -87,10 +88,12 @@ fn count(hook: &Hook) -> usize {
 
 #[tokio::test]
 async fn a_kept_instance_is_as_it_was_made() {
-    let hook = load(&engine().0, &marked(GLOBALS, ALL_KINDS), LIMITS);
+    let engine = engine().0;
+    let hook = load(&engine, &hook_of(GLOBALS, ALL_KINDS), LIMITS);
     for _ in 0..5 {
         assert_eq!(verdict(&hook).await, "Next([])");
         assert_eq!(count(&hook), 1);
+        assert_eq!(hook.keeping().unwrap().budget.memory.load(Ordering::Relaxed), 1 << 20);
     }
     // What its store has meanwhile is nothing of a call.
     let kept = hook.keeping().unwrap().take().unwrap();
@@ -98,6 +101,7 @@ async fn a_kept_instance_is_as_it_was_made() {
     assert!(idle.stage.is_none() && idle.call.response.is_none());
     assert_eq!(&*idle.call.facts.request_id, "settings-check");
     assert_eq!(kept.ready.size(&kept.store), 1 << 20);
+    assert_eq!(hook.keeping().unwrap().budget.memory.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
@@ -137,7 +141,7 @@ async fn what_cannot_be_put_back_is_not_kept() {
             1,
         ),
     ] {
-        let hook = load(&engine, &marked(fields, run), LIMITS);
+        let hook = load(&engine, &hook_of(fields, run), LIMITS);
         for _ in 0..2 {
             assert_eq!(verdict(&hook).await, ends, "{run}");
             assert_eq!(count(&hook), kept, "{run}");
@@ -177,7 +181,7 @@ fn what_is_not_known_is_refused() {
         assert!(!kept, "{imports} {memory} {fields}");
     }
     // Two sections of a kind, which the text cannot say.
-    let wasm = marked("(global $g (mut i32) (i32.const 0))", "");
+    let wasm = hook_of("(global $g (mut i32) (i32.const 0))", "");
     for id in [3, 5, 6, 10] {
         let section = wasmparser::Parser::new(0).parse_all(&wasm).find_map(|payload| {
             payload.unwrap().as_section().filter(|(found, _)| *found == id).map(|(_, range)| wasm[range].to_vec())
@@ -188,26 +192,35 @@ fn what_is_not_known_is_refused() {
     }
 }
 
-/// To put more back would take longer than to make another one, and all the hook's instances would hold it.
+/// The table tells no more memory apart, and what is put back is not counted against a call's time.
 #[tokio::test]
 async fn large_instances_are_not_kept() {
-    let engine = engine().0;
+    let limits = EngineLimits { slots: 4, max_memory: 128 << 20 };
+    let engine = HookEngine::new(limits, None, Arc::new(crate::direct::tests::Heard::default())).unwrap();
+    let large = HookLimits { memory: 128 << 20, ..LIMITS };
     let globals = |count: usize| "(global (mut i32) (i32.const 0))".repeat(count);
     for (memory, globals, kept) in [
         ("16", globals(256), true),
         ("16", globals(257), false),
-        ("17", String::new(), false),
-        ("32", globals(1), false),
+        ("1024", String::new(), true),
+        ("1025", String::new(), false),
     ] {
-        let hook = load(&engine, &importing("", memory, &globals, ""), LIMITS);
-        assert_eq!(verdict(&hook).await, "Next([])");
-        assert_eq!(hook.keeping().is_some(), kept, "{memory}");
+        let hook = load(&engine, &importing("", memory, &globals, ""), large);
+        for _ in 0..2 {
+            assert_eq!(verdict(&hook).await, "Next([])");
+            assert_eq!((hook.keeping().is_some(), count(&hook)), (kept, usize::from(kept)), "{memory}");
+        }
+    }
+    for (length, kept) in [(1 << 20, 1), (3 << 20, 0)] {
+        let run = format!("(memory.fill (i32.const 1048576) (i32.const 1) (i32.const {length}))");
+        let hook = load(&engine, &importing("", "64", "", &run), large);
+        assert_eq!((verdict(&hook).await.as_str(), count(&hook)), ("Next([])", kept), "{length}");
     }
     // With what tells of them these would be larger than a function may be.
     let locals = format!("(func $f (local {}))", "i32 ".repeat(49_999));
     let bytes = format!("(func $f {})", "nop ".repeat(2 << 20));
     for fields in [&locals, &bytes] {
-        let hook = load(&engine, &marked(fields, "(call $f)"), LIMITS);
+        let hook = load(&engine, &hook_of(fields, "(call $f)"), LIMITS);
         assert_eq!(verdict(&hook).await, "Next([])");
         assert!(hook.keeping().is_none());
     }
@@ -219,7 +232,7 @@ async fn large_instances_are_not_kept() {
 /// As often as a hook has the host write, what is remembered of it is not more than its memory has cards.
 #[test]
 fn what_the_host_wrote_takes_no_room() {
-    let mut written = Written::default();
+    let mut written = Written::of(MEBIBYTE);
     for nth in 0..100_000 {
         written.by_host((nth % 2) * 5 * CARD, 8);
     }
@@ -230,7 +243,8 @@ fn what_the_host_wrote_takes_no_room() {
 async fn kept_instances_give_way_to_other_hooks() {
     let limits = EngineLimits { slots: 1, ..EngineLimits::default() };
     let engine = HookEngine::new(limits, None, Arc::new(crate::direct::tests::Heard::default())).unwrap();
-    let hooks = ["", "(drop (i32.const 1))", "(drop (i32.const 2))"].map(|run| load(&engine, &marked("", run), LIMITS));
+    let hooks =
+        ["", "(drop (i32.const 1))", "(drop (i32.const 2))"].map(|run| load(&engine, &hook_of("", run), LIMITS));
     for _ in 0..2 {
         for hook in &hooks {
             assert_eq!(verdict(hook).await, "Next([])");
@@ -242,7 +256,7 @@ async fn kept_instances_give_way_to_other_hooks() {
 #[tokio::test]
 async fn a_call_that_is_given_up_takes_its_instance_with_it() {
     let engine = engine().0;
-    let hook = load(&engine, &marked("", "(loop $l (br $l))"), LIMITS);
+    let hook = load(&engine, &hook_of("", "(loop $l (br $l))"), LIMITS);
     let gone = tokio::time::timeout(std::time::Duration::from_millis(30), hook.viewer_request(call())).await;
     assert!(gone.is_err());
     assert_eq!(count(&hook), 0);
@@ -256,11 +270,11 @@ fn runs_of_cards_are_ranges() {
     for card in [0, 1, 7, 8, 9, 29] {
         table[card] = 1;
     }
-    let mut written = Written::default();
+    let mut written = Written::of(MEBIBYTE);
     written.by_host(5 * CARD - 1, 2);
     written.by_host(5 * CARD - 1, 1);
     written.by_host(77, 0);
-    written.by_host(MOST_MEMORY - 1, 1);
+    written.by_host(MEBIBYTE - 1, 1);
     written.take(&mut table);
     let ranges: Vec<_> = written.ranges().collect();
     let all = [(0, 2), (4, 6), (7, 10), (29, 30), (1023, 1024)];
@@ -268,9 +282,9 @@ fn runs_of_cards_are_ranges() {
     assert!(table.iter().all(|card| *card == 0));
     written.clear();
     assert_eq!(written.ranges().count(), 0);
-    // Past what is kept nothing is put back.
-    written.by_host(MOST_MEMORY, 1);
-    written.by_host(MOST_MEMORY - 1, 2 * CARD);
+    // Past what a memory begins with nothing is put back.
+    written.by_host(MEBIBYTE, 1);
+    written.by_host(MEBIBYTE - 1, 2 * CARD);
     assert!(written.ranges().eq(std::iter::once(1023 * CARD..1024 * CARD + OVERHANG)));
 }
 
@@ -306,7 +320,7 @@ async fn a_mark_stands_for_no_other_card() {
         let run = run.replace("(store)", "(i32.store (local.get $l) (i32.const 1))");
         let fields = format!("(func $run (local $l i32) (local $m i32)
                (local.set $l (i32.const 4096)) (local.set $m (i32.const 15000)) {run})");
-        let hook = load(&engine, &marked(&fields, "(call $run)"), LIMITS);
+        let hook = load(&engine, &hook_of(&fields, "(call $run)"), LIMITS);
         assert_eq!((verdict(&hook).await.as_str(), count(&hook)), ("Next([])", 1), "{run}");
     }
 }

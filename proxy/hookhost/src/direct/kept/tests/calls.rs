@@ -208,7 +208,7 @@ async fn a_panic_of_the_host_takes_the_instance_with_it() {
 async fn what_is_kept_goes_with_its_program() {
     let (engine, orders, hook) = obedient(2);
     for nth in 0..20 {
-        let next = load(&engine, &marked("", &format!("(drop (i32.const {nth}))")), LIMITS);
+        let next = load(&engine, &hook_of("", &format!("(drop (i32.const {nth}))")), LIMITS);
         assert_eq!(verdict(&next).await, "Next([])", "{nth}");
         assert_eq!(count(&next), 1);
     }
@@ -226,10 +226,10 @@ async fn hooks_that_are_not_kept_get_places_too() {
         let limits = EngineLimits { slots, ..EngineLimits::default() };
         let engine = HookEngine::new(limits, None, Arc::new(Heard::default())).unwrap();
         let kept: Vec<_> =
-            (0..4).map(|nth| load(&engine, &marked("", &format!("(drop (i32.const {nth}))")), LIMITS)).collect();
-        let component = engine.load("component", &marked("(func $f) (start $f)", ""), LIMITS).unwrap();
+            (0..4).map(|nth| load(&engine, &hook_of("", &format!("(drop (i32.const {nth}))")), LIMITS)).collect();
+        let component = engine.load("component", &hook_of("(func $f) (start $f)", ""), LIMITS).unwrap();
         assert!(!component.is_direct());
-        let data = load(&engine, &marked("(data $d \"x\")", "(data.drop $d)"), LIMITS);
+        let data = load(&engine, &hook_of("(data $d \"x\")", "(data.drop $d)"), LIMITS);
         assert!(data.keeping().is_none());
         for _ in 0..2 {
             for other in [&component, &data] {
@@ -248,7 +248,7 @@ async fn calls_at_once_do_not_see_each_other() {
     let limits = EngineLimits { slots: 4, ..EngineLimits::default() };
     let engine = HookEngine::new(limits, None, Arc::new(Heard::default())).unwrap();
     let hooks: Vec<_> = (0..6)
-        .map(|nth| load(&engine, &marked(GLOBALS, &format!("(drop (i32.const {nth})) {ALL_KINDS}")), SLOW))
+        .map(|nth| load(&engine, &hook_of(GLOBALS, &format!("(drop (i32.const {nth})) {ALL_KINDS}")), SLOW))
         .collect();
     let tasks: Vec<_> = (0..4)
         .map(|task| {

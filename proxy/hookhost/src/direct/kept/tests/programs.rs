@@ -331,7 +331,7 @@ proptest! {
         let run = format!("(func $run {locals} {counters} (local $fuel i32) (local.set $fuel (i32.const 25)) {begin} {body})");
         let fields = format!(r#"{FUNCTIONS} (data (i32.const 100000) "{}") {run}"#, "xyz".repeat(3000));
         let limits = HookLimits { timeout: Duration::from_secs(20), ..LIMITS };
-        let hook = load(&ENGINE, &marked(&fields, "(call $run)"), limits);
+        let hook = load(&ENGINE, &hook_of(&fields, "(call $run)"), limits);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         for _ in 0..2 {
             prop_assert_eq!(runtime.block_on(verdict(&hook)), "Next([])");
