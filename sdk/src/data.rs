@@ -17,9 +17,9 @@
 //! assert_eq!(NUMBERS.read(0..4), 1_u32.to_be_bytes());
 //! ```
 //!
-//! A call begins with a fresh memory, so each page of a large `static` that it touches is a page fault, some microseconds. A read here is a
-//! call into the edge, a fraction of one, and copies the part that is asked for. Data of a few kilobytes is best left
-//! an ordinary `static`.
+//! A `static` counts in the hook's memory, and each loaded hook that has one keeps it twice; data here is kept once for all. A
+//! read here is a call into the edge, a fraction of a microsecond, and copies the part that is asked for. Data of a few
+//! kilobytes is best left an ordinary `static`.
 //!
 //! In unit tests, as plain Rust, the data is read where it is.
 
