@@ -16,8 +16,9 @@ const MAX_STACK: usize = 192 << 10;
 const GC: usize = 4 << 20;
 /// The part of the library that is made last, of those for Lambda@Edge.
 const LAST_OF_NODE: &str = "lambda";
-/// Memory that the build leaves free at the end of the heap, so that a usual call does not have to grow it.
-const ROOM: usize = 16 << 10;
+/// Memory that the build leaves free at the end of the heap, so that a usual call does not have to grow it: an instance that has
+/// grown is not used again.
+const ROOM: usize = 192 << 10;
 
 /// A function, ready to be called.
 pub(crate) struct Engine {

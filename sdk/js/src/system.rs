@@ -41,8 +41,7 @@ const STEP: usize = 16;
 /// Largest block that has a class, in bytes.
 const LARGEST: usize = 512;
 const CLASSES: usize = LARGEST / STEP;
-/// What small blocks are cut from, in bytes: with what dlmalloc keeps beside them, four fit one step of the memory's growth. What
-/// is left of the last one when a hook is built is cleared after each call.
+/// What small blocks are cut from, in bytes: with what dlmalloc keeps beside them, four fit one step of the memory's growth.
 const CHUNK: usize = (16 << 10) - 64;
 
 #[global_allocator]
