@@ -246,6 +246,7 @@ impl Hook {
         let (verdict, state) = lane::run(
             &self.context.engine.slow,
             &self.program.start,
+            deadline,
             Box::pin(Arc::clone(self).called::<S>(call, deadline)),
         )
         .await;
@@ -266,19 +267,19 @@ impl Hook {
         let ended = {
             let _ticking = self.context.engine.ticker.tick();
             let called = S::handle(&self.program.code, &mut store, &mut ready);
-            tokio::time::timeout_at(deadline, called).await
+            if lane::is_late() { None } else { tokio::time::timeout_at(deadline, called).await.ok() }
         };
         store.data_mut().end_output();
-        let (by_itself, timeout) = (matches!(ended, Ok(Ok(Some(_)))), self.limits().timeout);
+        let (by_itself, timeout) = (matches!(ended, Some(Ok(Some(_)))), self.limits().timeout);
         let verdict = match ended {
-            Err(_) => Err(HookFault::Timeout { limit: timeout }),
-            Ok(Err(error)) => Err(HookFault::of(&error, store.data().last_error.as_deref(), timeout)),
-            Ok(Ok(None)) => Err(HookFault::MissingStage(S::STAGE)),
-            Ok(Ok(Some(Err(message)))) => Err(HookFault::failed(match &self.program.places {
+            None => Err(HookFault::Timeout { limit: timeout }),
+            Some(Err(error)) => Err(HookFault::of(&error, store.data().last_error.as_deref(), timeout)),
+            Some(Ok(None)) => Err(HookFault::MissingStage(S::STAGE)),
+            Some(Ok(Some(Err(message)))) => Err(HookFault::failed(match &self.program.places {
                 Some(places) => places.told(&message),
                 None => message,
             })),
-            Ok(Ok(Some(Ok(raw)))) => {
+            Some(Ok(Some(Ok(raw)))) => {
                 let checked = S::check(raw, &store.data().call).map_err(HookFault::from);
                 let chosen = store.data_mut().chosen.take();
                 checked.map(|verdict| S::with_choice(verdict, chosen))

@@ -143,7 +143,7 @@ impl Rule {
             Self::HeadersTooLarge => "header edits over 32 KiB",
             Self::TooManyEdits => "more than 512 edits or fields",
             Self::Path => "a path must start with `/` and be percent-encoded",
-            Self::Query => "a query string must be percent-encoded, without `#`",
+            Self::Query => "a query string has visible ASCII characters only, without `#`",
             Self::TargetTooLong => "path and query string must be shorter than 8192 characters together",
             Self::Status => "a status must be between 200 and 599",
             Self::BodyNotAllowed => "a response with this status has no body",

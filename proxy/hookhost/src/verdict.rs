@@ -83,8 +83,10 @@ pub struct OriginChange {
     pub path_prefix: Option<Box<str>>,
     /// What it gets as `Host`.
     pub host_header: Option<HeaderValue>,
-    /// Headers that it gets, in place of those of the config.
+    /// Headers that it gets, in place of those of the config, or besides them.
     pub headers: Option<Vec<(HeaderName, HeaderValue)>>,
+    /// Whether headers of the config stay where `headers` has none of their name.
+    pub keeps_headers: bool,
     /// For a connection, 1 ms to 120 s.
     pub connect_timeout: Option<Duration>,
     /// Between two reads, 1 ms to 120 s.

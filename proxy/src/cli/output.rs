@@ -13,10 +13,10 @@ pub(super) fn err(text: &str) {
     let _closed = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Writes an error and what caused it.
+/// Writes an error and what caused it. It may repeat what a hook's file or a viewer says.
 pub(super) fn error(error: &anyhow::Error) {
     let (red, plain) = if colour_on_stderr() { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
-    err(&format!("{red}error{plain}: {}\n", chain(error)));
+    err(&format!("{red}error{plain}: {}\n", lines(&chain(error))));
 }
 
 /// The messages of an error and its causes in one line. A cause that its parent's message already tells is left out.
@@ -35,6 +35,11 @@ pub(super) fn chain(error: &anyhow::Error) -> String {
 /// A line of what hooks or viewers say, without what a terminal could take for a command.
 pub(super) fn plain(line: &str) -> String {
     line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// The same for lines that belong together.
+fn lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether text on standard error may have colours: a terminal, and no `NO_COLOR` (no-color.org).
@@ -61,5 +66,11 @@ mod tests {
     fn causes_are_told_once() {
         let error = anyhow!("inner").context("cannot do: inner").context("outer");
         assert_eq!(chain(&error), "outer: cannot do: inner");
+    }
+
+    #[test]
+    fn what_a_terminal_takes_for_a_command_is_not_shown() {
+        assert_eq!(lines("a\u{1b}[31m\rb\n\tc\0\n"), "a\u{fffd}[31m\u{fffd}b\n\u{fffd}c\u{fffd}\n");
+        assert_eq!(lines("one line, ä"), "one line, ä");
     }
 }

@@ -55,15 +55,13 @@ pub(crate) fn prepare(req: &mut RequestHeader, ctx: &mut RequestCtx, cacheable: 
         if let Some(signer) = &origin.signer {
             clean_for_bucket(parts, signer)?;
         }
-        for (name, value) in &origin.headers {
-            parts.headers.insert(name.clone(), value.clone());
-        }
         Ok(())
     })
 }
 
-/// Applies the edits of origin-request hooks and the origin's path prefix. What there is between is kept for origin-response
-/// hooks (CloudFront: "Lambda@Edge event structure", the request of a response event).
+/// Applies the edits of origin-request hooks, the origin's path prefix and its headers, which no hook sees: they may be secrets.
+/// What there is between is kept for origin-response hooks (CloudFront: "Lambda@Edge event structure", the request of a
+/// response event).
 ///
 /// # Errors
 /// If a target cannot be made.
@@ -79,6 +77,13 @@ pub(crate) fn finish(req: &mut RequestHeader, ctx: &mut RequestCtx) -> Result<()
     {
         let path = format!("{}{}", origin.config.path_prefix, req.uri.path());
         gate::set_target(req, &path, None)?;
+    }
+    if let Some(origin) = ctx.origin().filter(|origin| !origin.headers.is_empty()) {
+        parts::of_request(req, |parts| {
+            for (name, value) in &origin.headers {
+                parts.headers.insert(name.clone(), value.clone());
+            }
+        });
     }
     if let Some(origin) = ctx.origin().filter(|origin| origin.signer.is_some()) {
         return parts::of_request(req, |parts| origin.sign(parts)).map_err(|_refused| Fault::BucketRefused);

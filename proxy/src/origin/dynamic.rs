@@ -93,6 +93,10 @@ impl DynamicOrigins {
             None => HeaderValue::from_str(&own_host(&config)).ok(),
         };
         let headers = match &change.headers {
+            Some(headers) if stays && change.keeps_headers => {
+                let is_other = |(name, _): &&(HeaderName, HeaderValue)| headers.iter().all(|(new, _)| new != name);
+                origin.headers.iter().filter(is_other).chain(headers).cloned().collect()
+            }
             Some(headers) => headers.clone(),
             None if stays => origin.headers.clone(),
             None => Vec::new(),

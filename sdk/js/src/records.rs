@@ -1,7 +1,8 @@
 //! Header fields as Lambda@Edge has them: `{ name: [{ key, value }] }`, each line of a field one record.
 //!
 //! Names are lower case, `key` is the name in any case. HTTP/2 knows one case only, so what the viewer or the origin wrote is not
-//! kept: `key` has each part capitalised, as CloudFront does where a function says none.
+//! kept: `key` has each part capitalised, as CloudFront does where a function says none. What `key` a function gives counts for
+//! nothing: AWS's own samples put records under other names ("Override a response header").
 
 use rquickjs::object::Property;
 use rquickjs::{Array, Ctx, Exception, Object, Result, Value};
@@ -61,10 +62,6 @@ pub(crate) fn lines<'js>(ctx: &Ctx<'js>, name: &str, entry: &Value<'js>, _old: &
         let Some(record) = record.as_object() else {
             return refuse("each record has to be an object with the strings `key` and `value`");
         };
-        let key: Value<'js> = record.get("key")?;
-        if !key.is_undefined() && !string(&key).is_some_and(|key| key.eq_ignore_ascii_case(name)) {
-            return refuse("`key` has to be the same name, in any case");
-        }
         let value: Value<'js> = record.get("value")?;
         match string(&value) {
             Some(value) => lines.push(value),

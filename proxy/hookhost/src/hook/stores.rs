@@ -56,7 +56,7 @@ impl Hook {
             if Instant::now() >= store.data().deadline {
                 return Ok(UpdateDeadline::Interrupt);
             }
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(lane::give_way())))
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(lane::give_way(store.data().deadline))))
         });
         store
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use super::{Allowed, Rule, Violation, dynamic, headers, name};
@@ -32,6 +32,8 @@ struct Change {
     path: Option<String>,
     host_header: Option<String>,
     headers: Option<Vec<(String, String)>>,
+    #[serde(default)]
+    keep_headers: bool,
     connect_timeout: Option<u64>,
     read_timeout: Option<u64>,
 }
@@ -92,6 +94,7 @@ impl Change {
             path_prefix: self.path.as_deref().map(dynamic::path_prefix).transpose()?,
             host_header: self.host_header.as_deref().map(dynamic::host_header).transpose()?,
             headers: self.headers.map(own_headers).transpose()?,
+            keeps_headers: self.keep_headers,
             connect_timeout: timeout(self.connect_timeout)?,
             read_timeout: timeout(self.read_timeout)?,
         })
@@ -117,10 +120,7 @@ fn own_headers(raw: Vec<(String, String)>) -> Result<Vec<(HeaderName, HeaderValu
     let mut all = Vec::with_capacity(raw.len());
     for (name, value) in raw {
         let name = headers::field_name(name)?;
-        if matches!(
-            name,
-            header::CONTENT_LENGTH | header::TRANSFER_ENCODING | header::HOST | header::TE | header::COOKIE
-        ) {
+        if headers::is_not_added(name.as_str()) {
             return Err(Violation::new(Rule::ReadOnlyHeader, name.as_str()));
         }
         let value = headers::value(&name, value.into_bytes())?;
@@ -170,6 +170,11 @@ mod tests {
             (r#"{"origin": {"path": "/a/../b"}}"#, "path prefix"),
             (r#"{"origin": {"host-header": "a/b"}}"#, "host header"),
             (r#"{"origin": {"headers": [["host", "a"]]}}"#, "read-only"),
+            (r#"{"origin": {"headers": [["Via", "a"]]}}"#, "read-only"),
+            (r#"{"origin": {"headers": [["cdn-loop", "a"]]}}"#, "read-only"),
+            (r#"{"origin": {"headers": [["if-none-match", "a"]]}}"#, "read-only"),
+            (r#"{"origin": {"headers": [["range", "bytes=0-1"]]}}"#, "read-only"),
+            (r#"{"origin": {"headers": [["x-amz-date", "a"]]}}"#, "read-only"),
             (r#"{"origin": {"headers": [["x-amz-cf-id", "a"]]}}"#, "may not set"),
             (r#"{"origin": {"headers": [["x-a", "a\nb"]]}}"#, "not a header value"),
             (r#"{"origin": {"read-timeout": 120001}}"#, "120001 ms"),

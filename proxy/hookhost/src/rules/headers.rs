@@ -74,6 +74,25 @@ fn is_read_only(stage: Stage, name: &str) -> bool {
     }
 }
 
+/// Whether an origin that a hook chooses may not have this field as one of its own: CloudFront Developer Guide, "Custom headers
+/// that CloudFront can't add to origin requests", and what is read-only at origin-request.
+pub(super) fn is_not_added(name: &str) -> bool {
+    is_read_only(Stage::OriginRequest, name)
+        || name.starts_with("x-amz-")
+        || matches!(
+            name,
+            "cache-control"
+                | "cookie"
+                | "host"
+                | "if-match"
+                | "max-forwards"
+                | "pragma"
+                | "range"
+                | "request-range"
+                | "te"
+        )
+}
+
 /// Whether an edit is of the length of a body, which only the edge can tell.
 pub(super) fn is_computed(edit: &HeaderEdit) -> bool {
     let (HeaderEdit::Set(name, _) | HeaderEdit::Append(name, _) | HeaderEdit::Remove(name)) = edit;

@@ -172,10 +172,10 @@ fn paths_and_queries() {
     ] {
         assert_eq!(viewer(vec![viewer::Edit::Path(path.into())]), Err(Rule::Path), "{path:?}");
     }
-    for query in ["", "a=b&c", "a=/?", "%20"] {
+    for query in ["", "a=b&c", "a=/?", "%20", "%1", "100%", "%zz", "`x`", "\\", "{[|]}^"] {
         assert!(viewer(vec![viewer::Edit::Query(Some(query.into()))]).is_ok(), "{query}");
     }
-    for query in ["a b", "#", "a\r\n", "%1", "\u{e9}", "\t"] {
+    for query in ["a b", "#", "<", "\"", "a\r\n", "\u{e9}", "\t", "\0", "\u{7f}"] {
         assert_eq!(viewer(vec![viewer::Edit::Query(Some(query.into()))]), Err(Rule::Query), "{query:?}");
     }
 }

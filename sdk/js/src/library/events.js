@@ -334,6 +334,7 @@
             refuse('`method` is read-only');
         }
         if (!(same && uri === UNREAD && own(result, 'uri'))) {
+            if (result.uri === undefined) refuse('the result is neither a request, with `uri`, nor a response, with `statusCode`');
             const path = text(result.uri, '`uri`');
             if (path !== native.fact(PATH)) native.setPath(path);
         }

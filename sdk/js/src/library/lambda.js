@@ -252,7 +252,8 @@
         const path = now.path === undefined ? '' : text(now.path, '`origin.path`');
         if (change.host !== undefined || path !== was.path) change.path = path;
         const headers = lines(now.customHeaders, '`origin.customHeaders`');
-        if (headers.length > 0) change.headers = headers;
+        // Those of the configuration are not shown, so that a function cannot hand them back.
+        if (headers.length > 0) Object.assign(change, { headers, 'keep-headers': true });
         if (now.readTimeout !== undefined && now.readTimeout !== Math.ceil(was['read-timeout'] / 1000)) {
             change['read-timeout'] = Math.round(now.readTimeout * 1000);
         }
@@ -265,6 +266,7 @@
         if (!untouched(method, 'method') && result.method !== undefined && result.method !== native.fact(METHOD)) refuse('`method` is read-only');
         if (!untouched(address, 'clientIp') && result.clientIp !== undefined && result.clientIp !== native.fact(ADDRESS)) refuse('`clientIp` is read-only');
         if (!untouched(uri, 'uri')) {
+            if (result.uri === undefined) refuse('the result is neither a request, with `uri`, nor a response, with `status`');
             const path = text(result.uri, '`uri`');
             if (path !== native.fact(PATH)) native.setPath(path);
         }

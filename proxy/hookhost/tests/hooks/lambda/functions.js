@@ -144,7 +144,6 @@ const cases = {
     '/encoding': async () => ({ status: '200', body: 'a', bodyEncoding: 'hex' }),
     '/base64': async () => ({ status: '200', body: 'a*', bodyEncoding: 'base64' }),
     '/upper': async () => ({ status: '200', headers: { 'X-A': [{ value: 'a' }] } }),
-    '/another-key': async () => ({ status: '200', headers: { 'x-a': [{ key: 'x-b', value: 'a' }] } }),
     '/no-array': async () => ({ status: '200', headers: { 'x-a': { value: 'a' } } }),
     '/forbidden': async () => ({ status: '200', headers: { connection: [{ value: 'close' }] } }),
     '/read-only': async ({ Records: [{ cf }] }) => {
@@ -161,11 +160,24 @@ const cases = {
     },
 };
 
+Object.assign(cases, {
+    '/custom': async ({ Records: [{ cf }] }) => {
+        cf.request.origin.custom.customHeaders['x-cust'] = [{ key: 'X-Cust', value: 'c' }];
+        return cf.request;
+    },
+    '/custom-via': async ({ Records: [{ cf }] }) => {
+        cf.request.origin.custom.customHeaders.via = [{ key: 'Via', value: '1.1 x' }];
+        return cf.request;
+    },
+    '/no-status': async () => ({ statusCode: 302, headers: {} }),
+});
+
 exports.handler = (event, context, callback) => {
     const { request, response } = event.Records[0].cf;
     if (response === undefined) return cases[request.uri](event, context, callback);
     if (request.uri === '/status') response.status = '404';
     else if (request.uri === '/body') response.body = 'new';
+    else if (request.uri === '/renamed') response.headers['last-modified'] = [response.headers['x-amz-meta-last-modified'][0]];
     else if (request.uri === '/event') response.headers['x-event'] = [{ key: 'X-Event', value: JSON.stringify(response) }];
     else if (request.uri === '/fresh') {
         callback(null, { status: response.status, headers: { server: [{ key: 'Server', value: 'edge' }] } });
