@@ -168,3 +168,35 @@ async fn a_lambda_at_edge_handler_runs_at_all_stages() {
         assert_eq!(edge.get(path).await.status, status, "{path}");
     }
 }
+
+/// The headers that the configuration has for an origin may be secrets: a handler does not see them, nor lose them.
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_of_origins_are_not_shown_to_handlers_and_stay() {
+    let main = Origin::mirror().await;
+    let text = "[origins.main]\nurl = \"http://{origin}\"\nheaders = { x-secret = \"s\", x-tier = \"config\" }\n\
+         [hooks.handler]\nfile = \"{dir}/index.js\"\n\
+         [distributions.site]\nhosts = [\"site.test\"]\norigin = \"main\"\n\
+         [[distributions.site.behaviors]]\npath = \"*\"\n\
+         hooks = { origin-request = [\"handler\"], origin-response = [\"handler\"] }\n";
+    let setup = Setup::new(text);
+    let source = "exports.handler = async ({ Records: [{ cf: { request, response } }] }) => {
+            const shown = [{ value: String('x-secret' in request.headers) }];
+            if (response) { response.headers['x-shown'] = shown; return response; }
+            request.headers['x-shown'] = shown;
+            request.headers['x-tier'] = [{ value: 'hook' }];
+            if (request.uri === '/custom') request.origin.custom.customHeaders['x-cust'] = [{ value: 'c' }];
+            if (request.uri === '/over') request.origin.custom.customHeaders['x-tier'] = [{ value: 'function' }];
+            if (request.uri === '/via') request.origin.custom.customHeaders.via = [{ value: '1.1 x' }];
+            return request;
+        };";
+    std::fs::write(setup.folder().join("index.js"), source).expect("a writable folder");
+    let edge = setup.set("origin", &main.address()).start().await;
+    for (path, tier, custom) in [("/", "config", None), ("/custom", "config", Some("c")), ("/over", "function", None)] {
+        let answer = edge.get(path).await;
+        assert_eq!((answer.status, answer.header("x-shown")), (200, Some("false")), "{path}");
+        let asked = main.requests().pop().expect("a request");
+        assert_eq!((asked.header("x-secret"), asked.header("x-shown")), (Some("s"), Some("false")), "{path}");
+        assert_eq!((asked.header("x-tier"), asked.header("x-cust")), (Some(tier), custom), "{path}");
+    }
+    assert_eq!((edge.get("/via").await.status, main.heads()), (502, 3));
+}
