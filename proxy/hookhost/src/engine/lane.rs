@@ -161,7 +161,8 @@ impl<T> Drop for Moved<T> {
     }
 }
 
-/// Runs a call: here until a tick interrupts it, then in the slow lane; in the slow lane at once if calls before were long.
+/// Runs a call: here until two ticks have interrupted it, then in the slow lane; in the slow lane at once if calls before were
+/// long.
 pub(crate) async fn run<T: Send + 'static>(
     slow: &SlowLane,
     start: &Start,
@@ -252,6 +253,7 @@ impl Turns {
     }
 }
 
+/// In this order: who waits among the calls of its program takes no turn of others.
 async fn turn([own, all]: &[Arc<Semaphore>; 2]) -> Option<[SemaphorePermit<'_>; 2]> {
     Some([own.acquire().await.ok()?, all.acquire().await.ok()?])
 }
