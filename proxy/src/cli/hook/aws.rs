@@ -81,10 +81,7 @@ impl Event {
             None => IpAddr::from([127, 0, 0, 1]),
         };
         let origin = match self.stage {
-            Stage::OriginRequest | Stage::OriginResponse => {
-                let origin = &event["request"]["origin"];
-                origin["custom"]["domainName"].as_str().or(origin["s3"]["domainName"].as_str())
-            }
+            Stage::OriginRequest | Stage::OriginResponse => lambda::origin(&event["request"]["origin"]),
             _ => None,
         };
         let viewer = ViewerFacts {
@@ -114,7 +111,7 @@ impl Event {
             https: true,
             response: response.map(|head| (head, None)),
             facts,
-            origin: origin.map(Arc::from),
+            origin: origin.map(Arc::new),
             settings: "{}".into(),
             note: None,
             caller: None,

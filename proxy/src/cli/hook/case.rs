@@ -11,8 +11,8 @@ use anyhow::{Context as _, anyhow};
 use edgeweir_config::units::parse_country;
 use edgeweir_config::{Problem, Report, Source, nearest};
 use edgeweir_hookhost::{
-    CallFacts, Caller, Entries, Fetch, GeoView, Grants, HookLimits, KeySet, KeyValueStore, RequestBody, Stage,
-    ViewerFacts,
+    CallFacts, Caller, Entries, Fetch, GeoView, Grants, HookLimits, KeySet, KeyValueStore, OriginFacts, RequestBody,
+    Stage, ViewerFacts,
 };
 use http::{HeaderName, HeaderValue, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -378,7 +378,7 @@ impl Case {
             https,
             response: response.transpose()?,
             facts,
-            origin: self.origin.as_deref().filter(|_| at_origin).map(Arc::from),
+            origin: self.origin.as_deref().filter(|_| at_origin).map(OriginFacts::named).map(Arc::new),
             settings: settings.to_string().into(),
             note: self.note.as_deref().map(Arc::from),
             caller: self.caller.as_ref().map(|caller| {

@@ -28,7 +28,7 @@ pub(super) struct Input {
     /// With what the cache did.
     pub(super) response: Option<(ResponseHeader, Option<&'static str>)>,
     pub(super) facts: CallFacts,
-    pub(super) origin: Option<Arc<str>>,
+    pub(super) origin: Option<Arc<OriginFacts>>,
     /// JSON text.
     pub(super) settings: Arc<str>,
     pub(super) note: Option<Arc<str>>,
@@ -106,7 +106,7 @@ impl Input {
             request: Box::new(view),
             response,
             facts: Arc::new(self.facts),
-            origin: self.origin.map(|name| Arc::new(OriginFacts::named(&name))),
+            origin: self.origin,
             settings: self.settings,
             note: self.note,
             caller: self.caller,

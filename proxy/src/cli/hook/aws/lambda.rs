@@ -1,9 +1,11 @@
 //! Requests and responses in the shape of Lambda@Edge: header fields are lists of `{key, value}` under their lower-case name.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, anyhow};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use edgeweir_hookhost::{GeneratedResponse, RequestBody};
+use edgeweir_hookhost::{GeneratedResponse, OriginFacts, RequestBody};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
 use serde_json::{Map, Value, json};
@@ -129,4 +131,25 @@ fn title_case(name: &str) -> String {
         spelled
     };
     name.chars().map(letter).collect()
+}
+
+/// The origin of a request; none if the event has none. What it does not say is as CloudFront has it by default.
+pub(super) fn origin(origin: &Value) -> Option<OriginFacts> {
+    let (kind, is_bucket) = match (&origin["custom"], &origin["s3"]) {
+        (custom @ Value::Object(_), _) => (custom, false),
+        (_, s3) => (s3, true),
+    };
+    let mut facts = OriginFacts::named(kind["domainName"].as_str()?);
+    if is_bucket {
+        facts.region = Some(kind["region"].as_str().unwrap_or("us-east-1").into());
+    } else {
+        facts.tls = kind["protocol"].as_str() != Some("http");
+        let port = kind["port"].as_u64().and_then(|port| u16::try_from(port).ok());
+        facts.port = port.unwrap_or(if facts.tls { 443 } else { 80 });
+    }
+    facts.path_prefix = kind["path"].as_str().unwrap_or_default().into();
+    let seconds = |name: &str, default| kind[name].as_u64().map_or(default, Duration::from_secs);
+    facts.read_timeout = seconds("readTimeout", facts.read_timeout);
+    facts.keepalive = seconds("keepaliveTimeout", facts.keepalive);
+    Some(facts)
 }

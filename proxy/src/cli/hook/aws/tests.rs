@@ -1,4 +1,6 @@
-use edgeweir_hookhost::{CallReport, GeneratedResponse};
+use std::time::Duration;
+
+use edgeweir_hookhost::{CallReport, GeneratedResponse, OriginFacts};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -154,4 +156,30 @@ fn what_is_no_event_is_refused() {
         let message = format!("{:#}", Event::read(text).and_then(|event| event.input().map(drop)).unwrap_err());
         assert!(message.contains(word), "{text}: {message}");
     }
+}
+
+#[test]
+fn origins_are_as_the_event_has_them() {
+    let mut text = lambda();
+    text["Records"][0]["cf"]["config"]["eventType"] = json!("origin-request");
+    let mut facts = |origin: Value| {
+        text["Records"][0]["cf"]["request"]["origin"] = origin;
+        let input = Event::read(&text.to_string()).unwrap().input().unwrap();
+        input.origin.map(Arc::unwrap_or_clone)
+    };
+    let custom = json!({ "domainName": "a.example", "port": 8080, "protocol": "http", "path": "/api", "readTimeout": 31, "keepaliveTimeout": 7 });
+    let expected = OriginFacts {
+        tls: false,
+        port: 8080,
+        path_prefix: "/api".into(),
+        read_timeout: Duration::from_secs(31),
+        keepalive: Duration::from_secs(7),
+        ..OriginFacts::named("a.example")
+    };
+    assert_eq!(facts(json!({ "custom": custom })), Some(expected));
+    let bucket = json!({ "domainName": "b.s3.amazonaws.com", "region": "eu-west-1", "path": "", "authMethod": "none" });
+    let expected = OriginFacts { region: Some("eu-west-1".into()), ..OriginFacts::named("b.s3.amazonaws.com") };
+    assert_eq!(facts(json!({ "s3": bucket })), Some(expected));
+    assert_eq!(facts(json!({ "custom": { "domainName": "a.example" } })), Some(OriginFacts::named("a.example")));
+    assert_eq!((facts(json!(null)), facts(json!({}))), (None, None));
 }

@@ -57,7 +57,10 @@ fn everything_that_a_call_has_can_be_said() {
     assert_eq!(input.request.headers.get_all("x-many").iter().count(), 2);
     assert_eq!(&*input.settings, r#"{"deep":{"list":[true,1.5,"2026-01-01"]},"number":1}"#);
     assert_eq!(input.response.map(|(head, outcome)| (head.status.as_u16(), outcome)), Some((404, Some("miss"))));
-    assert_eq!((input.origin.as_deref(), input.note.as_deref()), (Some("eu"), Some("left")));
+    assert_eq!(
+        (input.origin.as_deref().map(|origin| &*origin.name), input.note.as_deref()),
+        (Some("eu"), Some("left"))
+    );
     assert_eq!(input.facts.viewer.http_version, Version::HTTP_2);
 }
 
