@@ -138,17 +138,18 @@ struct Learns<'a> {
 
 impl Drop for Learns<'_> {
     fn drop(&mut self) {
-        // One that had to end waiting for a turn says nothing of the hook.
-        if !self.computed.late.load(Ordering::Relaxed) {
-            self.start.learn(Duration::from_nanos(self.computed.nanos.load(Ordering::Relaxed)));
+        let computed = Duration::from_nanos(self.computed.nanos.load(Ordering::Relaxed));
+        // One that ended waiting for a turn, or was given up there, does not say that the hook is quick.
+        if computed > LONG || !self.computed.late.load(Ordering::Relaxed) {
+            self.start.learn(computed);
         }
     }
 }
 
 /// What a call did in the slow lane.
-#[derive(Default)]
 struct Computed {
     nanos: AtomicU64,
+    /// Whether it has no turn, and needs one.
     late: AtomicBool,
 }
 
@@ -189,7 +190,7 @@ pub(crate) async fn run<T: Send + 'static>(
         (Some(done), _) => done,
         (None, None) => call.await,
         (None, Some(threads)) => {
-            let computed = Arc::<Computed>::default();
+            let computed = Arc::new(Computed { nanos: AtomicU64::new(0), late: AtomicBool::new(suspect) });
             let learns = Learns { start, computed: Arc::clone(&computed) };
             let turns = [Arc::clone(&start.turns), Arc::clone(&threads.turns)];
             let turns = Turns { turns, waits: suspect, deadline, computed };

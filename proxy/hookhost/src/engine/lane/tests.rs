@@ -110,3 +110,23 @@ async fn calls_of_one_hook_wait_for_each_other_before_they_wait_for_those_of_ano
     assert!(run(&slow, &loops, soon, Box::pin(async { is_late() })).await);
     assert!(!run(&slow, &other, deadline(), Box::pin(async { is_late() })).await);
 }
+
+#[tokio::test]
+async fn a_hook_stays_suspect_for_calls_that_end_waiting() {
+    let (slow, start) = (SlowLane::default(), Start::default());
+    let turns = Arc::clone(&slow.threads().expect("threads").turns);
+    let all = u32::try_from(turns.available_permits()).unwrap();
+    let _taken = turns.acquire_many_owned(all).await.unwrap();
+    let soon = Instant::now() + Duration::from_millis(50);
+    let call = tokio::time::timeout_at(soon, async move {
+        give_way(soon).await;
+        give_way(soon).await;
+        compute(2 * LONG);
+        give_way(soon).await;
+    });
+    assert!(run(&slow, &start, soon, Box::pin(call)).await.is_err());
+    assert_eq!(start.suspect.load(Ordering::Relaxed), SUSPECT, "it computed for long before it waited");
+    let given_up = run(&slow, &start, deadline(), Box::pin(async {}));
+    assert!(tokio::time::timeout(Duration::from_millis(20), given_up).await.is_err());
+    assert_eq!(start.suspect.load(Ordering::Relaxed), SUSPECT, "nobody waited for it to begin");
+}
