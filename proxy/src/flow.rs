@@ -500,6 +500,13 @@ impl ProxyHttp for Flow {
             *body = None;
         }
         places::part(body.as_ref(), end_of_stream, ctx);
+        // While the viewer still sends, nobody waits for its next request.
+        if end_of_stream
+            && session.is_body_done()
+            && let Some(conn) = ctx.own_conn()
+        {
+            conn.ending.last();
+        }
         Ok(None)
     }
 

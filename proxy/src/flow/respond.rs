@@ -178,6 +178,8 @@ pub(super) async fn write(
     if rest {
         // The rest of the body is not wanted: the connection closes.
         session.set_keepalive(None);
+    } else if let Some(conn) = ctx.own_conn() {
+        conn.ending.last();
     }
     if let Some(conn) = ctx.conn.as_ref().filter(|_conn| rest || ctx.fault.is_some_and(Fault::closes)) {
         // But not before the answer is read. What was wrong may have ended the body for pingora, and not for the viewer.

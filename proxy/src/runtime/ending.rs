@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The answer is not over, or cut off: nothing must say that this is its end (a body may end with its connection).
 const OPEN: u8 = 0;
+/// What is written from now on is the last of the answer. How it ends is as [`OPEN`].
+const LAST: u8 = 1;
 /// The answer is whole.
-const WHOLE: u8 = 1;
+const WHOLE: u8 = 2;
 /// As [`WHOLE`], and the viewer may still send: closing waits until it has read the answer (RFC 9112, 9.6).
-const LINGERS: u8 = 2;
+const LINGERS: u8 = 3;
 
 /// How the connection ends if it ended now. Shared by the connection and its requests.
 #[derive(Debug, Default)]
@@ -19,6 +21,17 @@ impl Ending {
     /// A new request, or an answer that was cut off.
     pub fn reset(&self) {
         self.0.store(OPEN, Ordering::Relaxed);
+    }
+
+    /// Nothing of the answer is awaited any more: what is left of it is written now.
+    pub fn last(&self) {
+        self.0.fetch_max(LAST, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is awaited any more, of the answer or of what was asked.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        matches!(self.0.load(Ordering::Relaxed), LAST | WHOLE)
     }
 
     /// The answer was written to its end.
@@ -88,10 +101,14 @@ mod tests {
     #[test]
     fn only_more_is_said_of_one_answer() {
         let ending = Ending::default();
-        assert!(!ending.is_whole());
-        ending.linger();
+        assert!(!ending.is_whole() && !ending.is_last());
+        ending.last();
+        assert!(!ending.is_whole() && ending.is_last());
         ending.whole();
-        assert!(ending.lingers() && ending.is_whole());
+        assert!(ending.is_whole() && ending.is_last());
+        ending.linger();
+        ending.last();
+        assert!(ending.lingers() && ending.is_whole() && !ending.is_last());
         ending.reset();
         assert!(!ending.lingers() && !ending.is_whole());
     }

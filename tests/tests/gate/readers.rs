@@ -72,6 +72,30 @@ async fn an_http_1_viewer_that_reads_a_byte_now_and_then_is_cut() {
     reading.abort();
 }
 
+/// Each answer is small enough to be whole for the edge before any of it is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http_1_viewer_that_asks_on_and_reads_nothing_is_cut() {
+    let origin = Origin::start(|_| Reply::large(&[], 15_000)).await;
+    let edge = TestEdge::start(CONFIG, &origin.address()).await;
+    let mut raw = edge.connect().await;
+    let mut asked = 0;
+    loop {
+        assert!(asked < 4000, "60 MB fit nowhere");
+        raw.send("GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
+        asked += 1;
+        let start = Instant::now();
+        while edge.metric("edgeweir_requests_total", &[]).await < f64::from(asked) && start.elapsed().as_millis() < 300 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if start.elapsed().as_millis() >= 300 {
+            break;
+        }
+    }
+    assert!(asked > 10, "only {asked} answers fit");
+    // The origin's connection is idle meanwhile: it is kept.
+    edge.counted("edgeweir_open_connections", &[], 0.0).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tls_viewer_that_reads_nothing_is_cut() {
     let origin = Origin::start(|_| Reply::large(&[], LARGE)).await;
