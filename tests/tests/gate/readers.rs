@@ -84,7 +84,8 @@ async fn an_http_1_viewer_that_asks_on_and_reads_nothing_is_cut() {
         raw.send("GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
         asked += 1;
         let start = Instant::now();
-        while edge.metric("edgeweir_requests_total", &[]).await < f64::from(asked) && start.elapsed().as_millis() < 300 {
+        while edge.metric("edgeweir_requests_total", &[]).await < f64::from(asked) && start.elapsed().as_millis() < 300
+        {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         if start.elapsed().as_millis() >= 300 {

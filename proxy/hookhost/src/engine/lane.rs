@@ -1,6 +1,7 @@
-//! Two lanes: a call starts on the worker that serves its request, and is done there as a rule. One that two ticks of the epoch
-//! find computing goes on in the slow lane: threads of lower priority, so that requests do not wait behind it. One tick says
-//! little: on a busy machine it also finds calls that the system stopped while they computed next to nothing.
+//! Two lanes: a call starts on the worker that serves its request, and is done there as a rule. One that a tick of the epoch
+//! finds computing, and that computes on to another, goes on in the slow lane: threads of lower priority, so that requests do
+//! not wait behind it. A tick alone says little, nor do two: on a busy machine they also find calls that the system stopped
+//! while they computed next to nothing.
 //! A call that only waits (for a fetch) stays where it is. Single instructions (`memory.fill`) and functions of the host (a
 //! hash) cannot be interrupted, and may hold a worker for longer than a tick; so a hook whose calls take long starts in the
 //! slow lane for a while.
@@ -29,10 +30,15 @@ use tokio::time::Instant;
 /// How much less the slow lane gets where processors are scarce (nice(2)): a third of what a worker gets.
 const NICE: i32 = 5;
 
+/// A call that takes so much of the processor's time after a tick, up to another, leaves the worker.
+const ENOUGH: Duration = Duration::from_micros(500);
 /// A call that computes longer in the slow lane is long.
 const LONG: Duration = Duration::from_millis(1);
-/// After a long call so many start in the slow lane.
-const SUSPECT: u32 = 32;
+/// How much a hook is suspected after a long call: its calls start in the slow lane. Each that is not long halves it. The first
+/// call of a hook finds nothing warm, and can be long too.
+const SUSPECT: u32 = 2;
+/// How much after another one.
+const PROVEN: u32 = 32;
 
 /// Where the calls of a program start.
 pub(crate) struct Start {
@@ -57,9 +63,9 @@ impl Start {
     fn learn(&self, computed: Duration) {
         let suspect = self.suspect.load(Ordering::Relaxed);
         if computed > LONG {
-            self.suspect.store(SUSPECT, Ordering::Relaxed);
+            self.suspect.store(if suspect > 0 { PROVEN } else { SUSPECT }, Ordering::Relaxed);
         } else if suspect > 0 {
-            self.suspect.store(suspect - 1, Ordering::Relaxed);
+            self.suspect.store(suspect / 2, Ordering::Relaxed);
         }
     }
 }
@@ -162,8 +168,8 @@ impl<T> Drop for Moved<T> {
     }
 }
 
-/// Runs a call: here until two ticks have interrupted it, then in the slow lane; in the slow lane at once if calls before were
-/// long.
+/// Runs a call: here until it was seen computing for long, then in the slow lane; in the slow lane at once if calls before
+/// were long.
 pub(crate) async fn run<T: Send + 'static>(
     slow: &SlowLane,
     start: &Start,
@@ -171,19 +177,24 @@ pub(crate) async fn run<T: Send + 'static>(
     mut call: Pin<Box<dyn Future<Output = T> + Send>>,
 ) -> T {
     let suspect = start.is_slow() && slow.threads().is_some();
-    let (mut leaves, mut ticks) = (suspect, 0);
+    // What it computed since a tick found it; before, nobody looks at the clock.
+    let (mut leaves, mut computed) = (suspect, None);
     let finished = poll_fn(|context| {
         if std::mem::take(&mut leaves) {
             return Poll::Ready(None);
         }
         TICKED.set(false);
-        match call.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending => {
-                ticks += u32::from(TICKED.get());
-                if ticks > 1 && slow.threads().is_some() { Poll::Ready(None) } else { Poll::Pending }
-            }
+        let began = computed.map(|_found| computed_by_thread());
+        if let Poll::Ready(done) = call.as_mut().poll(context) {
+            return Poll::Ready(Some(done));
         }
+        if let (Some(computed), Some(began)) = (&mut computed, began) {
+            *computed += computed_by_thread().saturating_sub(began);
+        } else if TICKED.get() {
+            computed = Some(Duration::ZERO);
+        }
+        let long = TICKED.get() && computed.is_some_and(|computed| computed >= ENOUGH);
+        if long && slow.threads().is_some() { Poll::Ready(None) } else { Poll::Pending }
     })
     .await;
     match (finished, slow.threads()) {

@@ -15,13 +15,24 @@ fn compute(time: Duration) {
     }
 }
 
-/// A busy machine stops any call at a tick.
+/// Leaves the worker.
+async fn is_found(deadline: Instant) {
+    give_way(deadline).await;
+    compute(ENOUGH);
+    give_way(deadline).await;
+}
+
+/// A busy machine stops any call at a tick, or at two.
 #[tokio::test]
-async fn a_call_that_one_tick_found_stays_where_it_is() {
+async fn a_call_that_ticks_found_computing_little_stays_where_it_is() {
     let (slow, start) = (SlowLane::default(), Start::default());
     let here = std::thread::current().id();
     let call = async {
-        give_way(deadline()).await;
+        compute(2 * ENOUGH);
+        for _ in 0..3 {
+            give_way(deadline()).await;
+            compute(ENOUGH / 10);
+        }
         std::thread::current().id()
     };
     assert_eq!(run(&slow, &start, deadline(), Box::pin(call)).await, here);
@@ -35,8 +46,7 @@ async fn a_call_that_computes_little_is_not_long_for_having_waited() {
     let taken = turns.acquire_many_owned(all).await.unwrap();
     // Nobody has a turn, and it needs none; it waits for something else, far longer than it computes.
     let call = async {
-        give_way(deadline()).await;
-        give_way(deadline()).await;
+        is_found(deadline()).await;
         assert_eq!(std::thread::current().name(), Some("hook-slow"));
         tokio::time::sleep(Duration::from_millis(20)).await;
         7
@@ -47,24 +57,26 @@ async fn a_call_that_computes_little_is_not_long_for_having_waited() {
 }
 
 #[tokio::test]
-async fn calls_after_one_that_computes_long_start_in_the_slow_lane_for_a_while() {
+async fn calls_after_those_that_compute_long_start_in_the_slow_lane_for_a_while() {
     let (slow, start) = (SlowLane::default(), Start::default());
-    let call = async {
-        for _ in 0..3 {
-            give_way(deadline()).await;
-            compute(2 * LONG);
-        }
-    };
-    run(&slow, &start, deadline(), Box::pin(call)).await;
-    assert!(start.is_slow());
     let name = || std::thread::current().name().map(str::to_owned);
-    for _ in 0..SUSPECT {
+    for (before, short) in [(1, SUSPECT), (2, PROVEN)] {
+        for _ in 0..before {
+            let call = async {
+                is_found(deadline()).await;
+                compute(2 * LONG);
+            };
+            run(&slow, &start, deadline(), Box::pin(call)).await;
+        }
+        assert_eq!(start.suspect.load(Ordering::Relaxed), short);
+        for _ in 0..=short.ilog2() {
+            let thread = run(&slow, &start, deadline(), Box::pin(async move { name() })).await;
+            assert_eq!(thread.as_deref(), Some("hook-slow"));
+        }
+        assert!(!start.is_slow());
         let thread = run(&slow, &start, deadline(), Box::pin(async move { name() })).await;
-        assert_eq!(thread.as_deref(), Some("hook-slow"));
+        assert_ne!(thread.as_deref(), Some("hook-slow"));
     }
-    assert!(!start.is_slow());
-    let thread = run(&slow, &start, deadline(), Box::pin(async move { name() })).await;
-    assert_ne!(thread.as_deref(), Some("hook-slow"));
 }
 
 #[tokio::test]
@@ -78,8 +90,7 @@ async fn who_computes_waits_for_a_turn_and_ends_at_the_deadline_without_one() {
     let seen = Arc::clone(&computes);
     let call = async move {
         let goes_on = async {
-            give_way(soon).await;
-            give_way(soon).await;
+            is_found(soon).await;
             give_way(soon).await;
             seen.store(true, Ordering::Relaxed);
         };
@@ -119,8 +130,7 @@ async fn a_hook_stays_suspect_for_calls_that_end_waiting() {
     let _taken = turns.acquire_many_owned(all).await.unwrap();
     let soon = Instant::now() + Duration::from_millis(50);
     let call = tokio::time::timeout_at(soon, async move {
-        give_way(soon).await;
-        give_way(soon).await;
+        is_found(soon).await;
         compute(2 * LONG);
         give_way(soon).await;
     });
