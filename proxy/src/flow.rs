@@ -500,9 +500,10 @@ impl ProxyHttp for Flow {
             *body = None;
         }
         places::part(body.as_ref(), end_of_stream, ctx);
-        // While the viewer still sends, nobody waits for its next request.
+        // While the viewer still sends, nobody waits for its next request; nor where the connection closes.
         if end_of_stream
             && session.is_body_done()
+            && session.get_keepalive().is_some()
             && let Some(conn) = ctx.own_conn()
         {
             conn.ending.last();

@@ -178,7 +178,7 @@ pub(super) async fn write(
     if rest {
         // The rest of the body is not wanted: the connection closes.
         session.set_keepalive(None);
-    } else if let Some(conn) = ctx.own_conn() {
+    } else if let Some(conn) = ctx.own_conn().filter(|_conn| session.get_keepalive().is_some()) {
         conn.ending.last();
     }
     if let Some(conn) = ctx.conn.as_ref().filter(|_conn| rest || ctx.fault.is_some_and(Fault::closes)) {

@@ -69,6 +69,8 @@ pub struct Conn {
     /// Bytes read while finding out the protocol.
     peeked: Bytes,
     head: HeadCheck,
+    /// Bytes that arrived since a head is awaited.
+    arrived: usize,
     /// Something of an answer to the current request was written.
     answered: bool,
     /// Who is woken when the origin is late: almost always the same task.
@@ -124,6 +126,7 @@ impl Conn {
             sent: 0,
             peeked: Bytes::new(),
             head: HeadCheck::done(),
+            arrived: 0,
             answered: false,
             told: None,
             blocked: false,
@@ -168,6 +171,7 @@ impl Conn {
     /// A new head is awaited, of at most `limit` bytes.
     pub fn await_head(&mut self, limit: usize) {
         self.answered = false;
+        self.arrived = 0;
         self.facts.ending.reset();
         self.facts.say(Said::default());
         self.facts.hold_back();
@@ -337,6 +341,7 @@ impl AsyncRead for Conn {
             buf.put_slice(&this.peeked.split_to(take));
         }
         let read = buf.filled().get(before..).unwrap_or_default();
+        this.arrived = this.arrived.wrapping_add(read.len());
         if this.frames.is_some() {
             return Poll::Ready(this.look_at_frames(read));
         }
@@ -441,6 +446,13 @@ impl Conn {
         gives
     }
 
+    /// Whether what waits is the last of an answer whose connection goes on: somebody sends it then. After bytes that came too
+    /// early pingora drops the connection, and while there is a body to send it may wait for the origin.
+    fn may_send_later(&self) -> bool {
+        let asked = !self.http2 && self.facts.ending.is_last() && self.arrived == self.head.size();
+        asked && !self.gave_way && self.sent < self.out.len()
+    }
+
     /// Sends what is left of an answer that is over for pingora. False if the viewer does not take it.
     pub async fn send(&mut self) -> bool {
         std::future::poll_fn(|cx| self.poll_send(cx)).await.is_ok()
@@ -480,17 +492,15 @@ impl AsyncWrite for Conn {
     }
 
     /// The last of an answer waits for [`Conn::send`]: until then it is given back what the request had in memory, tens of
-    /// kilobytes that the next request finds warm. Whoever reads next, or drops the connection, sends it as well.
+    /// kilobytes that the next request finds warm. Whoever reads next, or closes, sends it as well.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.http2 && self.facts.ending.is_last() && self.sent < self.out.len() && !self.gave_way {
-            return Poll::Ready(Ok(()));
-        }
-        self.poll_send(cx)
+        if self.may_send_later() { Poll::Ready(Ok(())) } else { self.poll_send(cx) }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.say_last_word();
-        ready!(self.poll_out(cx))?;
+        // In its time, as any write: pingora has none for this.
+        ready!(self.poll_send(cx))?;
         if self.facts.ending.lingers() {
             // The drop closes gently.
             return Poll::Ready(Ok(()));

@@ -7,8 +7,10 @@ use edgeweir_tests::certs::Authority;
 use edgeweir_tests::edge::{Setup, TestEdge};
 use edgeweir_tests::h2_raw::{Outcome, RawH2};
 use edgeweir_tests::origin::Origin;
+use edgeweir_tests::raw::Raw;
 use edgeweir_tests::reply::Reply;
 use edgeweir_tests::wait::until_within;
+use tokio::net::TcpSocket;
 
 const CONFIG: &str = r#"
     [server]
@@ -95,6 +97,56 @@ async fn an_http_1_viewer_that_asks_on_and_reads_nothing_is_cut() {
     assert!(asked > 10, "only {asked} answers fit");
     // The origin's connection is idle meanwhile: it is kept.
     edge.counted("edgeweir_open_connections", &[], 0.0).await;
+}
+
+/// Answers of so many bytes: whatever sockets hold, of one of them only the last bytes wait in the edge.
+fn sizes() -> impl Iterator<Item = u64> {
+    (1..=60).map(|n| n * 12_000)
+}
+
+/// For each size a viewer that reads nothing yet, whose own socket holds little.
+async fn slow_viewers(edge: &TestEdge, rest: &str) -> Vec<(u64, Raw)> {
+    let mut viewers = Vec::new();
+    for size in sizes() {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(16 << 10).expect("a size");
+        let mut raw = Raw::over(socket.connect(edge.address()).await.expect("the edge listens"));
+        raw.send(format!("GET /{size} HTTP/1.1\r\nHost: site.test\r\n{rest}")).await;
+        viewers.push((size, raw));
+    }
+    viewers
+}
+
+async fn sized() -> (TestEdge, Origin) {
+    let origin = Origin::start(|request| {
+        let size = request.target().trim_start_matches('/').parse().expect("a size");
+        Reply::large(&[], size)
+    })
+    .await;
+    (TestEdge::start(CONFIG, &origin.address()).await, origin)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http_1_viewers_that_read_nothing_before_the_connection_closes_are_cut() {
+    let (edge, origin) = sized().await;
+    let viewers = slow_viewers(&edge, "Connection: close\r\n\r\n").await;
+    until_within(Duration::from_secs(5), "all were asked for", || origin.heads() == viewers.len()).await;
+    edge.counted("edgeweir_open_connections", &[], 0.0).await;
+}
+
+/// pingora drops the connection after bytes that came too early.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_http_1_viewer_that_sends_more_than_its_request_gets_the_whole_answer() {
+    let (edge, _origin) = sized().await;
+    let viewers = slow_viewers(&edge, "\r\n\r\n").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut reading = tokio::task::JoinSet::new();
+    for (size, mut raw) in viewers {
+        reading.spawn(async move { (size, raw.response().await.body.length) });
+    }
+    for (size, length) in reading.join_all().await {
+        assert_eq!(length, size);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
