@@ -159,7 +159,7 @@ async fn a_tls_viewer_that_reads_nothing_is_cut() {
     drop(authority.issue(&["site.test"]).write(setup.folder(), "a"));
     let edge = setup.start().await;
     let stream = authority.connect(edge.address(), "site.test", &["http/1.1"]).await.expect("a handshake");
-    let mut raw = edgeweir_tests::raw::Raw::over(stream);
+    let mut raw = Raw::over(stream);
     raw.send("GET /t HTTP/1.1\r\nHost: site.test\r\n\r\n").await;
     until_given_up(&edge, &origin).await;
 }
