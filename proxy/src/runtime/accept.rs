@@ -313,8 +313,8 @@ fn request<'a, A: HttpServerApp + Send + Sync + 'static>(
 }
 
 /// Sends what is left of the answer, then waits for the next head of a connection that is used again, with nothing of
-/// pingora's in memory. Its deadline starts with
-/// its first byte: until then the keep-alive timeout holds. None if the connection is to close.
+/// pingora's in memory. Its deadline starts with its first byte: until then the keep-alive timeout holds. None if the
+/// connection is to close.
 async fn next_head<C: AcceptContext>(stream: Stream, context: &C) -> Option<Stream> {
     let mut conn = own(stream);
     if !conn.send().await {
