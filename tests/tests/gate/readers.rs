@@ -10,6 +10,7 @@ use edgeweir_tests::origin::Origin;
 use edgeweir_tests::raw::Raw;
 use edgeweir_tests::reply::Reply;
 use edgeweir_tests::wait::until_within;
+use socket2::SockRef;
 use tokio::net::TcpSocket;
 
 const CONFIG: &str = r#"
@@ -110,6 +111,8 @@ async fn slow_viewers(edge: &TestEdge, rest: &str) -> Vec<(u64, Raw)> {
     for size in sizes() {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(16 << 10).expect("a size");
+        // Or the system keeps megabytes for the edge: ten times the segments of the loopback device.
+        SockRef::from(&socket).set_tcp_mss(1000).expect("a size");
         let mut raw = Raw::over(socket.connect(edge.address()).await.expect("the edge listens"));
         raw.send(format!("GET /{size} HTTP/1.1\r\nHost: site.test\r\n{rest}")).await;
         viewers.push((size, raw));
